@@ -2,19 +2,20 @@
 //!
 //! The layers, from the top. Each uses only those below it (ARCHITECTURE.md):
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! | --- | --- |
 //! | [`cli`] | the command line |
 //! | `selftest` | proves the guarantees, over the wire |
 //! | `bench` | measures a server, over the wire |
-//! | [`server`] | HTTP: a request comes in, an answer goes out, what happened is announced |
+//! | [`server`] | HTTP: requests and answers, and announcing events after the commit |
 //! | [`api`] | the wire: actions in, answers and error codes out |
-//! | [`chat`] | the rules: who may do what, who is notified |
-//! | `notify` | events are announced: pending notifications, the bus between nodes |
+//! | [`chat`] | the rules: permissions and notifications |
+//! | `notify` | announces events: pending notifications, the bus between nodes |
 //! | [`store`] | PostgreSQL: the only layer with SQL |
 //! | [`settings`], [`timings`], [`clock`] | the operator's choices; intervals and time limits; the clock |
 //!
-//! What server and clients share (ids, times, checked text, keys) is the crate `parlance-wire`.
+//! The crate `parlance-wire` has the types that server and clients share: ids, times, checked text,
+//! keys.
 #![cfg_attr(
     not(test),
     warn(

@@ -22,7 +22,7 @@ pub struct Error {
     pub must_be: String,
 }
 
-/// Who may register.
+/// The people who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// Nobody: the operator adds users.

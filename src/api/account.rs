@@ -1,5 +1,5 @@
-//! `srv=chatserver&api=chatlogin`, signed: what users do with their own account, their stations, credentials and keys, and
-//! whom they invite to the server.
+//! `srv=chatserver&api=chatlogin`, signed requests: the user's own account, stations, credentials
+//! and keys, and invitations to the server.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_client::keys;
@@ -67,11 +67,11 @@ struct StationsView {
 struct StationView {
     stationid: StationId,
     name: String,
-    /// The caller's own.
+    /// Whether it is the caller's own station.
     current: bool,
     created: Option<Timestamp>,
     lastseen: Timestamp,
-    /// The credential that it logged in with last.
+    /// The label of the credential of its last login.
     key: Option<String>,
 }
 
@@ -181,7 +181,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 nick: &profile.nick,
             })
         }
-        // `server/export.rs` sends that, as it may be longer than an answer.
+        // Answered by `server/export.rs`, as it may be longer than an ordinary answer.
         Action::Export => Err(Error::Internal("export is no answer in one piece".into())),
         Action::Delete { apikey } => {
             chat::account::delete(call, &apikey).await?;

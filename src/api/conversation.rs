@@ -184,14 +184,14 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
     }
 }
 
-/// The caller's list: whole, a page of it, or what differs from what a client knows.
+/// The caller's list: all of it, a page, or the lines that differ from those that a client holds.
 async fn list(
     call: &Call<'_>,
     limit: PageSize<1000>,
     after: Option<ConversationId>,
     known: Option<Known>,
 ) -> Result<Vec<u8>, Error> {
-    // The published list has no pages: a v3 client would take the first one for its whole list.
+    // The published list has no pages: a v3 client would take the first page for the whole list.
     let is_page = call.version.is_v4() && (limit.0.is_some() || after.is_some());
     if let Some(known) = known {
         if is_page {
@@ -225,7 +225,8 @@ async fn add(
     message: SentMessage,
     epoch: Option<Epoch>,
 ) -> Result<Vec<u8>, Error> {
-    // The times of the answer are the stored ones: the server may have corrected the sender's clock, and chosen an expiry.
+    // The answer has the stored times, as the server may have corrected the sender's clock and
+    // chosen an expiry.
     let (id, r#type) = (message.id, message.r#type.clone());
     let (created, valid_until) =
         chat::message::add(call, conversation, instance, message, epoch).await?;
@@ -245,7 +246,8 @@ async fn set(
     conversation: ConversationId,
     property: &Property,
 ) -> Result<Vec<u8>, Error> {
-    // Boxed, as every request carries the largest future of its API: `add` must not pay for this.
+    // Boxed, because every request carries the largest future of its API, and `add` should not pay
+    // for this one.
     let set = chat::conversation::set_property(call, conversation, property);
     let row = Box::pin(set).await?;
     Box::pin(view::one(call, &row)).await

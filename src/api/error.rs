@@ -6,7 +6,7 @@ use super::answer;
 use crate::{chat::error::Error as Rule, store::error::Cause};
 use parlance_wire::{id::UserId, request::ParseError, signature::ClaimError, text::Instance};
 
-/// Why a request was refused, by a rule or before it reached one.
+/// The reasons why a request is refused, by a rule or before it reaches one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("There is no such API.")]
@@ -67,7 +67,7 @@ impl From<ClaimError> for Error {
         match error {
             ClaimError::Malformed(_) => Self::bad_request(error.to_string()),
             ClaimError::Missing(header) => Self::SignatureMissing(header),
-            // One refusal for every signature that cannot be verified, however malformed it is.
+            // The same refusal for every signature that cannot be verified, however malformed.
             ClaimError::NotBase64 => Self::SignatureInvalid,
         }
     }
@@ -113,7 +113,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
 #[must_use]
 pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     match error {
-        // Rounded up: a client that is back a moment too soon is refused again.
+        // Rounded up, as a client that returns a moment too early is refused again.
         Error::Rule(Rule::DailyLimit(_, wait) | Rule::RateLimited(wait)) => {
             Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
         }
@@ -156,7 +156,7 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         n: None,
         version: None,
     };
-    // What the caller has to know to ask again.
+    // Data that the caller needs for another attempt.
     match error {
         Error::Rule(Rule::StaleInstance(present)) => view.instance = Some(present),
         Error::Rule(Rule::StaleEpoch(present)) => view.epoch = Some(*present),

@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatkeys`: which keys users have, and the log of all cards (docs/e2ee.md).
+//! `srv=chatserver&api=chatkeys`: users' keys, and the log of all cards (docs/e2ee.md).
 
 use std::collections::BTreeMap;
 

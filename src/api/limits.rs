@@ -1,4 +1,4 @@
-//! What this server takes at most, as a v4 client is told at login.
+//! This server's limits, which v4 clients learn at login.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use parlance_wire::{
     text::EncryptedKey,
 };
 
-/// What this server takes at most. A client that asks for more is refused, and could have spared itself the request.
+/// This server's limits. They spare clients requests that would be refused.
 #[derive(Serialize)]
 pub(super) struct LimitsView {
     /// Bytes of a message's `Data`.
@@ -25,7 +25,7 @@ pub(super) struct LimitsView {
     /// Participants of a group.
     participants: usize,
     conversations: u32,
-    /// In a day (UTC).
+    /// Per day (UTC).
     newconversations: u32,
     stations: i32,
     /// Open at the same time.
@@ -36,11 +36,11 @@ pub(super) struct LimitsView {
     messageids: usize,
     /// Ids of one `erase`.
     erasedids: usize,
-    /// Seconds that a client's clock may be wrong by.
+    /// Seconds by which a client's clock may be wrong.
     clockdifference: i64,
-    /// Seconds for which a message without a `ValidUntil` is wanted.
+    /// Seconds until a message without a `ValidUntil` expires.
     messagelifetime: i64,
-    /// Seconds for which a message is kept after that.
+    /// Seconds for which an expired message is kept.
     expirygrace: i64,
 }
 

@@ -21,12 +21,12 @@ use parlance_wire::{
     word::CredentialKind,
 };
 
-/// The sender of a login or a registration, as claimed: nothing of it is verified yet.
+/// The sender of a login or a registration, as claimed and not yet verified.
 #[derive(Debug)]
 pub(crate) struct LoginContext<'a> {
-    /// The user that the header claims.
+    /// The user in the header.
     pub claimed: Option<UserId>,
-    /// The station that the header names.
+    /// The station in the header.
     pub station: Option<StationId>,
     /// The version that the client claims.
     pub version: ClientVersion,
@@ -35,7 +35,7 @@ pub(crate) struct LoginContext<'a> {
     /// The client's address.
     pub address: IpAddr,
     pub services: &'a Services,
-    /// The server's settings; the URLs in the answer are made from its public address, and clients are told its limits.
+    /// The server's settings, with its public address and its limits.
     pub settings: &'a Settings,
     /// What happened, to be announced after its commit.
     pub outbox: Vec<Event>,
@@ -55,13 +55,13 @@ struct LoginView<'a> {
     v4: Option<Version4View<'a>>,
 }
 
-/// What a v4 client is told besides.
+/// The additional fields for v4 clients.
 #[derive(Serialize)]
 struct Version4View<'a> {
     role: &'a str,
-    /// Which version of `rsakey` this is.
+    /// The version of `rsakey`.
     version: i32,
-    /// What opened the login: after `recovery`, a client asks for a new password.
+    /// The kind of key that opened the login. After `recovery`, a client asks for a new password.
     key: &'a str,
     limits: LimitsView,
 }
@@ -105,8 +105,8 @@ pub(crate) async fn perform(
             let station = context.station.ok_or_else(|| {
                 Error::BadRequest("The header Ozeki-Station must be 32 hexadecimal digits.".into())
             })?;
-            // With the header's user, a key logs in nobody else: a guess has to be right for one user, whose attempts are
-            // limited.
+            // With a user in the header, a key logs in nobody else: a guess has to be right for one
+            // user, whose attempts are limited.
             let account = chat::user::log_in(
                 &context.services.db,
                 context.now,
@@ -185,7 +185,7 @@ pub(crate) async fn perform(
     }
 }
 
-/// Checks that a key is none that could be guessed from a stolen database: the server keeps only a hash of it.
+/// Checks that a key cannot be guessed from a stolen database: the server stores only a hash of it.
 pub(super) fn check_length(field: &str, key: &SecretHash) -> Result<(), Error> {
     if key.is_short() {
         return Err(Error::BadRequest(format!(
@@ -222,7 +222,7 @@ fn urls(public_url: &str) -> Urls {
         conversation: of(Api::Conversation),
         conversationgroup: of(Api::ConversationGroup),
         blocklist: of(Api::Blocklist),
-        // Published, but not served: a client that asks there gets `unknown_api`.
+        // Published, but not served: a client that calls it gets `unknown_api`.
         fileserver: url("chatfileserver"),
         friends: of(Api::Friends),
         notification: of(Api::Notification),

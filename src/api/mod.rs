@@ -1,5 +1,5 @@
-//! The wire: what each action of `parlance_wire::request` does, and how its answer is written. One enum per API is
-//! its router; each variant is a documented action.
+//! The wire: performs each action of `parlance_wire::request` and writes its answer. One enum per
+//! API is its router; each variant is a documented action.
 
 pub(crate) mod account;
 pub(crate) mod answer;
@@ -34,7 +34,8 @@ use parlance_wire::{
 #[must_use]
 pub(crate) fn is_read(action: &Signed) -> bool {
     use Conversation::{Download, DownloadPartial, Epochs, List, Transcript};
-    // Limited separately (`server/load.rs`): the memory that they take depends on what is stored, not on the request.
+    // Limited separately (`server/load.rs`): the memory that they take depends on stored data, not
+    // on the request.
     matches!(
         action,
         Signed::Conversation(
@@ -51,16 +52,17 @@ pub(crate) fn is_read(action: &Signed) -> bool {
     )
 }
 
-/// What the answer to an action gives the station, so that it need not be notified of it again. A v4 client whose list
-/// changed also fetches its invitations, so its `list` alone acknowledges nothing.
+/// The data that the answer to an action gives the station, which need not be notified of it again.
+/// A v4 client whose list changed also fetches its invitations, so its `list` alone acknowledges
+/// nothing.
 #[must_use]
 pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched> {
     match action {
-        // Not `DownloadPartial`: it pages backwards, and may leave out what is new.
+        // Not `DownloadPartial`, which pages backwards and may leave out what is new.
         Signed::Conversation(Conversation::Download { conversationid, .. }) => {
             Some(Fetched::Conversation(*conversationid))
         }
-        // Only the whole list: a page may lack the conversation that changed.
+        // Only the whole list, as a page may lack the conversation that changed.
         Signed::Conversation(Conversation::List {
             limit, after: None, ..
         }) if limit.is_default() && !version.is_v4() => Some(Fetched::List),
@@ -70,8 +72,9 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
     }
 }
 
-/// Performs an action of a user at a station.
-// Rare actions are boxed: a future is as large as the largest one in it, and each request would carry that around.
+/// Performs an action for a user at a station.
+// Rare actions are boxed: a future is as large as its largest part, and each request would carry
+// that.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
     let answer = match action {
         Signed::Account(action) => Box::pin(account::perform(call, action)).await,

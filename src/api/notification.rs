@@ -1,5 +1,5 @@
-//! `srv=chatserver&api=chatnotification`: the pending notifications of a station, as the answer to a poll and as a
-//! socket's frame.
+//! `srv=chatserver&api=chatnotification`: a station's pending notifications, as the answer to a
+//! poll and as a socket's frame.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -61,7 +61,7 @@ struct TypingView {
     userid: UserId,
 }
 
-/// Answers a poll. `connection` is the one that it came on, if the station itself is the peer.
+/// Answers a poll. `connection` is the one that it arrived on, unless the peer is a proxy.
 pub(crate) fn perform(
     notifications: &Notifications,
     user: UserId,
@@ -84,8 +84,8 @@ pub(crate) fn perform(
         receipt: version.is_v4().then_some(receipt),
         newstations: new_stations(&changes, version),
         erased: erased(&changes, version),
-        // A poll gets ids only, also from a v4 client: its answer is kept until it is acknowledged, and rows would make
-        // that large.
+        // A poll gets ids only, even from a v4 client: its answer is kept until it is acknowledged,
+        // and rows would make that large.
         ..view(&changes, user, ClientVersion::V3)?
     })
 }
@@ -98,7 +98,8 @@ pub(crate) fn frame(
 ) -> Result<Bytes, Error> {
     let render = || answer::json(&view(changes, user, version)?).map(Bytes::from);
     match changes.single_row() {
-        // Nearly all pushes are one new row. Nothing in such a frame depends on the user, so all sockets share it.
+        // Nearly all pushes are a single new row. Such a frame does not depend on the user, so all
+        // sockets share it.
         Some(new) if version.is_v4() => new.rendered.frame(render),
         _ => render(),
     }
@@ -117,8 +118,8 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
     Ok(ChangesView {
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
-        // The published object has no field for a resync. A changed list is its nearest meaning: a client then compares
-        // everything that it holds.
+        // The published object has no field for a resync. A changed list is closest: it makes a
+        // client compare everything that it holds.
         conversationlistchangedof: if changes.list || changes.resync {
             vec![user]
         } else {
@@ -139,7 +140,7 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
     })
 }
 
-/// What was erased, by conversation.
+/// Erased messages by conversation, for v4 clients.
 fn erased(changes: &Changes, version: ClientVersion) -> Vec<ErasedView> {
     let mut views: Vec<ErasedView> = vec![];
     for (conversation, message) in changes.erased.iter().filter(|_| version.is_v4()) {
@@ -195,7 +196,7 @@ mod tests {
             shared.as_ptr(),
             frame(false, ben, ClientVersion::V4).as_ptr()
         );
-        // The same text as if it were rendered for one socket alone.
+        // The same text as if it were rendered for a single socket.
         let text = answer::json(&view(&changes(false), ben, ClientVersion::V4).unwrap()).unwrap();
         assert_eq!(shared, text);
         let listed = [ann, ben].map(|user| frame(true, user, ClientVersion::V4));

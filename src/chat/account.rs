@@ -1,4 +1,4 @@
-//! A user's own account: how they are called, what opens it, and its end.
+//! A user's own account: names, credentials and vault, and its deletion.
 
 use super::{Call, error::Error, keys, quota};
 use crate::{
@@ -19,7 +19,7 @@ use parlance_wire::{
     text::{EncryptedKey, FullName, Nick},
 };
 
-/// Changes how the caller is called. Whoever sees their nick is told of a new one. Idempotent.
+/// Changes the caller's names. Users who see the nick are notified of a new one. Idempotent.
 ///
 /// # Errors
 /// `BadRequest` without a name; `DailyLimit`.
@@ -41,7 +41,8 @@ pub(crate) async fn change_names(
     }
 }
 
-/// Deletes the caller's account, and tells everyone whom it concerns. The content of their messages is erased afterwards.
+/// Deletes the caller's account, and notifies the users concerned. The content of their messages is
+/// erased afterwards.
 ///
 /// # Errors
 /// `LoginFailed`, if the key is not one of theirs.
@@ -55,7 +56,7 @@ pub(crate) async fn delete(call: &Call<'_>, apikey: &SecretHash) -> Result<(), E
     Ok(())
 }
 
-/// Revokes an apikey of the caller's, and ends the stations that logged in with it. Idempotent.
+/// Revokes one of the caller's apikeys, and ends the stations that logged in with it. Idempotent.
 ///
 /// # Errors
 /// `NotAllowed` for a password or a recovery key, and for the last key that opens the login.
@@ -71,26 +72,27 @@ pub(crate) async fn revoke(call: &Call<'_>, credential: CredentialId) -> Result<
     }
 }
 
-/// What changes with a vault.
+/// Changes that are made together with a vault.
 #[derive(Debug, Default)]
 pub(crate) struct With<'a> {
-    /// What the password opens the login with from now on, and how that is made from it.
+    /// The new login key from the password, and how it is derived.
     pub password: Option<(&'a SecretHash, &'a Kdf)>,
-    /// What the recovery key opens the login with from now on.
+    /// The new recovery key.
     pub recovery: Option<&'a SecretHash>,
-    /// The key that signatures are checked with from now on.
+    /// The new key for verifying signatures.
     pub public_key: Option<&'a PublicKey>,
     /// The caller's next card.
     pub card: Option<&'a SignedCard>,
-    /// All other stations are ended.
+    /// Whether to end all other stations.
     pub ends_others: bool,
 }
 
-/// Changes the caller's vault, and what goes with it, in one commit. Idempotent. Friends hear of new keys.
+/// Changes the caller's vault, and whatever goes with it, in one commit. Idempotent. Friends are
+/// notified of new keys.
 ///
 /// # Errors
-/// `StaleVersion`, if the vault has this version or a newer one; `AlreadyExists`, if the key opens another login; for the card
-/// those of `publish`.
+/// `StaleVersion`, if the vault has this version or a newer one; `AlreadyExists`, if the key opens
+/// another login; for the card, the same as `publish`.
 pub(crate) async fn change_vault(
     call: &mut Call<'_>,
     vault: &EncryptedKey,

@@ -21,12 +21,14 @@ use parlance_wire::{
     text::{DisplayName, Instance, Secret},
 };
 
-/// Creates the direct conversation with a friend, with its first epoch, if one is announced. Idempotent for both users:
-/// they get the same conversation, even if both create it at the same time.
+/// Creates the direct conversation with a friend, with its first epoch if one is announced.
+/// Idempotent for both users: they get the same conversation, even if both create it at the same
+/// time.
 ///
 /// # Errors
-/// `NotAllowed`, if the other user is no friend; `BadRequest`, if a secret or a name is missing; `TooLarge`, if one of the
-/// two has the maximum number of conversations; `DailyLimit`; for the epoch, as [`epoch::rekey`].
+/// `NotAllowed`, if the other user is not a friend; `BadRequest`, if a secret or a name is missing;
+/// `TooLarge`, if one of the two has the maximum number of conversations; `DailyLimit`; for the
+/// epoch, as for [`epoch::rekey`].
 pub(crate) async fn create(
     call: &mut Call<'_>,
     other: UserId,
@@ -35,10 +37,10 @@ pub(crate) async fn create(
     first: Option<&SignedAnnouncement>,
 ) -> Result<ConversationRow, Error> {
     let relation = friend::relation(call, other).await?;
-    // The id follows from the two users, so that both create the same one without asking each other.
+    // The id is derived from the two users, so that both create the same conversation.
     let id = ConversationId::between(call.user, other);
-    // Before the checks below: participants keep a conversation, and may ask for it again, after the friendship has
-    // ended.
+    // Before the checks below, as the participants keep a conversation after the friendship has
+    // ended, and may create it again.
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
     }
@@ -149,7 +151,7 @@ pub(crate) async fn clear(
     match store::conversation::clear(&call.services.db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
         Some(Cleared::Contended) => Err(Error::Unavailable {
-            // Certain: each attempt was rolled back, so nobody has to resync.
+            // Certain: each attempt was rolled back, so no station has to resync.
             source: "the members of the group keep changing".into(),
             uncertain: false,
         }),
@@ -160,7 +162,7 @@ pub(crate) async fn clear(
         Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
             let participants: Arc<[UserId]> = row.participants().into();
-            // Both: the instance is on the list, and the rows of the conversation are gone.
+            // Both: the list shows the instance, and the conversation's rows are gone.
             call.outbox.push(Event::ListChanged {
                 of: participants.to_vec(),
             });

@@ -1,5 +1,6 @@
-//! Epochs: who may announce a conversation's next secret, and for whom. What the participants' clients would refuse is
-//! refused here, so that no announcement keeps them from following the ones after it.
+//! Epochs: who may announce a conversation's next secret, and for whom. An announcement that the
+//! participants' clients would refuse is refused here, so that it cannot keep them from following
+//! later ones.
 
 mod check;
 
@@ -37,7 +38,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
             "epoch must be that of the announcement.".into(),
         ));
     }
-    // `leave` hands over to another admin, which removing oneself would not.
+    // `leave` hands the role over if the last admin goes; removing oneself would not.
     if request.removeparticipants.contains(&call.user) {
         return Err(Error::BadRequest(
             "removeparticipants cannot name you: use `leave` to remove yourself.".into(),
@@ -48,7 +49,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
         .ok_or(Error::ConversationNotFound)?;
     let number = store::epoch::number(request.epoch);
     if standing.epoch == number && standing.announcement.as_deref() == Some(announcement.text()) {
-        // The answer to the first try may be lost, and with it what it had to announce.
+        // The first attempt's answer may be lost, along with its announcements.
         let row = seen(call, id).await?;
         call.outbox.push(Event::ListChanged {
             of: row.participants(),
@@ -106,7 +107,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
     let is_done = matches!(changed, Changed::Done { .. });
     group::done(call, changed, &limits)?;
     if is_done && standing.epoch > 0 {
-        // What was asked is done in any case.
+        // The request itself is done either way.
         if let Err(error) = store::epoch::forget_unused(db, id, standing.epoch).await {
             tracing::warn!(error = with_causes(&error), "secrets without messages stay");
         }
@@ -114,20 +115,21 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
     seen(call, id).await
 }
 
-/// The members of the epoch that is announced.
+/// The participants of the announced epoch.
 fn members(standing: &Standing, announcement: &Announcement) -> Result<BTreeSet<UserId>, Error> {
     let (Some(before), Some(members)) = (&standing.announcement, &standing.members) else {
         return check::first(announcement, standing.is_group);
     };
     let before = Announcement::parse(before).map_err(|error| Error::Internal(error.into()))?;
-    // Another history than the one that is here.
+    // It follows a different history.
     if !announcement.follows(&before) {
         return Err(Error::StaleEpoch(standing.epoch));
     }
     check::next(&before, &members.iter().copied().collect(), announcement)
 }
 
-/// Verifies that an announcement is the caller's, and about this conversation. `card`: the caller's newest.
+/// Verifies that an announcement is by the caller, and about this conversation. `card` is the
+/// caller's newest.
 fn verify(
     call: &Call<'_>,
     signed: &SignedAnnouncement,
@@ -151,7 +153,7 @@ fn verify(
         .map_err(|invalid| Error::BadRequest(format!("announcement is not valid: {invalid}.")))
 }
 
-/// Who would take part after a rekeying, as far as that is known without trying.
+/// The participants after a rekeying, as far as they are known without trying.
 async fn roster_after(call: &Call<'_>, request: &Rekey) -> Result<Vec<UserId>, Error> {
     let everyone =
         store::participant::everyone_with(&call.services.db, request.conversationid, call.user);
@@ -164,10 +166,11 @@ async fn roster_after(call: &Call<'_>, request: &Rekey) -> Result<Vec<UserId>, E
     Ok(after.into_iter().collect())
 }
 
-/// The first epoch of a conversation that is about to be created, of these users. Returns its members.
+/// Checks the first epoch of a conversation that is about to be created with these users. Returns
+/// its participants.
 ///
 /// # Errors
-/// As [`rekey`].
+/// As for [`rekey`].
 pub(crate) async fn first(
     call: &Call<'_>,
     signed: &SignedAnnouncement,
@@ -197,8 +200,8 @@ pub(crate) async fn first(
 /// Gives a participant secrets of epochs that they do not have.
 ///
 /// # Errors
-/// `ConversationNotFound`; `NotAllowed`, in a group for those who are no admins; `UserNotFound`, for a user who does not
-/// take part; `StaleEpoch`, for an epoch that there is not.
+/// `ConversationNotFound`; `NotAllowed`, if the caller is not an admin of the group;
+/// `UserNotFound`, if the user does not take part; `StaleEpoch`, if there is no such epoch.
 pub(crate) async fn share(call: &mut Call<'_>, request: &ShareEpochs) -> Result<(), Error> {
     let shared = store::epoch::share(
         &call.services.db,
@@ -221,7 +224,7 @@ pub(crate) async fn share(call: &mut Call<'_>, request: &ShareEpochs) -> Result<
     }
 }
 
-/// The epochs of a conversation before one, the newest first. Returns `true` beside them if there are more.
+/// The epochs of a conversation before one, newest first, and `true` if there are more.
 ///
 /// # Errors
 /// `ConversationNotFound`.

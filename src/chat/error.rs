@@ -1,4 +1,5 @@
-//! The refusals of the rules, each with a sentence for a person. `api::error` gives each its code on the wire.
+//! The refusals of the rules, each with a sentence for a person. `api::error` maps each to its code
+//! on the wire.
 
 use std::time::Duration;
 
@@ -7,16 +8,18 @@ use crate::store::{self, batcher::BatchError, error::Cause};
 use crate::telemetry::with_causes;
 use parlance_wire::{id::UserId, text::Instance};
 
-/// Why a request was refused or failed. Nothing of it was stored, unless it is `uncertain`.
+/// The reasons why a request is refused or fails. Nothing of it was stored, unless it is
+/// `uncertain`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A field is missing or of the wrong form; the sentence names it and what it must be.
+    /// A field is missing or malformed; the sentence names it and its required form.
     #[error("{0}")]
     BadRequest(String),
-    /// An unknown key, another user's key, or a disabled user. One refusal for all, so that guesses reveal nothing.
+    /// An unknown key, another user's key, or a disabled user. The same refusal for all, so that
+    /// guesses reveal nothing.
     #[error("Login failed.")]
     LoginFailed,
-    /// The caller is known, but may not do this.
+    /// The caller is authenticated, but may not do this.
     #[error("{0}")]
     NotAllowed(&'static str),
     /// Registration is closed, or the invitation is not valid.
@@ -31,16 +34,16 @@ pub(crate) enum Error {
     /// The conversation was cleared. Contains its current instance.
     #[error("The conversation has a new instance.")]
     StaleInstance(Instance),
-    /// The conversation has another epoch by now, which is given; 0: it has none.
+    /// The conversation's present epoch is another one: this one, or 0 for none.
     #[error("The conversation has a new epoch.")]
     StaleEpoch(i32),
-    /// The participants are not those whom the call names; who they are, or would be afterwards.
+    /// The participants, now or after the change, are not those of the call, but these.
     #[error("The conversation has other participants.")]
     StaleRoster(Vec<UserId>),
-    /// The user's newest card has this number; 0: there is none.
+    /// The user's newest card has this number, or 0 if there is none.
     #[error("The next card must have the number after that of your newest card.")]
     StaleCard(u64),
-    /// The vault has another version by now, which is given.
+    /// The vault already has another version. Contains that version.
     #[error("The vault has a newer version.")]
     StaleVersion(i32),
     /// The id names another message.
@@ -49,10 +52,10 @@ pub(crate) enum Error {
     /// It exists already, or belongs to another user.
     #[error("{0}")]
     AlreadyExists(&'static str),
-    /// Over a configured limit, which the sentence gives.
+    /// It exceeds a configured limit, which the sentence names.
     #[error("{0}")]
     TooLarge(String),
-    /// A daily limit is reached: a sentence that says which, and the rest of the day.
+    /// A daily limit is reached: the sentence names it, with the rest of the day.
     #[error("{0}")]
     DailyLimit(String, Duration),
     /// Too many attempts, and the time until the next one.
@@ -94,7 +97,7 @@ impl Error {
 impl From<BatchError> for Error {
     fn from(error: BatchError) -> Self {
         let failure = match &error {
-            // Nothing was committed: a retry is safe, and nobody has to resync.
+            // Nothing was committed: a retry is safe, and no station has to resync.
             BatchError::Full | BatchError::Contended => Failure::Unavailable { uncertain: false },
             // The entry may have been in a batch whose commit was not awaited.
             BatchError::Stopped => Failure::Unavailable { uncertain: true },
@@ -135,20 +138,21 @@ impl Failure {
 fn decode(error: &store::error::Error) -> Result<Error, Failure> {
     use store::error::Error as Store;
     match error {
-        // By the constraint's name: an SQLSTATE does not tell two unique constraints apart. Concurrent requests pass any
-        // check made beforehand, so the constraint decides, and its refusal is no failure.
+        // By the constraint's name, as an SQLSTATE does not distinguish two unique constraints.
+        // Concurrent requests pass any check made beforehand, so the constraint decides, and its
+        // refusal is not a failure.
         Store::Refused { constraint, .. } => match constraint.as_str() {
             "users_key" | "users_one_per_email" => {
                 Ok(Error::AlreadyExists("This user already exists."))
             }
             "credentials_key" => Ok(Error::AlreadyExists("This key already exists.")),
-            // Whoever makes a group may choose its id.
+            // The id of a group may be chosen by its creator.
             "conversations_key" => Ok(Error::AlreadyExists("This conversation already exists.")),
             "participants_of_user" => Ok(Error::UserNotFound),
             _ => Err(Failure::Internal),
         },
-        // An answer that cannot be decoded came after the commit: a retry finds what was stored, and other stations
-        // have to resync.
+        // The answer could not be decoded, but came after the commit: a retry finds what was
+        // stored, and other stations have to resync.
         Store::Away { uncertain, .. }
         | Store::Bug {
             uncertain: uncertain @ true,

@@ -1,4 +1,4 @@
-//! Cards, which say which keys users have, and the key log, which shows each card to everyone.
+//! Cards, which state users' keys, and the key log, which makes each card visible to everyone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,8 @@ use crate::store::{
     rows::KeysRow,
 };
 
-/// Maximum cards that a user publishes within 24 hours: each is in the key log for good, and everyone reads it.
+/// Maximum cards that a user publishes within 24 hours: each stays in the key log for ever, and
+/// everyone reads it.
 const MAX_CARDS_PER_DAY: u32 = 20;
 /// Maximum cards of an answer; a user without one counts as one. With a signature by the largest key, a card has about
 /// 2.5 KB.
@@ -25,10 +26,11 @@ const MAX_CARDS: usize = 2000;
 /// Maximum entries of the key log in an answer.
 const MAX_LOG_ENTRIES: usize = 10_000;
 
-/// Publishes the caller's next card. Idempotent. The caller's friends hear of it.
+/// Publishes the caller's next card. Idempotent. The caller's friends are notified.
 ///
 /// # Errors
-/// `BadRequest`: it is not the caller's, of another server, or not signed as it must be; `StaleCard`; `DailyLimit`.
+/// `BadRequest`: it is not the caller's, for another server, or not properly signed; `StaleCard`;
+/// `DailyLimit`; `UserNotFound`.
 pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<(), Error> {
     let (public_key, friends) = store::card::owner(&call.services.db, call.user)
         .await?
@@ -36,7 +38,8 @@ pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<
     let public_key = PublicKey::parse(&public_key)
         .ok_or_else(|| Error::Internal("a user's public key does not parse".into()))?;
     let new = checked(call.services, call.user, &public_key, signed)?;
-    // Also of one that was known: whoever stored it may have lost the answer, and told nobody.
+    // Friends are notified even if the card was known: the request that stored it may have lost the
+    // answer and notified nobody.
     published(store::card::publish(&call.services.db, new, call.now).await?)?;
     call.outbox.push(Event::FriendChanged {
         friend: call.user,
@@ -45,10 +48,11 @@ pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<
     Ok(())
 }
 
-/// A card that a user may publish, if it follows their newest one. `public_key` is, or will be, theirs.
+/// A card that a user may publish, if it follows their newest one. `public_key` is, or is about to
+/// be, the user's.
 ///
 /// # Errors
-/// `BadRequest`: it is another user's, of another server, or not signed as it must be.
+/// `BadRequest`: it belongs to another user or server, or is not signed properly.
 pub(super) fn checked<'a>(
     services: &Services,
     user: UserId,
@@ -75,7 +79,7 @@ pub(super) fn checked<'a>(
     })
 }
 
-/// The card that a new user publishes, if they do.
+/// The card that a new user publishes, if there is one.
 ///
 /// # Errors
 /// As for [`checked`].
@@ -89,10 +93,10 @@ pub(crate) fn first<'a>(
         .transpose()
 }
 
-/// What a card that was to be published is answered.
+/// The error for a card that was not published.
 ///
 /// # Errors
-/// `StaleCard`; `BadRequest`: it does not follow the newest one; `DailyLimit`.
+/// `StaleCard`; `BadRequest`: it does not follow the newest one; `DailyLimit`; `UserNotFound`.
 pub(super) fn published(published: Published) -> Result<(), Error> {
     match published {
         Published::New | Published::Known => Ok(()),
@@ -102,6 +106,7 @@ pub(super) fn published(published: Published) -> Result<(), Error> {
             format!("You can publish at most {MAX_CARDS_PER_DAY} cards in 24 hours."),
             wait,
         )),
+        Published::NoUser => Err(Error::UserNotFound),
     }
 }
 
@@ -109,8 +114,8 @@ fn not_valid(invalid: &Invalid) -> Error {
     Error::BadRequest(format!("card is not valid: {invalid}."))
 }
 
-/// The keys of users, with the cards after those that the caller has; of users whom the caller may not see, none. Returns
-/// `true` beside them if there are more.
+/// The keys of users, with the cards after those that the caller has; and `true` if there are more.
+/// Users whom the caller may not see are missing.
 pub(crate) async fn seen(
     call: &Call<'_>,
     users: &BTreeSet<UserId>,
@@ -128,9 +133,9 @@ pub(crate) async fn seen(
 pub(crate) struct LogPage {
     /// The signed head of the whole log.
     pub head: SignedLogHead,
-    /// Entries, one behind the other.
+    /// The entries, concatenated.
     pub entries: Vec<u8>,
-    /// There are more after them.
+    /// Whether there are more entries.
     pub has_more: bool,
 }
 

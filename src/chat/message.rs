@@ -20,7 +20,8 @@ use parlance_wire::{
 };
 
 /// How far a sender's clock may be ahead of the server's.
-// As far as `SIGNATURE_WINDOW` allows by default: a client whose requests are accepted keeps its own time.
+// The same as the default of `SIGNATURE_WINDOW`: a client whose requests are accepted keeps its own
+// time.
 const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Stores a message. Idempotent by its id. Returns its `Created` and `ValidUntil`, as stored.
@@ -35,17 +36,18 @@ pub(crate) async fn add(
     sent: SentMessage,
     epoch: Option<Epoch>,
 ) -> Result<(Timestamp, Timestamp), Error> {
-    // Before the queue: what the batcher holds is bounded, and a batch must not fail for one message's size.
+    // Before queueing: the batcher's memory is bounded, and a batch must not fail because of one
+    // message's size.
     let max = call.services.policy.max_message_bytes;
     if sent.data.as_str().len() > max {
         return Err(Error::TooLarge(format!(
             "message.Data must have at most {max} bytes."
         )));
     }
-    // Clients sort by this time: a message from the future would stay their last one, and would expire that much too late.
-    let is_ahead = sent.created > call.now.plus(CLOCK_AHEAD);
-    let created_at = if is_ahead {
-        // The wire writes whole seconds: the answer must say what is stored.
+    // Clients sort by this time: a message from the future would stay the last one, and expire too
+    // late by as much.
+    let created_at = if sent.created > call.now.plus(CLOCK_AHEAD) {
+        // In whole seconds, like the wire: the answer must have the stored time.
         call.now.whole_seconds()
     } else {
         sent.created
@@ -55,17 +57,11 @@ pub(crate) async fn add(
         instance,
         user_id: call.user,
         station_id: call.station,
-        message_id: sent.id,
-        r#type: sent.r#type,
         created_at,
-        // A retry has the sender's time: without it, it would look like another message with this id.
-        sent_at: is_ahead.then_some(sent.created),
         valid_until: sent
             .valid_until
             .unwrap_or_else(|| created_at.plus(call.services.policy.message_lifetime)),
-        // A retry of a message without one is the same message, also after the operator has changed the lifetime.
-        valid_until_given: sent.valid_until.is_some(),
-        data: sent.data,
+        sent,
         epoch: call
             .version
             .is_v4()
@@ -84,7 +80,8 @@ pub(crate) async fn add(
                 last: new.seq,
                 rows: vec![Arc::new(new_row(message, &new))],
             });
-            // For a retry, too: the first attempt may have committed without an answer, and was then never announced.
+            // For a retry, too: the first attempt may have been committed without an answer or an
+            // announcement.
             call.outbox.push(Event::ConversationChanged {
                 conversation,
                 participants,
@@ -100,10 +97,12 @@ pub(crate) async fn add(
     }
 }
 
-/// Deletes what messages say, for everyone; their links of the chain stay. Returns those that were there. Idempotent.
+/// Deletes the content of messages, for everyone; their links in the chain remain. Returns those
+/// that existed. Idempotent.
 ///
 /// # Errors
-/// `ConversationNotFound`, `StaleInstance`; `NotAllowed`, if one of them is another user's and the caller no admin.
+/// `ConversationNotFound`, `StaleInstance`; `NotAllowed`, if one of them is another user's and the
+/// caller is no admin.
 pub(crate) async fn erase(
     call: &mut Call<'_>,
     conversation: ConversationId,
@@ -122,7 +121,8 @@ pub(crate) async fn erase(
             participants,
             last_seq,
         }) => {
-            // All that were named: whoever erased them before may have lost the answer, and announced nothing.
+            // All of them are announced: a request that erased them before may have failed before
+            // it announced them.
             call.outbox.push(Event::Erased {
                 conversation,
                 participants,
@@ -137,11 +137,11 @@ pub(crate) async fn erase(
 fn new_row(message: NewMessage, new: &New) -> NewRow {
     let row = MessageRow {
         seq: new.seq,
-        message_id: message.message_id,
-        r#type: message.r#type.to_string(),
+        message_id: message.sent.id,
+        r#type: message.sent.r#type.to_string(),
         created_at: message.created_at,
         valid_until: message.valid_until,
-        data: message.data.into(),
+        data: message.sent.data.into(),
         user_id: message.user_id,
         station_id: message.station_id,
         chain: new.chain,

@@ -17,7 +17,7 @@ use parlance_wire::{
 use super::error::Error;
 use crate::store::{self, Db};
 
-/// What separates the key of the salts from other uses of the seed.
+/// Separates the key for the salts from other uses of the seed.
 const SALTS: &[u8] = b"parlance prelogin 1\n";
 
 /// The server's identity. `Debug` shows only the id.
@@ -26,7 +26,7 @@ pub(crate) struct ServerIdentity {
     /// The public half of the key.
     pub key: SignKey,
     pair: Ed25519KeyPair,
-    /// Of the salts of addresses without a user.
+    /// The key for salts of addresses without a user.
     salts: hmac::Key,
 }
 
@@ -49,7 +49,8 @@ impl ServerIdentity {
         })
     }
 
-    /// The salt that an address without a user has: the same one each time, on every node, and another on other servers.
+    /// The salt for an address without a user: always the same, on every node, but different on
+    /// other servers.
     #[must_use]
     pub(crate) fn stand_in_salt(&self, email: &Email) -> Salt {
         let tag = hmac::sign(&self.salts, email.as_str().as_bytes());

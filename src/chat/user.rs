@@ -17,14 +17,15 @@ use parlance_wire::{
     id::UserId, kdf::Kdf, key::SecretHash, text::Email, time::Timestamp, word::Availability,
 };
 
-/// Maximum stations of a user. Beyond it the one seen longest ago is removed.
-// Not refused: a client that is installed again has a new station, and its user must be able to log in.
+/// Maximum stations of a user. Beyond it, the one that was seen longest ago is removed.
+// Not refused: a reinstalled client has a new station, and its user must be able to log in.
 pub(crate) const MAX_STATIONS: i32 = 100;
 
 /// Logs a user in, and binds the station to them. Idempotent.
 ///
 /// # Errors
-/// `LoginFailed`, in the same words and with the same work if the user does not exist: anyone could otherwise find out who does.
+/// `LoginFailed`, with the same words and the same work if the user does not exist: otherwise
+/// anyone could find out who does.
 pub(crate) async fn log_in(
     db: &Db,
     now: Timestamp,
@@ -37,15 +38,17 @@ pub(crate) async fn log_in(
         .ok_or(Error::LoginFailed)
 }
 
-/// How the password of the user with this address is made into keys. An address without a user is answered as a new account
-/// is, with a salt that stays the same: who asks cannot tell the two apart, as both take the same work.
+/// How the password of the user with this address is turned into keys. For an address without a
+/// user, the answer looks like that of a new account, always with the same salt, and takes the same
+/// work, so that the two cannot be told apart.
 pub(crate) async fn prelogin(services: &Services, email: &Email) -> Result<Kdf, Error> {
     let stand_in = Kdf::recommended(services.identity.stand_in_salt(email));
     Ok(store::vault::kdf(&services.db, UserId::of(email), &stand_in).await?)
 }
 
-/// Stores a new user, if the operator allows registration; or gives a user a new identity, if an operator invited them to
-/// have one. An invitation's inviter becomes a friend. `address`: the client's, for the audit log.
+/// Stores a new user if registration is open to them, or gives a user a new identity if an operator
+/// invited them to that. An invitation's inviter becomes a friend. `address` is the client's, for
+/// the audit log.
 ///
 /// # Errors
 /// `RegistrationClosed`; `AlreadyExists` for a known address.
@@ -65,7 +68,7 @@ pub(crate) async fn register(
     let origin = address.to_string();
     let registered =
         store::registration::register(&services.db, user, code, admission, &origin, now).await?;
-    // The id follows from the address, so that a client can compute the id of a friend.
+    // The id is derived from the address, so that a client can compute the id of a friend.
     let user_id = UserId::of(user.email);
     match registered {
         Registered::Done { seen_by } => {
@@ -85,7 +88,8 @@ pub(crate) async fn register(
         Registered::NotInvited => Err(Error::RegistrationClosed(match (admission, code) {
             (Admission::Known, _) => "Registration is closed on this server.",
             (_, None) => "Registration on this server requires an invitation.",
-            // The same for all: someone who guesses codes must not learn which ones existed, nor for which address.
+            // The same sentence for all: somebody who guesses codes must not learn which ones
+            // exist, nor for which address.
             (_, Some(_)) => "This invitation is not valid, or was used already.",
         })),
     }

@@ -1,4 +1,4 @@
-//! `parlance user`: adds users, lists them, and changes what they may do.
+//! `parlance user`: adds, lists and changes users.
 
 mod access;
 mod add;
@@ -34,17 +34,18 @@ pub(super) enum Command {
         who: Known,
         role: Role,
     },
-    /// Make an apikey, shown once: of a new service user, or one more for a user who exists
+    /// Create an apikey, shown once: for a new service user, or a further one for an existing user
     ///
-    /// A new service user's apikey also opens its private key. A further key of an existing user logs
-    /// in, but their private key stays under the password it was made with.
+    /// A new service user's apikey also opens its private key. A further key of an existing user
+    /// logs in, but their private key stays under its password.
     Apikey(add::Apikey),
     /// Let a user who has lost their password register again, with the same address
     ///
-    /// Shows a link, once. Who registers with it has new keys: they cannot read anything that was said before,
-    /// and their contacts are told that the keys have changed. Until it is used, nothing changes.
+    /// Shows a link, once. Registering with it creates new keys: the user cannot read earlier
+    /// messages, and their contacts are told that the keys have changed. Until the link is used,
+    /// nothing changes.
     PasswdReset(access::PasswdReset),
-    /// List the keys that open a user's login
+    /// List a user's apikeys
     Keys(Known),
     /// Revoke one of these keys, and end the stations that logged in with it
     Revoke {
@@ -54,11 +55,13 @@ pub(super) enum Command {
         #[arg(value_parser = access::credential)]
         key: CredentialId,
     },
-    /// List the stations that a user has logged in from, or forget them: they have to log in again
+    /// List the stations that a user has logged in from, or forget them, so that they have to log
+    /// in again
     Stations(access::Stations),
-    /// Write everything that the server has of a user into a file
+    /// Write all data of a user into a file
     Export(end::Export),
-    /// Delete a user: the address is free again, keys are gone, groups are left, and what they said is erased
+    /// Delete a user: the address becomes free, keys are deleted, groups are left, and messages are
+    /// erased
     Delete(end::Delete),
 }
 
@@ -80,7 +83,7 @@ impl From<Role> for UserRole {
     }
 }
 
-/// Does what the command says.
+/// Runs the command.
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Error> {
     match command {
         Command::Add(add) => add::add(settings, &add).await,

@@ -1,8 +1,9 @@
-//! The changes that a station has not been notified of, each once.
+//! The changes that a station has not yet been notified of, each once.
 //!
-//! A client appends new rows to those that it has, so a row is among the changes only if it follows: on the rows of its
-//! conversation that were announced before ([`Order`]; each request announces its own rows, as does each node, so a row
-//! may be announced before one that was committed earlier), and on what this station was told ([`Changes`]).
+//! A client appends new rows to those that it has, so a row is only among the changes if it follows
+//! on them: on the rows of its conversation that were announced before ([`Order`]), and on those
+//! that this station was sent ([`Changes`]). It may not, because each request and each node
+//! announces its own rows, and a row may be announced before one that was committed earlier.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -17,39 +18,44 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// Maximum ids in a station's changes. Beyond it they are replaced by a resync.
+/// Maximum ids in a station's changes. Beyond it, they are replaced by a resync.
 // With that many, a client has to go through its whole list anyway.
 const MAX_IDS: usize = 10_000;
 /// Maximum bytes of rows buffered for a v4 socket that is busy. Beyond it only ids are sent.
 const MAX_ROW_BYTES: usize = 32 * 1024;
-/// Locks over which conversations are spread, so that announcements rarely wait for one another.
-// As many as a byte has values, so that every byte of a hash names one.
+/// Number of locks that conversations are spread over, so that announcements rarely wait for each
+/// other.
+// 256, so that a byte of a hash selects one.
 const STRIPES: usize = 256;
 /// Maximum conversations remembered under one lock. After one was forgotten, its next row is announced by id only.
 const MAX_CONVERSATIONS: usize = 1024;
 
-/// What changed since a station was last notified: ids, each once.
+/// The changes since a station was last notified: ids, each once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
     /// Conversations with new content.
     pub conversations: BTreeSet<ConversationId>,
-    /// The user's list changed.
+    /// Whether the user's list changed.
     pub list: bool,
-    /// The station has to resync, as something may have been missed. On the wire this is a changed list.
+    /// Whether the station has to resync, as something may have been missed. On the wire, this is a
+    /// changed list.
     pub resync: bool,
     /// Friends whose entries have to be fetched again.
     pub friends: BTreeSet<UserId>,
-    /// New rows, whole, in the order of commits; for v4 sockets. Of each conversation they are all that was added
-    /// since the frame before, or there are none: a client that appends them misses nothing.
+    /// New rows in commit order, for v4 sockets. For each conversation they are either everything
+    /// that was added since the previous frame, or absent: a client that appends them misses
+    /// nothing.
     pub rows: BTreeMap<(ConversationId, i64), Arc<NewRow>>,
-    /// Who is writing a message, and in which conversation; for v4 sockets.
+    /// Users who are writing a message, and in which conversation; for v4 sockets.
     pub typing: BTreeSet<(ConversationId, UserId)>,
-    /// Messages that were erased; for v4 stations. Their conversations are among those that changed.
+    /// Messages that were erased; for v4 stations. Their conversations are also among the changed
+    /// ones.
     pub erased: BTreeSet<(ConversationId, MessageId)>,
-    /// Stations that the user logged in from for the first time; for v4 stations.
+    /// Stations from which the user logged in for the first time; for v4 stations.
     pub stations: BTreeSet<StationId>,
     row_bytes: usize,
-    /// Conversations of which only the id is sent: a row is not known here, does not follow the others, or has no room.
+    /// Conversations of which only the id is sent, because a row is unknown here, does not follow,
+    /// or has no room.
     ids_only: BTreeSet<ConversationId>,
 }
 
@@ -84,7 +90,7 @@ impl Changes {
             .map(|row| &**row)
     }
 
-    /// Everything may have changed.
+    /// Changes that stand for everything.
     #[must_use]
     pub(crate) fn resync() -> Self {
         Self {
@@ -93,8 +99,8 @@ impl Changes {
         }
     }
 
-    /// Adds an event. `rows` are the new rows of a conversation, if they follow what was announced of it
-    /// before, and else none.
+    /// Adds an event. `rows` are a conversation's new rows, if they follow what was announced of it
+    /// before; otherwise there are none.
     pub(crate) fn add(&mut self, event: &Event, rows: &[Arc<NewRow>], version: ClientVersion) {
         match event {
             Event::ConversationChanged { conversation, .. }
@@ -110,7 +116,7 @@ impl Changes {
                 ..
             } => {
                 self.conversations.insert(*conversation);
-                // One of the rows may be an erased one.
+                // The pending rows may include an erased one.
                 self.drop_rows(*conversation);
                 if version.is_v4() {
                     self.erased
@@ -134,9 +140,9 @@ impl Changes {
         self.bound();
     }
 
-    /// Adds changes that were sent and may not have arrived; of conversations only their ids.
+    /// Adds changes that were sent and may not have arrived; for conversations, only their ids.
     pub(crate) fn add_again(&mut self, sent: Self) {
-        // Rows were not kept with what was sent, so later ones would leave a gap. Typing is out of date by now.
+        // Their rows were not kept, so later ones would leave a gap. Typing is outdated by now.
         for conversation in sent.conversations {
             self.conversations.insert(conversation);
             self.drop_rows(conversation);
@@ -172,8 +178,9 @@ impl Changes {
         }
     }
 
-    /// Drops the rows, and typing, of what changed so far.
-    // Rows that follow later would leave a gap: their conversations stay without rows until the changes are taken.
+    /// Drops the rows, and typing, of the changes so far.
+    // Later rows would leave a gap: these conversations stay without rows until the changes are
+    // taken.
     pub(crate) fn keep_ids(&mut self) {
         self.ids_only.clone_from(&self.conversations);
         self.rows.clear();
@@ -181,7 +188,7 @@ impl Changes {
         self.typing.clear();
     }
 
-    /// Everything may have changed: what was known of conversations is part of that.
+    /// Replaces all changes by a resync, which includes them.
     pub(crate) fn become_resync(&mut self) {
         let friends = std::mem::take(&mut self.friends);
         let stations = std::mem::take(&mut self.stations);
@@ -198,7 +205,7 @@ impl Changes {
             + self.erased.len()
             + self.stations.len()
             + self.typing.len();
-        // Not truncated: the station would never learn of an id that was left out.
+        // Not truncated, because the station would never learn of the omitted ids.
         if ids > MAX_IDS {
             *self = Self::resync();
         }
@@ -206,7 +213,7 @@ impl Changes {
 
     fn add_rows(&mut self, conversation: ConversationId, rows: &[Arc<NewRow>]) {
         let bytes: usize = rows.iter().map(|row| row.bytes()).sum();
-        // Beside a resync, the rows before these may have been dropped: appended, these would leave a gap.
+        // Beside a resync, the preceding rows may have been dropped, so these would leave a gap.
         if rows.is_empty() || self.resync || self.row_bytes + bytes > MAX_ROW_BYTES {
             self.drop_rows(conversation);
         } else if !self.ids_only.contains(&conversation) {
@@ -236,7 +243,8 @@ type Stripe = Mutex<HashMap<ConversationId, Head>>;
 #[derive(Debug)]
 pub(super) struct Order {
     stripes: [Stripe; STRIPES],
-    // Keyed at random: with a fixed hash, users could look for conversations that share a lock with someone else's.
+    // Keyed at random: with a fixed hash, users could look for conversations that share a lock with
+    // someone else's.
     hasher: RandomState,
 }
 
@@ -244,11 +252,11 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) struct Head {
     seq: i64,
-    /// `None` if another node stored the row: hints do not carry it.
+    /// `None` if another node stored the row, as hints do not carry the instance.
     instance: Option<Instance>,
 }
 
-/// The right to announce rows of a conversation: nobody else can while it is held.
+/// The right to announce rows of a conversation, which nobody else has while it is held.
 pub(super) type Turn<'a> = MutexGuard<'a, HashMap<ConversationId, Head>>;
 
 impl Default for Order {
@@ -261,8 +269,8 @@ impl Default for Order {
 }
 
 impl Order {
-    /// The rows of an event, if they follow what was announced of the conversation before, and otherwise none. The
-    /// guard has to be held until they are passed on.
+    /// An event's rows, if they follow what was announced of the conversation before; otherwise
+    /// none. The guard has to be held until they are passed on.
     pub(super) fn rows<'a>(&self, event: &'a Event) -> (Option<Turn<'_>>, &'a [Arc<NewRow>]) {
         match event {
             Event::ConversationChanged {
@@ -301,7 +309,8 @@ impl Order {
             reason = "there is a stripe for every value of a byte"
         )]
         let stripe = &self.stripes[usize::from(byte)];
-        // Nothing panics while it holds the lock; if it did, numbers are still numbers.
+        // A panic while the lock is held cannot leave a head half-changed, so a poisoned lock is
+        // still good.
         stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -315,18 +324,21 @@ fn advance(
     let instance = new.rows.first().map(|row| row.instance.clone());
     let head = heads.get(&conversation);
     let joins = match head {
-        // What was announced before this node started is not known, but nothing comes before the first row.
+        // It is unknown what was announced before this node started, but nothing precedes the first
+        // row.
         None => new.first == 1,
-        // After a `clear`, a client that holds rows of the old instance must not append these to them.
+        // After a `clear`, a client that holds rows of the old instance must not append these.
         Some(head) => {
             new.first == head.seq + 1
                 && (head.instance.is_none() || instance.is_none() || head.instance == instance)
         }
     };
-    // Never back: after a late announcement of an older row, one that was passed on already would seem to follow again.
+    // Never backwards: after a late announcement of an older row, a row that was passed on already
+    // would seem to follow again.
     if head.is_none_or(|head| head.seq < new.last) {
         if heads.len() >= MAX_CONVERSATIONS && !heads.contains_key(&conversation) {
-            // Rare, and costs each conversation one row that is announced by id only: cheaper than tracking their use.
+            // Rare, and costs each conversation one row that is announced by id only, which is
+            // cheaper than tracking their use.
             heads.clear();
         }
         heads.insert(

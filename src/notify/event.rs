@@ -1,4 +1,5 @@
-//! Events: what happened, and who is notified of it. They are announced after the commit, never before.
+//! Events: changes, and the users who are notified of them. Announced after the commit, never
+//! before.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,23 +18,23 @@ pub(crate) enum Event {
     /// A conversation has new content.
     ConversationChanged {
         conversation: ConversationId,
-        /// Everyone in it, the author included: the author has other stations.
+        /// All participants including the author, who may have other stations.
         participants: Arc<[UserId]>,
-        /// The new rows, where they are known.
+        /// The new rows, if they are known.
         new: Option<NewRows>,
     },
-    /// A page of a download was cut: the station has to come back for the rest.
+    /// A page of a download was cut, and the station has to come back for the rest.
     PageCut {
         conversation: ConversationId,
         /// The reader. Nobody else is notified.
         reader: UserId,
-        /// The station that was given the page.
+        /// The station that got the page.
         station: StationId,
     },
     /// Messages were erased.
     Erased {
         conversation: ConversationId,
-        /// Everyone in it.
+        /// All of its participants.
         participants: Vec<UserId>,
         messages: Vec<MessageId>,
         /// The number of the conversation's newest row at that moment: up to it a row may be one of them.
@@ -51,7 +52,7 @@ pub(crate) enum Event {
         /// The users who see the change.
         seen_by: Vec<UserId>,
     },
-    /// A user logged in at a station that they had not used before; their others are told.
+    /// A user logged in from a new station. Their other stations are notified.
     StationAdded {
         /// The user.
         user: UserId,
@@ -69,7 +70,7 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// Returns `true` if this station of a recipient's is notified.
+    /// Returns `true` if this station of a recipient is notified.
     #[must_use]
     pub(crate) fn is_for(&self, one: StationId) -> bool {
         match self {
@@ -94,32 +95,32 @@ impl Event {
     }
 }
 
-/// Rows that one commit added to a conversation, one after the other.
+/// Consecutive rows that one commit added to a conversation.
 #[derive(Debug, Clone)]
 pub(crate) struct NewRows {
     /// The `seq` of the first row.
     pub first: i64,
     /// The `seq` of the last row.
     pub last: i64,
-    /// All of them; or none, if they are too many or not known here: then they are downloaded.
+    /// All of the rows; none, if they are too many or unknown here, and then have to be downloaded.
     pub rows: Vec<Arc<NewRow>>,
 }
 
-/// A row that was just stored, with what a client needs to see that it has the row before.
+/// A row that was just stored, with what a client needs to know that it has the preceding row.
 #[derive(Debug)]
 pub(crate) struct NewRow {
     /// The instance of the conversation that it belongs to.
     pub instance: Instance,
     /// Its `seq` in the conversation.
     pub seq: i64,
-    /// The id of the row of the same kind before it, as the wire writes it; empty if it is the first.
+    /// The id of the preceding row of the same kind, as on the wire; empty if this is the first.
     pub after: String,
     pub row: HistoryRow,
-    /// How v4 clients are shown it.
+    /// The row as v4 clients see it.
     pub rendered: Rendered,
 }
 
-/// A row as text, rendered once, when it is first needed, and shared by all sockets and the cached page.
+/// A row as text, rendered when it is first needed, and shared by all sockets and the cached page.
 #[derive(Debug, Default)]
 pub(crate) struct Rendered {
     row: OnceLock<Box<RawValue>>,
@@ -141,8 +142,8 @@ impl Rendered {
     }
 }
 
-// `OnceLock::get_or_try_init` is not stable yet. Two threads may both make the value, and
-// one is kept: a lock held during the work would make each socket wait.
+// `OnceLock::get_or_try_init` is not stable yet. Two threads may both compute the value, and one
+// result is kept: a lock held during the work would make each socket wait.
 fn once<T, E>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
     if let Some(value) = cell.get() {
         return Ok(value);
@@ -152,7 +153,7 @@ fn once<T, E>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, E>) -> Result
 }
 
 impl NewRow {
-    /// About how many bytes it takes on the wire.
+    /// Its approximate size on the wire.
     #[must_use]
     pub(crate) fn bytes(&self) -> usize {
         let data = match &self.row {

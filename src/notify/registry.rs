@@ -1,26 +1,24 @@
-//! Pending notifications: the changes that each station has not been notified of. They are a cache and may be lost; then
-//! the station has to resync. Notifying too often is allowed, too seldom never (docs/api.md, chatnotification).
+//! Pending notifications: the changes that each station has not yet been notified of. They are a
+//! cache and may be lost, and then the station has to resync. Notifying too often is allowed, too
+//! rarely is not (docs/api.md, chatnotification).
 //!
-//! A station either polls, or has a socket that subscribes. A socket takes the changes whenever it can write: so a
-//! slow reader costs a set of ids, not a queue. What is particular to polls is in [`poll`].
+//! A station either polls, or subscribes with a socket. A socket takes the changes when it can
+//! write, so a slow reader costs a set of ids instead of a queue. Polls are handled in [`poll`].
 
 mod poll;
+mod subscription;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
-
-use self::poll::InFlight;
-pub(crate) use self::poll::{Fetched, Poll};
+use self::{poll::InFlight, subscription::Subscriber};
+pub(crate) use self::{
+    poll::{Fetched, Poll},
+    subscription::{End, Feed, Subscription},
+};
 use super::{
     changes::{Changes, Order},
     event::{Event, NewRow},
@@ -30,19 +28,19 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// Maximum users whose stations are kept (a user has at most 100 stations). Stations of further users have to
-/// resync at each poll.
+/// Maximum users whose stations are kept (a user has at most 100 stations). Stations of further
+/// users have to resync at each poll.
 const MAX_USERS: usize = 100_000;
 /// Recipients per lock hold.
-// A group may have thousands, and polls of everyone wait for this lock.
+// A group may have thousands of recipients, and everyone's polls wait for this lock.
 const CHUNK: usize = 500;
-/// Pending notifications that are not polled for in this time are dropped.
-// A client that runs polls far more often; one that comes back later resyncs.
+/// Pending notifications that are not polled for this long are dropped.
+// A running client polls far more often; one that returns later resyncs.
 const IDLE: Duration = Duration::from_mins(15);
-/// Delay after which a station that was refused a socket may try again.
+/// Delay after which a station whose socket was refused may try again.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// The pending notifications of all stations that this node knows.
+/// The pending notifications of all stations known to this node.
 #[derive(Debug, Default)]
 pub(crate) struct Notifications {
     inner: Mutex<Inner>,
@@ -68,35 +66,6 @@ struct Pending {
     subscriber: Option<Arc<Subscriber>>,
 }
 
-/// The registry's end of a subscription.
-#[derive(Debug)]
-struct Subscriber {
-    version: ClientVersion,
-    /// Something was added since the feed was last polled.
-    changed: AtomicBool,
-    /// The changes taken last may not have arrived.
-    unacked: AtomicBool,
-    /// The task that writes to the socket.
-    // Not a `Notify`: each push wakes it, and a waker costs neither a lock nor a list of waiters.
-    task: AtomicWaker,
-    /// Set once: what ended it first is what its client is told.
-    ended: OnceLock<End>,
-    end: Notify,
-}
-
-/// A subscription, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Subscription(Feed);
-
-/// The changes of a subscription, for the task that writes to the socket.
-#[derive(Debug, Clone)]
-pub(crate) struct Feed {
-    notifications: Arc<Notifications>,
-    user: UserId,
-    station: StationId,
-    subscriber: Arc<Subscriber>,
-}
-
 /// The user, or the node, has the maximum number of sockets open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManySockets {
@@ -113,24 +82,10 @@ pub(crate) struct SocketLimits {
     pub total: usize,
 }
 
-/// Why a subscription ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The station opened another socket.
-    Replaced,
-    /// The station was signed out.
-    SignedOut,
-    /// The user was disabled.
-    Disabled,
-    /// What the user may do has changed: whoever is still allowed in connects again.
-    Again,
-    /// The server stops.
-    ServerStopping,
-}
-
 impl Notifications {
-    /// Subscribes to a station's pending notifications. Another socket of the same station ends: it is the station
-    /// connected again. Returns the subscription, and `true` if it is the user's first on this node.
+    /// Subscribes to a station's pending notifications. This ends another socket of the same
+    /// station, as the station has reconnected. Returns the subscription, and `true` if it is the
+    /// user's first on this node.
     ///
     /// # Errors
     /// The user, or the node, has the maximum number of sockets open.
@@ -146,8 +101,8 @@ impl Notifications {
         let replaces = inner
             .station(user, station)
             .is_some_and(|pending| pending.subscriber.is_some());
-        // Replacing one is never refused: a client that reconnects before its old socket timed out would else be locked
-        // out by it.
+        // Replacing a socket is never refused: otherwise a client that reconnects before its old
+        // socket timed out would be locked out by it.
         if !replaces
             && (of_user >= limits.per_user
                 || inner.subscribers >= limits.total
@@ -155,21 +110,14 @@ impl Notifications {
         {
             return Err(TooManySockets { retry_after: RETRY });
         }
-        let subscriber = Arc::new(Subscriber {
-            version,
-            changed: AtomicBool::new(false),
-            unacked: AtomicBool::new(false),
-            task: AtomicWaker::new(),
-            ended: OnceLock::new(),
-            end: Notify::new(),
-        });
+        let subscriber = Arc::new(Subscriber::new(version));
         let pending = inner.station_or_new(user, station);
         pending.redeliver();
-        // Rows that were meant for an earlier socket follow on frames that may never have arrived.
+        // Rows for an earlier socket follow frames that may never have arrived.
         pending.changes.keep_ids();
         if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
             other.end(End::Replaced);
-            // It is not known which pushes of the other one arrived.
+            // It is unknown which pushes of the other socket arrived.
             pending.changes.resync = true;
         } else {
             inner.subscribers += 1;
@@ -187,12 +135,13 @@ impl Notifications {
 
     /// Adds events to the pending notifications of all recipients.
     ///
-    /// New rows are passed on only if they follow what was announced of their conversation before: a client that appends
-    /// others would miss what is announced later, or by another node.
+    /// New rows are only passed on if they follow what was announced of their conversation before:
+    /// a client that appended others would miss rows that are announced later, or by another node.
     pub(crate) fn announce(&self, events: &[Event]) {
         for event in events {
-            // Held until every recipient has the rows, which the next rows of the conversation could otherwise overtake.
-            // Always taken before `inner`, never while that is held, so the two cannot deadlock.
+            // Held until every recipient has the rows, as the conversation's next rows could
+            // otherwise overtake them. Always taken before `inner` and never while that is held, so
+            // the two cannot deadlock.
             let (_turn, rows) = self.order.rows(event);
             for recipients in event.recipients().chunks(CHUNK) {
                 let mut inner = self.locked();
@@ -207,8 +156,8 @@ impl Notifications {
         }
     }
 
-    /// Something may have happened that cannot be announced: every station has to resync.
-    // A station that polls is forgotten: at its next poll it is not known, and has to resync.
+    /// Makes every station resync, as something may have happened that cannot be announced.
+    // A polling station is forgotten: at its next poll it is unknown, and has to resync.
     pub(crate) fn resync_all(&self) {
         self.locked().by_user.retain(|_, stations| {
             stations.retain(|_, pending| match &pending.subscriber {
@@ -223,7 +172,7 @@ impl Notifications {
         });
     }
 
-    /// Drops the pending notifications of stations that have neither polled lately nor a socket.
+    /// Drops the pending notifications of stations that have neither polled recently nor a socket.
     pub(crate) fn evict_idle(&self) {
         self.locked().by_user.retain(|_, stations| {
             stations.retain(|_, pending| !pending.is_idle());
@@ -258,7 +207,7 @@ impl Notifications {
             .collect()
     }
 
-    /// The stations that have a socket open here: of one user, or of everyone.
+    /// The stations with a socket on this node, of one user or of everyone.
     pub(crate) fn stations_with_sockets(&self, whose: Option<UserId>) -> Vec<(UserId, StationId)> {
         let inner = self.locked();
         let mut found = vec![];
@@ -275,7 +224,7 @@ impl Notifications {
 
     /// Ends the subscription of a station.
     pub(crate) fn disconnect(&self, user: UserId, station: StationId, end: End) {
-        // Only signalled: a socket's task drops the subscription itself, which takes this lock.
+        // Only signalled: the socket's task drops the subscription itself, which takes this lock.
         let mut inner = self.locked();
         let pending = inner.station(user, station);
         if let Some(subscriber) = pending.and_then(|pending| pending.subscriber.as_ref()) {
@@ -295,7 +244,8 @@ impl Notifications {
     }
 
     fn locked(&self) -> MutexGuard<'_, Inner> {
-        // Nothing panics while it holds the lock; if it did, sets of ids are still sets of ids.
+        // A panic while the lock is held cannot leave a set half-changed, so a poisoned lock is
+        // still good.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -310,7 +260,7 @@ impl Inner {
         stations.entry(station).or_insert_with(Pending::new)
     }
 
-    /// The station of a feed, unless another socket has replaced the feed's, or none is left.
+    /// A feed's station, unless another socket has replaced the feed's, or the station is gone.
     fn station_of(&mut self, feed: &Feed) -> Option<&mut Pending> {
         self.station(feed.user, feed.station).filter(|pending| {
             let subscriber = pending.subscriber.as_ref();
@@ -333,7 +283,7 @@ impl Inner {
 }
 
 impl Pending {
-    /// For a station that was not known, which has to resync.
+    /// For an unknown station, which has to resync.
     fn new() -> Self {
         Self {
             changes: Changes::resync(),
@@ -365,90 +315,6 @@ impl Pending {
         if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
             subscriber.wake();
         }
-    }
-}
-
-impl Subscriber {
-    fn wake(&self) {
-        // A task that was woken and has not run yet will find this change, too.
-        if !self.changed.swap(true, Ordering::AcqRel) {
-            self.task.wake();
-        }
-    }
-
-    fn end(&self, end: End) {
-        let _ = self.ended.set(end);
-        self.end.notify_one();
-    }
-}
-
-impl Subscription {
-    /// The feed of its changes, which is empty once the subscription is dropped.
-    pub(crate) fn feed(&self) -> Feed {
-        self.0.clone()
-    }
-
-    /// Waits until the subscription was replaced or revoked. Returns why it ended.
-    pub(crate) async fn ended(&self) -> End {
-        // `notify_one` keeps a permit: an end between the check and the wait is not missed.
-        loop {
-            if let Some(end) = self.0.subscriber.ended.get() {
-                return *end;
-            }
-            self.0.subscriber.end.notified().await;
-        }
-    }
-
-    /// The peer has acknowledged everything that was taken.
-    pub(crate) fn ack(&self) {
-        self.0.subscriber.unacked.store(false, Ordering::Release);
-    }
-}
-
-impl Feed {
-    /// Ready when something may have been added since the last call.
-    pub(crate) fn poll_changed(&self, context: &task::Context<'_>) -> task::Poll<()> {
-        // Registered before the check, so that a change in between wakes the task.
-        self.subscriber.task.register(context.waker());
-        if self.subscriber.changed.swap(false, Ordering::AcqRel) {
-            task::Poll::Ready(())
-        } else {
-            task::Poll::Pending
-        }
-    }
-
-    /// Takes what is pending; nothing, once the subscription was replaced, revoked or dropped. Until
-    /// [`Subscription::ack`], it counts as possibly lost.
-    pub(crate) fn take(&self) -> Changes {
-        if self.subscriber.ended.get().is_some() {
-            return Changes::default();
-        }
-        let mut inner = self.notifications.locked();
-        let Some(pending) = inner.station_of(self) else {
-            return Changes::default();
-        };
-        let changes = std::mem::take(&mut pending.changes);
-        // Under the lock: a subscription that is dropped right after has to see it, and make the station resync.
-        if !changes.is_empty() {
-            self.subscriber.unacked.store(true, Ordering::Release);
-        }
-        changes
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let Self(feed) = self;
-        let mut inner = feed.notifications.locked();
-        let Some(pending) = inner.station_of(feed) else {
-            return;
-        };
-        pending.subscriber = None;
-        pending.polled_at = Instant::now();
-        pending.changes.keep_ids();
-        // The last pushes may have been lost with the connection: TCP says only that they were buffered.
-        pending.changes.resync |= feed.subscriber.unacked.load(Ordering::Acquire);
-        inner.subscribers -= 1;
     }
 }
 

@@ -1,7 +1,9 @@
 //! Tests of the checker: each planted fault is counted, and nothing else is.
 
 mod fixture;
+mod sealed;
 mod shown;
+mod talk;
 mod telling;
 
 use std::{
@@ -20,7 +22,7 @@ use super::{
 };
 
 #[test]
-fn a_server_that_does_what_it_must_is_found_good() {
+fn a_correct_server_passes() {
     let mut fixture = Fixture::new(200);
     for id in [1, 7, 200] {
         fixture.report(id);

@@ -1,6 +1,6 @@
 //! A message as its sender made it, with which everything that others are shown of it is compared.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::{
     chain::{Hash, sha256},
     form::{Id, dashed, now, plain, time},
     ledger::SLACK,
-    request::Station,
+    request::{Request, Station, V3, V4},
     rng::Rng,
 };
 
@@ -16,6 +16,17 @@ use super::{
 const CLOCK_AHEAD: i64 = 300;
 /// The default of `MESSAGE_LIFETIME`, in seconds.
 const LIFETIME: i64 = 7 * 24 * 3600;
+
+/// How a message is encrypted.
+#[derive(Debug, Clone)]
+pub(super) struct Sealing {
+    /// The number of its epoch.
+    pub epoch: u32,
+    /// When: from then on it may be stored.
+    pub at: Instant,
+    /// Its `Data`, with those who may send it again.
+    pub data: Arc<str>,
+}
 
 /// A message as its sender made it, and what was answered.
 #[derive(Debug, Clone)]
@@ -42,6 +53,8 @@ pub(super) struct Sent {
     pub stored: Option<(i64, i64)>,
     /// SHA-256 of its `Data`.
     pub data: Hash,
+    /// Its encryption; `None`: its `Data` is of the published form, which says nothing to a server, nor to this test.
+    pub sealed: Option<Sealing>,
 }
 
 /// Base64 of this length, different for each id.
@@ -92,12 +105,53 @@ impl Sent {
             answered: None,
             stored: None,
             data,
+            sealed: None,
         }
+    }
+
+    /// Gives it its encrypted content, or another one in another epoch.
+    pub(super) fn seal(&mut self, epoch: u32, data: &str) {
+        self.data = sha256(&[data.as_bytes()]);
+        self.sealed = Some(Sealing {
+            epoch,
+            at: Instant::now(),
+            data: data.into(),
+        });
+    }
+
+    /// The request that sends it: what is encrypted names its epoch.
+    pub(super) fn add(&self) -> Request {
+        let version = if self.sealed.is_some() { V4 } else { V3 };
+        let asked = Request::on("add", self.conversation, &self.instance, version)
+            .with("message", self.document(false));
+        match &self.sealed {
+            Some(sealed) => asked.with("epoch", sealed.epoch),
+            None => asked,
+        }
+    }
+
+    /// The request that sends other content under its id.
+    pub(super) fn add_altered(&self) -> Request {
+        Request::on("add", self.conversation, &self.instance, V3)
+            .with("message", self.document(true))
+    }
+
+    /// The time of the sender's clock, as clients write it.
+    pub(super) fn at(&self) -> String {
+        time(self.created)
+    }
+
+    /// What it says.
+    pub(super) fn text(&self) -> String {
+        data(self.id, self.bytes)
     }
 
     /// The document that `add` takes. With `is_altered`, it has other content under the same id.
     pub(super) fn document(&self, is_altered: bool) -> String {
-        let text = data(if is_altered { !self.id } else { self.id }, self.bytes);
+        let text = match &self.sealed {
+            Some(sealed) if !is_altered => sealed.data.to_string(),
+            _ => data(if is_altered { !self.id } else { self.id }, self.bytes),
+        };
         let mut document = json!({ "ID": dashed(self.id), "Type": self.kind, "Created": time(self.created), "Data": text });
         if let (Some(valid_until), Some(fields)) = (self.valid_until, document.as_object_mut()) {
             fields.insert("ValidUntil".into(), time(valid_until).into());

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_and_each_address_has_a_limit_and_what_is_dropped_is_given_back() {
+    fn each_key_and_each_address_has_a_limit_and_dropping_a_permit_returns_it() {
         let budget = budget();
         let first = [
             take(&budget, 1, 1, 10).unwrap(),

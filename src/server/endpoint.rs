@@ -1,4 +1,5 @@
-//! The endpoints of the API: perform, commit, announce, answer. Their parameters extract what they need of a request.
+//! The endpoints of the API: perform, commit, announce, answer. Their parameters extract what they
+//! need from a request.
 
 use actix_web::{Either, Resource, guard, web};
 
@@ -34,9 +35,10 @@ pub(super) fn resource(path: &str) -> Resource {
             api_of(query).is_some_and(|api| apis.contains(&api))
         })
     };
-    // Routes without a method: one that is wrong would fall through to `unknown_api`, instead of getting 405.
+    // The routes accept any method: with a wrong one, a request would otherwise fall through to
+    // `unknown_api` instead of getting 405.
     web::resource(path)
-        // The most frequent one first: each guard parses the query again.
+        // The most frequent one first, as each guard parses the query again.
         .route(web::route().guard(names(&SIGNED)).to(signed))
         .route(
             web::route()
@@ -66,12 +68,13 @@ const SIGNED: [Api; 7] = [
     Api::Keys,
 ];
 
-/// A request to an unknown API. Its body is read all the same: one that is too large is refused for that.
+/// Refuses a request to an unknown API. The body is read all the same, as one that is too large is
+/// refused for that.
 async fn unknown_api(_: Body) -> Result<Answer, Error> {
     Err(Error::UnknownApi)
 }
 
-/// Login and registration; and what users do with their account once they are logged in.
+/// Login and registration, and the account of a logged-in user.
 async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
     let (action, post) = post.replace(());
     match action {
@@ -99,18 +102,19 @@ async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
             let (state, request) = (post.state.clone(), post.replace(action).1.verify().await?);
             let user = request.user;
             let answer = Box::pin(signed(request)).await;
-            // Also after a failure, which may have come after the commit. At once: other nodes hear of it a moment later.
+            // Also after a failure, which may have come after the commit. Other nodes are notified by
+            // the database.
             if ends_access {
                 state.keys.forget_user(user);
             }
             Ok(Either::Left(answer?))
         }
-        // No other is parsed from this API.
+        // This API has no other actions.
         Action::Workspace(_) | Action::Notification(_) => Err(Error::UnknownAction),
     }
 }
 
-/// The end of an account. Its apikey is guessed no faster here than at login.
+/// Deletes an account. Its apikey cannot be guessed faster here than at login.
 async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
     let AtStation {
         user,
@@ -135,7 +139,7 @@ async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
     answer
 }
 
-/// Login and registration. Failures are counted, and beyond the limit no more are checked.
+/// Login and registration. Failures are counted, and beyond the limit no more attempts are checked.
 async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     let (state, address) = (&post.state, post.address);
     let claim = identity::claim(&post.http);
@@ -151,7 +155,8 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
         outbox: Vec::new(),
     };
     let is_registration = matches!(action, Login::Register(_));
-    // Counted apart from login attempts, and never refunded: open registration must not be a way to fill the database.
+    // Counted separately from login attempts and never refunded: open registration must not be a
+    // way to fill the database.
     if is_registration {
         state.limits.take_registration(address)?;
     }
@@ -168,7 +173,8 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
         // It may have been committed, and nobody knows what to announce.
         state.resync.request_everywhere();
     }
-    // `AlreadyExists`, too: a registration with a key that exists reveals as much as a login with it.
+    // Includes `AlreadyExists`: a registration with an existing key reveals as much as a login with
+    // it.
     let has_failed = matches!(
         result,
         Err(Rule::LoginFailed | Rule::RegistrationClosed(_) | Rule::AlreadyExists(_))
@@ -203,7 +209,8 @@ async fn notification(PollRequest(poll): PollRequest) -> Result<Answer, Error> {
         post.version,
         post.action,
     )?;
-    // Never refused: the changes are taken from what is pending already, and would be sent again only at the next poll.
+    // Never refused: the changes are no longer pending, and would be repeated only at the next
+    // poll.
     let share = state.load.answer(user, network(post.address), text.len());
     Ok(Answer::to_user(text, in_progress, share))
 }
@@ -215,13 +222,13 @@ async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
         mut post,
     } = request;
     let state = post.state.clone();
-    // Before it waits for its turn: the request as such is the acknowledgement, whatever becomes of it.
+    // Before waiting for its turn: the request itself is the acknowledgement, whatever its outcome.
     if let Some(connection) = connection::polled_before(&state, &post.http) {
         state.notifications.ack(user, station, connection);
     }
     let in_progress = state.load.begin(user).await?;
-    // A body counts only while its request waits, as those at work are few; but one with thousands of secrets, until it is
-    // done.
+    // A body only counts while its request waits, as few are in progress; but one with thousands of
+    // secrets counts until it is done.
     let max = state.settings.max_body_bytes;
     let _counted = post.share.take().filter(|share| share.bytes() > max);
     perform(
@@ -247,7 +254,7 @@ async fn perform(
         station,
         post,
     } = request;
-    // Before anything is read: what is announced later may not be in the answer.
+    // Before anything is read, as a later announcement may not be covered by the answer.
     let in_flight = api::fetches(&post.action, post.version)
         .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
@@ -276,9 +283,10 @@ async fn perform(
         // It may have been committed, and nobody knows what to announce.
         state.resync.request_everywhere();
     }
-    // Also after a failure: the events in the outbox were committed.
+    // After a failure, too: the events in the outbox were committed.
     state.announce(&call.outbox);
-    // A conversation that is gone cannot be fetched: the station would be notified of it again and again.
+    // A conversation that is gone cannot be fetched: the station would be notified of it again and
+    // again.
     if let Err(Rule::ConversationNotFound) = result {
         acknowledge();
     }
@@ -286,10 +294,11 @@ async fn perform(
     let address = network(post.address);
     let share = match reading {
         Some(_) => state.load.try_answer(user, address, text.len())?,
-        // A change was made, and a refusal would say that it was not: answered, however much the user leaves unread.
+        // The change is made, and a refusal would deny that: it is answered, however much the user
+        // leaves unread.
         None => state.load.answer(user, address, text.len()),
     };
-    // Only now: an answer that was refused just above has given the station nothing.
+    // Only now, because an answer that was refused above has given the station nothing.
     acknowledge();
     Ok(Answer::to_user(text, in_progress, share))
 }

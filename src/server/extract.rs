@@ -1,4 +1,5 @@
-//! Extractors: an endpoint's parameters say what it needs of a request. A request without it is refused before the endpoint runs.
+//! Extractors: an endpoint's parameters state what it needs from a request. A request without it is
+//! refused before the endpoint runs.
 
 use std::net::IpAddr;
 
@@ -61,7 +62,7 @@ impl Parse for Signed {
     }
 }
 
-/// The actions of an API that has an endpoint of its own.
+/// The actions of an API with an endpoint of its own.
 macro_rules! parse {
     ($($action:ty),+) => {$(
         impl Parse for $action {
@@ -73,7 +74,7 @@ macro_rules! parse {
 }
 parse!(workspace::Action, notification::Action);
 
-/// Whatever the API knows: some of `chatlogin` needs a signature, some of it does not.
+/// All actions of any API: some of `chatlogin` need a signature, some do not.
 impl Parse for Action {
     fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
         Self::parse(api, head, body)
@@ -90,7 +91,7 @@ pub(super) struct Post<A> {
     pub now: Timestamp,
     /// The client's address.
     pub address: IpAddr,
-    /// What the body counts for in the budget, if it is large.
+    /// The body's share of the budget, if it is large.
     pub share: Option<BodyShare>,
     api: Api,
     body: Vec<u8>,
@@ -111,7 +112,8 @@ pub(super) struct AtStation<A> {
     pub post: Post<A>,
 }
 
-/// A poll for notifications: signed; or, where `ALLOW_UNSIGNED_NOTIFICATIONS` is set, with a station alone.
+/// A poll for notifications, either signed or, with `ALLOW_UNSIGNED_NOTIFICATIONS`, with a station
+/// alone.
 pub(super) struct PollRequest(pub AtStation<notification::Action>);
 
 impl<A: Parse> Post<A> {
@@ -119,7 +121,8 @@ impl<A: Parse> Post<A> {
         let state = state_of(&http)?;
         let address = address::of_client(&state.settings, &http);
         let api = api_of(http.query_string());
-        // The body first: of two reasons to refuse a request, the body's is given, whatever the URL says.
+        // The body first: if there are two reasons to refuse a request, the body's is given,
+        // whatever the URL is.
         let Body { bytes, share } = Body::read(&state, api, address, &http, payload).await?;
         let api = api.ok_or(Error::UnknownApi)?;
         RequestLog::update(&http, |log| log.api = api.names().1);
@@ -144,7 +147,8 @@ impl<A: Parse> Post<A> {
             share,
             api,
             timestamp: head.timestamp,
-            // Published clients know no nonces: what they send under this name is no promise to send it only once.
+            // Published clients know no nonces: a field with this name does not mean that they send
+            // the request only once.
             nonce: head.nonce.filter(|_| version.is_v4()),
             state,
             http,
@@ -168,7 +172,7 @@ impl<A> Post<A> {
         }
     }
 
-    /// Records who signed it, and frees the body, which was needed for the signature: the action holds what was parsed.
+    /// Records the signer, and frees the body, which is not needed any more after the signature.
     fn verified(&mut self, user: UserId) {
         RequestLog::update(&self.http, |log| log.user = Some(user));
         self.body = Vec::new();
@@ -259,8 +263,8 @@ impl FromRequest for PollRequest {
     }
 }
 
-/// The user last seen at the station that polls, if the request names no user and the operator allows that: the published
-/// request carries its station alone.
+/// The user last seen at the polling station, if the request names no user and the operator allows
+/// that: the published request only has its station.
 async fn unsigned<A>(post: &Post<A>) -> Result<Option<(UserId, StationId)>, Error> {
     let claim = identity::claim(&post.http);
     if !post.state.settings.allow_unsigned_notifications || claim.user.is_some() {

@@ -1,5 +1,5 @@
-//! A cache of users' public keys, and of the stations that they have logged in from: parsing an RSA key takes longer than
-//! checking a signature.
+//! Caches users' public keys, and the stations that they have logged in from: parsing an RSA key
+//! takes longer than verifying a signature.
 
 use std::{
     collections::BTreeSet,
@@ -22,16 +22,17 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Maximum users whose keys are kept parsed; each takes about 3 KB.
+/// Maximum users whose parsed keys are cached; each takes about 3 KB.
 const MAX_KEYS: u64 = 20_000;
 /// A key is read again after this.
-// Changes are announced (`users.rs`); this bounds how long a disabled user can sign if an announcement is lost.
+// Changes are announced (`users.rs`); this bounds how long a disabled user can sign if an
+// announcement is lost.
 const LIFETIME: Duration = Duration::from_mins(1);
 
-/// The keys of users who sent requests lately.
+/// The keys of users who sent requests recently.
 pub(super) struct Keys {
     by_user: Cache<UserId, Arc<UserKey>>,
-    /// Counts invalidations, so that what was read before one is not cached after it.
+    /// Counts invalidations, so that a key that was read before one is not cached after it.
     generation: AtomicU64,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Keys {
 pub(super) struct UserKey {
     pub key: VerifyingKey,
     pub disabled: bool,
-    /// The stations that the user is known to have logged in from.
+    /// The stations from which the user is known to have logged in.
     stations: Mutex<BTreeSet<StationId>>,
 }
 
@@ -57,7 +58,7 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// Frees the memory of expired entries: the cache does so by itself only when it is used.
+    /// Frees the memory of expired entries, as the cache only does so when it is used.
     pub(super) fn evict_idle(&self) {
         self.by_user.run_pending_tasks();
     }
@@ -75,7 +76,8 @@ impl Keys {
 
     /// Forgets all keys: a user has changed. Rare.
     pub(super) fn forget(&self) {
-        // The generation first: a reader that compares it from now on does not cache what it read before.
+        // The generation first: a reader that compares it from now on does not cache what it read
+        // before.
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.by_user.invalidate_all();
     }
@@ -98,8 +100,8 @@ impl Keys {
         {
             return Ok(Some((cached, true)));
         }
-        // Read before the database is: a change that is announced in between must not be overwritten with what was true
-        // before it.
+        // Read before the database: a change that is announced in between must not be overwritten
+        // with the earlier state.
         let generation = self.generation();
         let Some(row) = Box::pin(store::user::identity(db, user, station, now)).await? else {
             return Ok(None);
@@ -116,7 +118,7 @@ impl Keys {
                 stations: Mutex::default(),
             })
         };
-        // Only a known station is remembered: an unknown one may log in a moment from now.
+        // Only a known station is remembered, as an unknown one may log in a moment from now.
         if let Some(station) = station.filter(|_| row.station_known) {
             key.stations().insert(station);
         }
@@ -129,7 +131,8 @@ impl Keys {
 
 impl UserKey {
     fn stations(&self) -> MutexGuard<'_, BTreeSet<StationId>> {
-        // Nothing panics while it holds the lock; if it did, a set of ids is still a set of ids.
+        // A panic while the lock is held cannot leave the set half-changed, so a poisoned lock is
+        // still good.
         self.stations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@ use super::address::network;
 use crate::chat::error::Error;
 use parlance_wire::id::UserId;
 
-/// An address may fail this many times as often as a user, as many people may share one.
+/// An address may fail this many times as often as a user, as several people may share it.
 const ADDRESS_FACTOR: u32 = 6;
 /// Maximum addresses or users that each limit remembers. Beyond it the least recently used are evicted.
 const MAX_KEYS: u64 = 100_000;
@@ -23,7 +23,7 @@ const LOGINS_REFILL: Duration = Duration::from_mins(1);
 const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
 const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
 
-/// The attempts that each address and user has left.
+/// The remaining attempts of each address and user.
 pub(super) struct Limits {
     addresses: Buckets<IpAddr>,
     users: Buckets<UserId>,
@@ -33,8 +33,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Limits with these failed logins a minute per user, registrations an hour per address, and invalid signatures a minute
-    /// per address.
+    /// Limits of failed logins per minute and user, registrations per hour and address, and invalid
+    /// signatures per minute and address.
     pub(super) fn new(logins: u32, registrations: u32, signatures: u32) -> Self {
         Self {
             addresses: Buckets::new(logins.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
@@ -52,17 +52,19 @@ impl Limits {
     pub(super) fn take_login(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
         self.addresses.take(network(address))?;
         if let Some(user) = user {
-            // If this one is empty, the address does not get its token back: an address that keeps trying pays for it.
+            // If this one is empty, the address does not get its token back: an address that keeps
+            // trying pays for it.
             self.users.take(user)?;
         }
         Ok(())
     }
 
-    /// Takes a question about how a password is hashed from the address. It is never refunded. As many as failed logins:
-    /// who looks for users by it, as those of the published form are told apart, is no faster than by logging in.
+    /// Takes one attempt at `prelogin` from the address, without a refund. The limit is that of
+    /// failed logins, as the answers tell accounts of the published form apart: searching for users
+    /// this way is no faster than by logging in.
     ///
     /// # Errors
-    /// `RateLimited`, with the time until the next one.
+    /// `RateLimited`, with the time until the next attempt.
     pub(super) fn take_prelogin(&self, address: IpAddr) -> Result<(), Error> {
         self.prelogins.take(network(address))
     }
@@ -85,7 +87,8 @@ impl Limits {
 
     /// Counts an invalid signature.
     pub(super) fn count_bad_signature(&self, address: IpAddr) {
-        // The bucket may have been emptied since the check, by requests at the same moment. This one is refused anyway.
+        // Concurrent requests may have emptied the bucket since the check. This one is refused
+        // anyway.
         let _ = self.signatures.take(network(address));
     }
 
@@ -115,11 +118,11 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             size: f64::from(size),
             refill,
             by_key: Cache::builder()
-                // The default policy prefers keys that are used often, and may evict a new one at once: its bucket would be
-                // full again at the next attempt.
+                // The default policy prefers frequently used keys, and may evict a new one at once:
+                // its bucket would be full again at the next attempt.
                 .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(MAX_KEYS)
-                // Full again by then, as a new one would be.
+                // By then it is full again, like a new one.
                 .time_to_idle(refill * 2)
                 .build(),
         }
@@ -136,7 +139,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
         })
     }
 
-    /// As [`Buckets::take`], but takes nothing, and remembers no new key.
+    /// Like [`Buckets::take`], but takes nothing, and remembers no new key.
     fn check(&self, key: &K) -> Result<(), Error> {
         let Some(bucket) = self.by_key.get(key) else {
             return Ok(());

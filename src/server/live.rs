@@ -43,9 +43,9 @@ struct Handshake {
     user: String,
     station: String,
     timestamp: String,
-    /// Of a client that cannot offer it among the protocols.
+    /// From clients that cannot offer it among the protocols.
     signature: String,
-    /// Of a v4 client: good once.
+    /// From v4 clients; valid once.
     nonce: String,
     clientversioncode: Option<i64>,
 }
@@ -97,7 +97,7 @@ pub(super) async fn handshake(
     // Before subscribing, which ends the station's other socket: a request that is no upgrade must not do that.
     let (mut response, session, stream) = actix_ws::handle(&request, payload)
         .map_err(|error| Error::bad_request(format!("{error}.")))?;
-    // A browser that offered protocols ends a socket that speaks none of them.
+    // A browser that offered protocols closes a socket that accepts none of them.
     if protocols
         .split(',')
         .any(|name| name.trim() == signature::PROTOCOL)
@@ -132,7 +132,7 @@ pub(super) async fn handshake(
         .map_into_boxed_body())
 }
 
-/// The protocols that a client offers, as it wrote them.
+/// The protocols that a client offers, as sent.
 fn offered_protocols(request: &HttpRequest) -> &str {
     request
         .headers()

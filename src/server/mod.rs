@@ -216,7 +216,8 @@ pub fn allow_many_sockets() {
     }
 }
 
-/// Evicts idle entries from all caches, and ends the sockets of stations whose end went unnoticed.
+/// Evicts idle entries from all caches, and ends sockets whose stations were ended without this
+/// node noticing.
 async fn evict_idle(state: Arc<State>) {
     let mut clock = tokio::time::interval(EVICT_IDLE_EVERY);
     loop {

@@ -1,8 +1,9 @@
-//! Applies changes of users at once and on every node, also those that the command line makes: each of them notifies a
-//! channel of the database (`store/notice.rs`). So a user who is disabled is disconnected at once, and so is a station
-//! that was signed out.
+//! Applies changes to users at once and on every node, including those made by the command line:
+//! each change notifies a channel of the database (`store/notice.rs`). So a disabled user and a
+//! signed-out station are disconnected at once.
 
-// Over the database, not the bus: it is the command line that disables users, and a server may have no bus.
+// Over the database instead of the bus: the command line disables users, and a server may have no
+// bus.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +27,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows changes of users until the server ends.
 pub(super) async fn watch_user_changes(state: Arc<State>) {
-    // One connection, which the library keeps and renews. Those of `Db` are lent for one request each.
+    // A single connection, which the library keeps and renews. Those of `Db` are leased for one
+    // request each.
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(state.services.db.options().clone());
@@ -43,7 +45,7 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
     }
 }
 
-/// Listens until the channel fails. Unless it is the first time, something may have been missed.
+/// Listens until the channel fails. Except for the first time, something may have been missed.
 async fn listen(state: &State, pool: &sqlx::PgPool, is_first: bool) -> Result<()> {
     let mut channel = PgListener::connect_with(pool).await?;
     channel.listen(notice::CHANNEL).await?;
@@ -62,7 +64,7 @@ async fn listen(state: &State, pool: &sqlx::PgPool, is_first: bool) -> Result<()
         };
         match Notice::parse(change.payload()) {
             Some(notice) => act_on(state, notice).await?,
-            // Of a newer version, which has more to say.
+            // Sent by a newer version.
             None => catch_up(state).await?,
         }
     }
@@ -72,12 +74,13 @@ async fn act_on(state: &State, notice: Notice) -> Result<()> {
     match notice {
         Notice::User(user) => {
             forget_users(state);
-            // After the keys were forgotten: a handshake in between is refused, as it sees the change. Whatever the change
-            // was: a user who is still allowed in connects again.
+            // After the keys were forgotten, so that a handshake in between is refused. Whatever
+            // the change was: a user who is still allowed in reconnects.
             end(state, Some(user), Some(End::Again)).await?;
         }
         Notice::Stations(user) => {
-            // Anyone may end stations of theirs, as often as they like: the keys of others stay.
+            // Users may end their own stations as often as they like, so other users' keys stay
+            // cached.
             state.keys.forget_user(user);
             end(state, Some(user), None).await?;
         }
@@ -102,13 +105,13 @@ async fn catch_up(state: &State) -> Result<()> {
     disconnect_ended(state).await
 }
 
-/// Ends the sockets of stations that were signed out, and of users who are disabled.
+/// Ends the sockets of signed-out stations and disabled users.
 pub(super) async fn disconnect_ended(state: &State) -> Result<()> {
     end(state, None, None).await
 }
 
-/// Ends sockets, of one user or of everyone, that may not be open any more; the others of these with `otherwise`, if that is
-/// given.
+/// Ends the sockets, of one user or of everyone, that must not stay open; and all others with
+/// `otherwise`, if that is given.
 async fn end(state: &State, whose: Option<UserId>, otherwise: Option<End>) -> Result<()> {
     let open = state.notifications.stations_with_sockets(whose);
     if open.is_empty() {

@@ -1,4 +1,4 @@
-//! Users are added to a group, directly by a friend or by an invitation, and removed from it.
+//! Adding users to a group, directly by a friend or by an invitation, and removing them.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,9 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Adds people to a group, or invites them. The caller has locked the quotas of all of them, and their own. Returns
-/// the ids of those who are invited, including those who declined recently and get no invitation: the inviter must not
-/// learn of that.
+/// Adds people to a group, or invites them. The caller has locked the quotas of all of them, and
+/// their own. Returns the ids of the invited users, including those who declined recently and get
+/// no invitation, as the inviter must not learn of that.
 pub(super) async fn admit(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -28,7 +28,7 @@ pub(super) async fn admit(
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let newcomers = newcomers(c, conversation, caller, people, limits).await?;
-    // Only a friend's block shows: whether a stranger blocked the caller must not.
+    // Only a friend's block is reported: a stranger's must not be revealed to the caller.
     if newcomers.iter().any(|one| one.is_friend && one.has_blocked) {
         return Ok(Err(Changed::Blocked));
     }
@@ -38,7 +38,7 @@ pub(super) async fn admit(
     insert_participants(c, conversation, &only(people, added), now).await?;
     let invited_ids: Vec<UserId> = invited.iter().map(|one| one.user_id).collect();
     if !invited_ids.is_empty() {
-        // Also for those whom no invitation reaches: else the quota would tell who declined.
+        // Includes users who get no invitation, as otherwise the quota would reveal who declined.
         if let Some(exceeded) =
             quota::charge(c, caller, Daily::Invitations, invited_ids.len(), limits).await?
         {
@@ -50,8 +50,8 @@ pub(super) async fn admit(
         );
         invitation::invite(c, conversation, caller, &reached, limits).await?;
     }
-    // After the writes, and exact: `would_be_full` is asked before anyone is locked, and has to guess whom an invitation
-    // reaches.
+    // Exact, because it is after the writes: `would_be_full` runs before anyone is locked, and has
+    // to guess who gets an invitation.
     let is_full = sqlx::query_scalar!(
         r#"select (select count(*) from participants where conversation_id = $1)
                 + (select count(*) from invitations where conversation_id = $1) > $2 as "full!""#,
@@ -71,10 +71,10 @@ pub(super) async fn admit(
 struct Newcomer {
     user_id: UserId,
     is_friend: bool,
-    /// They blocked the caller.
+    /// Whether they blocked the caller.
     has_blocked: bool,
-    /// They have to be invited even by a friend: they left or declined, would meet someone whom they blocked, or are
-    /// in as many conversations as others may add them to.
+    /// Whether even a friend has to invite them: they left or declined, would meet someone whom
+    /// they blocked, or are in as many conversations as others may add them to.
     needs_consent: bool,
     declined_recently: bool,
 }
@@ -138,8 +138,8 @@ async fn insert_participants(
     people: &[&NewParticipant<'_>],
     now: Timestamp,
 ) -> Result<()> {
-    // An invitation never stands beside a participant: what was asked is answered by this. The secret is that of the
-    // present epoch.
+    // A participant must not have an invitation as well; joining answers it. The secret is that of
+    // the present epoch.
     sqlx::query!(
         "with answered as (
             delete from invitations where conversation_id = $1 and user_id = any($3)
@@ -165,8 +165,8 @@ async fn insert_participants(
     Ok(())
 }
 
-/// Marks the group's members as changed. Statements that wait for the lock read this number once in their snapshot and
-/// once under the lock; if it differs, they are retried.
+/// Marks the group's members as changed. Statements that wait for the lock compare this number in
+/// their snapshot with the one under the lock, and are retried if it differs.
 pub(super) async fn bump_members_version(
     c: &mut PgConnection,
     conversation: ConversationId,

@@ -1,4 +1,4 @@
-//! Cards: which keys each user has, and had (docs/e2ee.md).
+//! Cards: the present and earlier keys of each user (docs/e2ee.md).
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use sqlx::PgConnection;
 use super::{
     Db,
     db::End,
+    deletion,
     error::{Result, impossible},
     key_log,
 };
 use crate::store::rows::{CardRow, KeysRow};
 
-/// A card to be published, whose own signatures were verified.
+/// A card to be published, whose signatures are verified.
 #[derive(Debug, Clone, Copy)]
 pub struct NewCard<'a> {
     /// The server.
@@ -28,24 +29,29 @@ pub struct NewCard<'a> {
     pub max_per_day: u32,
 }
 
-/// What became of a card.
+/// The outcome of publishing a card.
 #[derive(Debug)]
 pub enum Published {
-    /// It is the user's newest.
+    /// It is now the user's newest card.
     New,
     /// It was published before.
     Known,
-    /// The user's newest card has another number by now: this one; 0, if there is none.
+    /// The user's newest card has this number, or 0 if there is none.
     Stale(u64),
     /// It does not follow the user's newest card.
     Invalid(Invalid),
     /// The user may publish the next one after this time.
     TooMany(Duration),
+    /// There is no such user.
+    NoUser,
 }
 
 /// Publishes a card, in a transaction of its own.
 pub(crate) async fn publish(db: &Db, new: NewCard<'_>, now: Timestamp) -> Result<Published> {
     db.transaction(async |c| {
+        if !deletion::prevent(c, [new.signed.card.user()]).await? {
+            return Ok(End::Rollback(Published::NoUser));
+        }
         Ok(match append(c, new, now).await? {
             Published::New => End::Commit(Published::New),
             refused => End::Rollback(refused),
@@ -54,7 +60,8 @@ pub(crate) async fn publish(db: &Db, new: NewCard<'_>, now: Timestamp) -> Result
     .await
 }
 
-/// Adds a card to the user's cards and to the key log. Locks the log: what else the transaction locks, it locks before.
+/// Adds a card to the user's cards and to the key log. It locks the log, so it comes after all
+/// other locks of the transaction.
 pub(super) async fn append(
     c: &mut PgConnection,
     new: NewCard<'_>,
@@ -68,7 +75,8 @@ pub(super) async fn append(
     let (card, user) = (&signed.card, signed.card.user());
     let tag = Tag::of(server, user).map_err(|_| impossible("ids of that length"))?;
     let tree = key_log::lock(c).await?;
-    // A statement of its own: it sees what was there when the lock was taken.
+    // A separate statement, because only a new one sees what was committed before the lock was
+    // taken.
     let newest = sqlx::query!(
         r#"select l.entry, (select n.card from cards n where n.user_id = $1 order by n.n desc limit 1) as card, (
             select extract(epoch from o.published_at + interval '1 day' - $3::timestamptz)::bigint from cards o
@@ -124,8 +132,8 @@ pub(super) async fn append(
     Ok(Published::New)
 }
 
-/// What becomes of a card that does not follow the user's newest one: the log has its entry, and it is `before`, if that is
-/// not deleted.
+/// The outcome for a card that does not follow the user's newest one. The log has that one's entry,
+/// and it is `before`, unless it was deleted.
 fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Option<Published> {
     let card = &signed.card;
     if card.hash() == newest.card {
@@ -136,7 +144,8 @@ fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Opt
     }
     match before.filter(|before| before.hash() == newest.card) {
         Some(before) => signed.succeeds(before).err().map(Published::Invalid),
-        // It went with its user's account. Whoever has the address now is someone else, to everyone who knew that card.
+        // It was deleted with its user's account. A new owner of the address is someone else to
+        // everyone who knew that card.
         None if card.prev() != Some(newest.card) => Some(Published::Invalid(Invalid::Order)),
         None if signed.signatures.prev.is_some() => {
             Some(Published::Invalid(Invalid::PredecessorSignature))
@@ -211,7 +220,7 @@ pub(crate) async fn newest(db: &Db, user: UserId) -> Result<Option<String>> {
     .await
 }
 
-/// A user's public key, and whom it concerns when the user has other keys: the friends who see them.
+/// A user's public key, and the friends who have to be notified of other keys.
 pub(crate) async fn owner(db: &Db, user: UserId) -> Result<Option<(String, Vec<UserId>)>> {
     let row = db
         .run(async |c| {

@@ -1,5 +1,5 @@
-//! Conversations, as one of their participants sees them. Every read names its reader; what a user may not see and
-//! what does not exist look alike.
+//! Conversations, as one of their participants sees them. Every read names its reader; what a user
+//! may not see and what does not exist look alike.
 
 mod clear;
 mod create;
@@ -21,12 +21,12 @@ pub(crate) use self::{
     create::{Created, NewParticipant, create_direct},
 };
 
-/// A statement whose rows are [`ConversationRow`]s: what comes before the columns, which row of a group its
-/// participants are looked up by, what comes after the columns, and the arguments. It joins `conversations c` and the
-/// reader's `participants p`.
+/// A statement that returns [`ConversationRow`]s: the text before the columns, the key by which a
+/// group's participants are looked up, the text after the columns, and the arguments. It joins
+/// `conversations c` and the reader's `participants p`.
 ///
-/// Where the statement is about one conversation, the lookup names its parameter: a distributed database can only then
-/// tell that the whole statement is about one shard.
+/// In a statement about one conversation, the lookup uses its parameter: only then can a
+/// distributed database tell that the whole statement concerns one shard.
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
         crate::store::conversation::conversation_rows!(
@@ -72,11 +72,11 @@ macro_rules! conversation_rows {
 }
 pub(super) use conversation_rows;
 
-/// As [`conversation_rows`], for the list of a v4 client: with what is unread. `$from` joins `participants p` and
-/// `conversations c`.
+/// Like [`conversation_rows`], for the list of a v4 client, with the number of unread messages.
+/// `$from` joins `participants p` and `conversations c`.
 ///
-/// Counted are the messages of type `Message` after the newest one viewed and not the reader's own, up to 999, among the
-/// newest 5,000: so neither the reader's own nor those of other types make it read a whole conversation.
+/// Unread are messages of type `Message` by others after the newest viewed one: up to 999, among
+/// the newest 5,000, so that a conversation full of other messages is not read as a whole.
 macro_rules! listed_rows {
     ($before:literal, from $from:literal, $after:literal, $($argument:expr),* $(,)?) => {
         // The mark (`store::list`) is computed once.
@@ -122,7 +122,7 @@ macro_rules! listed_rows {
     };
 }
 
-/// All conversations of a user, hidden ones too, the newest first, in one statement.
+/// Lists all conversations of a user, including hidden ones, newest first, in one statement.
 pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
     let mut rows = db
         .run(async |c| {
@@ -144,7 +144,7 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>
     Ok(rows)
 }
 
-/// As [`list`], for a v4 client: with what is unread.
+/// Like [`list`], for a v4 client, with the number of unread messages.
 pub(crate) async fn list_with_unread(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
     let mut rows = db
         .run(async |c| {
@@ -165,7 +165,8 @@ pub(crate) async fn list_with_unread(db: &Db, reader: UserId) -> Result<Vec<Conv
     Ok(rows)
 }
 
-/// As [`list_with_unread`], of these conversations; those that the reader has left meanwhile are missing.
+/// Like [`list_with_unread`], for these conversations only. Those that the reader has left are
+/// missing.
 pub(crate) async fn some_with_unread(
     db: &Db,
     reader: UserId,
@@ -192,23 +193,26 @@ pub(crate) async fn some_with_unread(
     Ok(rows)
 }
 
-/// The newest first. Sorted here: PostgreSQL would carry whole rows, secrets and all, through its sort.
+/// Sorts, newest first. Here and not in PostgreSQL, which would carry whole rows, including
+/// secrets, through its sort.
 fn sort(rows: &mut [ConversationRow]) {
     rows.sort_unstable_by_key(|row| (Reverse(row.last_access_at), row.conversation_id));
 }
 
-/// As [`list_with_unread`], at most `limit` of them, from the one after `after` on, wherever that stands now; and `true` if there are
-/// more. Returns `None` if `after` is no conversation of the reader's.
+/// Like [`list_with_unread`], at most `limit` of them, starting after the present place of `after`;
+/// and `true` if there are more. Returns `None` if `after` is not one of the reader's
+/// conversations.
 pub(crate) async fn page(
     db: &Db,
     reader: UserId,
     after: Option<ConversationId>,
     limit: usize,
 ) -> Result<Option<(Vec<ConversationRow>, bool)>> {
-    // One more than asked for: its presence says that there are more.
+    // One more than requested shows whether there are more.
     let one_more = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    // The page is chosen by narrow columns before the wide ones are read, so the sort carries no secrets. `after`
-    // stands for the place that its conversation has now: that may have moved since the page before.
+    // The page is chosen by narrow columns before the wide ones are read, so the sort carries no
+    // secrets. `after` stands for that conversation's present position, which may have changed
+    // since the previous page.
     let read = db.run(async |c| {
         listed_rows!(
             "
@@ -241,7 +245,8 @@ pub(crate) async fn page(
         .await
     });
     let mut rows = read.await?;
-    // Only an empty page may come from a wrong `after`: the usual page needs no second round trip.
+    // Only an empty page can be due to a wrong `after`, so the usual page needs no second round
+    // trip.
     if let Some(after) = after.filter(|_| rows.is_empty())
         && seen_by(db, after, reader).await?.is_none()
     {
@@ -252,7 +257,8 @@ pub(crate) async fn page(
     Ok(Some((rows, has_more)))
 }
 
-/// One conversation, as `reader` sees it. Returns `None` when there is no such conversation, for this user.
+/// A conversation, as `reader` sees it. Returns `None` if there is no such conversation for this
+/// user.
 pub(crate) async fn seen_by(
     db: &Db,
     conversation: ConversationId,

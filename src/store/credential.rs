@@ -17,7 +17,7 @@ use parlance_wire::{
     word::CredentialKind,
 };
 
-/// Gives a user one more apikey, as an operator does. Returns whether there is such a user.
+/// Adds an apikey for a user, as an operator does. Returns `true` if there is such a user.
 pub async fn add(
     db: &Db,
     user: UserId,
@@ -29,7 +29,7 @@ pub async fn add(
     db.transaction(async |c| {
         let stored = sqlx::query!(
             "insert into credentials (key_hash, user_id, label, kind, created_at)
-            select $2, user_id, $3, $4, $5 from users where user_id = $1 and deleted_at is null",
+            select $2, user_id, $3, $4, $5 from users where user_id = $1 and deleted_at is null for key share",
             user as _,
             key_hash.as_bytes(),
             label,
@@ -48,7 +48,7 @@ pub async fn add(
     .await
 }
 
-/// A user's credentials, the oldest first.
+/// A user's credentials, oldest first.
 pub(crate) async fn list(db: &Db, user: UserId) -> Result<Vec<CredentialRow>> {
     db.run(async |c| {
         sqlx::query_as!(
@@ -64,7 +64,7 @@ pub(crate) async fn list(db: &Db, user: UserId) -> Result<Vec<CredentialRow>> {
     .await
 }
 
-/// Whether this is one of the user's keys.
+/// Returns `true` if this is one of the user's keys.
 pub(crate) async fn opens(db: &Db, user: UserId, key_hash: &SecretHash) -> Result<bool> {
     db.run(async |c| {
         sqlx::query_scalar!(
@@ -78,22 +78,23 @@ pub(crate) async fn opens(db: &Db, user: UserId, key_hash: &SecretHash) -> Resul
     .await
 }
 
-/// What became of revoking a credential.
+/// The outcome of revoking a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Revoked {
-    /// It is gone, or was not there.
+    /// It is gone, or did not exist.
     Gone,
-    /// It is no apikey: a password and a recovery key are replaced, not revoked.
+    /// A password or a recovery key, which can only be replaced.
     NotAnApikey,
-    /// Without it nobody could log in.
+    /// Nobody could log in without it.
     Last,
 }
 
-/// Revokes an apikey of a user, as they ask for it. Nobody logs in with it any more, and the stations that did are ended, on
-/// every node.
+/// Revokes one of a user's own apikeys, and ends the stations that logged in with it, on every
+/// node.
 pub(crate) async fn revoke(db: &Db, user: UserId, credential: CredentialId) -> Result<Revoked> {
     db.transaction(async |c| {
-        // Two that are revoked at the same moment wait for each other, and the second one finds itself the last.
+        // Two that are revoked at the same time wait for each other, so that the second one is
+        // found to be the last.
         sqlx::query!(
             "select from users where user_id = $1 for no key update",
             user as _
@@ -125,7 +126,8 @@ pub(crate) async fn revoke(db: &Db, user: UserId, credential: CredentialId) -> R
     .await
 }
 
-/// Revokes any credential of a user, as an operator does. Returns whether there was such a one.
+/// Revokes any credential of a user, as an operator does. Returns `true` if there was such a
+/// credential.
 pub(crate) async fn revoke_by(
     db: &Db,
     user: UserId,
@@ -150,7 +152,7 @@ async fn remove(
     user: UserId,
     credential: CredentialId,
 ) -> sqlx::Result<Option<String>> {
-    // This waits for a login with it; what that bound is seen by the next statement.
+    // This waits for a login with it. The next statement sees the station of that login.
     let label = sqlx::query_scalar!(
         "delete from credentials where user_id = $1 and credential_id = $2 returning label",
         user as _,

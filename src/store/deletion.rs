@@ -1,6 +1,8 @@
 //! Deletes accounts: the address is free again, keys and names are gone, and groups are left. The id
 //! remains, as others' conversations refer to it. (The content of messages: `erasure.rs`.)
 
+mod lock;
+
 use sqlx::PgConnection;
 
 use super::{
@@ -17,6 +19,8 @@ use parlance_wire::{
     id::{ConversationId, UserId},
     time::Timestamp,
 };
+
+pub(super) use lock::prevent;
 
 /// Maximum attempts because the user was added to a group, or made a friend, meanwhile.
 const MAX_ROUNDS: usize = 100;
@@ -69,25 +73,6 @@ pub async fn delete(db: &Db, user: UserId, by: Option<&Actor>, now: Timestamp) -
     Err(impossible("a user joins groups faster than they are left"))
 }
 
-/// Keeps these users from being deleted until the transaction ends. Returns `true` if all of them
-/// exist.
-///
-/// Rows of a user are inserted after this. Their foreign keys would wait for a deletion, too, and
-/// then be content with the row that it leaves.
-pub(super) async fn prevent<const N: usize>(
-    c: &mut PgConnection,
-    users: [UserId; N],
-) -> Result<bool> {
-    // If this waits for a deletion, PostgreSQL reads the row again and finds it deleted.
-    let living = sqlx::query!(
-        "select from users where user_id = any($1) and deleted_at is null order by user_id for key share",
-        &users as _,
-    )
-    .fetch_all(c)
-    .await?;
-    Ok(living.len() == N)
-}
-
 /// Returns `true` if there is such a user.
 pub(crate) async fn exists(db: &Db, user: UserId) -> Result<bool> {
     db.run(async |c| {
@@ -136,12 +121,12 @@ async fn delete_in(
     by: Option<&Actor>,
     now: Timestamp,
 ) -> Result<Step> {
-    let conversations = lock_direct_conversations(c, user).await?;
+    let conversations = lock::direct_conversations(c, user).await?;
     // Everyone who adds the user to something locks this row first, and then finds the user gone.
     if !quota::lock(c, [user]).await? {
         return Ok(Step::NoUser);
     }
-    let friends = lock_friends(c, user).await?;
+    let friends = lock::friends(c, user).await?;
     let row = sqlx::query!(
         r#"select u.email as "email!", u.nick, exists (
                 select from participants p where p.user_id = u.user_id and p.peer_id is null
@@ -154,7 +139,7 @@ async fn delete_in(
     let Some(row) = row else {
         return Ok(Step::NoUser);
     };
-    if row.in_group || !holds_all(c, user, &conversations, &friends).await? {
+    if row.in_group || !lock::holds_all(c, user, &conversations, &friends).await? {
         return Ok(Step::Again);
     }
     let mut notices = vec![Notice::User(user)];
@@ -191,80 +176,6 @@ async fn delete_in(
     Ok(Step::Done)
 }
 
-/// Locks the user's direct conversations, so that no message or report of theirs is stored in them
-/// afterwards: those that wait for the lock are told to look again.
-// Before the quotas, as everywhere else.
-async fn lock_direct_conversations(
-    c: &mut PgConnection,
-    user: UserId,
-) -> Result<Vec<ConversationId>> {
-    Ok(sqlx::query_scalar!(
-        r#"
-        with locked as materialized (
-            select conversation_id from conversations
-            where conversation_id = any(array(
-                select conversation_id from participants where user_id = $1 and peer_id is not null
-            ))
-            order by conversation_id
-            for no key update
-        )
-        update conversations c set roster = roster + 1
-        from locked where c.conversation_id = locked.conversation_id
-        returning c.conversation_id as "id: ConversationId"
-        "#,
-        user as _,
-    )
-    .fetch_all(c)
-    .await?)
-}
-
-/// Locks the friends whose ids precede the user's, to whom `unfriend` refers. Two friends who are
-/// deleted at once would otherwise each lock themselves first, and wait for each other.
-async fn lock_friends(c: &mut PgConnection, user: UserId) -> Result<Vec<UserId>> {
-    Ok(sqlx::query_scalar!(
-        r#"
-        select user_id as "id: UserId" from users
-        where user_id = any(array(
-            select f.friend_id from friendships f
-            join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-            where f.user_id = $1 and f.friend_id < $1
-        ))
-        order by user_id
-        for key share
-        "#,
-        user as _,
-    )
-    .fetch_all(c)
-    .await?)
-}
-
-/// Returns `true` if these are still all direct conversations of the user, and all friends whose ids
-/// precede theirs. More cannot follow, as the user is locked.
-async fn holds_all(
-    c: &mut PgConnection,
-    user: UserId,
-    conversations: &[ConversationId],
-    friends: &[UserId],
-) -> Result<bool> {
-    Ok(sqlx::query_scalar!(
-        r#"
-        select not exists (
-                   select from participants
-                   where user_id = $1 and peer_id is not null and conversation_id <> all($2)
-               ) and not exists (
-                   select from friendships f
-                   join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
-                   where f.user_id = $1 and f.friend_id < $1 and f.friend_id <> all($3)
-               ) as "all!"
-        "#,
-        user as _,
-        conversations as _,
-        friends as _,
-    )
-    .fetch_one(c)
-    .await?)
-}
-
 /// Ends friendships and requests. Friends keep the nick of the user who leaves.
 async fn unfriend(
     c: &mut PgConnection,
@@ -299,7 +210,7 @@ async fn unfriend(
         .collect())
 }
 
-/// Deletes the user's invitations to groups, and those that they made.
+/// Deletes the user's invitations to groups, and those that the user sent.
 async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Notice>> {
     let invited = sqlx::query_scalar!(
         r#"delete from invitations where user_id = $1 or inviter_id = $1 returning user_id as "user_id: UserId""#,

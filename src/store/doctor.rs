@@ -1,5 +1,5 @@
-//! The doctor: checks what must hold of the tables as a whole, beside a running server, and repairs what can be
-//! repaired without losing anything.
+//! The doctor checks invariants of the tables as a whole, beside a running server, and repairs what
+//! can be repaired without losing anything.
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgQueryResult};
 
@@ -10,45 +10,47 @@ use super::{
 };
 use parlance_wire::time::Timestamp;
 
-/// Something that must hold.
+/// An invariant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// The numbers of a conversation's rows have no holes, and end where the counter stands.
+    /// The numbers of a conversation's rows have no holes, and end at the counter.
     Dense,
-    /// A conversation names its newest message and its newest report.
+    /// A conversation refers to its newest message and its newest report.
     HistoryHead,
-    /// The rows after the last `clear`, and only they, name the current instance.
+    /// Exactly the rows after the last `clear` have the current instance.
     Instance,
-    /// Each message and each report is in a conversation that is there.
+    /// Each message and each report belongs to an existing conversation.
     Orphan,
-    /// Each report is about a message that is there, under the id that it names.
+    /// Each report is about an existing message, under the right id.
     Report,
-    /// A direct conversation has two participants, who name each other, and the id that follows from theirs.
+    /// A direct conversation has two participants, who refer to each other, and an id that is
+    /// derived from theirs.
     Direct,
-    /// A group that has participants has an admin.
+    /// A group with participants has an admin.
     Admin,
-    /// An invitation is to a group that has participants, and not for one of them.
+    /// An invitation is to a group with participants, and not for one of them.
     Invitation,
-    /// Each message's chain follows from the one before it, and the conversation's is the newest one's.
+    /// Each message's chain follows from the previous one, and the conversation's chain is the
+    /// newest one.
     Chain,
-    /// A user's cards follow one another, and each has its entry in the key log.
+    /// A user's cards follow each other, and each has its entry in the key log.
     Cards,
-    /// The key log has no holes, and its head is that of its entries.
+    /// The key log has no holes, and its head matches its entries.
     KeyLog,
-    /// A conversation's epochs follow one another, and secrets are those of its participants.
+    /// A conversation's epochs follow each other, and all secrets belong to participants.
     Epochs,
-    /// A station logged in with a key that is there, or when that was not recorded yet.
+    /// A station's credential exists, or was not recorded yet.
     Station,
-    /// Nobody has viewed more of a conversation than there is.
+    /// Nobody has viewed more than a conversation contains.
     Viewed,
-    /// Each line of the audit log follows from the one before it.
+    /// Each line of the audit log follows from the previous one.
     Audit,
     /// Every index is valid.
     Index,
 }
 
 impl Rule {
-    /// All of them.
+    /// All rules.
     pub const ALL: [Self; 16] = [
         Self::Dense,
         Self::HistoryHead,
@@ -123,7 +125,7 @@ impl Rule {
 /// A violated rule.
 #[derive(Debug)]
 pub struct Finding {
-    /// The rule that does not hold.
+    /// The violated rule.
     pub rule: Rule,
     /// Number of violations.
     pub count: i64,
@@ -131,15 +133,15 @@ pub struct Finding {
     pub example: String,
 }
 
-/// Checks all tables, in one snapshot, so that a server may run meanwhile.
+/// Checks all tables in one snapshot, so that a server may run meanwhile.
 pub async fn examine(db: &Db) -> sqlx::Result<Vec<Finding>> {
     let mut connection = db.maintenance_options().connect().await?;
     let mut tx = connection.begin().await?;
-    // Rules compare tables: each statement must see the same moment.
+    // Rules compare tables, so all statements must see the same moment.
     sqlx::raw_sql("set transaction isolation level repeatable read read only")
         .execute(&mut *tx)
         .await?;
-    // Never committed: it only reads, and ends with its connection.
+    // Never committed, as it only reads; it ends with its connection.
     let mut findings = vec![];
     for rule in Rule::ALL {
         let (count, example) = check(&mut tx, rule).await?;
@@ -181,19 +183,21 @@ async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<St
     }
 }
 
-/// Repairs what can be repaired without losing anything, in one transaction with a line of the audit log. Returns
-/// how many rows it changed.
+/// Repairs what can be repaired without losing anything, in one transaction with a line in the
+/// audit log. Returns the number of changed rows.
 pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     let mut connection = db.maintenance_options().connect().await?;
     let mut tx = connection.begin().await?;
-    // Readers go on; writers wait. The rows are right by definition: what names the newest follows from them.
+    // Readers continue, writers wait. The rows themselves are taken as correct; references to the
+    // newest follow from them.
     sqlx::raw_sql(
         "lock table conversations, participants, invitations in share row exclusive mode",
     )
     .execute(&mut *tx)
     .await?;
-    // A report that was deleted with its expired message may have been the newest: then the name of it stays. Holes in
-    // the numbers and broken links are not repaired: what hid them would hide a loss.
+    // If reports were deleted with expired messages, the newest may have been one of them, and its
+    // id stays. Holes in the numbers and broken links are not repaired: hiding them would hide a
+    // loss.
     let newest = sqlx::query!(
         "update conversations c
         set last_message_id = n.message_id, last_message_seq = n.message_seq, last_report_id = n.report_id

@@ -1,7 +1,9 @@
-//! Epochs: a conversation's secrets, one after the other, each announced and signed by one of its participants
-//! (docs/e2ee.md). The server cannot open them; it sees to it that they follow one another, and who gets them.
+//! Epochs: a conversation's successive secrets, each announced and signed by one of its
+//! participants (docs/e2ee.md). The server cannot decrypt them; it ensures their order, and who
+//! gets them.
 
 mod begin;
+mod lock;
 mod share;
 
 use parlance_wire::{
@@ -18,31 +20,32 @@ pub(crate) use self::{
     share::{Shared, share},
 };
 
-/// Maximum bytes of the announcements of a page, unless one alone has more.
+/// Maximum total size of the announcements in a page, unless a single one exceeds it.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 
-/// An epoch's number as it is stored. One that cannot be is greater than any there is.
+/// An epoch's number as stored. One that cannot be stored is greater than any existing one.
 pub(crate) fn number(epoch: Epoch) -> i32 {
     i32::try_from(epoch.get()).unwrap_or(i32::MAX)
 }
 
-/// What a conversation's next epoch is judged by, as its maker sees it.
+/// Facts for judging a conversation's next epoch, from its creator's point of view.
 #[derive(Debug)]
 pub(crate) struct Standing {
     pub is_group: bool,
-    /// The number of the present epoch; 0: there is none.
+    /// The number of the present epoch, or 0 for none.
     pub epoch: i32,
-    /// In a direct conversation: the other one blocked the user.
+    /// Whether the other participant of a direct conversation has blocked the user.
     pub is_blocked: bool,
     /// The user's newest card.
     pub card: Option<String>,
     /// The announcement of the present epoch.
     pub announcement: Option<String>,
-    /// Who has its secret.
+    /// The participants of the present epoch.
     pub members: Option<Vec<UserId>>,
 }
 
-/// What a user's rekeying of a conversation is judged by. Returns `None` when there is no such conversation, for this user.
+/// Reads the facts for judging a user's rekeying. Returns `None` if there is no such conversation
+/// for this user.
 pub(crate) async fn standing(
     db: &Db,
     conversation: ConversationId,
@@ -73,8 +76,8 @@ pub(crate) async fn standing(
     .await
 }
 
-/// The announcement of a conversation's first epoch. Returns `None` when there is none, or no such conversation, for this
-/// user.
+/// The announcement of a conversation's first epoch. Returns `None` if there is none, or no such
+/// conversation for this user.
 pub(crate) async fn first_announcement(
     db: &Db,
     conversation: ConversationId,
@@ -94,9 +97,9 @@ pub(crate) async fn first_announcement(
     .await
 }
 
-/// The newest `limit` epochs of a conversation before one, the newest first, with the reader's copy of each secret; fewer,
-/// if their announcements are long. Returns `true` beside them if there are more; `None` when there is no such
-/// conversation, for this user.
+/// The newest `limit` epochs of a conversation before one, newest first, with the reader's copy of
+/// each secret (fewer, if their announcements are long); and `true` if there are more. Returns
+/// `None` if there is no such conversation for this user.
 pub(crate) async fn page(
     db: &Db,
     conversation: ConversationId,
@@ -124,7 +127,7 @@ pub(crate) async fn page(
     let epochs: Vec<EpochRow> = rows
         .into_iter()
         .filter_map(|row| {
-            // Where there is no epoch, one row still says that the reader takes part.
+            // If there is no epoch, one row still shows that the reader takes part.
             Some(EpochRow {
                 epoch: row.epoch?,
                 announcement: row.announcement?,
@@ -133,12 +136,12 @@ pub(crate) async fn page(
             })
         })
         .collect();
-    // They have no holes.
+    // Their numbers have no holes.
     let has_more = epochs.last().is_some_and(|oldest| oldest.epoch > 1);
     Ok(Some((epochs, has_more)))
 }
 
-/// Deletes the secrets of an epoch that has ended, if nothing was written in it.
+/// Deletes the secrets of an epoch that has ended without any messages.
 pub(crate) async fn forget_unused(db: &Db, conversation: ConversationId, ended: i32) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(

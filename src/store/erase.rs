@@ -1,32 +1,33 @@
-//! Messages are erased: what they said is gone at once, and their links of the chain stay, as of those that expired.
+//! Erases messages: their content is deleted at once, and their links in the chain remain, as for
+//! expired messages.
 
 use sqlx::PgConnection;
 
-use super::{Db, db::End, error::Result};
+use super::{Db, db::End, error::Result, retire::retire};
 use parlance_wire::{
     id::{ConversationId, MessageId, UserId},
     text::Instance,
     word::Role,
 };
 
-/// What became of erasing messages.
+/// The outcome of erasing messages.
 #[derive(Debug)]
 pub(crate) enum Erased {
-    /// These were there, and are gone; all participants have to hear of it.
+    /// These existed and are gone. All participants have to be notified.
     Done {
         messages: Vec<MessageId>,
         participants: Vec<UserId>,
         /// The number of the conversation's newest row at that moment.
         last_seq: i64,
     },
-    /// The conversation has another instance by now: this one.
+    /// The conversation has this other instance.
     StaleInstance(Instance),
-    /// One of them is another user's, and the caller no admin of a group.
+    /// One of them is another user's, and the caller is no admin of a group.
     NotAllowed,
 }
 
-/// Erases messages of a conversation; what is not there (any more) is passed over. Returns `None` when there is no such
-/// conversation, for this user.
+/// Erases messages of a conversation; those that do not exist are skipped. Returns `None` if there
+/// is no such conversation for this user.
 pub(crate) async fn erase(
     db: &Db,
     conversation: ConversationId,
@@ -35,8 +36,8 @@ pub(crate) async fn erase(
     messages: &[MessageId],
 ) -> Result<Option<Erased>> {
     db.transaction(async |c| {
-        // First the lock, then the rest: who takes part and in which role is read as it is under the lock. Only
-        // participants lock it.
+        // The lock comes first, so that participation and role are read under it. Only participants
+        // wait for it.
         let locked = sqlx::query!(
             r#"select c.instance as "instance: Instance", c.is_group, c.last_seq
             from participants p
@@ -65,8 +66,25 @@ pub(crate) async fn erase(
         if !is_admin && has_others(c, conversation, user, instance, messages).await? {
             return Ok(End::Rollback(Some(Erased::NotAllowed)));
         }
-        let messages = sqlx::query_file_scalar!(
-            "src/store/sql/erase_named_messages.sql",
+        let messages = retire!(
+            query_scalar,
+            r#"
+with due as materialized (
+    -- Looked up one by one: the plan of a join would depend on the number of rows at the time of
+    -- planning.
+    select m.ctid from unnest($2::uuid[]) as a (message_id)
+    cross join lateral (
+        select m.ctid from messages m
+        where m.conversation_id = $1 and m.message_id = a.message_id and m.instance = $3
+        limit 1
+    ) m"#,
+            r#"
+), noted as (
+    -- Makes nodes read cached pages again.
+    update conversations set erased = erased + (select count(*) from gone)
+    where conversation_id = $1 and exists (select from gone)
+)
+select message_id as "message_id: MessageId" from gone order by seq"#,
             conversation as _,
             messages as _,
             instance.as_str(),
@@ -88,7 +106,7 @@ pub(crate) async fn erase(
     .await
 }
 
-/// Whether one of these messages is another user's.
+/// Returns `true` if one of these messages is another user's.
 async fn has_others(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -96,7 +114,7 @@ async fn has_others(
     instance: &Instance,
     messages: &[MessageId],
 ) -> sqlx::Result<bool> {
-    // Also of those that are gone already: the answer is the same, however often it is asked.
+    // Erased ones count, too, so that a repeated request gets the same answer.
     sqlx::query_scalar!(
         r#"select exists (
             select from unnest($4::uuid[]) as a (message_id)

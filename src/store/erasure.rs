@@ -1,7 +1,7 @@
 //! The erasure deletes the content of messages whose authors have deleted their accounts. Their links
 //! in the chain remain, as for expired messages (`purge.rs`), so that no transcript has a hole.
 
-use super::{Db, error::Result};
+use super::{Db, error::Result, retire::retire};
 use parlance_wire::{
     id::{ConversationId, UserId},
     time::Timestamp,
@@ -82,8 +82,25 @@ async fn erase(
     loop {
         let batch = db
             .run(async |c| {
-                sqlx::query_file!(
-                    "src/store/sql/erase_messages.sql",
+                retire!(
+                    query,
+                    r#"
+with locked as materialized (
+    -- The conversation is locked first, as by all other changes to it.
+    select conversation_id from conversations where conversation_id = $1 for no key update
+), due as materialized (
+    -- Waits for rows that are locked by others, because none may be left out.
+    select ctid, seq from messages
+    where conversation_id = (select conversation_id from locked) and user_id = $2 and stored_at <= $3 and seq > $4
+    order by seq limit $5
+    for update"#,
+                    r#"
+), noted as (
+    -- Makes nodes read cached pages again.
+    update conversations set erased = erased + (select count(*) from gone)
+    where conversation_id = $1 and exists (select from gone)
+)
+select count(*) as "count!", max(seq) as newest from due"#,
                     conversation as _,
                     user as _,
                     deleted_at as _,

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_lost_is_uncertain_and_what_was_not_begun_is_not() {
+    fn a_lost_answer_is_uncertain_and_an_unsent_request_is_not() {
         let lost = Error::from(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()));
         assert!(matches!(
             lost,

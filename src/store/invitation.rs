@@ -1,6 +1,6 @@
-//! Invitations to groups, which a user accepts or declines. Users are invited rather than added if they are no friend of
-//! the caller, left before, would meet someone whom they blocked, or take part in as many conversations as others may add
-//! them to.
+//! Invitations to groups, which users accept or decline. Users are invited instead of added if they
+//! are not a friend of the caller, left before, would meet someone whom they blocked, or take part
+//! in as many conversations as others may add them to.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,11 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// The invitations that wait for a user's answer, the newest first.
+/// A user's pending invitations, newest first.
 pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<InvitationRow>> {
     db.run(async |c| {
-        // Of those in the group, the reader learns only whom they know: friends, and whom they would meet though blocked.
+        // Of the participants, the reader only learns of those whom they know: friends, and users
+        // whom they blocked.
         sqlx::query_as!(
             InvitationRow,
             r#"
@@ -54,7 +55,7 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<InvitationRow>> 
     .await
 }
 
-/// The users who see that they are invited to a group, each with their inviter.
+/// The users who see an invitation to the group, each with their inviter.
 pub(super) async fn visible_in(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -71,9 +72,9 @@ pub(super) async fn visible_in(
         .collect())
 }
 
-/// Invites people. An invitation that waits already stays as it is, unless it is by someone whom they blocked, or by a
-/// stranger where a friend invites them now. Of more than may wait for one user's answer, those that are not shown to
-/// them are deleted first, then those of strangers, the oldest before the others.
+/// Invites people. A pending invitation stays as it is, unless it is by someone whom they blocked,
+/// or by a stranger while a friend invites them now. If a user then has too many pending ones,
+/// those that are hidden from them are deleted first, then those of strangers, older ones first.
 pub(super) async fn invite(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -81,7 +82,7 @@ pub(super) async fn invite(
     people: &[&NewParticipant<'_>],
     limits: &Limits,
 ) -> Result<()> {
-    // Friendship and blocks are looked up for the rows in conflict alone, which are few.
+    // Friendship and blocks are only looked up for the rows in conflict, which are few.
     let ids: Vec<UserId> = people.iter().map(|p| p.user_id).collect();
     sqlx::query!(
         "insert into invitations (conversation_id, user_id, inviter_id, secret, display_name, invited_at, epoch)
@@ -101,7 +102,8 @@ pub(super) async fn invite(
     )
     .execute(&mut *c)
     .await?;
-    // Rows are locked in one order, here and in `withdraw`: calls about two groups and the same users cannot deadlock.
+    // Rows are locked in the same order here and in `withdraw`, so that calls about two groups and
+    // the same users cannot deadlock.
     sqlx::query!(
         "with ranked as materialized (
             select i.conversation_id, i.user_id, row_number() over (
@@ -131,7 +133,7 @@ pub(super) async fn invite(
     Ok(())
 }
 
-/// Withdraws a group's invitations to and by these users; with `None`, all of them.
+/// Withdraws a group's invitations to and by these users; all of them, with `None`.
 pub(super) async fn withdraw(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -154,8 +156,9 @@ pub(super) async fn withdraw(
     Ok(())
 }
 
-/// Deletes the invitations that are hidden because the invited user blocked an admin. If they came back when the admin
-/// loses that role, whoever toggles it could notify the invited user at will.
+/// Deletes invitations that are hidden because the invited user blocked an admin. If they
+/// reappeared when the admin loses that role, toggling the role could notify the invited user at
+/// will.
 pub(super) async fn withdraw_hidden(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -186,9 +189,11 @@ pub(super) async fn accept(
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Option<Changed>> {
-    // Before the participant is counted: of two groups accepted at the same moment, the second one sees the first.
+    // Before the participant is counted: of two groups that are accepted at the same moment, the
+    // second one sees the first.
     quota::lock(c, [user]).await?;
-    // Through the view: an invitation that a block hides cannot be accepted by those who know the group's id.
+    // Through the view: an invitation that is hidden by a block cannot be accepted by users who
+    // know the group's id.
     let joined = sqlx::query!(
         "with accepted as (
             delete from invitations i using visible_invitations v
@@ -223,13 +228,13 @@ pub(super) async fn accept(
         .then_some(Changed::Exceeded(Exceeded::Total)))
 }
 
-/// Ends an invitation that the user sees. Returns whether there was one.
+/// Deletes an invitation that the user sees. Returns whether there was one.
 pub(super) async fn decline(
     c: &mut PgConnection,
     conversation: ConversationId,
     user: UserId,
 ) -> Result<bool> {
-    // Through the view, as for `accept`: what the user does not see, they cannot decline.
+    // Through the view, as for `accept`: users cannot decline what they do not see.
     let declined = sqlx::query!(
         "delete from invitations i using visible_invitations v
         where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2",
@@ -245,7 +250,7 @@ pub(super) async fn decline(
     Ok(true)
 }
 
-/// Returns `true` when a user declined an invitation to this group before.
+/// Returns `true` if a user has declined an invitation to this group before.
 pub(super) async fn was_declined(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -261,7 +266,8 @@ pub(super) async fn was_declined(
     Ok(declined)
 }
 
-/// Records that a user left a group, or declined an invitation to it: from then on nobody can add them directly.
+/// Records that a user left a group, or declined an invitation to it, after which nobody can add
+/// them directly.
 pub(super) async fn record_departure(
     c: &mut PgConnection,
     conversation: ConversationId,

@@ -28,11 +28,11 @@ impl Entry for NewMessage {
 
     /// A retry is judged by what is stored, so the original has to be stored first.
     fn key(&self) -> Option<Self::Key> {
-        Some((self.conversation_id, self.message_id))
+        Some((self.conversation_id, self.sent.id))
     }
 
     fn bytes(&self) -> usize {
-        self.data.as_str().len() + ROW_BYTES
+        self.sent.data.as_str().len() + ROW_BYTES
     }
 
     async fn store(db: &Db, batch: &[Self]) -> Result<Vec<Attempt<Stored>>> {
@@ -56,29 +56,29 @@ impl Entry for NewMessage {
 /// given order. The batch must not contain the same (conversation, message id) twice.
 async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
     macro_rules! column {
-        ($field:ident) => {
-            &batch.iter().map(|m| m.$field).collect::<Vec<_>>()
-        };
-        ($field:ident, text) => {
-            &batch.iter().map(|m| m.$field.as_str()).collect::<Vec<_>>()
+        ($message:ident => $value:expr) => {
+            &batch.iter().map(|$message| $value).collect::<Vec<_>>()
         };
     }
     let mut rows = db
         .run(async |c| {
             sqlx::query_file!(
                 "src/store/sql/add_messages.sql",
-                column!(conversation_id) as _,
-                column!(instance, text) as _,
-                column!(user_id) as _,
-                column!(station_id) as _,
-                column!(message_id) as _,
-                column!(r#type, text) as _,
-                column!(created_at) as _,
-                column!(sent_at) as _,
-                column!(valid_until) as _,
-                column!(valid_until_given) as _,
-                column!(data, text) as _,
-                column!(epoch) as _,
+                column!(m => m.conversation_id) as _,
+                column!(m => m.instance.as_str()) as _,
+                column!(m => m.user_id) as _,
+                column!(m => m.station_id) as _,
+                column!(m => m.sent.id) as _,
+                column!(m => m.sent.r#type.as_str()) as _,
+                column!(m => m.created_at) as _,
+                // A retry has the sender's time: without it, the retry would look like another message.
+                column!(m => Some(m.sent.created).filter(|sent| *sent != m.created_at)) as _,
+                column!(m => m.valid_until) as _,
+                // A retry of a message without an end is the same message, even if the operator has changed the
+                // lifetime in between.
+                column!(m => m.sent.valid_until.is_some()) as _,
+                column!(m => m.sent.data.as_str()) as _,
+                column!(m => m.epoch) as _,
             )
             .fetch_all(c)
             .await
@@ -118,7 +118,7 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
                     valid_until: message.valid_until,
                     new: Some(New {
                         seq: row.seq,
-                        after: after.replace(message.message_id),
+                        after: after.replace(message.sent.id),
                         chain,
                     }),
                     participants: recipients(group.clone())?,
@@ -130,6 +130,8 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
                 new: None,
                 participants: recipients(group)?,
             },
+            // The sender's account was deleted meanwhile.
+            ("no_sender", ..) => Stored::NoConversation,
             ("stale_instance", Some(current), ..) => Stored::StaleInstance(current),
             ("stale_epoch", ..) => Stored::StaleEpoch(
                 row.current_epoch

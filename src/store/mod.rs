@@ -1,5 +1,6 @@
-//! PostgreSQL: the only layer with SQL. Every statement is checked at build time, and every read says for whom it
-//! reads. Statements of more than 25 lines are in `sql/`, but for those that share text, which are macros.
+//! PostgreSQL: the only layer with SQL. Every statement is checked at build time, and every read
+//! names its reader. Statements of more than 25 lines are in `sql/`, except for those that share
+//! text, which are macros.
 
 mod admission;
 pub mod audit;
@@ -37,6 +38,7 @@ pub(crate) mod quota;
 pub mod registration;
 pub(crate) mod report;
 pub(crate) mod reset;
+mod retire;
 pub(crate) mod rows;
 pub mod seed;
 mod sqlstate;
@@ -59,18 +61,19 @@ pub use self::db::{COMMIT_SETTLED_AFTER, Db, End, session_options};
 /// The migrations of the schema, applied in order, forward only.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Brings the database to what this binary needs, under a lock, so that several nodes may start at
+/// Migrates the database to this binary's schema, under a lock, so that several nodes may start at
 /// once.
 ///
 /// # Errors
-/// A database that a newer Parlance has migrated, or whose migrations were edited: refused,
+/// The database was migrated by a newer Parlance, or its migrations were edited: it is refused,
 /// untouched.
 pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
     let away = |error: sqlx::Error| format!("the database cannot be reached: {error}");
-    // A connection of its own: to change a large table takes longer than a request's statement may, and reads all of it.
+    // On a connection of its own: changing a large table takes longer than a request's statement
+    // may.
     let mut connection = db.maintenance_options().connect().await.map_err(away)?;
-    // Before the search path was set by each session, a role's own could lead to another schema: such a database must
-    // not look like an empty one.
+    // Before sessions set the search path themselves, a role's own could lead to another schema.
+    // Such a database must not look like an empty one.
     let elsewhere = sqlx::query_scalar!(
         r#"select schemaname as "schema!" from pg_tables
         where tablename in ('_sqlx_migrations', 'conversations', 'participants') and to_regclass('public._sqlx_migrations') is null
@@ -90,7 +93,7 @@ pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
             .await
             .map_err(|error| format!("the database cannot be brought up to date: {error}"))?;
     }
-    // A connection that cannot be closed in order is gone all the same.
+    // A connection that cannot be closed cleanly is gone all the same.
     let _ = connection.close().await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(
@@ -103,7 +106,7 @@ pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
     })
 }
 
-/// Returns `true` when the database has had every migration that this binary knows.
+/// Returns `true` if the database has all migrations that this binary knows.
 ///
 /// # Errors
 /// The database is away.
@@ -116,6 +119,7 @@ pub async fn is_current(db: &Db) -> Result<bool> {
                 .await
         })
         .await?;
-    // A newer one is fine: in a rolling upgrade, another node has migrated while this one still serves.
+    // A newer schema is fine: in a rolling upgrade, another node has migrated while this one still
+    // serves.
     Ok(applied >= newest)
 }

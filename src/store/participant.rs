@@ -1,4 +1,4 @@
-//! Participants: how each has arranged a conversation in their own list, and who they are.
+//! Participants of conversations, and the properties that each has set for themselves.
 
 use super::{Db, conversation::conversation_rows, error::Result};
 use crate::store::rows::ConversationRow;
@@ -10,7 +10,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// One change to a participant's view of a conversation.
+/// A change to a participant's properties.
 #[derive(Debug, Clone)]
 pub(crate) enum Property {
     Favorite(bool),
@@ -19,14 +19,14 @@ pub(crate) enum Property {
     HiddenIn(HideId),
     /// Hidden for good.
     Hidden,
-    /// Hidden in neither way.
+    /// Not hidden in either way.
     Shown,
     /// The background color.
     Color(Color),
 }
 
-/// Makes one change for one participant and returns the conversation as they see it then, in one statement.
-/// Idempotent. Returns `None` when there is no such conversation, for this user.
+/// Makes a change for a participant. Returns the conversation as they then see it, in the same
+/// statement. Idempotent. Returns `None` if there is no such conversation for this user.
 pub(crate) async fn set_property(
     db: &Db,
     conversation: ConversationId,
@@ -57,17 +57,21 @@ pub(crate) async fn set_property(
         _ => None,
     };
     db.run(async |c| {
-        // Once set, a time stays what it was: a retry changes nothing.
+        // Once set, a time stays what it was: a retry changes nothing. The user is locked first: if that
+        // waits for their deletion, nothing is written into the row that it has blanked.
         conversation_rows!(
             "
+            with living as materialized (
+                select user_id from users where user_id = $2 and deleted_at is null for key share
+            )
             update participants p
             set favorite_at = case when $3::bool is null then p.favorite_at when $3 then coalesce(p.favorite_at, $8) end,
                 muted_at = case when $4::bool is null then p.muted_at when $4 then coalesce(p.muted_at, $8) end,
                 hidden_at = case when $5::bool is null then p.hidden_at when $5 then coalesce(p.hidden_at, $8) end,
                 hide_id = coalesce($6, p.hide_id),
                 color = coalesce($7, p.color)
-            from conversations c
-            where p.conversation_id = $1 and p.user_id = $2 and c.conversation_id = $1
+            from living, conversations c
+            where p.conversation_id = $1 and p.user_id = living.user_id and c.conversation_id = $1
             returning",
             group of "$1",
             "",
@@ -86,7 +90,8 @@ pub(crate) async fn set_property(
     .await
 }
 
-/// All participants of a conversation. Returns `None` when there is no such conversation, for this user.
+/// All participants of a conversation. Returns `None` if there is no such conversation for this
+/// user.
 pub(crate) async fn everyone_with(
     db: &Db,
     conversation: ConversationId,
@@ -94,7 +99,7 @@ pub(crate) async fn everyone_with(
 ) -> Result<Option<Vec<UserId>>> {
     let everyone = db
         .run(async |c| {
-            // An aggregate answers one row in any case: null, if the user takes no part.
+            // An aggregate always returns a row: null, if the user does not take part.
             sqlx::query_scalar!(
                 r#"select array_agg(o.user_id) as "everyone: Vec<UserId>" from participants o
                 where o.conversation_id = $1

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 
-use super::{Db, error::Result};
+use super::{Db, error::Result, retire::retire};
 use parlance_wire::{id::ConversationId, time::Timestamp};
 
 /// Maximum rows of each kind per commit.
@@ -143,8 +143,19 @@ async fn move_expired(
 ) -> Result<(i64, Option<Timestamp>)> {
     let row = db
         .run(async |c| {
-            sqlx::query_file!(
-                "src/store/sql/expire_messages.sql",
+            retire!(
+                query,
+                r#"
+with due as materialized (
+    -- The expired messages. Rows that are locked by others are left for the next round.
+    select ctid, greatest(valid_until, stored_at) as ended_at from messages
+    -- A message that had already ended when it was stored is kept as long as if it had ended then.
+    where greatest(valid_until, stored_at) < $1
+        and greatest(valid_until, stored_at) >= coalesce($2::timestamptz, '-infinity')
+    order by greatest(valid_until, stored_at) limit $3
+    for update skip locked"#,
+                r#")
+select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due"#,
                 ended_before as _,
                 from as _,
                 batch,

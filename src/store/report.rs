@@ -148,6 +148,8 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
                 *outcome = Attempt::MembershipChanged;
                 continue;
             }
+            // The outcome is what it was before.
+            ("no_sender", None) => continue,
             (unknown, _) => return Err(impossible(&format!("the outcome {unknown}"))),
         }
         if let Some(group) = row.group {

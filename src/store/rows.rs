@@ -1,4 +1,4 @@
-//! Rows: what the store reads and writes. The other shape of each noun is the wire's view in `api`.
+//! Rows that the store reads and writes. The other shape of each noun is the wire's view in `api`.
 
 use std::sync::Arc;
 
@@ -6,11 +6,12 @@ use parlance_wire::{
     chain::{Chain, DataHash},
     id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
     list::ListMark,
-    text::{Data, Instance, MessageType},
+    request::conversation::SentMessage,
+    text::Instance,
     time::Timestamp,
 };
 
-/// The answer to a login.
+/// The result of a login.
 #[derive(Debug)]
 pub(crate) struct AccountRow {
     pub user_id: UserId,
@@ -18,33 +19,33 @@ pub(crate) struct AccountRow {
     pub full_name: String,
     /// The name that others see.
     pub nick: String,
-    /// Their private key, which only their password opens.
+    /// Their private key, encrypted with their password.
     pub encrypted_private_key: String,
-    /// What they may do on this server.
+    /// Their role on this server.
     pub role: String,
-    /// Which version of their encrypted private key that is.
+    /// The version of their encrypted private key.
     pub vault_version: i32,
-    /// What opened the login: one of the words of `CredentialKind`.
+    /// The kind of key that opened the login: one of the words of `CredentialKind`.
     pub kind: String,
-    /// They have other stations, which did not know this one.
+    /// Whether they have other stations, and this one is new.
     pub is_new_station: bool,
 }
 
-/// A station, as its user and operators may see it.
+/// A station, as shown to its user and to operators.
 #[derive(Debug)]
 pub(crate) struct StationRow {
     pub station_id: StationId,
-    /// What its user calls it; empty, if nothing.
+    /// The user's name for it, or empty.
     pub name: String,
-    /// When it logged in first; unknown of those from before this was recorded.
+    /// When it first logged in, if that was recorded.
     pub bound_at: Option<Timestamp>,
     /// To the hour.
     pub last_seen_at: Timestamp,
-    /// The name of the credential that it logged in with last, if that is still there.
+    /// The label of the credential of its last login, if that credential still exists.
     pub label: Option<String>,
 }
 
-/// A credential, as its user and operators may see it: without what is kept of its secret.
+/// A credential, as shown to its user and to operators, without its hash.
 #[derive(Debug)]
 pub(crate) struct CredentialRow {
     pub credential_id: CredentialId,
@@ -61,20 +62,20 @@ pub(crate) struct CredentialRow {
 pub(crate) struct FriendRow {
     pub user_id: UserId,
     pub nick: String,
-    /// For wrapping a conversation's secret.
+    /// The key for which a conversation's secret is wrapped.
     pub public_key: String,
     /// `offline` to those whom they blocked.
     pub availability: String,
-    /// Another user's nick looks like theirs.
+    /// Whether another user's nick looks like theirs.
     pub is_alike: bool,
 }
 
-/// A request for a friendship, as the user who is asked sees it.
+/// A friend request, as the requested user sees it.
 #[derive(Debug)]
 pub(crate) struct RequestRow {
     pub user_id: UserId,
     pub nick: String,
-    /// Another user's nick looks like theirs.
+    /// Whether another user's nick looks like theirs.
     pub is_alike: bool,
 }
 
@@ -90,13 +91,14 @@ pub(crate) struct ConversationRow {
     pub last_report_id: Option<ReportId>,
     /// The newest message's chain.
     pub chain: Option<Chain>,
-    /// The number of the present epoch; 0: there is none.
+    /// The number of the present epoch, or 0 for none.
     pub epoch: i32,
-    /// The announcement of the present epoch, and the signature over it in base64, if that is not long.
+    /// The announcement of the present epoch, and its signature in base64, unless that is too long
+    /// for a list.
     pub announced: Option<Vec<String>>,
-    /// The newest message's time; it never goes back, also after a `clear`.
+    /// The newest message's time, which never decreases, even with a `clear`.
     pub last_access_at: Timestamp,
-    /// The reader: everything below is theirs.
+    /// The reader, whose own data follows.
     pub user_id: UserId,
     /// The conversation's secret, wrapped for the reader.
     pub secret: String,
@@ -104,7 +106,7 @@ pub(crate) struct ConversationRow {
     pub display_name: String,
     pub is_muted: bool,
     pub is_favorite: bool,
-    /// The reader hid it for good.
+    /// Whether the reader hid it for good.
     pub is_hidden: bool,
     /// The instances that the reader hid.
     pub hide_id: String,
@@ -114,7 +116,7 @@ pub(crate) struct ConversationRow {
     pub peer_id: Option<UserId>,
     /// In a group, all participants.
     pub group: Option<Vec<UserId>>,
-    /// In the list of a v4 client: how many messages there are to be viewed, at most 999.
+    /// In the list of a v4 client: number of unread messages, at most 999.
     pub unread: Option<i64>,
     /// In the list of a v4 client, the same in each line: up to when the list has everything.
     pub mark: Option<ListMark>,
@@ -137,10 +139,10 @@ impl ConversationRow {
 #[derive(Debug)]
 pub(crate) struct EpochRow {
     pub epoch: i32,
-    /// Its announcement, as it was signed.
+    /// Its announcement, as signed.
     pub announcement: String,
     pub signature: Vec<u8>,
-    /// Its secret, wrapped for the reader; empty, if the reader has none.
+    /// Its secret, wrapped for the reader; empty if the reader has none.
     pub secret: String,
 }
 
@@ -156,18 +158,18 @@ pub(crate) struct InvitationRow {
     /// Its name, encrypted for the reader.
     pub display_name: String,
     pub invited_at: Timestamp,
-    /// Those in the group who are friends of the reader, or whom the reader blocked, by id.
+    /// The participants who are friends of the reader, or whom the reader blocked, by id.
     pub known: Vec<UserId>,
 }
 
 /// A user's card, and the signatures over it.
 #[derive(Debug)]
 pub(crate) struct CardRow {
-    /// Its text, as it was signed.
+    /// Its text, as signed.
     pub card: String,
     pub sign_signature: Vec<u8>,
     pub rsa_signature: Vec<u8>,
-    /// By the key of the card before, if that signed it.
+    /// By the previous card's key, if that signed it.
     pub prev_signature: Option<Vec<u8>>,
 }
 
@@ -185,51 +187,45 @@ pub(crate) struct KeysRow {
 #[derive(Debug, Clone)]
 pub(crate) struct NewMessage {
     pub conversation_id: ConversationId,
-    /// The instance of the conversation that it was written for.
+    /// The conversation's instance, according to the sender.
     pub instance: Instance,
-    /// The sender: checked, not claimed.
+    /// The authenticated sender.
     pub user_id: UserId,
     pub station_id: StationId,
-    /// Its sender's name for it.
-    pub message_id: MessageId,
-    pub r#type: MessageType,
-    /// When it counts as created.
+    pub sent: SentMessage,
+    /// The sender's time, unless that was too far ahead.
     pub created_at: Timestamp,
-    /// The time of the sender's clock, where that was too far ahead.
-    pub sent_at: Option<Timestamp>,
-    /// When it expires.
+    /// When it expires, according to the sender or the configured lifetime.
     pub valid_until: Timestamp,
-    /// `valid_until` came from the sender, and not from the configured lifetime: a retry has to repeat it.
-    pub valid_until_given: bool,
-    pub data: Data,
-    /// The epoch whose secret it is encrypted with, 0 for none; `None`: its sender's client knows no epochs.
+    /// The epoch whose secret encrypts it, or 0 for none; `None` if the sender's client knows no
+    /// epochs.
     pub epoch: Option<i32>,
 }
 
 /// The outcome for one [`NewMessage`].
 #[derive(Debug)]
 pub(crate) enum Stored {
-    /// It is stored, now or since an earlier try.
+    /// It is stored, now or since an earlier attempt.
     Accepted {
         /// Its time, as stored.
         created_at: Timestamp,
         /// Its end, as stored.
         valid_until: Timestamp,
-        /// Its place in the conversation, if this try stored it.
+        /// Its place in the conversation, if this attempt stored it.
         new: Option<New>,
-        /// Users to notify, after a retry as well: the node that stored the message first may have lost the database's
-        /// answer, and notified nobody.
+        /// Users to notify, even after a retry: the node that stored the message first may have
+        /// lost the database's answer, and notified nobody.
         participants: Arc<[UserId]>,
     },
-    /// The same id names other content.
+    /// The id belongs to a message with other content.
     IdConflict,
-    /// The conversation has another instance by now: this one.
+    /// The conversation's present instance is another one: this one.
     StaleInstance(Instance),
-    /// The conversation has another epoch by now: this one, or 0 for none.
+    /// The conversation's present epoch is another one: this one, or 0 for none.
     StaleEpoch(i32),
-    /// The other one blocked the sender.
+    /// The other participant has blocked the sender.
     Blocked,
-    /// No such conversation, for this user.
+    /// There is no such conversation for this user.
     NoConversation,
 }
 
@@ -237,14 +233,14 @@ pub(crate) enum Stored {
 #[derive(Debug)]
 pub(crate) struct New {
     pub seq: i64,
-    /// The message before it.
+    /// The preceding message.
     pub after: Option<MessageId>,
-    /// The hash over all up to it.
+    /// The hash over all messages up to it.
     pub chain: Chain,
 }
 
-/// The head of a conversation's history. Equal heads mean equal histories, apart from what expired: the chain stands
-/// for all messages, and the id of the newest report for those before it.
+/// The head of a conversation's history. Equal heads mean equal histories, except for expired rows:
+/// the chain covers all messages, and the newest report's id the reports before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HistoryHead {
     /// The conversation's current instance.
@@ -255,7 +251,7 @@ pub(crate) struct HistoryHead {
     pub last_report_id: Option<ReportId>,
     /// The newest message's chain.
     pub chain: Option<Chain>,
-    /// How many messages were erased: that leaves everything else as it was.
+    /// Number of erased messages, which nothing else here shows.
     pub erased: i64,
 }
 
@@ -270,7 +266,7 @@ pub(crate) enum HistoryRow {
 #[derive(Debug, Clone)]
 pub(crate) struct MessageRow {
     pub seq: i64,
-    /// Its sender's name for it.
+    /// The sender's id for it.
     pub message_id: MessageId,
     pub r#type: String,
     /// When it counts as created.
@@ -280,19 +276,19 @@ pub(crate) struct MessageRow {
     pub data: String,
     pub user_id: UserId,
     pub station_id: StationId,
-    /// The hash over all up to it.
+    /// The hash over all messages up to it.
     pub chain: Chain,
 }
 
-/// A message, as far as it is needed to check a chain. Its text may have expired.
+/// The part of a message that is needed to verify a chain. Its text may have expired.
 #[derive(Debug)]
 pub(crate) struct LinkRow {
     pub seq: i64,
-    /// Its sender's name for it.
+    /// The sender's id for it.
     pub message_id: MessageId,
     /// The hash of its `Data`.
     pub data_hash: DataHash,
-    /// The hash over all up to it.
+    /// The hash over all messages up to it.
     pub chain: Chain,
 }
 
@@ -304,7 +300,7 @@ pub(crate) struct ReportRow {
     pub r#type: String,
     /// When the server received it.
     pub created_at: Timestamp,
-    /// The end of its message.
+    /// The end of its message's validity.
     pub valid_until: Timestamp,
     /// The user who received or saw the message.
     pub user_id: UserId,

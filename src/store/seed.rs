@@ -1,5 +1,5 @@
-//! Seed data for benchmarks: users, conversations and messages by the thousand. They are what clients would have made,
-//! except that all users share one key. Here, and not in the benchmarks, as it is SQL.
+//! Seed data for benchmarks: thousands of users, conversations and messages, as clients would have
+//! created them, except that all users share one key. Here, because it is SQL.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use parlance_wire::{
 /// Maximum rows that one statement inserts.
 const MAX_ROWS: usize = 50_000;
 
-/// The least that a database must do for a message, as scripts of pgbench: a number and a row, as a transaction and as
-/// one statement. The server cannot be faster than these.
+/// pgbench scripts with the minimum that a database must do for a message: a number and a row, as a
+/// transaction and as one statement. The server cannot be faster.
 pub const BASELINES: [&str; 2] = [
     r"\set conversation random(1, :conversations)
 begin;
@@ -42,7 +42,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The conversation of these two.
+    /// The conversation of these two users.
     #[must_use]
     pub fn of(one: UserId, other: UserId) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Pair {
     }
 }
 
-/// The id of the message with this number, in a conversation that was made here.
+/// The id of the message with this number, in a conversation that was inserted here.
 #[must_use]
 pub fn message_id(conversation: ConversationId, seq: usize) -> Option<MessageId> {
     MessageId::parse(&hex::encode(Md5::digest(format!("{conversation}{seq}"))))
@@ -115,8 +115,8 @@ impl Seeder {
         Ok(())
     }
 
-    /// Inserts conversations, each with this many messages of this many bytes. Their secrets and names are as long as
-    /// those of a client with an RSA-2048 key.
+    /// Inserts conversations, each with this many messages of this size. Secrets and names are as
+    /// long as those of a client with an RSA-2048 key.
     pub async fn conversations(
         &mut self,
         pairs: &[Pair],
@@ -143,7 +143,8 @@ impl Seeder {
             .execute(&mut self.0)
             .await?;
         }
-        // The chain runs over a conversation's messages, so one statement has whole conversations, or a part of one.
+        // The chain runs over a conversation's messages, so a statement has either whole
+        // conversations or a part of one.
         for pairs in pairs.chunks((MAX_ROWS / messages.max(1)).max(1)) {
             for from in (1..=messages).step_by(MAX_ROWS) {
                 self.messages(pairs, from, messages.min(from + MAX_ROWS - 1), bytes)
@@ -151,6 +152,30 @@ impl Seeder {
             }
         }
         list::begin_anew(&mut self.0).await
+    }
+
+    /// Inserts a group without an epoch, whose first user is its admin.
+    pub async fn group(
+        &mut self,
+        id: ConversationId,
+        users: &[UserId],
+        instance: &Instance,
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
+            "with inserted as (
+                insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+                values ($1, true, $2, now(), now())
+            )
+            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+            select $1, user_id, repeat('s', 344), repeat('n', 64), case when place = 1 then 'admin' else 'member' end, now()
+            from unnest($3::uuid[]) with ordinality as u (user_id, place)",
+            id as _,
+            instance.as_str(),
+            users as _,
+        )
+        .execute(&mut self.0)
+        .await?;
+        Ok(())
     }
 
     async fn messages(
@@ -202,7 +227,7 @@ impl Seeder {
         )
         .execute(&mut self.0)
         .await?;
-        // Not `query!`: this schema does not exist where statements are checked.
+        // Not `query!`, as this schema does not exist where statements are checked.
         sqlx::query(
             "insert into bench_floor.conversations select n, 0 from generate_series(1, $1) n",
         )
@@ -220,7 +245,8 @@ impl Seeder {
         Ok(())
     }
 
-    /// Vacuum and checkpoint: what the database does by itself in the hours that a real history takes.
+    /// Vacuums and makes a checkpoint, as the database would do by itself in the hours that a real
+    /// history takes.
     pub async fn vacuum_and_checkpoint(&mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("vacuum analyze users, stations, conversations, participants, messages")
             .execute(&mut self.0)
@@ -229,7 +255,7 @@ impl Seeder {
         Ok(())
     }
 
-    /// The processes that serve all other connections to the database.
+    /// The processes of all other connections to the database.
     pub async fn other_backends(&mut self) -> sqlx::Result<Vec<i32>> {
         sqlx::query_scalar(
             "select pid from pg_stat_activity
@@ -239,7 +265,7 @@ impl Seeder {
         .await
     }
 
-    /// The process that serves this connection, as the database's machine numbers it.
+    /// The process of this connection, on the database's machine.
     pub async fn backend(&mut self) -> sqlx::Result<i32> {
         sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#)
             .fetch_one(&mut self.0)

@@ -21,12 +21,13 @@ use parlance_wire::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arriving<'a> {
     pub station: StationId,
-    /// What its user calls it, if the client says so.
+    /// The user's name for it, if the client sends one.
     pub name: Option<&'a StationName>,
 }
 
-/// Binds the station to the account that a key opens, and returns that. Returns `None` for an unknown key, a key of
-/// another user than the one claimed, and a disabled user, which the caller must not be able to tell apart.
+/// Binds the station to the account that a key opens, and returns the account. Returns `None` for
+/// an unknown key, for a key of another user than the claimed one, and for a disabled user; the
+/// caller must not be able to tell these apart.
 ///
 /// A user keeps the `max` stations seen last; the others have to log in again.
 pub(crate) async fn log_in(
@@ -54,7 +55,7 @@ pub(crate) async fn log_in(
     .await
 }
 
-/// A user's stations, the one seen last first.
+/// A user's stations; the one that was seen last comes first.
 pub(crate) async fn list(db: &Db, user: UserId) -> Result<Vec<StationRow>> {
     db.run(async |c| {
         sqlx::query_as!(
@@ -72,25 +73,26 @@ pub(crate) async fn list(db: &Db, user: UserId) -> Result<Vec<StationRow>> {
     .await
 }
 
-/// Which of a user's stations to end.
+/// Selects the stations of a user to end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Which {
     /// This one.
     One(StationId),
     /// All but this one.
     AllBut(StationId),
-    /// Those that logged in last with this credential.
+    /// Those whose last login was with this credential.
     With(CredentialId),
     All,
 }
 
-/// Ends stations of a user: they have to log in again, and every node closes their sockets. Returns how many there were.
+/// Ends stations of a user. They have to log in again, and every node closes their sockets. Returns
+/// their number.
 pub(crate) async fn end(db: &Db, user: UserId, which: Which) -> Result<u64> {
     db.transaction(async |c| Ok(End::Commit(end_in(c, user, which).await?)))
         .await
 }
 
-/// As [`end`], as an operator does it.
+/// Like [`end`], for an operator.
 pub(crate) async fn end_by(
     db: &Db,
     user: UserId,
@@ -113,7 +115,7 @@ pub(crate) async fn end_by(
     .await
 }
 
-/// As [`end`], in a transaction.
+/// Like [`end`], within a transaction.
 pub(super) async fn end_in(c: &mut PgConnection, user: UserId, which: Which) -> sqlx::Result<u64> {
     let (one, all_but, with) = match which {
         Which::One(station) => (Some(station), None, None),
@@ -139,7 +141,7 @@ pub(super) async fn end_in(c: &mut PgConnection, user: UserId, which: Which) -> 
     Ok(ended)
 }
 
-/// Whether a station's socket may be open.
+/// Tells if a station's socket may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// The user has logged in from it.
@@ -158,7 +160,8 @@ pub(crate) async fn standing(
     let (users, ids): (Vec<UserId>, Vec<StationId>) = stations.iter().copied().unzip();
     let rows = db
         .run(async |c| {
-            // Looked up one by one: a join would be planned by how many rows there were at that time.
+            // Looked up one by one: the plan of a join would depend on the number of rows at the
+            // time of planning.
             sqlx::query!(
                 r#"select (select true from stations s where s.user_id = o.user_id and s.station_id = o.station_id) is not null
                        as "is_known!",
@@ -185,7 +188,7 @@ pub(crate) async fn standing(
     Ok(stations.iter().copied().zip(standings).collect())
 }
 
-/// The user who was last seen at a station: for unsigned notification polling, where it is allowed.
+/// The user who was last seen at a station, for unsigned notification polling.
 pub(crate) async fn last_user_of(db: &Db, station: StationId) -> Result<Option<UserId>> {
     db.run(async |c| {
         // Two users may share a device.

@@ -1,4 +1,4 @@
-//! Users: who they are, and what their signatures are checked against.
+//! Users, and the keys that their signatures are verified with.
 
 use sqlx::PgConnection;
 
@@ -21,14 +21,14 @@ use parlance_wire::{
 pub struct Identity {
     /// The user's public key.
     pub public_key: String,
-    /// An operator disabled the user.
+    /// Whether an operator disabled the user.
     pub disabled: bool,
-    /// The user has logged in from the station.
+    /// Whether the user has logged in from the station.
     pub station_known: bool,
 }
 
-/// The identity of a user who signs from a station. `last_seen_at` is updated once an hour: a write for each request
-/// would cost more than most requests.
+/// The identity of a user who signs from a station. `last_seen_at` is updated once an hour, as a
+/// write per request would cost more than most requests.
 pub async fn identity(
     db: &Db,
     user: UserId,
@@ -76,7 +76,7 @@ pub async fn nicks(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, String)>> {
         .collect())
 }
 
-/// Computes what nicks look like, where that was not done: of users whom an older version stored.
+/// Computes missing skeletons of nicks, of users whom an older version stored.
 pub(super) async fn fill_skeletons(c: &mut PgConnection) -> sqlx::Result<()> {
     loop {
         let rows = sqlx::query!(
@@ -112,7 +112,7 @@ pub async fn set_disabled(
     now: Timestamp,
 ) -> Result<bool> {
     db.transaction(async |c| {
-        // Once it is set, the time stays.
+        // A time that is set stays.
         let changed = sqlx::query!(
             "update users set disabled_at = case when $2 then coalesce(disabled_at, $3) end
             where user_id = $1 and deleted_at is null",
@@ -163,8 +163,8 @@ pub(crate) async fn set_role(
     .await
 }
 
-/// Sets a user's availability. If that is a change, returns the friends who may see it: those whom the user has not
-/// blocked.
+/// Sets a user's availability. If that is a change, returns the friends who may see it: those whom
+/// the user has not blocked.
 pub async fn set_availability(
     db: &Db,
     user: UserId,

@@ -1,5 +1,4 @@
-//! What opens an account: how its password is made into keys, and its vault, which holds the private keys under what only
-//! its user knows.
+//! The key derivation of an account, and its vault, which holds the private keys encrypted.
 
 use super::{
     Db,
@@ -20,7 +19,7 @@ use parlance_wire::{
 };
 use sqlx::PgConnection;
 
-/// The parameters as they are kept.
+/// The parameters in the stored form.
 pub(super) fn written(kdf: &Kdf) -> Result<String> {
     serde_json::to_string(kdf).map_err(|_| impossible("parameters that are no JSON"))
 }
@@ -29,7 +28,8 @@ fn read(kdf: &str) -> Result<Kdf> {
     serde_json::from_str(kdf).map_err(|_| impossible("parameters that are known"))
 }
 
-/// How the password of a user is made into keys; `stand_in`, if there is no such user, with the same work.
+/// How a user's password is turned into keys. Returns `stand_in` with the same work if there is no
+/// such user.
 pub(crate) async fn kdf(db: &Db, user: UserId, stand_in: &Kdf) -> Result<Kdf> {
     let stand_in = written(stand_in)?;
     let kdf = db
@@ -45,7 +45,7 @@ pub(crate) async fn kdf(db: &Db, user: UserId, stand_in: &Kdf) -> Result<Kdf> {
     read(&kdf.unwrap_or(stand_in))
 }
 
-/// A vault, as it is kept.
+/// A vault as stored.
 #[derive(Debug)]
 pub(crate) struct Vault {
     pub rsakey: String,
@@ -75,34 +75,34 @@ pub(crate) async fn vault(db: &Db, user: UserId) -> Result<Option<Vault>> {
     .transpose()
 }
 
-/// A change of an account that its vault changes with.
+/// A change to an account, together with its vault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change<'a> {
-    /// The vault from now on.
+    /// The new vault.
     pub vault: &'a EncryptedKey,
     pub version: VaultVersion,
-    /// What the password opens the login with from now on, and how that is made from it.
+    /// The new login key from the password, and how it is derived.
     pub password: Option<(&'a SecretHash, &'a Kdf)>,
-    /// What the recovery key opens the login with from now on.
+    /// The new recovery key for the login.
     pub recovery: Option<&'a SecretHash>,
-    /// The key that signatures are checked with from now on.
+    /// The new key for verifying signatures.
     pub public_key: Option<&'a PublicKey>,
-    /// The user's next card, whose own signatures were verified.
+    /// The user's next card, whose signatures are verified.
     pub card: Option<NewCard<'a>>,
     /// Ends all stations but this one.
     pub end_all_but: Option<StationId>,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug)]
 pub(crate) enum Changed {
-    /// It was done, now or before.
+    /// It was done, now or by an earlier request.
     Done,
-    /// The vault has this version already.
+    /// The vault already has this version.
     Stale(i32),
     /// The card was refused.
     Card(Published),
-    /// The user has a card, which names the old key, and no other one was given.
+    /// The user has a card that names the old key, and no new card was given.
     NoCard,
     /// There is no such user.
     NoUser,
@@ -111,7 +111,7 @@ pub(crate) enum Changed {
 /// Changes an account: credentials, keys, card and vault in one commit.
 ///
 /// # Errors
-/// The constraint `credentials_key`, by name: another login has this key.
+/// The constraint `credentials_key`: another login has this key.
 pub(crate) async fn change(
     db: &Db,
     user: UserId,
@@ -134,7 +134,7 @@ async fn change_in(
     now: Timestamp,
 ) -> Result<Changed> {
     let version = i32::try_from(change.version.get()).map_err(|_| impossible("that version"))?;
-    // Of two devices that change it at the same moment, the second one finds what the first one wrote.
+    // If two devices change it at the same time, the second one sees the first one's change.
     let present = sqlx::query!(
         r#"select vault_version, encrypted_private_key = $2 as "is_same!" from users
         where user_id = $1 and deleted_at is null for no key update"#,
@@ -147,7 +147,8 @@ async fn change_in(
         return Ok(Changed::NoUser);
     };
     if version <= present.vault_version {
-        // Nobody encrypts twice to the same text: it is the same request, whose answer was lost.
+        // Encrypting twice never gives the same text, so this is a repeated request whose answer
+        // was lost.
         let is_again = version == present.vault_version && present.is_same;
         return Ok(if is_again {
             Changed::Done
@@ -185,10 +186,10 @@ async fn change_in(
         station::end_in(c, user, Which::AllBut(station)).await?;
     }
     if change.public_key.is_some() {
-        // Cached keys are out of date, even if there were no other stations.
+        // Even if there were no other stations, cached keys are outdated.
         notice::send(c, [Notice::Stations(user)]).await?;
     }
-    // Last, as it locks the key log.
+    // Last, because it locks the key log.
     if let Some(card) = change.card {
         match card::append(c, card, now).await? {
             Published::New | Published::Known => {}
@@ -207,7 +208,7 @@ async fn has_card(c: &mut PgConnection, user: UserId) -> sqlx::Result<bool> {
     .await
 }
 
-/// Puts a credential in the place of the one of its kind. The stations that logged in with that stay.
+/// Replaces the credential of its kind. Stations that logged in with the old one stay.
 async fn replace(
     c: &mut PgConnection,
     user: UserId,
@@ -215,7 +216,7 @@ async fn replace(
     key_hash: &SecretHash,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    // This waits for a login with it; what that bound is seen by the next statement.
+    // This waits for a login with it. The next statement sees the station of that login.
     let old = sqlx::query_scalar!(
         r#"delete from credentials where user_id = $1 and kind = $2 returning credential_id as "id: CredentialId""#,
         user as _,

@@ -155,7 +155,7 @@ async fn only_users_with_sockets_on_an_ended_node_go_offline() {
 }
 
 #[tokio::test]
-async fn of_two_nodes_that_write_at_once_neither_overlooks_the_other() {
+async fn two_nodes_that_write_at_once_do_not_overlook_each_other() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let users = [UserId::parse(&ann.user).unwrap()];

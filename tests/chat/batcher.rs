@@ -259,7 +259,7 @@ fn asks(person: &Person, api: &'static str, request: Value) -> tokio::task::Join
 }
 
 #[tokio::test]
-async fn of_a_batch_the_newest_clock_is_the_conversations_last_access() {
+async fn a_batchs_newest_clock_becomes_the_conversations_last_access() {
     let world = World::new().await;
     let (ann, _ben, conversation) = world.conversation().await;
     world

@@ -1,4 +1,5 @@
-//! The client crate and its examples, against a server: what breaks between the two is repeated, and nothing comes twice.
+//! The client crate and its examples against a server: failures in between are repeated, and
+//! nothing arrives twice.
 
 use std::{
     collections::BTreeMap,
@@ -33,13 +34,13 @@ mod news;
 
 const PASSWORD: &str = "a long password";
 
-/// Stands between client and server, and breaks what is asked of it.
+/// Relays between client and server, and breaks connections on demand.
 struct Relay {
     url: String,
     server: Mutex<String>,
-    /// Number of answers that get lost on their way.
+    /// Number of answers that will get lost.
     lost: AtomicUsize,
-    /// Changes to cut all connections.
+    /// Changed to cut all connections.
     cut: watch::Sender<()>,
 }
 
@@ -63,7 +64,7 @@ impl Relay {
         relay
     }
 
-    /// From now on, connections go to this server.
+    /// Sends further connections to this server.
     fn leads_to(&self, world: &World) {
         world
             .url
@@ -97,7 +98,7 @@ impl Relay {
     }
 }
 
-/// A world whose people connect through a relay.
+/// A world whose clients connect through a relay.
 async fn relayed() -> (Arc<World>, Arc<Relay>) {
     let relay = Relay::open().await;
     let world = World::with(|settings| settings.public_url.clone_from(&relay.url)).await;
@@ -173,7 +174,7 @@ async fn the_example_bot_answers_each_message() {
 }
 
 #[tokio::test]
-async fn the_example_that_prints_what_is_new_prints_messages_and_reports() {
+async fn the_example_that_prints_news_prints_messages_and_reports() {
     let (world, relay) = relayed().await;
     let (ann, ben, conversation) = friends(&relay.url).await;
     let mut feed = Feed::open(ben).await.unwrap();
@@ -216,14 +217,14 @@ async fn a_reconnected_socket_gets_missed_messages_once_and_in_order_from_any_no
     adds(&ann, &conversation, "one").await;
     assert_eq!(hears(&mut feed).await, "one");
 
-    // The same node: it still has what the socket did not deliver.
+    // On the same node, which still has what the socket did not deliver.
     relay.cut.send_replace(());
     adds(&ann, &conversation, "two").await;
     adds(&ben, &conversation, "three").await;
     assert_eq!(hears(&mut feed).await, "two");
     assert_eq!(hears(&mut feed).await, "three");
 
-    // Another one, without any of these changes: the client resyncs.
+    // On another node without any of these changes, so the client resyncs.
     let node = world.another().await;
     relay.leads_to(&node);
     adds(&ann, &conversation, "four").await;
@@ -299,7 +300,7 @@ async fn a_wrong_password_is_refused_with_its_code() {
         .login("ann@example.org", "another password", StationId::random())
         .await;
     assert_eq!(wrong.unwrap_err().code(), Some(ErrorCode::LoginFailed));
-    // Her key is opened by her password alone.
+    // Only her password decrypts her key.
     let key = ann.login().rsakey.clone();
     assert!(parlance_client::keys::KeyPair::decrypt(&key, "another password").is_err());
     world.end().await;
@@ -311,7 +312,7 @@ async fn a_server_that_writes_without_end_does_not_fill_a_clients_memory() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
-        // An answer that comes before its request is another error.
+        // An answer before its request would be a different error.
         assert!(client.read(&mut [0; 4096]).await.unwrap() > 0);
         let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
         client.write_all(head.as_bytes()).await.unwrap();

@@ -49,7 +49,7 @@ async fn a_database_that_was_only_written_by_the_server_is_well() {
 }
 
 #[tokio::test]
-async fn each_rule_that_does_not_hold_is_found_and_what_can_be_is_repaired() {
+async fn each_broken_rule_is_found_and_repaired_if_possible() {
     let (world, ann, conversation, group) = lived_in().await;
     let ben = world.person("Ben").await;
     let card = ann.first_card(ann.server_id().await);

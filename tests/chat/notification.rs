@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::world::{Changes, Person, World, message};
 
 #[tokio::test]
-async fn a_station_is_first_told_to_resync_and_then_what_changed() {
+async fn a_station_is_told_to_resync_before_it_is_told_of_changes() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let second_device = ben.second_device().await;

@@ -1,4 +1,4 @@
-//! Every hot query is backed by an index, whatever the tables hold: proved on filled tables, with the
+//! Every hot query uses an index, whatever the tables contain: checked on filled tables, with the
 //! plan that a prepared statement ends up with.
 
 mod groups;
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
 use crate::world::{World, database, eventually, file};
 
-/// The statement whose text holds all of these, from what the build checked.
+/// The statement whose text contains all of these, from the query data of the build.
 pub(crate) fn statement(marks: &[&str]) -> String {
     let mut found = vec![];
     for entry in std::fs::read_dir(file(".sqlx")).unwrap() {
@@ -30,7 +30,7 @@ const USER: &str = "md5('u1')::uuid";
 const CONVERSATION: &str = "md5('c1')::uuid";
 const GROUP: &str = "md5('g1')::uuid";
 
-/// A connection as the server has them.
+/// A connection with the server's session settings.
 async fn connection() -> PgConnection {
     Db::new(database().await, 1)
         .options()
@@ -40,7 +40,8 @@ async fn connection() -> PgConnection {
 }
 
 async fn fill(db: &mut PgConnection) {
-    // A request's timeouts are too short for it on a slow disk, and where autovacuum analyzes the same tables.
+    // A request's timeouts are too short for this on a slow disk, and while autovacuum analyzes the
+    // same tables.
     sqlx::raw_sql(
         "set statement_timeout = 0; set lock_timeout = 0;
         insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
@@ -352,7 +353,8 @@ async fn no_hot_query_reads_a_whole_table() {
     }
 }
 
-/// Asserts that a plan reads neither a whole table nor a whole index, but for one that holds only what is looked for.
+/// Asserts that a plan reads neither a whole table nor a whole index, except for one that only has
+/// what is looked for.
 fn reads_by_index(name: &str, plan: &str) {
     assert!(!plan.contains("Seq Scan"), "{name}\n{plan}");
     assert!(plan.contains("Index"), "{name}\n{plan}");
@@ -385,7 +387,7 @@ async fn a_plan_that_was_made_while_the_tables_were_empty_is_good_when_they_are_
         );
     }
     let add = plan(&mut db, &ADD, &arguments_of_add()).await;
-    // A batch is not compared with itself, each with each.
+    // A batch must not be compared with itself, each with each.
     assert!(
         !report.contains("Join Filter") && !add.contains("Join Filter"),
         "{report}\n{add}"
@@ -424,7 +426,7 @@ async fn a_page_reads_its_own_rows_and_not_the_conversation() {
             .get(0);
         let read = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().unwrap()
             + plan[0]["Plan"]["Shared Read Blocks"].as_i64().unwrap();
-        // 51 of 5,000 rows, 5 reports, and the way there.
+        // 51 of 5,000 rows, 5 reports, and the index pages.
         assert!(read < 60, "{bound}: {read} blocks");
         sqlx::raw_sql("deallocate page")
             .execute(&mut db)
@@ -433,7 +435,7 @@ async fn a_page_reads_its_own_rows_and_not_the_conversation() {
     }
 }
 
-/// What a statement locks, and in which order: the lines of its plan from the lock on.
+/// The lines of a statement's plan from its lock on, which show what is locked in which order.
 async fn locks(db: &mut PgConnection, marks: &[&str], arguments: &str) -> String {
     let plan = plan(db, marks, arguments).await;
     let lines: Vec<&str> = plan.lines().collect();
@@ -446,7 +448,7 @@ async fn locks(db: &mut PgConnection, marks: &[&str], arguments: &str) -> String
 
 #[tokio::test]
 async fn batches_lock_their_conversations_in_one_order() {
-    // Empty and full, as plans differ.
+    // Empty and full, because plans differ.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [
             ("add", &ADD[..], arguments_of_add()),
@@ -454,7 +456,7 @@ async fn batches_lock_their_conversations_in_one_order() {
         ] {
             let locks = locks(&mut db, marks, &arguments).await;
             let lines: Vec<&str> = locks.lines().map(str::trim).collect();
-            // From the lowest id on, whichever way the planner finds it.
+            // In ascending order of ids, however the planner finds them.
             let is_sorted =
                 lines[1].contains("Sort ") && lines[2] == "Sort Key: conversations.conversation_id";
             let is_by_index =
@@ -472,7 +474,7 @@ async fn the_updates_that_each_message_and_report_make_stay_heap_only() {
         let id = ann.adds(&conversation, &n.to_string()).await;
         ben.views(&conversation, &[id]).await.ok();
     }
-    // Its connections write down what they did when they end.
+    // Connections report their statistics when they end.
     world.stop().await;
     let counted = async || -> (i64, i64) {
         let row = sqlx::raw_sql(
@@ -482,7 +484,7 @@ async fn the_updates_that_each_message_and_report_make_stay_heap_only() {
         (row.get(0), row.get(1))
     };
     eventually("the counts", async || counted().await.0 >= 100).await;
-    // An index on what they change would make it none; a page that is full at the moment, one or two.
+    // With an index on an updated column there would be none; a full page may cost one or two.
     let (updates, heap_only) = counted().await;
     assert!(
         updates == 100 && heap_only >= 90,

@@ -1,4 +1,4 @@
-//! Presence: users with a socket, or with one until a moment ago, are online, whatever fails meanwhile.
+//! Presence: users with a socket, or with one a moment ago, are online, whatever fails meanwhile.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::{
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Settings with which a node looks often, and an hour without a socket is needed to be offline. Clients' clocks may be
-/// hours behind, as the server's is put forward.
+/// Settings with frequent heartbeats, and with an hour without a socket until a user is offline.
+/// Clients' clocks may be hours behind, as the server's is advanced.
 fn soon(settings: &mut Settings) {
     settings.timings.heartbeat = Duration::from_millis(200);
     settings.timings.offline_after = HOUR;
@@ -29,7 +29,7 @@ async fn the_offline_delay_counts_from_the_last_disconnect() {
     Socket::of(&ann, 3).await.closes().await;
     world.clock.advance(HOUR / 2);
     Socket::open(&ann, 3).await.closes().await;
-    // More than an hour after the first going, and less after the second.
+    // More than an hour after the first disconnect, and less after the second.
     world.clock.advance(HOUR / 4 * 3);
     world.heartbeats(3).await;
     assert_eq!(ben.friend_is().await, "available");
@@ -49,7 +49,7 @@ async fn a_failed_write_of_offline_users_is_made_up_for() {
     let (ann, ben) = world.friends().await;
     let socket = Socket::of(&ann, 3).await;
     ben.sees_friend("available").await;
-    // A number of a sequence is not taken back when what took it fails.
+    // A sequence's number is not taken back if the statement that took it fails.
     world
         .sql(
             "create sequence tries;
@@ -70,17 +70,17 @@ async fn a_failed_write_of_offline_users_is_made_up_for() {
 }
 
 #[tokio::test]
-async fn lost_rows_of_who_is_online_are_written_again() {
+async fn lost_rows_of_online_users_are_written_again() {
     let world = World::with(soon).await;
     let (ann, ben) = world.friends().await;
     let socket = Socket::of(&ann, 3).await;
     ben.sees_friend("available").await;
-    // As another node does that took this one for ended, or a late write of a socket that was closed.
+    // Like another node that took this one for ended, or a late write for a closed socket.
     world
         .sql("delete from listeners; update users set availability = 'offline'")
         .await;
     ben.sees_friend("available").await;
-    // And what it has too much goes.
+    // And a row too many is removed.
     let stranger = world.person("Cleo").await;
     world
         .sql(&format!(
@@ -100,7 +100,7 @@ async fn lost_rows_of_who_is_online_are_written_again() {
 async fn a_socket_that_opens_while_the_end_of_another_is_written_is_online() {
     let world = World::with(|settings| {
         settings.timings.offline_after = Duration::from_millis(20);
-        // Nothing is made up for here.
+        // Nothing is corrected here.
         settings.timings.heartbeat = HOUR;
     })
     .await;
@@ -236,7 +236,7 @@ async fn a_user_disabled_while_the_channel_is_away_loses_the_socket_all_the_same
         socket.ends().await,
         tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode::Library(4403)
     );
-    // Nobody else does.
+    // Nobody else is notified.
     bens.drain().await;
     world.end().await;
 }
@@ -258,7 +258,7 @@ async fn a_peer_that_answers_no_ping_is_dropped() {
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
     silent.write_all(handshake.as_bytes()).await.unwrap();
-    // It reads all that comes, and says nothing: the connection ends.
+    // It reads everything and sends nothing, so the connection ends.
     let mut heard = vec![];
     tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut heard))
         .await

@@ -168,7 +168,7 @@ async fn a_probe_that_hangs_up_costs_no_connection() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_statement_calls_is_loaded_late() {
+async fn statements_call_nothing_that_is_loaded_late() {
     let world = World::new().await;
     let late: Vec<String> = sqlx::query_scalar(
         "select proname::text from pg_proc join pg_language l on l.oid = prolang

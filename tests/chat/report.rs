@@ -16,7 +16,7 @@ async fn reports(
 }
 
 #[tokio::test]
-async fn a_report_says_who_saw_what_where_and_ends_with_its_message() {
+async fn a_report_names_reader_message_and_place_and_ends_with_its_message() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let id = ann.adds(&conversation, "x").await;

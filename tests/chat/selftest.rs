@@ -39,6 +39,12 @@ fn tests(setting: &[&str]) -> Value {
         "unanswered",
         "crashed",
         "rules_not_kept",
+        "undecryptable",
+        "wrong_epoch",
+        "bad_signature",
+        "wrong_head",
+        "dead_key",
+        "readable_by_removed",
     ] {
         assert_eq!(verdict[promise], 0, "{promise}: {verdict:#}");
     }
@@ -58,6 +64,8 @@ fn is_worth_it(outcome: &Value, ending: &str) {
         );
     };
     at_least("messages", 100);
+    at_least("sealed", 80);
+    at_least("epochs", 2);
     at_least("reports", 5);
     at_least("lost_polls", 4);
     assert!(
@@ -76,7 +84,7 @@ fn is_worth_it(outcome: &Value, ending: &str) {
 }
 
 #[test]
-fn one_node_keeps_its_promises_while_it_and_its_database_are_killed_and_frozen() {
+fn one_node_keeps_its_guarantees_while_it_and_its_database_are_killed_and_frozen() {
     is_worth_it(&tests(&["--nodes", "1", "--duration", "8s"]), "none");
 }
 

@@ -1,6 +1,8 @@
 //! Settings: `.env.example` has the right defaults, each setting sets its own fields, and the
 //! compose file passes all of them on.
 
+mod deploy;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlance::settings::Settings;
@@ -153,7 +155,7 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
 ];
 
 #[test]
-fn each_default_is_what_the_example_says() {
+fn defaults_match_the_example() {
     let example = example();
     let lines: Vec<_> = example
         .iter()
@@ -248,90 +250,4 @@ fn every_setting_is_in_the_example_and_in_the_test_above() {
         "not for operators"
     );
     assert_eq!(reached, all);
-}
-
-/// The lines of a block of the compose file, unindented.
-fn block(compose: &str, head: &str) -> Vec<String> {
-    let (_, rest) = compose
-        .split_once(&format!("\n{head}\n"))
-        .unwrap_or_else(|| panic!("no {head}"));
-    rest.lines()
-        .take_while(|line| line.starts_with(' ') || line.is_empty())
-        .map(|line| line.trim().to_owned())
-        .collect()
-}
-
-#[test]
-fn the_compose_file_hands_on_every_setting() {
-    let compose = std::fs::read_to_string(file("docker-compose.yml")).unwrap();
-    // Settings that the operator writes into the file that compose reads.
-    let common = block(&compose, "x-parlance: &parlance");
-    let at = common
-        .iter()
-        .position(|line| line == "env_file:")
-        .expect("env_file");
-    assert_eq!(common[at + 1..at + 3], ["- path: .env", "required: false"]);
-    for service in ["  parlance:", "  node-a: &node"] {
-        let (_, rest) = compose.split_once(&format!("\n{service}\n")).unwrap();
-        assert!(rest.trim_start().starts_with("<<: *parlance"), "{service}");
-    }
-    // Entries of the compose file override that file, so they may only have its values or the
-    // defaults, unless the containers need others.
-    let example = example();
-    let wiring = [
-        "DATABASE_URL",
-        "LISTEN_ADDR",
-        "NATS_URL",
-        "PUBLIC_URL",
-        "TRUSTED_PROXIES",
-    ];
-    for line in compose.lines().map(str::trim) {
-        let Some((name, value)) = line
-            .split_once(": ")
-            .filter(|(name, _)| example.contains_key(*name))
-        else {
-            continue;
-        };
-        if let Some(default) = value
-            .strip_prefix(&format!("${{{name}:-"))
-            .and_then(|rest| rest.strip_suffix('}'))
-        {
-            assert!(wiring.contains(&name) || default == example[name], "{line}");
-        } else {
-            assert!(
-                ["DATABASE_URL", "LISTEN_ADDR", "NATS_URL"].contains(&name),
-                "{line} cannot be changed in .env"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_image_is_built_of_files_that_docker_gets_to_see() {
-    let ignored = std::fs::read_to_string(file(".dockerignore")).unwrap();
-    let seen: BTreeSet<_> = ignored
-        .lines()
-        .filter_map(|line| line.strip_prefix('!'))
-        .collect();
-    let dockerfile = std::fs::read_to_string(file("Dockerfile")).unwrap();
-    let copied: BTreeSet<_> = dockerfile
-        .lines()
-        .filter_map(|line| line.strip_prefix("COPY "))
-        .filter(|line| !line.starts_with("--from="))
-        .flat_map(|line| line.split(' ').rev().skip(1))
-        .collect();
-    assert_eq!(copied, seen);
-    // Files that the build reads: the manifest, the members of the workspace, and what macros
-    // include.
-    for needed in [
-        "Cargo.toml",
-        "Cargo.lock",
-        "crates",
-        "src",
-        "migrations",
-        ".sqlx",
-        ".cargo",
-    ] {
-        assert!(copied.contains(needed), "{needed}");
-    }
 }

@@ -107,9 +107,13 @@ export interface Client {
   renewKeys: (id: string) => Promise<Outcome>;
 
   request: (email: string) => Promise<Outcome>;
+  /** Asks who made an invitation's link for a friendship; of friends, answers the conversation. */
+  befriend: (invitation: Invitation) => Promise<Outcome<ConversationId | null>>;
   answer: (request: Pick<Request, "kind" | "id">, accept: boolean) => Promise<Outcome<ConversationId | null>>;
   /** The direct conversation with a friend. */
   writeTo: (user: string) => Promise<Outcome<ConversationId>>;
+  /** The conversation with oneself; it is made when it is first wanted. */
+  saved: () => Promise<Outcome<ConversationId>>;
   createGroup: (name: string, users: readonly string[]) => Promise<Outcome<ConversationId>>;
   invite: () => Promise<Outcome<OpenInvitation>>;
   invitations: () => Promise<readonly OpenInvitation[]>;

@@ -30,7 +30,6 @@ class ClientOfPorts {
   private open: OpenSession | null = null;
   /** An account that was made and waits for its sheet to be kept. */
   private made: { entered: Entered; invitation: Invitation | null } | null = null;
-  private presence: Me["presence"] = "available";
   private fingerprint = "";
   private typedAt = 0;
 
@@ -57,8 +56,8 @@ class ClientOfPorts {
     await this.open.start();
   }
 
-  private showMe({ user, name, email, hasSheet }: SessionRecord): void {
-    const me: Me = { id: user, name, email, presence: this.presence, hasSheet };
+  private showMe({ user, name, email, hasSheet, presence = "available" }: SessionRecord): void {
+    const me: Me = { id: user, name, email, presence, hasSheet };
     this.shown.set({ session: { kind: "in", me } });
   }
 
@@ -132,21 +131,12 @@ class ClientOfPorts {
     this.made = null;
     const session = { ...entered.session, hasSheet: sheetKept && entered.session.hasSheet };
     // The link came by another way than the server's: the inviter's key is the one that it names.
-    const { addFriend, groups, invitations } = await inside();
+    const { befriend, invitations } = await inside();
     const pinned = invitation?.from && invitation.card ? [invitations.pinnedBy(invitation)] : [];
     await this.keep({ ...entered, session }, pinned);
     if (!invitation?.from) return null;
-    const { account, ask } = this.session();
-    const friend = userId(invitation.from);
-    // Who made the link may have made us friends already.
-    const asked = await attempt(() => addFriend(account.caller, { friendid: friend }));
-    await ask({ kind: "resync" });
-    const isFriend = asked.ok && (await account.store.person(friend))?.friend;
-    if (!isFriend) return null;
-    const conversation = await groups.writeTo(this.session(), friend);
-    if (!conversation.ok) return null;
-    await invitations.prove(this.session(), conversation.value, invitation);
-    return conversation.value;
+    const conversation = await befriend(this.session(), invitation);
+    return conversation.ok ? conversation.value : null;
   }
 
   async logOut(): Promise<void> {
@@ -208,9 +198,8 @@ class ClientOfPorts {
   }
 
   async setPresence(presence: Me["presence"]): Promise<Outcome> {
-    const outcome = await (await inside()).own.setPresence(this.session(), presence);
+    const outcome = await (await inside()).setPresence(this.session(), presence);
     if (!outcome.ok) return outcome;
-    this.presence = presence;
     this.showMe(this.session().account.session);
     return outcome;
   }

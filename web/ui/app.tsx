@@ -13,9 +13,11 @@ import {
   InfoDialog,
   InvitationPage,
   InviteDialog,
+  InvitedDialog,
   MembersDialog,
   NewConversation,
   NewGroup,
+  Palette,
   SafetyPage,
   ShortcutsDialog,
 } from "./later.ts";
@@ -25,8 +27,7 @@ import { Announcer } from "./parts/announcer.tsx";
 import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
 import { QuestionDialog } from "./parts/question.tsx";
-import { go, route } from "./route.ts";
-import { Palette } from "./search/palette.tsx";
+import { go, type Route, route } from "./route.ts";
 import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";
 import { session } from "./state.ts";
@@ -62,6 +63,8 @@ function Overlays(): JSX.Element | null {
       return <NewGroup onClose={close} />;
     case "invite":
       return <InviteDialog onClose={close} />;
+    case "invited":
+      return <InvitedDialog invitation={open.invitation} onClose={close} />;
     case "members":
       return <MembersDialog id={open.id} onClose={close} />;
     case "color":
@@ -88,12 +91,17 @@ function NoneOpen(): JSX.Element {
   );
 }
 
+/** The invitation by which somebody has just made an account here. */
+let accepted: Route | null = null;
+
 function Main(): JSX.Element {
   const at = route.value;
   useShortcuts();
   useEffect(() => {
-    // Whoever is logged in has no use for it, and its secret need not stand in the address.
-    if (route.value.at === "invitation") go({ at: "list" }, true);
+    if (route.value.at !== "invitation") return;
+    if (route.value !== accepted) show({ kind: "invited", invitation: route.value.invitation });
+    // Its secret need not stand in the address.
+    go({ at: "list" }, true);
   }, [at]);
   if (at.at === "account") return <AccountPage section={at.section} />;
   if (at.at === "verify") return <SafetyPage user={at.user} />;
@@ -120,6 +128,7 @@ function Screen(): JSX.Element | null {
     case "cannotOpen":
       return <Page title={w.cannotOpen} text={w.cannotOpenText} />;
     case "out":
+      if (at.at === "invitation") accepted = at;
       return at.at === "invitation" ? <InvitationPage invitation={at.invitation} /> : <LogIn why={now.why} />;
     case "in":
       return <Main />;

@@ -12,7 +12,7 @@ import { applySettings, settings } from "./settings.ts";
 import { provide } from "./state.ts";
 
 const FONT_MS = 150;
-/** When the first look is over, as far as loading goes. */
+/** The rest is loaded when the browser has drawn and has nothing else to do, or after this time. */
 const REST_MS = 500;
 
 /** Waits for the font, but not long: what is drawn with another one would jump when it comes. */
@@ -28,6 +28,9 @@ export async function begin(client: Client): Promise<void> {
   followAddress();
   provide(client);
   showCount();
-  setTimeout(() => void loadRest(), REST_MS);
   render(<App />, document.querySelector("#app") ?? document.body);
+  const rest = (): void => void loadRest();
+  // Safari has no idle callback.
+  if ("requestIdleCallback" in globalThis) requestIdleCallback(rest, { timeout: REST_MS });
+  else setTimeout(rest, REST_MS);
 }

@@ -20,6 +20,12 @@ export function sentenceOf(failure: Failure): string {
       return w.recoverWrong;
     case "noAnswer":
       return w.noAnswer;
+    case "notOffered":
+      return w.notOffered;
+    case "unexpected":
+      return w.strangerText(w.format.list(failure.names));
+    case "noKey":
+      return w.noKeysOf(w.format.list(failure.names));
     case "tooMany":
       return w.tooManyTries(failure.minutes);
     case "unsafe":

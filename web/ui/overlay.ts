@@ -1,7 +1,7 @@
 // Which dialog stands over the screens; at most one, so that Escape always goes one step back.
 
 import { signal } from "@preact/signals";
-import type { Article, ConversationId, Outcome } from "../core/index.ts";
+import type { Article, ConversationId, Invitation, Outcome } from "../core/index.ts";
 
 /** A question about something that cannot be undone. */
 export interface Question {
@@ -17,6 +17,7 @@ export interface Question {
 export type Overlay =
   | { kind: "newConversation" | "newGroup" | "invite" | "palette" | "shortcuts" }
   | { kind: "members" | "color" | "keep" | "rename"; id: ConversationId }
+  | { kind: "invited"; invitation: Invitation }
   | { kind: "info"; id: ConversationId; article: Article }
   | { kind: "question"; question: Question };
 

@@ -1,16 +1,23 @@
 // All that is not needed for the first look, as one file to load.
 
+import { paths } from "./parts/icon-paths-rest.ts";
+import { addIcons } from "./parts/icon.tsx";
+
 export { AccountPage } from "./account/account.tsx";
 export { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
 export { Details } from "./conversation/details.tsx";
 export { MembersDialog } from "./group/members.tsx";
 export { NewGroup } from "./group/new-group.tsx";
 export { InviteDialog } from "./list/invite-dialog.tsx";
+export { InvitedDialog } from "./list/invited-dialog.tsx";
 export { NewConversation } from "./list/new-conversation.tsx";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
+export { Palette } from "./search/palette.tsx";
 export { SearchHere } from "./search/here.tsx";
 export { ShortcutsDialog } from "./search/shortcuts.tsx";
 export { InvitationPage } from "./start/invitation.tsx";
 export { Recover } from "./start/recover.tsx";
 export { RecoverySheet } from "./start/recovery-sheet.tsx";
 export { SafetyPage } from "./verify/safety.tsx";
+
+addIcons(paths);

@@ -44,16 +44,16 @@ pub struct Login {
     pub fullname: String,
     /// The short name that others see.
     pub nick: String,
-    /// What the user may do on this server; an older one does not say.
+    /// The user's role on this server; `None` from an older server.
     #[serde(default)]
     pub role: Option<UserRole>,
-    /// Which version of `rsakey` this is; of a server before version 4, 0.
+    /// The version of `rsakey`. Servers before version 4 have none: 0.
     #[serde(default)]
     pub version: u32,
-    /// What opened the login: after a recovery, the password has to be replaced.
+    /// The kind of key that opened the login. After a recovery the password has to be replaced.
     #[serde(default)]
     pub key: Option<CredentialKind>,
-    /// What the server takes at most; of one before version 4, unknown.
+    /// The server's limits. Servers before version 4 do not tell them.
     #[serde(default)]
     pub limits: Option<Limits>,
 }
@@ -63,7 +63,7 @@ pub struct Login {
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
-    /// It has more than two participants, or might have.
+    /// Whether it is a group, even if it has only two participants.
     pub isgroup: bool,
     /// The participants' ids, sorted.
     pub participantids: Vec<UserId>,
@@ -88,13 +88,13 @@ pub struct Conversation {
     /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
     #[serde(default)]
     pub chain: String,
-    /// The number of the present epoch; 0: there is none.
+    /// The number of the present epoch, or 0 for none.
     #[serde(default)]
     pub epoch: u32,
     /// The present epoch, unless its announcement is long.
     #[serde(default)]
     pub epochs: Vec<Epoch>,
-    /// In a list: how many messages there are to be viewed; 999 stands for more, too.
+    /// In a list: the number of messages to be viewed. 999 means that many or more.
     #[serde(default)]
     pub unread: Option<u32>,
 }
@@ -126,12 +126,12 @@ pub struct Participant {
     pub username: String,
 }
 
-/// A user's settings of a conversation.
+/// A user's properties of a conversation.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Properties {
     /// The user.
     pub userid: UserId,
-    /// Without notifications.
+    /// Whether notifications are muted.
     pub ismuted: bool,
     /// Among the favorites.
     pub isfavorite: bool,
@@ -141,14 +141,15 @@ pub struct Properties {
     pub listitembackgroundcolor: String,
 }
 
-/// A message, as the server keeps it.
+/// A message, as stored by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Message {
     /// Its id.
     #[serde(rename = "ID")]
     pub id: MessageId,
     /// Its type.
-    // Text, and not an enum: types are the clients' own, and a new one must not make a whole page unreadable.
+    // Text instead of an enum: types are the clients' own, and a new one must not make a whole page
+    // unreadable.
     #[serde(rename = "Type")]
     pub r#type: String,
     /// When it was written, by its sender's clock.
@@ -174,7 +175,7 @@ pub struct Message {
     pub chain: String,
 }
 
-/// A report: a user's station has received a message, or its user has seen it.
+/// A report that a user's station has received a message, or that the user has seen it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Report {
     /// Its id.
@@ -183,10 +184,10 @@ pub struct Report {
     /// `viewed` or `delivered`.
     #[serde(rename = "Type")]
     pub r#type: String,
-    /// When it was made.
+    /// When the server received it.
     #[serde(rename = "Created")]
     pub created: Timestamp,
-    /// The user who made it.
+    /// The user who sent it.
     #[serde(rename = "User")]
     pub user: UserId,
     /// The station that it was sent from.
@@ -203,7 +204,7 @@ pub struct Stored {
     /// Its id.
     #[serde(rename = "ID")]
     pub id: MessageId,
-    /// When it was written: a time that lies ahead was set to the server's.
+    /// When it was written; if that was in the future, the server's time.
     #[serde(rename = "Created")]
     pub created: Timestamp,
     /// When it expires.
@@ -218,7 +219,7 @@ pub struct Page {
     pub messages: Vec<Message>,
     /// The reports.
     pub reports: Vec<Report>,
-    /// There are more rows than these.
+    /// Whether there are more rows.
     #[serde(default)]
     pub hasmore: bool,
 }
@@ -228,11 +229,11 @@ pub struct Page {
 pub struct Transcript {
     /// The links, oldest first.
     pub transcript: Vec<Link>,
-    /// There are more.
+    /// Whether there are more links.
     pub hasmore: bool,
 }
 
-/// One link: a message's place in the chain, also of one that is purged.
+/// A link: a message's place in the chain, even if the message is purged.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Link {
     /// The message's number.
@@ -254,7 +255,7 @@ pub struct Link {
 pub struct Group {
     /// The group.
     pub conversation: Conversation,
-    /// The users who were not added. Whether an invitation reached them is not disclosed.
+    /// The users who were invited instead. Whether they got an invitation is not disclosed.
     #[serde(default)]
     pub invited: Vec<UserId>,
 }
@@ -272,7 +273,7 @@ pub struct Invitation {
     pub secret: String,
     /// The group's name, encrypted.
     pub displayname: String,
-    /// When the invitation was made.
+    /// When the user was invited.
     pub invited: Timestamp,
     /// The participants whom the caller knows: friends, and users whom the caller blocked.
     pub participantids: Vec<UserId>,
@@ -280,7 +281,7 @@ pub struct Invitation {
 
 /// An answer without content.
 #[derive(Debug, Deserialize)]
-// A struct, and not `()`: an answer is an object, whose common fields are ignored.
+// A struct instead of `()`: an answer is an object, whose common fields are ignored.
 pub(crate) struct Done {}
 
 #[derive(Debug, Deserialize)]
@@ -310,9 +311,9 @@ pub(crate) struct Registered {
     pub userid: UserId,
 }
 
-/// Reads an id, where empty text means that there is none.
+/// Parses an id; an empty text means that there is none.
 fn blank<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    // The published answers have no null: what is missing is an empty string.
+    // The published answers have no null: an absent value is an empty string.
     let text = String::deserialize(from)?;
     if text.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! One call: written, signed, sent, and repeated where that is safe.
+//! A call: writes, signs and sends a request, and repeats it where that is safe.
 
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ use crate::{
     signing::Identity,
 };
 
-/// Maximum bytes of an answer. The largest answers are of some 8 MiB (a page of 4 MiB of `Data`, escaped as JSON).
+/// Maximum size of an answer. The largest ones are about 8 MiB (a page of 4 MiB of `Data`, escaped
+/// as JSON).
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// A call that is about to be made.
+/// A call to be sent.
 pub(crate) struct Call<'a, A> {
     server: &'a Server,
     api: Api,
@@ -55,7 +56,7 @@ impl<'a, A: Serialize> Call<'a, A> {
             action,
             identity: None,
             station: None,
-            // Most calls are: messages and reports by their ids, flags by their values.
+            // Most calls are idempotent: messages and reports by their ids, flags by their values.
             repeatable: true,
         }
     }
@@ -89,8 +90,8 @@ impl<'a, A: Serialize> Call<'a, A> {
         let mut failures = 0;
         loop {
             match self.attempt().await {
-                // An answer that cannot be read is not asked for again: the server did what it was asked, and would
-                // answer the same.
+                // An answer that cannot be parsed is not requested again: the server has done the
+                // work, and would answer the same.
                 Ok(body) => return serde_json::from_slice(&body).map_err(Error::Answer),
                 Err(error) => {
                     failures += 1;
@@ -106,12 +107,12 @@ impl<'a, A: Serialize> Call<'a, A> {
     }
 
     async fn attempt(&self) -> Result<Vec<u8>, Error> {
-        // Anew for each attempt: a server refuses a nonce that it saw before, and an old timestamp.
+        // New for each attempt, as a server refuses a nonce that it has seen, and an old timestamp.
         let nonce = keys::random_secret()?;
         let body = request::body(self.action, ClientVersion::V4, Timestamp::now(), &nonce)
             .map_err(Error::Request)?;
         let (srv, api) = self.api.names();
-        // Built anew from the server's address, which may have a path of its own behind a proxy.
+        // Derived from the server's address, which may have a path of its own behind a proxy.
         let mut url = self.server.url.clone();
         url.query_pairs_mut()
             .append_pair("srv", srv)
@@ -137,10 +138,10 @@ impl<'a, A: Serialize> Call<'a, A> {
             .get(RETRY_AFTER)
             .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
-        // Before the status is looked at: a body that is read to its end leaves the connection reusable.
+        // Before the status is checked: reading a body to its end leaves the connection reusable.
         let mut body = vec![];
         while let Some(chunk) = answer.chunk().await? {
-            // A client's memory must not be at the mercy of a server that writes without end.
+            // A server that writes without end must not fill the client's memory.
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(Error::TooLarge);
             }
@@ -153,9 +154,9 @@ impl<'a, A: Serialize> Call<'a, A> {
     }
 }
 
-/// Reads a refusal, which may be a proxy's.
+/// Parses a refusal, which may come from a proxy.
 pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Refusal {
-    // A proxy's page is no JSON: its status alone says whether to try again.
+    // A proxy's error page is not JSON: its status alone decides whether to retry.
     let body = serde_json::from_slice(body).unwrap_or_else(|_| RefusalBody {
         errormessage: format!("HTTP status {status}"),
         errorcode: ErrorCode::Unknown,

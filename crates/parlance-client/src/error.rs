@@ -33,13 +33,13 @@ pub enum Error {
     /// The socket could not be opened in time, after all retries.
     #[error("the socket was not opened in time")]
     SocketTimeout,
-    /// A key could not be made or used.
+    /// A key could not be generated or used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// What the server handed out is not what it must be (docs/e2ee.md).
+    /// The server's data is invalid (docs/e2ee.md).
     #[error(transparent)]
     Encryption(#[from] e2ee::Error),
-    /// The server does not list the conversation: the user takes no part in it any more.
+    /// The server does not list the conversation: the user no longer takes part in it.
     #[error("the user takes no part in the conversation")]
     NotAParticipant,
     /// A text does not have the required form.
@@ -64,25 +64,25 @@ impl Error {
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong, for programs.
+    /// The code, for programs.
     pub code: ErrorCode,
-    /// What is wrong, for people.
+    /// The message, for people.
     pub message: String,
     /// Time after which the call may be repeated.
     pub retry_after: Option<Duration>,
-    /// The present instance, of a [`StaleInstance`](ErrorCode::StaleInstance).
+    /// The present instance, for [`StaleInstance`](ErrorCode::StaleInstance).
     pub instance: Option<Instance>,
-    /// The present epoch, of a [`StaleEpoch`](ErrorCode::StaleEpoch); 0: there is none.
+    /// The present epoch, or 0 for none, for [`StaleEpoch`](ErrorCode::StaleEpoch).
     pub epoch: Option<u32>,
-    /// The present version of the vault, of a [`StaleVersion`](ErrorCode::StaleVersion).
+    /// The present version of the vault, for [`StaleVersion`](ErrorCode::StaleVersion).
     pub version: Option<u32>,
 }
 
 impl Refusal {
-    /// Returns `true` when a later attempt may succeed.
+    /// Returns `true` if a later attempt may succeed.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        // 502 and 504 are a proxy's, whose server may be restarting.
+        // 502 and 504 come from a proxy, whose server may be restarting.
         matches!(self.status, 429 | 502..=504)
     }
 }
@@ -92,7 +92,7 @@ impl Refusal {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// A field is missing or of the wrong form.
+    /// A field is missing or malformed.
     BadRequest,
     /// The apikey is wrong.
     LoginFailed,
@@ -106,7 +106,7 @@ pub enum ErrorCode {
     UnknownStation,
     /// The caller may not do this.
     NotAllowed,
-    /// The operator lets nobody register, or not without an invitation.
+    /// The operator allows no registrations, or requires an invitation.
     RegistrationClosed,
     /// The server has no such API.
     UnknownApi,
@@ -122,13 +122,13 @@ pub enum ErrorCode {
     StaleInstance,
     /// The conversation has another epoch; [`Refusal::epoch`] is the present one.
     StaleEpoch,
-    /// Others take part than the call names.
+    /// The participants are not those of the call.
     StaleRoster,
-    /// The user's newest card has another number than the one before the card.
+    /// The card does not have the next number.
     StaleCard,
     /// The vault was changed by another device; [`Refusal::version`] is the present one.
     StaleVersion,
-    /// A message of this id exists, with other content.
+    /// Another message with this id exists.
     MessageIdConflict,
     /// The address or the host name is taken.
     AlreadyExists,
@@ -136,7 +136,7 @@ pub enum ErrorCode {
     Replayed,
     /// Over a limit, which the message names.
     TooLarge,
-    /// Too many requests; [`Refusal::retry_after`] says when to come back.
+    /// Too many requests; [`Refusal::retry_after`] tells when to try again.
     RateLimited,
     /// A fault of the server.
     Internal,

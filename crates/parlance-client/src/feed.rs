@@ -35,16 +35,17 @@ pub enum News {
         /// The report.
         report: Report,
     },
-    /// A conversation was cleared: what was held of it is gone.
+    /// A conversation was cleared: its rows are gone.
     Cleared {
         /// The conversation.
         conversation: ConversationId,
     },
-    /// The list of conversations was read anew: something in it, an invitation or a friendship may have changed.
+    /// The list of conversations was read again: the list, an invitation or a friendship may have
+    /// changed.
     List(Vec<Conversation>),
     /// The availability of friends has changed.
     Friends(Vec<UserId>),
-    /// Messages were erased: what is held of them should be forgotten.
+    /// Messages were erased; local copies should be deleted.
     Erased {
         /// In this conversation.
         conversation: ConversationId,
@@ -62,13 +63,13 @@ pub enum News {
     },
 }
 
-/// All changes in a user's conversations, from the moment that it was opened.
+/// All changes to a user's conversations, from the moment when it was opened.
 ///
-/// It holds a socket open, and opens another one when it ends. Rows that a frame does not carry whole are downloaded;
-/// when the server says that it cannot tell what changed, the whole list is compared (resync). So nothing is missed
-/// and nothing comes twice, however often the connection breaks, for as long as the feed lives. One that is opened
-/// later begins later: a client that must not miss what comes between keeps a [`History`] for each conversation
-/// itself.
+/// The feed keeps a socket open, and replaces it when it ends. It downloads rows that a frame does
+/// not contain, and compares the whole list if the server cannot tell what has changed (resync). So
+/// nothing is missed or reported twice during the lifetime of the feed, however often the
+/// connection breaks. A feed that is opened later does not report earlier changes: a client that
+/// must not miss those has to keep a [`History`] for each conversation.
 pub struct Feed {
     session: Session,
     socket: Option<Socket>,
@@ -142,7 +143,7 @@ impl Feed {
                 self.failures += 1;
                 let retry = &self.session.server.retry;
                 let Some(pause) = retry.pause(self.failures, &error, true) else {
-                    // A caller that goes on gets all attempts anew.
+                    // A caller that continues gets all attempts again.
                     self.failures = 0;
                     return Err(error);
                 };

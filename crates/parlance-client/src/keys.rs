@@ -1,12 +1,12 @@
-//! A user's keys: the pair that signs, its private half under a password, and the apikey (docs/api.md, End-to-end
-//! encryption).
+//! A user's keys: the signing pair, whose private key is encrypted with a password, and the apikey
+//! (docs/api.md, End-to-end encryption).
 //!
 //! ```
 //! use parlance_client::keys::KeyPair;
 //!
 //! # fn main() -> Result<(), parlance_client::keys::KeyError> {
 //! let pair = KeyPair::generate()?;
-//! // What the server keeps, and hands out at login.
+//! // Stored by the server, which returns it at login.
 //! let encrypted = pair.encrypt("a long password")?;
 //! let again = KeyPair::decrypt(&encrypted, "a long password")?;
 //! assert_eq!(again.public_key(), pair.public_key());

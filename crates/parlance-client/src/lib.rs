@@ -2,16 +2,17 @@
 //!
 //! # A tour
 //!
-//! [`Server`] is where to connect. [`Server::register`] makes a user, [`Server::login`] answers a [`Session`]: a
-//! user at a station (a device), who signs every call. [`Session::add`] sends a message, and [`Feed`] reports
-//! changes: it holds a socket open, connects again when it breaks, and downloads what it missed.
+//! [`Server`] is a server's address. [`Server::register`] creates a user. [`Server::login`] returns a
+//! [`Session`]: a user at a station (a device), who signs every call. [`Session::add`] sends a
+//! message, and [`Feed`] reports changes: it keeps a socket open, reconnects when that breaks, and
+//! downloads everything that it missed.
 //!
 //! ```no_run
 //! use parlance_client::{Feed, News, Server, StationId, message};
 //!
 //! # async fn run() -> Result<(), parlance_client::Error> {
 //! let server = Server::new("https://chat.example.org/")?;
-//! // Kept by the client: one id for each installation.
+//! // Stored by the client: one id for each installation.
 //! let station = StationId::random();
 //! let session = server.login("ann@example.org", "a long password", station).await?;
 //!
@@ -30,7 +31,7 @@
 //!
 //! | module | |
 //! | --- | --- |
-//! | [`keys`] | a user's key pair, and what is made from a password |
+//! | [`keys`] | a user's key pair, and keys derived from a password |
 //! | [`e2ee`] | end-to-end encryption: cards, epochs, messages, the vault, the key log |
 //! | [`signing`] | identities, and signed requests for another transport |
 //! | [`Server`], [`Session`] | the calls, each with a typed answer |
@@ -41,14 +42,14 @@
 //!
 //! # Encryption
 //!
-//! To the calls, a message's [`Data`], a conversation's secret and its name are opaque text. [`e2ee`] makes and opens
-//! them, and checks everything that a server could have changed (docs/e2ee.md).
+//! To the calls, a message's [`Data`], a conversation's secret and its name are opaque text. [`e2ee`]
+//! encrypts and decrypts them, and checks everything that a server could have changed (docs/e2ee.md).
 //!
 //! # Retries
 //!
-//! A call that the server could not answer now (429, 503), or whose answer was lost, is sent again after a pause, if
-//! that can do no harm: a message is stored once however often it is sent, as its id is its idempotency key. See
-//! [`Retry`].
+//! A call that the server cannot answer now (429, 503), or whose answer is lost, is repeated after a
+//! pause if that does no harm. For example, a message is stored only once however often it is sent,
+//! because its id is its idempotency key. See [`Retry`].
 #![cfg_attr(
     not(test),
     warn(

@@ -1,4 +1,4 @@
-//! When a call is repeated.
+//! Decides when a call is repeated.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use parlance_wire::{
 
 use crate::error::Error;
 
-/// When a call is repeated, and when it is given up.
+/// When calls are repeated, and when they are given up.
 ///
-/// Pauses double from `first_pause`, up to `max_pause`; a random part keeps clients apart that failed together. Where
-/// the server says how long to wait (`Retry-After`), that holds, if it is not longer than `max_pause`.
+/// Pauses double from `first_pause` to `max_pause`. They have a random part, so that clients that
+/// failed together do not return together. If the server sends `Retry-After`, that is used instead,
+/// provided that it is not longer than `max_pause`.
 #[derive(Debug, Clone)]
 pub struct Retry {
     /// Maximum attempts, including the first.
@@ -40,8 +41,8 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// The pause before the next attempt, after `failures` in a row. Returns `None` when the call is given up.
-    /// `repeatable`: the server may do it twice without harm.
+    /// The pause before the next attempt, after `failures` in a row. Returns `None` to give up.
+    /// `repeatable` means that carrying out the call twice does no harm.
     pub(crate) fn pause(&self, failures: u32, error: &Error, repeatable: bool) -> Option<Duration> {
         if failures >= self.attempts {
             return None;
@@ -54,7 +55,7 @@ impl Retry {
                 let pause = refusal
                     .retry_after
                     .unwrap_or_else(|| self.backoff(failures));
-                // A daily limit asks for hours: a caller must not hang in a call for that long.
+                // The daily limit may require hours: a call must not block for that long.
                 (pause <= self.max_pause).then_some(pause)
             }
             Error::Transport(_) | Error::Socket(_) | Error::SocketTimeout if repeatable => {
@@ -80,11 +81,12 @@ fn random_byte() -> u8 {
     byte
 }
 
-/// Returns `true` when an action changes nothing if it is carried out a second time.
+/// Returns `true` if repeating an action changes nothing.
 ///
-/// It is unsafe to repeat these: a second `invite` makes a second invitation, a second `create` makes a second group, a
-/// second `addparticipants` counts its invitations again; and `delete`, `clear` and `leave` would be refused, as they were
-/// carried out already. A second `changekeys` would be signed with a key that the server has perhaps forgotten.
+/// These are not safe to repeat: a second `invite` creates another invitation, a second `create`
+/// another group (unless its first epoch names the group's id), and a second `addparticipants` counts its invitations again. A repeated `delete`,
+/// `clear` or `leave` would be refused because it has already been carried out. A second
+/// `changekeys` would be signed with a key that the server may have replaced.
 pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
     use conversationgroup::Action::{AddParticipants, Create, Leave};
     !matches!(
@@ -93,8 +95,13 @@ pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
             account::Action::Invite { .. }
                 | account::Action::Delete { .. }
                 | account::Action::ChangeKeys(_)
-        ) | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
-            | Signed::Conversation(conversation::Action::Clear { .. })
+        ) | Signed::ConversationGroup(
+            Create {
+                announcement: None,
+                ..
+            } | AddParticipants { .. }
+                | Leave { .. }
+        ) | Signed::Conversation(conversation::Action::Clear { .. })
     )
 }
 

@@ -1,4 +1,4 @@
-//! A server: where to connect, registration, login.
+//! A server: its address, registration and login.
 
 use std::{fmt, sync::Arc};
 
@@ -35,13 +35,13 @@ pub struct Server {
 /// A user to register.
 #[derive(Debug, Clone)]
 pub struct NewUser<'a> {
-    /// Their e-mail address, which makes their id.
+    /// Their e-mail address, from which their id is derived.
     pub email: &'a str,
     /// Their full name.
     pub fullname: &'a str,
     /// The short name that others see.
     pub nick: &'a str,
-    /// An invitation's code, where the operator asks for one.
+    /// An invitation's code, if the operator requires one.
     pub invite: Option<&'a str>,
 }
 
@@ -64,9 +64,9 @@ impl Server {
             return Err(Error::Invalid("the server's address"));
         }
         let http = reqwest::Client::builder()
-            // For each attempt, and not for the call.
+            // Per attempt, not for the whole call.
             .timeout(retry.timeout)
-            // A redirect would be asked with a signature that does not fit.
+            // A redirected request would have the wrong signature.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self { http, url, retry })
@@ -104,12 +104,13 @@ impl Server {
             card: None,
         };
         let action = Action::Register(Box::new(register));
-        // Not sent again after a lost answer: the second one would be told that the address is taken.
+        // Not repeated if the answer is lost: the second attempt would find the address taken.
         let answer: answer::Registered = Call::new(self, Api::Login, &action).once().send().await?;
         Ok(answer.userid)
     }
 
-    /// How the password of the user with this address is made into a key. An address without a user is answered, too.
+    /// How the password of the user with this address is turned into a key. The server also answers
+    /// for addresses without a user.
     pub async fn prelogin(&self, email: &str) -> Result<answer::Prelogin, Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
         let action: ClientAction = Action::Prelogin { email };
@@ -125,12 +126,12 @@ impl Server {
         station: StationId,
     ) -> Result<Session, Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
-        // On this thread: it takes a tenth of a second, once a login.
+        // On this thread: it takes a tenth of a second, once per login.
         let apikey = keys::apikey(&email, password);
         self.log_in(apikey, password, station).await
     }
 
-    /// Logs a service in, whose apikey opens its private key as well.
+    /// Logs a service in. Its apikey also decrypts its private key.
     pub async fn login_service(&self, apikey: &str, station: StationId) -> Result<Session, Error> {
         self.log_in(apikey.to_owned(), apikey, station).await
     }

@@ -1,4 +1,4 @@
-//! A user at a station: every call that is signed.
+//! A user at a station, and all signed calls.
 
 mod account;
 mod conversations;

@@ -33,7 +33,7 @@ use url::Url;
 
 use crate::keys::{KeyError, KeyPair};
 
-/// A user at a station, with the key that signs for them.
+/// A user at a station, with their signing key.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The user.
@@ -44,12 +44,12 @@ pub struct Identity {
     pub pair: Arc<KeyPair>,
 }
 
-/// What opens a socket.
+/// The data that opens a socket.
 #[derive(Debug, Clone)]
 pub struct Handshake {
-    /// Where; it may be logged.
+    /// The address. It may be logged.
     pub url: Url,
-    /// For the header `Sec-WebSocket-Protocol`: the signature is in it.
+    /// The header `Sec-WebSocket-Protocol`, which contains the signature.
     pub protocols: String,
 }
 
@@ -60,13 +60,14 @@ impl Identity {
     }
 
     fn sign_as(&self, (srv, api): (&str, &str), body: &[u8]) -> Result<String, KeyError> {
-        // The text of the headers, and not the ids as bytes: that is what the server checks.
+        // The text of the headers instead of the ids' bytes, as that is what the server checks.
         let (user, station) = (self.user.to_string(), self.station.to_string());
         self.pair
             .sign(&signature::text(srv, api, &user, &station, body))
     }
 
-    /// What opens a socket at this moment. `listener` is the one that login's answer names, `nonce` new for each attempt.
+    /// Opens a socket now. `listener` is the address from the login's answer; `nonce` has to be new
+    /// for each attempt.
     pub fn handshake(
         &self,
         listener: &Url,
@@ -90,8 +91,8 @@ impl Identity {
         })
     }
 
-    /// The address that opens a socket at this moment, for whoever can give no more than an address. It is a key, good for
-    /// some minutes: [`Identity::handshake`] is not.
+    /// The address that opens a socket now, for clients that can only pass an address. It contains
+    /// the signature and is valid for some minutes; prefer [`Identity::handshake`].
     pub fn socket_url(
         &self,
         listener: &Url,
@@ -101,7 +102,7 @@ impl Identity {
         let now = now.to_string();
         let signature = self.sign_as(signature::WEBSOCKET, now.as_bytes())?;
         let mut url = listener.clone();
-        // In the query: a browser cannot set headers on a WebSocket's handshake.
+        // In the query, because a browser cannot set headers for a WebSocket's handshake.
         url.query_pairs_mut()
             .append_pair("user", &self.user.to_string())
             .append_pair("station", &self.station.to_string())

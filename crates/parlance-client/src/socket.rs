@@ -1,4 +1,4 @@
-//! The socket: notification objects as they come.
+//! The socket, which receives notifications.
 
 use std::{fmt, time::Duration};
 
@@ -25,28 +25,29 @@ use crate::{
     session::Session,
 };
 
-/// Maximum silence of a server, which pings every 25 seconds.
+/// Maximum time without a frame; the server pings every 25 seconds.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// An open socket. It ends when it is dropped, or when the station opens another one.
 ///
-/// The server repeats what a socket did not deliver. So a client that opens a new one whenever a socket ends, and
-/// does what [`Notification`] asks for, misses nothing. [`Feed`](crate::Feed) does that.
+/// The server repeats what a socket did not deliver. So a client that opens a new socket whenever
+/// one ends, and does what [`Notification`] requires, misses nothing. [`Feed`](crate::Feed) does
+/// that.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     end: Option<SocketEnd>,
 }
 
-/// How the server ended a socket: what to do next (docs/api.md, The WebSocket).
+/// How the server ended a socket, which decides what to do next (docs/api.md, The WebSocket).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketEnd {
-    /// The station opened another one: this one need not be opened again.
+    /// The station opened another socket: do not reconnect.
     Replaced,
     /// The station was signed out, or its user disabled: log in again.
     SignedOut,
-    /// Too many frames: say less.
+    /// Too many frames: send fewer.
     TooManyFrames,
-    /// The server stops, or did not like a frame: connect again.
+    /// The server stops, or refused a frame: reconnect.
     Other(u16),
 }
 
@@ -67,7 +68,7 @@ impl Session {
     /// # Errors
     /// `Refused`, if the server does not open it; `Socket` and `SocketTimeout`, if it cannot be reached.
     pub async fn open_socket(&self) -> Result<Socket, Error> {
-        // A server names one: `ws` or `wss`, as its public address is `http` or `https`.
+        // A server has one, `ws` or `wss`, matching the scheme of its public address.
         let listener = self.login().listeners.values().next();
         let listener = listener
             .and_then(|listener| Url::parse(listener).ok())
@@ -105,11 +106,12 @@ impl Session {
 }
 
 impl Socket {
-    /// The next notification. Returns `None` when the socket has ended: by the server, by a fault of the network, or
-    /// as nothing came for a minute.
+    /// Receives the next notification. Returns `None` when the socket has ended: by the server, a
+    /// network failure, or a minute without a frame.
     ///
     /// # Errors
-    /// `Refused`, if the server did not take what was sent to it; `Answer`, if a frame is not of the documented form.
+    /// `Refused`, if the server refused a frame of this client; `Answer`, if a frame is not of the
+    /// documented form.
     pub async fn next(&mut self) -> Result<Option<Notification>, Error> {
         loop {
             // Pings are answered by the stream while it is read.
@@ -123,20 +125,23 @@ impl Socket {
                     self.end = frame.map(|frame| SocketEnd::of_code(frame.code.into()));
                     return Ok(None);
                 }
-                // Not an error, whatever ended it: the next socket makes up for what this one missed.
+                // Not an error, whatever the reason: the next socket delivers everything that was
+                // missed.
                 Ok(Some(Err(_)) | None) | Err(_) => return Ok(None),
                 Ok(Some(Ok(_))) => {}
             }
         }
     }
 
-    /// How the server ended it, once [`Socket::next`] has returned `None`. `None`: the connection was lost.
+    /// How the server ended it, once [`Socket::next`] has returned `None`. `None` means that the
+    /// connection was lost.
     #[must_use]
     pub fn end(&self) -> Option<SocketEnd> {
         self.end
     }
 
-    /// Asks the server for an answer, which keeps a connection from looking idle, and which [`Socket::next`] takes.
+    /// Sends a ping, so that the connection does not look idle. [`Socket::next`] consumes the
+    /// answer.
     ///
     /// # Errors
     /// `Socket`, if it has ended.
@@ -144,7 +149,8 @@ impl Socket {
         self.say(json!({ "action": "ping" })).await
     }
 
-    /// Tells the other participants that the user is writing. The server passes on one a second.
+    /// Notifies the other participants that the user is writing. The server passes on one per
+    /// second.
     ///
     /// # Errors
     /// `Socket`, if it has ended.
@@ -161,9 +167,10 @@ impl Socket {
     }
 }
 
-/// Reads a frame: a notification, or the refusal of what was sent. Returns `None` for the answer to a ping.
+/// Reads a frame: a notification, or the refusal of a frame of ours. Returns `None` for the answer
+/// to a ping.
 fn read(text: &str) -> Result<Option<Notification>, Error> {
-    // Tried as a notification first: a refusal only answers a frame that this client sent.
+    // Tried as a notification first, as a refusal only answers a frame that this client sent.
     serde_json::from_str(text).map(Some).or_else(|error| {
         if serde_json::from_str::<Pong>(text).is_ok() {
             return Ok(None);

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_is_what_the_documented_vector_says() {
+    fn a_chain_matches_the_documented_vector() {
         let document = include_str!("../../../docs/transcript.md");
         let shown = |chain: Chain| document.contains(&format!("`{chain:?}`"));
         let conversation = ConversationId::parse("8ca16186c36a4e0a1ef2096e6c60b613").unwrap();

@@ -1,5 +1,5 @@
-//! Identifiers. Each is a type of its own, so that no two can be swapped; in PostgreSQL all are
-//! `uuid`, on the wire each has the form that the published pages show.
+//! Identifiers. Each has a type of its own, so that they cannot be confused. In PostgreSQL all are
+//! `uuid`; on the wire each has its published form.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::text::Email;
 /// Bytes that are zero at the beginning of a group's id.
 const GROUP_ZEROS: usize = 4;
 
-/// Declares an id: its name, its form on the wire, and the form that errors name.
+/// Defines an id: its name, its form on the wire, and the form in errors.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $form:ident, $expected:literal) => {
         $(#[$doc])*
@@ -22,10 +22,11 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Reads the wire's form, in either case, with or without dashes. Returns `None` for any other text.
+            /// Parses the wire's form, in either case, with or without dashes. Returns `None` for
+            /// any other text.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                // `Uuid` reads braces and URNs as well.
+                // `Uuid` also accepts braces and URNs.
                 let form = match text.len() { 32 => true, 36 => text.as_bytes().get(8) == Some(&b'-'), _ => false };
                 if form { Uuid::try_parse(text).ok().map(Self) } else { None }
             }
@@ -64,7 +65,7 @@ macro_rules! id {
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str($expected)
                     }
-                    // From borrowed text: a request may name thousands of ids.
+                    // From borrowed text, as a request may contain thousands of ids.
                     fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
                         $name::parse(text).ok_or_else(|| E::custom(concat!("expected ", $expected)))
                     }
@@ -80,7 +81,8 @@ id!(
     UserId, simple, "32 hexadecimal digits"
 );
 id!(
-    /// The answer to one poll of notifications, which the station's next poll may name. 32 hex digits on the wire.
+    /// The answer to a poll, which the station's next poll may acknowledge. 32 hex digits on the
+    /// wire.
     Receipt, simple, "32 hexadecimal digits"
 );
 id!(
@@ -88,11 +90,13 @@ id!(
     StationId, simple, "32 hexadecimal digits"
 );
 id!(
-    /// An invitation to register, for those who list and revoke it; its code is another. 32 hex digits on the wire.
+    /// An invitation to register, for listing and revoking it; its code is separate. 32 hex digits
+    /// on the wire.
     InviteId, simple, "32 hexadecimal digits"
 );
 id!(
-    /// One of the credentials that open a user's login, chosen by the server. 32 hex digits on the wire.
+    /// The id of a credential that opens a user's login, chosen by the server. 32 hex digits on the
+    /// wire.
     CredentialId, simple, "32 hexadecimal digits"
 );
 id!(
@@ -104,8 +108,8 @@ id!(
     MessageId, hyphenated, "a UUID"
 );
 id!(
-    /// A server: a random id, made once with its database. Its host name may change; this does not. 32 hex digits on the
-    /// wire.
+    /// A server: a random id, created once with its database. Unlike its host name, it never
+    /// changes. 32 hex digits on the wire.
     ServerId, simple, "32 hexadecimal digits"
 );
 id!(
@@ -122,8 +126,9 @@ impl UserId {
 }
 
 impl ConversationId {
-    /// The direct conversation of two users: the MD5 of both ids, sorted, joined by `;`. So it can
-    /// exist once only, however many clients create it at the same moment (docs/api.md, Identifiers).
+    /// The direct conversation of two users: the MD5 of both ids, sorted and joined by `;`. So it
+    /// can only exist once, even if several clients create it at the same moment (docs/api.md,
+    /// Identifiers).
     #[must_use]
     pub fn between(one: UserId, other: UserId) -> Self {
         let (first, second) = if one < other {
@@ -136,8 +141,8 @@ impl ConversationId {
 }
 
 impl ConversationId {
-    /// A new group's id. It begins with 32 zero bits, as that of a direct conversation hardly ever does: who may choose a
-    /// group's id could else take the one that two others will need.
+    /// A new group's id. It begins with 32 zero bits, unlike practically all direct conversations':
+    /// otherwise somebody who may choose a group's id could take the one that two others will need.
     #[must_use]
     pub fn random() -> Self {
         let mut bytes = Uuid::new_v4().into_bytes();
@@ -147,7 +152,7 @@ impl ConversationId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Whether it has the form of a group's id.
+    /// Returns `true` if it has the form of a group's id.
     #[must_use]
     pub fn may_be_group(&self) -> bool {
         self.as_bytes()
@@ -198,8 +203,8 @@ impl ReportId {
 }
 
 fn md5(text: &str) -> Uuid {
-    // MD5, as published. Two addresses of one id gain nobody anything: the second one cannot be registered
-    // (`users_key`).
+    // MD5, as published. Nobody gains from two addresses with the same id, as the second one cannot
+    // be registered (`users_key`).
     Uuid::from_bytes(Md5::digest(text).into())
 }
 
@@ -208,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_what_the_published_examples_prove() {
+    fn ids_match_the_published_examples() {
         let admin = UserId::of(&Email::parse(" Admin@Ozeki.hu ").unwrap());
         assert_eq!(admin.to_string(), "d574638619cbff603bf857164c47e850");
         let alice = UserId::parse("aa68d2204cb2bb85f2de3b9aad0d86d7").unwrap();

@@ -1,4 +1,5 @@
-//! How a client makes a key from a password: what a server keeps of that, and answers before the login.
+//! How a client turns a password into a key. The server stores these parameters, and returns them
+//! before the login.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ pub const SALT_BYTES: usize = 16;
 pub struct Whole<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
-    /// Checks the number. Returns `None` outside of the range.
+    /// Checks the number. Returns `None` if it is out of range.
     #[must_use]
     pub fn new(number: u32) -> Option<Self> {
         (MIN..=MAX).contains(&number).then_some(Self(number))
@@ -70,7 +71,7 @@ impl<'de> Deserialize<'de> for Salt {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         let mut bytes = [0; SALT_BYTES];
-        // Lower case alone: one salt has one text, and clients hash what it says.
+        // Only lower case: each salt has a single text, and clients hash the text.
         hex::decode_to_slice(&text, &mut bytes)
             .ok()
             .filter(|()| text == hex::encode(bytes))
@@ -88,12 +89,12 @@ pub type Passes = Whole<3, 48>;
 /// Lanes.
 pub type Lanes = Whole<1, 16>;
 
-/// How the password of an account is made into its keys (docs/e2ee.md, Vault).
-// The bounds are those within which clients hash a password at all.
+/// How the password of an account is turned into its keys (docs/e2ee.md, Vault).
+// Clients refuse to hash a password outside these bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kdf", try_from = "Fields")]
 pub enum Kdf {
-    /// By argon2id (RFC 9106), of an account with a vault.
+    /// argon2id (RFC 9106), for accounts with a vault.
     #[serde(rename = "argon2id")]
     Argon2id {
         /// Memory, in KiB.
@@ -105,13 +106,13 @@ pub enum Kdf {
         /// The salt.
         salt: Salt,
     },
-    /// By PBKDF2, of an account of the published form (docs/api.md, End-to-end encryption).
+    /// PBKDF2, for accounts of the published form (docs/api.md, End-to-end encryption).
     #[default]
     #[serde(rename = "pbkdf2-sha256")]
     Pbkdf2,
 }
 
-/// A [`Kdf`] as it is read: an error names its field, which one in an enum with a tag does not.
+/// The fields of a [`Kdf`] as read. Unlike in an enum with a tag, errors name the field.
 #[derive(Deserialize)]
 struct Fields {
     kdf: Name,
@@ -153,7 +154,7 @@ impl TryFrom<Fields> for Kdf {
 }
 
 impl Kdf {
-    /// As new accounts have it: 64 MiB, 3 passes, 1 lane.
+    /// The parameters for new accounts: 64 MiB, 3 passes, 1 lane.
     #[must_use]
     pub fn recommended(salt: Salt) -> Self {
         Self::Argon2id {

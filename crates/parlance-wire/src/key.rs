@@ -1,4 +1,4 @@
-//! Keys: a user's public key, and the part of an apikey or an invitation that may be stored.
+//! Keys: a user's public key, and the hash of an apikey or an invitation's code.
 
 use std::fmt;
 
@@ -32,9 +32,9 @@ impl PublicKey {
     /// Parses it, and checks kind and size. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // Strict base64: one key has one text, so that the same key is never stored twice in two forms.
+        // Strict base64, so that a key has a single text and is never stored twice.
         let der = STANDARD.decode(text).ok()?;
-        // Checks that it is RSA of 2048 to 8192 bits, in its one canonical encoding.
+        // Checks that it is RSA with 2048 to 8192 bits, in its canonical encoding.
         let canonical = PublicEncryptingKey::from_der(&der).ok()?;
         if canonical.as_der().ok()?.as_ref() != der {
             return None;
@@ -53,13 +53,14 @@ impl PublicKey {
         &self.text
     }
 
-    /// Whether `signature` is RSASSA-PKCS1-v1_5 with SHA-256 over `text` by this key's owner.
+    /// Returns `true` if `signature` is RSASSA-PKCS1-v1_5 with SHA-256 over `text` by this key's
+    /// owner.
     #[must_use]
     pub fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
         self.key.verify_sig(text, signature).is_ok()
     }
 
-    /// The hash that names it in a card.
+    /// Its hash, as in a card.
     #[must_use]
     pub fn hash(&self) -> RsaKeyHash {
         self.hash
@@ -103,8 +104,9 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
-/// A secret that lets its holder in, as a client sends it: an apikey, or an invitation's code. It can be written to
-/// a request and nowhere else: `Debug` does not show it. The server's side of it is [`SecretHash`].
+/// A secret that authorizes its holder, as a client sends it: an apikey, or an invitation's code.
+/// It can only be written to a request; `Debug` does not show it. The server stores a
+/// [`SecretHash`].
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Credential(String);
@@ -131,11 +133,11 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// A secret that lets its holder in (an apikey, an invitation's code), as far as the server keeps it:
-/// its SHA-256. The secret itself has 256 bits of entropy or a slow hash behind it (argon2id, or PBKDF2 as published), so
-/// a fast hash is enough: whoever steals it has to pay for the slow one at each guess all the same. A slow one here would
-/// add little to that and cost the server at each login, right or wrong; and it could not be looked up by an index, which
-/// takes the same work whether it exists or not.
+/// The SHA-256 of a secret that grants access (an apikey, an invitation's code), as stored by the
+/// server. The secret itself has 256 bits of entropy, or is the output of a slow hash (argon2id, or
+/// PBKDF2 as published), so a fast hash is enough: a thief still has to compute the slow one for
+/// each guess. A slow hash here would add little to that, cost the server at each login, and could
+/// not be looked up by an index, which takes equally long whether or not it exists.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretHash {
     hash: [u8; 32],
@@ -150,12 +152,12 @@ impl SecretHash {
         hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
         Self {
             hash,
-            // Noted now: the hash does not tell.
+            // Recorded now, as the hash does not tell.
             is_short: secret.len() < 16,
         }
     }
 
-    /// Returns `true` when the secret was too short to be one: a mistake, or a password.
+    /// Returns `true` if the secret was too short: a mistake, or a password.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.is_short
@@ -170,7 +172,8 @@ impl SecretHash {
 
 impl<'de> Deserialize<'de> for SecretHash {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        // Hashed while it is read: no later code of the server can log or store the secret.
+        // Hashed while it is parsed, so that no later code of the server can log or store the
+        // secret.
         let secret = String::deserialize(from)?;
         if (1..=MAX_SECRET).contains(&secret.len()) {
             Ok(Self::of(&secret))

@@ -1,4 +1,5 @@
-//! What a request's signature covers, and the headers that carry it (docs/api.md, Signatures).
+//! The text that a request's signature covers, and the headers that carry it (docs/api.md,
+//! Signatures).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use thiserror::Error;
@@ -12,16 +13,18 @@ pub const STATION_HEADER: &str = "Ozeki-Station";
 /// The header with the signature, in base64.
 pub const SIGNATURE_HEADER: &str = "Ozeki-Signature";
 
-/// The names under which a socket's handshake is signed, as `srv` and `api`. [`handshake_body`] stands for the body.
+/// `srv` and `api` in the signed text of a socket's handshake. [`handshake_body`] takes the place
+/// of the body.
 pub const WEBSOCKET: (&str, &str) = ("chatserver", "websocket");
 
-/// The protocol of a socket, as `Sec-WebSocket-Protocol` names it.
+/// The subprotocol of a socket, for `Sec-WebSocket-Protocol`.
 pub const PROTOCOL: &str = "parlance";
-/// What stands before a handshake's signature among the protocols that a client offers: so it need not be in the URL,
-/// which proxies log, and a browser can set no other header.
+/// The prefix of a handshake's signature among the protocols that a client offers. There it need
+/// not be in the URL, which proxies log; and browsers can set no other header.
 const SIGNATURE_PROTOCOL: &str = "parlance.signature.";
 
-/// What stands for the body of a socket's handshake: its time, and, of a v4 client, a nonce.
+/// Takes the place of the body in the signature of a socket's handshake: the time and, for v4
+/// clients, a nonce.
 #[must_use]
 pub fn handshake_body(timestamp: &str, nonce: Option<&str>) -> String {
     match nonce {
@@ -48,7 +51,7 @@ pub fn handshake_protocols(signature: &str) -> String {
     format!("{PROTOCOL}, {SIGNATURE_PROTOCOL}{name}")
 }
 
-/// The signature among the protocols that a client offers: base64, with the padding that its length asks for.
+/// The signature among the protocols that a client offers, as padded base64.
 #[must_use]
 pub fn signature_among(protocols: &str) -> Option<String> {
     let name = protocols
@@ -70,7 +73,8 @@ pub fn signature_among(protocols: &str) -> Option<String> {
 /// ```
 #[must_use]
 pub fn text(srv: &str, api: &str, user: &str, station: &str, body: &[u8]) -> Vec<u8> {
-    // Line feeds separate safely: neither a header nor an API's name can contain one, and the body comes last.
+    // Line feeds are safe separators: neither a header nor an API's name can contain one, and the
+    // body comes last.
     [
         srv.as_bytes(),
         api.as_bytes(),
@@ -81,25 +85,26 @@ pub fn text(srv: &str, api: &str, user: &str, station: &str, body: &[u8]) -> Vec
     .join(&b'\n')
 }
 
-/// A claimed identity, not verified yet.
+/// A claimed identity that is not verified yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
-    /// The user's id, as it stands in the signed text.
-    // As text: what was signed is the header as it was written, and not the id that it stands for.
+    /// The user's id, as written in the signed text.
+    // As text: the signature covers the header as it was written, and not the id that it
+    // represents.
     pub user: Option<&'a str>,
-    /// The station's id, as it stands in the signed text.
+    /// The station's id, as written in the signed text.
     pub station: Option<&'a str>,
     /// The signature, in base64.
     pub signature: Option<&'a str>,
 }
 
-/// Why a claim cannot be checked.
+/// The reasons why a claim cannot be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ClaimError {
-    /// The header does not hold an id.
+    /// The header is not a valid id.
     #[error("{0} must be 32 hexadecimal digits.")]
     Malformed(&'static str),
-    /// The header is not there.
+    /// The header is missing.
     #[error("The header {0} is missing.")]
     Missing(&'static str),
     /// The signature is not base64.
@@ -108,7 +113,7 @@ pub enum ClaimError {
 }
 
 impl Claim<'_> {
-    /// The user that is claimed.
+    /// The claimed user.
     ///
     /// # Errors
     /// `Malformed`: not an id.
@@ -118,7 +123,7 @@ impl Claim<'_> {
             .transpose()
     }
 
-    /// The station that is claimed.
+    /// The claimed station.
     ///
     /// # Errors
     /// `Malformed`: not an id.

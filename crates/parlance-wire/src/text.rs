@@ -1,4 +1,5 @@
-//! Checked text: every form that the wire gives to a string. One constructor each, which checks.
+//! Checked text: each form of a string on the wire has a type with a single constructor, which
+//! checks it.
 
 use std::fmt;
 
@@ -46,7 +47,7 @@ pub use self::{
     opaque::{Data, DisplayName, Opaque, Secret},
 };
 
-/// Declares a checked text: its name, the required form (for errors), and its check.
+/// Defines a checked text: its name, the required form (for errors), and its check.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$doc])*
@@ -109,8 +110,8 @@ text!(
     })
 );
 text!(
-    /// A private key under its owner's password, as PEM: an 8192-bit one is about 6,500 bytes. U+0000 is refused, because
-    /// PostgreSQL cannot keep it.
+    /// A private key, encrypted with its owner's password, as PEM: an 8192-bit one is about 6,500
+    /// bytes. U+0000 is refused, because PostgreSQL cannot store it.
     EncryptedKey, "at most 16384 bytes of text without U+0000",
     |text| text.len() <= EncryptedKey::MAX_BYTES && !text.contains('\0')
 );
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_takes_what_is_published_and_refuses_its_neighbours() {
+    fn each_form_accepts_the_published_examples_and_refuses_similar_text() {
         assert!(Instance::parse("PqjfKSn7V8").is_some());
         assert!(Instance::parse("PqjfKSn7V").is_none() && Instance::parse("PqjfKSn7V;").is_none());
         assert!(Color::parse("#bae1ff").is_some() && Color::parse("#BAE1FF").is_some());
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_takes_as_much_as_it_says_and_no_more() {
+    fn each_form_accepts_up_to_its_limit() {
         let is_taken = |parse: &dyn Fn(&str) -> bool, letter: &str, most: usize| {
             assert!(
                 parse(&letter.repeat(most)) && !parse(&letter.repeat(most + 1)),
@@ -209,7 +210,7 @@ mod tests {
             "a.",
             127,
         );
-        // Bytes, where it is the database's room that counts.
+        // Bytes, because the limit protects the database.
         is_taken(&|text| Secret::parse(text.into()).is_some(), "a", 4096);
         is_taken(&|text| EncryptedKey::parse(text).is_some(), "a", 16384);
     }

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn no_moment_is_beyond_what_can_be_written() {
+    fn every_timestamp_can_be_written() {
         let last = Timestamp::parse("9999-12-31 23:59:59").unwrap();
         assert_eq!(
             (last.plus(TimeDelta::seconds(1)), last.plus(TimeDelta::MAX)),

@@ -1,10 +1,11 @@
 //! Closed sets of words: a user's availability, a participant's role, a report's type.
 
-/// Declares an enum whose variants are words, the same on the wire and in the database.
+/// Defines an enum whose variants are words, the same on the wire and in the database.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         pub enum $name {
             $($(#[$about])* #[serde(rename = $word)] $variant),+
         }
@@ -16,7 +17,7 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
 
-            /// Reads the word. `None`: no such word.
+            /// Parses the word. Returns `None` for any other text.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($word => Some(Self::$variant),)+ _ => None }
@@ -26,29 +27,29 @@ macro_rules! words {
 }
 
 words!(
-    /// How available a user is.
+    /// A user's availability.
     Availability {
-        /// Online, or has said so.
+        /// Online.
         Available = "available",
         /// Online, but away.
         Away = "away",
         /// Online, but busy.
         Busy = "busy",
-        /// Not online, or wants to look so.
+        /// Not online, or pretending not to be.
         Offline = "offline",
     }
 );
 words!(
-    /// What a participant of a group may do.
+    /// The role of a participant in a group.
     Role {
-        /// Everything: rename, clear, add and remove participants, change roles.
+        /// May do everything: rename, clear, add and remove participants, change roles.
         Admin = "admin",
-        /// Read, write, leave.
+        /// May read, write and leave.
         Member = "member",
     }
 );
 words!(
-    /// What a report says of a message.
+    /// The type of a report about a message.
     ReportType {
         /// It reached a station of the user's.
         Delivered = "delivered",
@@ -57,22 +58,22 @@ words!(
     }
 );
 words!(
-    /// What a user may do on a server.
+    /// A user's role on a server.
     UserRole {
-        /// Administer it.
+        /// Administers it.
         Admin = "admin",
-        /// Use it.
+        /// Uses it.
         User = "user",
     }
 );
 words!(
-    /// What a credential is for.
+    /// The purpose of a credential.
     CredentialKind {
-        /// Made from the user's password.
+        /// Derived from the user's password.
         Password = "password",
-        /// Made from the recovery key, which logs in where the password is lost.
+        /// Derived from the recovery key, for logging in after the password was lost.
         Recovery = "recovery",
-        /// Random: a service's, or one more of a person's.
+        /// Random; for a service, or an additional one of a user's.
         Apikey = "apikey",
     }
 );

@@ -1,4 +1,4 @@
-//! A conversation as the wire shows it to one of its participants.
+//! A conversation as one of its participants sees it on the wire.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -31,13 +31,14 @@ struct ConversationView<'a> {
     lastaccess: i64,
     secret: &'a str,
     instance: &'a Instance,
-    // Published as lists of everyone, but each reader sees only themselves there: properties are private.
+    // Published as lists of users, but each reader sees only themselves in them: properties are
+    // private.
     mutedby: Vec<UserId>,
     favoriteby: Vec<UserId>,
     hiddenby: Vec<UserId>,
     // A list for the same reason.
     properties: [PropertiesView<'a>; 1],
-    // Left out for v3 clients, not blank: a published object has exactly its published keys.
+    // Absent instead of blank for v3 clients: a published object has exactly its published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +145,7 @@ pub(crate) async fn list(
     answer_list(call, rows, mark, v4.then_some(has_more), None).await
 }
 
-/// An answer with what has changed in the caller's list.
+/// The answer with the changes to the caller's list.
 pub(crate) async fn changes(call: &Call<'_>, changes: ListChanges) -> Result<Vec<u8>, Error> {
     let ListChanges {
         rows,
@@ -165,7 +166,7 @@ async fn answer_list(
         let nick_changes = store::list::nick_changes(&mark);
         call.services.names.catch_up(nick_changes);
     }
-    // For all rows at once: a list of 1,000 conversations must not cost a statement for each.
+    // For all rows at once: a list of 1,000 conversations must not cost 1,000 statements.
     let names = names(call, rows).await?;
     let conversations = rows
         .iter()
@@ -206,7 +207,7 @@ async fn answer_one(
 }
 
 /// The names of all participants.
-// Boxed: nearly always all names are cached, and the future that reads them is large.
+// Boxed: names are nearly always cached, and the future that reads them is large.
 async fn names(
     call: &Call<'_>,
     rows: &[ConversationRow],

@@ -1,4 +1,4 @@
-//! What every participant's client checks of an announcement (docs/e2ee.md), and refuses otherwise.
+//! The checks of announcements that every participant's client makes as well (docs/e2ee.md).
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use parlance_wire::{e2ee::Announcement, id::UserId};
 
 use crate::chat::error::Error;
 
-/// Checks the first announcement of a conversation. Returns who is in its roster.
+/// Checks the first announcement of a conversation. Returns the participants in its roster.
 ///
 /// # Errors
 /// `BadRequest`.
@@ -15,10 +15,11 @@ pub(super) fn first(next: &Announcement, is_group: bool) -> Result<BTreeSet<User
     Ok(next.added().clone())
 }
 
-/// Checks an announcement that follows another one, whose roster has these members. Returns who is in the roster now.
+/// Checks an announcement that follows another one, whose roster has these members. Returns the
+/// present roster.
 ///
 /// # Errors
-/// `BadRequest`; `NotAllowed`: whoever made it may not change what it changes.
+/// `BadRequest`; `NotAllowed`: its creator may not make these changes.
 pub(super) fn next(
     before: &Announcement,
     members: &BTreeSet<UserId>,
@@ -37,8 +38,8 @@ pub(super) fn next(
     }
     let after = stay.union(next.added()).copied().collect();
     admins_fit(next, !before.admins().is_empty(), &after)?;
-    // Anyone may say that someone is gone. Only an admin adds people or changes who is one; but where no admin is left,
-    // whoever says so names one.
+    // Any member may announce that someone is gone. Only an admin adds people or changes admins;
+    // but if no admin is left, the announcement of that names a new one.
     let left: BTreeSet<UserId> = before
         .admins()
         .difference(next.removed())
@@ -57,7 +58,7 @@ pub(super) fn next(
     Ok(after)
 }
 
-/// A group has admins, who are members, and a direct conversation has none.
+/// A group has admins, who are members; a direct conversation has none.
 fn admins_fit(
     next: &Announcement,
     is_group: bool,

@@ -190,7 +190,7 @@ async fn insert(
             {
                 Registered::Done { .. } => Ok(()),
                 Registered::NotInvited => Err(Error::NotInvited),
-                // There is no card that could be refused.
+                // No card was given.
                 Registered::Exists | Registered::Card(_) => Err(exists()),
             }
         }

@@ -1,4 +1,5 @@
-//! Envelopes: what one node publishes to the others. Hints, which are ids of what changed, never content.
+//! Envelopes: the messages that nodes publish on the bus. They contain hints, which are ids of what
+//! changed, never content.
 
 use parlance_wire::id::{ConversationId, MessageId, StationId, UserId};
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,8 @@ use crate::notify::event::{Event, NewRows};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Envelope {
     pub(super) node: Uuid,
-    /// How many envelopes with hints this node has published, this one included.
-    // The names of the fields stay as they are: nodes of two versions share a bus during an upgrade.
+    /// Number of envelopes with hints that this node has published, including this one.
+    // The field names must stay: nodes of two versions share a bus during an upgrade.
     #[serde(rename = "number")]
     pub(super) sequence: u64,
     /// Empty if this only repeats the sequence number.
@@ -115,7 +116,8 @@ impl From<Hint> for Event {
     fn from(hint: Hint) -> Self {
         match hint {
             Hint::Conversation { id, of, new } => {
-                // No rows: this node's sockets name the conversation only, and its clients download what they may read.
+                // Without rows: this node's sockets only name the conversation, and their clients
+                // download what they may read.
                 let new = new.map(|(first, last)| NewRows {
                     first,
                     last,

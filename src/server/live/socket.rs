@@ -64,7 +64,7 @@ pub(super) struct Socket {
 enum CloseReason {
     /// The peer closed it, is gone, or reads nothing.
     PeerGone,
-    /// The registry ended it.
+    /// Ended by the registry.
     Ended(End),
     NoPong,
     TooManyFrames,
@@ -75,8 +75,8 @@ enum CloseReason {
 }
 
 impl CloseReason {
-    /// The close frame (RFC 6455, 7.4.1). A v4 client can tell by the code what to do next: the codes from 4000 on are an
-    /// application's own (7.4.2), and these end as the HTTP status of the same meaning does.
+    /// The close frame (RFC 6455, 7.4.1). Its code tells a v4 client what to do next. Codes from
+    /// 4000 on are for applications (7.4.2); ours end like the HTTP status with the same meaning.
     fn frame(self, version: ClientVersion) -> Option<actix_ws::CloseReason> {
         let own = |code| {
             if version.is_v4() {
@@ -228,7 +228,7 @@ impl Socket {
         self.send(answer).await
     }
 
-    /// Does what a frame asks for. Returns what to answer, if anything.
+    /// Handles a frame. Returns the answer, if there is one.
     async fn handle(&mut self, text: &str) -> Result<Option<Frame>, Error> {
         let head = Head::parse(text.as_bytes())?;
         let frame = request::action(&head.action, text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Clearing a conversation's content, which begins its next instance.
+//! Clearing a conversation, which begins its next instance.
 
 use super::conversation_rows;
 use crate::store::{
@@ -14,35 +14,36 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-/// Maximum attempts of a `clear` because the group's members changed meanwhile: as for the batcher's entries.
+/// Maximum attempts for a `clear` because the group's members changed meanwhile, as for the
+/// batcher's entries.
 const MAX_TRIES: usize = 20;
 
 /// The outcome of a `clear`.
 #[derive(Debug)]
 pub(crate) enum Cleared {
-    /// The content is unreachable, and all participants have to be notified. The conversation, as the caller sees it
-    /// now.
+    /// The content is unreachable, and all participants have to be notified. Contains the
+    /// conversation as the caller now sees it.
     Done(Box<ConversationRow>),
-    /// The conversation has another instance by now: this one.
+    /// The conversation's present instance is another one: this one.
     StaleInstance(Instance),
-    /// The members of the group changed at every try.
+    /// The group's members changed at every attempt.
     Contended,
     /// In a group, only an admin may clear.
     NotAdmin,
-    /// The other one blocked the caller.
+    /// The other participant has blocked the caller.
     Blocked,
 }
 
-/// Begins the next instance of a conversation: what was there is unreachable from this commit on, and is deleted in
-/// the background. Returns `None` when there is no such conversation, for this user.
+/// Begins a conversation's next instance: its rows are unreachable once this is committed, and are
+/// deleted in the background. Returns `None` if there is no such conversation for this user.
 pub(crate) async fn clear(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
     instance: &Instance,
 ) -> Result<Option<Cleared>> {
-    // No pause between tries: each has waited for the conversation's lock, and bounded, as a group may be changed in a
-    // loop.
+    // No pause between attempts, as each has waited for the conversation's lock; and bounded, as a
+    // group may be changed in a loop.
     for _ in 0..MAX_TRIES {
         if let Some(row) = clear_once(db, conversation, user, instance).await? {
             return Ok(Some(Cleared::Done(Box::new(row))));
@@ -50,7 +51,8 @@ pub(crate) async fn clear(
         match refusal(db, conversation, user, instance).await? {
             None => return Ok(None),
             Some(Refusal::For(refused)) => return Ok(Some(refused)),
-            // The members changed while the statement waited for the lock, or what refused it is gone.
+            // The members changed while the statement waited for the lock, or the reason to refuse
+            // it is gone.
             Some(Refusal::NotAnyMore) => {}
         }
     }
@@ -114,15 +116,16 @@ enum Refusal {
     NotAnyMore,
 }
 
-/// Why a `clear` did nothing: a statement of its own, as that is rare. Returns `None` when there is no such
-/// conversation, for this user.
+/// The reason why a `clear` did nothing, in a separate statement as that is rare. Returns `None` if
+/// there is no such conversation for this user.
 async fn refusal(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
     instance: &Instance,
 ) -> Result<Option<Refusal>> {
-    // Without the lock: it only explains. A reason that has gone away meanwhile is found by the next try.
+    // Without the lock, as it only explains. If the reason has disappeared meanwhile, the next
+    // attempt succeeds.
     let row = db
         .run(async |c| {
             sqlx::query!(

@@ -51,7 +51,7 @@ pub(super) struct Pool {
     /// Callers that wait for a permit.
     waiting: AtomicUsize,
     open: Mutex<Open>,
-    /// Where no more connections can be opened, waiters queue here: first come, first served.
+    /// If no more connections can be opened, waiters queue here: first come, first served.
     waiters: FairMutex<()>,
     /// Notified when a connection was returned or closed.
     returned: Notify,

@@ -1,7 +1,9 @@
-//! An epoch begins: with a conversation, or instead of the one before, in one transaction with the changes of who takes part.
+//! Begins an epoch: together with a new conversation, or in place of the previous epoch, in one
+//! transaction with changes to the participants.
 //!
-//! The secrets of thousands of participants are written before the conversation is locked, under a number that no reader
-//! asks for yet. Under the lock, which others' messages wait for, the number becomes the present one.
+//! The secrets of thousands of participants are written before the conversation is locked, under a
+//! number that no reader requests yet. Under the lock, which others' messages wait for, the number
+//! becomes the present one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +16,7 @@ use parlance_wire::{
 };
 use sqlx::PgConnection;
 
+use super::lock::lock;
 use crate::store::{
     Db, admission,
     conversation::NewParticipant,
@@ -23,39 +26,39 @@ use crate::store::{
     quota::{self, Limits},
 };
 
-/// An epoch to be begun.
+/// An epoch that is about to begin.
 #[derive(Debug)]
 pub(crate) struct NewEpoch<'a> {
     /// Its number.
     pub number: i32,
-    /// What its maker announced, and signed. Verified.
+    /// The creator's announcement with its signature, which is verified.
     pub signed: &'a SignedAnnouncement,
-    /// Who takes part in it.
+    /// Its participants.
     pub members: &'a BTreeSet<UserId>,
     /// Its secret, wrapped for each of them.
     pub secrets: &'a BTreeMap<UserId, Secret>,
 }
 
-/// The next epoch of a conversation, and what else changes with it.
+/// The next epoch of a conversation, and the changes that come with it.
 #[derive(Debug)]
 pub(crate) struct Rekey<'a> {
     pub conversation: ConversationId,
     /// It is a direct conversation, and stays one.
     pub is_direct: bool,
     pub caller: UserId,
-    /// The instance, as the caller knows it.
+    /// The instance, according to the caller.
     pub instance: &'a Instance,
     pub epoch: NewEpoch<'a>,
     /// The conversation's name, encrypted with the new secret.
     pub names: &'a [(UserId, &'a str)],
-    /// Who leaves the group.
+    /// The participants to remove.
     pub remove: &'a [UserId],
-    /// Who joins it.
+    /// The participants to add.
     pub add: &'a [NewParticipant<'a>],
 }
 
-/// Begins the next epoch of a conversation, if it is still the next one, and those whom it is for are those who take part
-/// then.
+/// Begins the next epoch of a conversation, if it still is the next one, and its participants are
+/// those of the conversation after the changes.
 pub(crate) async fn rekey(
     db: &Db,
     rekey: &Rekey<'_>,
@@ -66,7 +69,8 @@ pub(crate) async fn rekey(
         .transaction(async |c| Ok(rekey_in(c, rekey, limits, now).await?.end()))
         .await;
     match changed {
-        // Another one had written the secrets of an epoch of this number, and has committed since.
+        // Another transaction has written the secrets of an epoch with this number, and has been
+        // committed since.
         Err(error) if error.is_refused_by("epoch_secrets_key") => Ok(Changed::StaleEpoch(
             present(db, rekey.conversation, error).await?,
         )),
@@ -96,7 +100,7 @@ async fn rekey_in(
 ) -> Result<Changed> {
     let (conversation, caller, epoch) = (rekey.conversation, rekey.caller, &rekey.epoch);
     stage(c, conversation, epoch).await?;
-    if let Some(refused) = lock(c, rekey).await? {
+    if let Some(refused) = refusal(c, rekey).await? {
         return Ok(refused);
     }
     let before = group::participants(c, conversation).await?;
@@ -105,7 +109,7 @@ async fn rekey_in(
         return Ok(Changed::NoUser);
     }
     let invited_before = invitation::visible_in(c, conversation).await?;
-    // First: whoever joins gets the newest secret.
+    // First, because new participants get the newest secret.
     begin(c, conversation, epoch, now).await?;
     if !rekey.remove.is_empty() {
         admission::remove(c, conversation, rekey.remove).await?;
@@ -123,7 +127,7 @@ async fn rekey_in(
             return Ok(refused);
         }
     }
-    // After the changes: of those to be added, some may only be invited.
+    // After the changes, as some of the users to be added may only be invited.
     let after = group::participants(c, conversation).await?;
     if after.iter().copied().collect::<BTreeSet<_>>() != *epoch.members {
         return Ok(Changed::StaleRoster(after));
@@ -144,34 +148,11 @@ async fn rekey_in(
     })
 }
 
-/// Locks the conversation. Returns why the caller may not begin this epoch, if so.
-async fn lock(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Changed>> {
+/// Locks the conversation. Returns the reason why the caller may not begin this epoch, if there is
+/// one.
+async fn refusal(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Changed>> {
     let (conversation, caller, epoch) = (rekey.conversation, rekey.caller, &rekey.epoch);
-    let locked = sqlx::query!(
-        "select from conversations where conversation_id = $1
-            and exists (select from participants where conversation_id = $1 and user_id = $2)
-        for no key update",
-        conversation as _,
-        caller as _,
-    )
-    .fetch_optional(&mut *c)
-    .await?;
-    // A statement of its own: it sees what was there when the lock was taken.
-    let own = sqlx::query!(
-        r#"
-        select c.is_group, c.instance as "instance: Instance", c.epoch, p.role,
-               array(
-                   select o.user_id from participants o where o.conversation_id = $1 and o.role = 'admin' and c.epoch = 0
-               ) as "admins!: Vec<UserId>"
-        from participants p join conversations c using (conversation_id)
-        where p.conversation_id = $1 and p.user_id = $2
-        "#,
-        conversation as _,
-        caller as _,
-    )
-    .fetch_optional(&mut *c)
-    .await?;
-    let Some(own) = own.filter(|_| locked.is_some()) else {
+    let Some(own) = lock(c, conversation, caller).await? else {
         return Ok(Some(Changed::NoConversation));
     };
     if own.epoch.checked_add(1) != Some(epoch.number) {
@@ -188,16 +169,28 @@ async fn lock(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Changed>
             return Ok(Some(Changed::NotAdmin));
         }
     }
-    // Nobody is an admin by saying so: those of the first epoch are those whom the group has.
-    let admins: BTreeSet<UserId> = own.admins.into_iter().collect();
-    if own.epoch == 0 && own.is_group && admins != *epoch.signed.announcement.admins() {
+    // The announcement cannot appoint admins: those of the first epoch have to be the group's.
+    if own.epoch == 0
+        && own.is_group
+        && admins(c, conversation).await? != *epoch.signed.announcement.admins()
+    {
         return Ok(Some(Changed::NotAdmin));
     }
     Ok(None)
 }
 
-/// Writes the secrets of an epoch that has not begun. In the order of the users: of two that do so at the same moment, the
-/// second one waits for the first, and neither for the other.
+async fn admins(c: &mut PgConnection, conversation: ConversationId) -> Result<BTreeSet<UserId>> {
+    let admins = sqlx::query_scalar!(
+        r#"select user_id as "user_id: UserId" from participants where conversation_id = $1 and role = 'admin'"#,
+        conversation as _,
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(admins.into_iter().collect())
+}
+
+/// Writes the secrets of an epoch that has not begun. In the order of the users, so that of two
+/// concurrent transactions one waits for the other without a deadlock.
 pub(in crate::store) async fn stage(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -221,7 +214,8 @@ pub(in crate::store) async fn stage(
     Ok(())
 }
 
-/// Makes an epoch whose secrets are written the present one of a conversation that is locked, or new.
+/// Makes an epoch whose secrets are written the present one, of a conversation that is locked or
+/// new.
 pub(in crate::store) async fn begin(
     c: &mut PgConnection,
     conversation: ConversationId,

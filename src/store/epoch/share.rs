@@ -1,4 +1,4 @@
-//! A participant gets the secrets of epochs that they do not have.
+//! Gives a participant the secrets of epochs that they do not have.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,28 @@ use parlance_wire::{
     text::Secret,
     word::Role,
 };
+use sqlx::PgConnection;
 
+use super::lock::lock;
 use crate::store::{Db, db::End, error::Result, quota};
 
-/// What became of sharing epochs.
+/// The outcome of sharing epochs.
 #[derive(Debug)]
 pub(crate) enum Shared {
     /// The participant has the secrets.
     Done,
-    /// There is no such conversation, for this user.
+    /// There is no such conversation for this user.
     NoConversation,
-    /// In a group, only an admin may.
+    /// In a group, only an admin may share.
     NotAdmin,
     /// The user does not take part.
     NoParticipant,
-    /// The conversation has no epoch of such a number; the number of the present one.
+    /// The conversation has no epoch with such a number. Contains the number of the present one.
     StaleEpoch(i32),
 }
 
-/// Stores secrets of epochs for a participant, where they have none: what they have cannot be taken away.
+/// Stores secrets of epochs for a participant, except those that they have, which cannot be
+/// replaced.
 pub(crate) async fn share(
     db: &Db,
     conversation: ConversationId,
@@ -40,40 +43,15 @@ pub(crate) async fn share(
         .unzip();
     db.transaction(async |c| {
         let refused = |shared| Ok(End::Rollback(shared));
-        // The lock keeps the user from being removed meanwhile.
-        let locked = sqlx::query!(
-            "select from conversations where conversation_id = $1
-                and exists (select from participants where conversation_id = $1 and user_id = $2)
-            for no key update",
-            conversation as _,
-            caller as _,
-        )
-        .fetch_optional(&mut *c)
-        .await?;
-        // A statement of its own: it sees what was there when the lock was taken.
-        let own = sqlx::query!(
-            r#"
-            select c.is_group, c.epoch, p.role, exists (
-                select from participants o where o.conversation_id = $1 and o.user_id = $3
-            ) as "takes_part!"
-            from participants p join conversations c using (conversation_id)
-            where p.conversation_id = $1 and p.user_id = $2
-            "#,
-            conversation as _,
-            caller as _,
-            user as _,
-        )
-        .fetch_optional(&mut *c)
-        .await?;
-        let Some(own) = own.filter(|_| locked.is_some()) else {
+        let Some(own) = lock(c, conversation, caller).await? else {
             return refused(Shared::NoConversation);
         };
         if own.is_group && own.role != Role::Admin.as_str() {
             return refused(Shared::NotAdmin);
         }
-        // In a direct conversation the other one stays a participant when their account is deleted. The lock keeps them from
-        // deleting it meanwhile.
-        if !own.takes_part || !quota::lock(c, [user]).await? {
+        // In a direct conversation the other one stays a participant when their account is deleted.
+        // The lock keeps them from deleting it meanwhile.
+        if !takes_part(c, conversation, user).await? || !quota::lock(c, [user]).await? {
             return refused(Shared::NoParticipant);
         }
         if epochs.iter().any(|epoch| *epoch > own.epoch) {
@@ -101,4 +79,18 @@ pub(crate) async fn share(
         Ok(End::Commit(Shared::Done))
     })
     .await
+}
+
+async fn takes_part(
+    c: &mut PgConnection,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from participants where conversation_id = $1 and user_id = $2) as "exists!""#,
+        conversation as _,
+        user as _,
+    )
+    .fetch_one(c)
+    .await?)
 }

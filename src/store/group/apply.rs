@@ -1,4 +1,4 @@
-//! What each change does, once the group is locked and the caller may make it.
+//! Applies changes to a group that is locked, after the caller's role was checked.
 
 use sqlx::PgConnection;
 
@@ -17,7 +17,7 @@ use parlance_wire::{
     word::Role,
 };
 
-/// Makes the change. Returns those who are invited instead of added or, as `Err`, a refusal.
+/// Applies the change. Returns the users who were invited instead of added or, as `Err`, a refusal.
 pub(in crate::store) async fn apply(
     c: &mut PgConnection,
     conversation: ConversationId,
@@ -36,7 +36,7 @@ pub(in crate::store) async fn apply(
         Change::Leave => {
             admission::remove(c, conversation, &[caller]).await?;
             invitation::record_departure(c, conversation, caller, false).await?;
-            // After the removal: the user who leaves is often the longest member.
+            // After the removal, as the user who leaves often is the longest-standing member.
             promote_longest_member(c, conversation).await?;
         }
         Change::Accept => {
@@ -59,7 +59,7 @@ async fn rename(
     conversation: ConversationId,
     names: &[(UserId, &str)],
 ) -> Result<()> {
-    // An invitation's name changes, too, but does not wake whom it is for.
+    // The name in an invitation changes too, but does not notify the invited user.
     sqlx::query!(
         "with named as materialized (
             select user_id, display_name from unnest($2::uuid[], $3::text[]) as n (user_id, display_name)
@@ -87,7 +87,7 @@ async fn add(
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let ids: Vec<UserId> = people.iter().map(|one| one.user_id).collect();
-    // What can be refused is refused before anyone's quotas are locked: a refused call blocks nobody.
+    // Refused before anyone's quotas are locked, if possible, so that a refused call blocks nobody.
     if let Some(exceeded) =
         quota::precheck(c, caller, false, Some(conversation), &ids, limits).await?
     {
@@ -128,7 +128,7 @@ async fn set_role(
         Some(before) if before == role.as_str() => return Ok(Some(Changed::nothing())),
         Some(_) => {}
     }
-    // After the change: the last admin may have given up their own role.
+    // After the change, as the last admin may have given up their own role.
     let has_admin = sqlx::query_scalar!(
         r#"select exists (select from participants where conversation_id = $1 and role = 'admin') as "has!""#,
         conversation as _,
@@ -146,7 +146,8 @@ async fn set_role(
     Ok(None)
 }
 
-/// A group without an admin has its longest member as one; a group without members is cleared for good.
+/// In a group without an admin, promotes the longest-standing member; clears a group without
+/// members for good.
 async fn promote_longest_member(c: &mut PgConnection, conversation: ConversationId) -> Result<()> {
     let promoted = sqlx::query!(
         "update participants set role = 'admin'
@@ -157,7 +158,7 @@ async fn promote_longest_member(c: &mut PgConnection, conversation: Conversation
     )
     .execute(&mut *c)
     .await?;
-    // Those who blocked the new admin are not shown their invitations any more.
+    // Users who blocked the new admin must not see their invitations any more.
     if promoted.rows_affected() > 0 {
         return invitation::withdraw_hidden(c, conversation).await;
     }
@@ -172,7 +173,7 @@ async fn promote_longest_member(c: &mut PgConnection, conversation: Conversation
     .execute(&mut *c)
     .await?;
     if emptied.rows_affected() > 0 {
-        // No member is left who could vouch for them.
+        // No member is left to vouch for them.
         invitation::withdraw(c, conversation, None).await?;
         sqlx::query!(
             "delete from departures where conversation_id = $1",

@@ -1,6 +1,8 @@
--- Stores a batch of messages: each row of the arrays is one. Answers each whose sender takes part in the conversation.
+-- Stores a batch of messages: each row of the arrays is one. Returns those whose sender takes part
+-- in the conversation.
 with input as materialized (
-    -- The messages of senders who take part. Data, which is large, stays in its array until it is stored.
+    -- The messages of senders who take part. Data is large, and stays in its array until it is
+    -- stored.
     select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
@@ -17,7 +19,8 @@ with input as materialized (
     from conversations
     where conversation_id in (select conversation_id from input)
     order by conversation_id
-    -- Not `for update`: a participant who is inserted meanwhile references the row, and need not wait.
+    -- Not `for update`: a participant who is inserted meanwhile references the row, and need not
+    -- wait.
     for no key update
 ), checked as (
     -- The outcome for each message.
@@ -26,11 +29,16 @@ with input as materialized (
            case
                -- The lock sees the newest version of the row, the sub-select the one of the snapshot: if they differ,
                -- the participants that this statement saw are older than the lock.
-               when l.is_group and l.members_version <> (
+               -- In a direct conversation the number is 0 until a participant's account is deleted.
+               when (l.is_group or l.members_version > 0) and l.members_version <> (
                    select c.roster from conversations c where c.conversation_id = i.conversation_id
                ) then 'membership_changed'
-               -- A client that names epochs hears of a message that is known before its instance or epoch is judged: a
-               -- retry is never a second message. Where the lock is newer than the snapshot, the message may be, too.
+               when not l.is_group and l.members_version > 0 and not exists (
+                   select from users u where u.user_id = i.user_id and u.deleted_at is null
+               ) then 'no_sender'
+               -- For a client that names epochs, a known message is recognized before its instance
+               -- or epoch is judged, as a retry is never a second message. If the lock is newer
+               -- than the snapshot, the message may be, too.
                when l.instance <> i.instance and (i.epoch is null or m.message_id is null) then
                    case when i.epoch is not null and l.instance <> (
                        select c.instance from conversations c where c.conversation_id = i.conversation_id
@@ -51,19 +59,19 @@ with input as materialized (
                else 'new'
            end as outcome
     from input i
-    -- Full, though neither side is ever alone: PostgreSQL takes both for few rows, and would compare each with each; a
-    -- full join it cannot but hash.
+    -- A full join, although neither side is ever alone: PostgreSQL expects few rows on both sides
+    -- and would compare each with each, but it can only hash a full join.
     full join locked l using (conversation_id)
-    -- Looked up one by one: a join would be planned by how many rows there were at that time.
+    -- Looked up one by one: a join would be planned by the row counts of that time.
     left join lateral (
         select * from transcript m
         where m.conversation_id = i.conversation_id and m.message_id = i.message_id and m.instance = i.instance
         limit 1
     ) m on true
-    -- Keeps the outcome from being computed once for each column that asks for it.
+    -- Prevents the outcome from being computed again for each column that uses it.
     offset 0
 ), sequenced as (
-    -- The number of each new message: dense, as it is taken under the lock.
+    -- The number of each new message, dense because it is assigned under the lock.
     select j.*,
            last_seq + count(*) filter (where outcome = 'new') over (partition by conversation_id order by place) as seq,
            max(place) filter (where outcome = 'new') over (partition by conversation_id) as last_place,
@@ -74,7 +82,8 @@ with input as materialized (
     select n.*,
            case
                when outcome <> 'new' then null
-               -- The only one of its conversation: to compute its link here costs half of what the aggregate does.
+               -- The only one of its conversation: computing its link here costs half of the
+               -- aggregate.
                when seq = last_seq + 1 and place = last_place then
                    chain_link(null, coalesce(head, chain_beginning(conversation_id, instance)), seq, message_id, data_hash)
                else
@@ -84,20 +93,20 @@ with input as materialized (
            end as chain
     from sequenced n
 ), stored as (
-    -- The rows.
+    -- Stores the messages.
     insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
                           created_at, sent_at, valid_until, data, chain)
     select conversation_id, seq, message_id, instance, user_id, station_id, type,
            created_at, sent_at, valid_until, ($11::text[])[place], chain
     from linked where outcome = 'new'
 ), conversation_updated as (
-    -- Each conversation's counter and head, once for all of its new messages.
+    -- Updates each conversation's counter and head, once for all of its new messages.
     update conversations c
     set last_seq = n.seq,
         last_message_seq = n.seq,
         last_message_id = n.message_id,
         chain = n.chain,
-        -- Senders' clocks differ: a list must not fall back.
+        -- Senders' clocks differ, and a conversation must not move back in the list.
         last_access_at = greatest(c.last_access_at, n.newest)
     from linked n
     where c.conversation_id = n.conversation_id and n.place = n.last_place

@@ -1,5 +1,6 @@
--- Stores the new reports of a batch: each row of the first arrays is one, and the last three name its messages.
--- Answers each report whose user takes part in the conversation, with a row for each message that it is new for.
+-- Stores the new reports of a batch: each row of the first arrays is one, and the last three
+-- contain its messages. Returns each report whose user takes part in the conversation, with a row
+-- for each message that it is new for.
 with input as materialized (
     -- The reports of users who take part.
     select i.*, p.peer_id
@@ -11,28 +12,31 @@ with input as materialized (
     select conversation_id, is_group, instance, last_seq, last_report_id, roster as members_version
     from conversations
     where conversation_id in (select conversation_id from input)
-    -- The same order as for messages: both kinds of batch run side by side on a node.
+    -- The same order as for messages, as both kinds of batch run concurrently on a node.
     order by conversation_id
     for no key update
 ), checked as materialized (
     -- The outcome for each report; membership_changed and the full join, here and below, as in add_messages.sql.
     select i.*, l.last_seq, l.last_report_id, l.instance as current_instance,
            case
-               when l.is_group and l.members_version <> (
+               when (l.is_group or l.members_version > 0) and l.members_version <> (
                    select c.roster from conversations c where c.conversation_id = i.conversation_id
                ) then 'membership_changed'
+               when not l.is_group and l.members_version > 0 and not exists (
+                   select from users u where u.user_id = i.user_id and u.deleted_at is null
+               ) then 'no_sender'
                when l.instance <> i.instance then 'stale_instance'
                else 'stored'
            end as outcome
     from input i
     full join locked l using (conversation_id)
 ), fresh as (
-    -- The messages that each is new for; of two that report the same, the first.
+    -- The messages that each is new for; of duplicates, the first.
     select distinct on (j.conversation_id, m.seq, j.user_id, j.type)
            j.*, m.seq as message_seq, m.message_id, m.valid_until, n.report_id
     from checked j
     join unnest($7::bigint[], $8::uuid[], $9::uuid[]) as n (place, message_id, report_id) using (place)
-    -- Looked up one by one, here and below: a join would be planned by how many rows there were at that time.
+    -- Looked up one by one, here and below: a join would be planned by the row counts of that time.
     cross join lateral (
         select m.seq, m.message_id, m.valid_until from messages m
         where m.conversation_id = j.conversation_id and m.message_id = n.message_id and m.instance = j.instance
@@ -46,21 +50,21 @@ with input as materialized (
         ) is null
     order by j.conversation_id, m.seq, j.user_id, j.type, j.place
 ), sequenced as (
-    -- The number of each: dense, as it is taken under the lock.
+    -- The number of each, dense because it is assigned under the lock.
     select f.*, last_seq + row_number() over same as seq,
            coalesce(lag(report_id) over same, last_report_id) as after,
            lead(place) over same is null as is_last
     from fresh f
     window same as (partition by conversation_id order by place, message_seq)
 ), stored as (
-    -- The rows.
+    -- Stores the reports.
     insert into reports (conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
                          type, created_at, valid_until)
     select conversation_id, seq, report_id, message_seq, message_id, user_id, station_id,
            type, created_at, valid_until
     from sequenced
 ), conversation_updated as (
-    -- Each conversation's counter and newest report, once for all of its new rows.
+    -- Updates each conversation's counter and newest report, once for all of its new rows.
     update conversations c
     set last_seq = n.seq, last_report_id = n.report_id
     from sequenced n
@@ -70,11 +74,11 @@ with input as materialized (
     insert into list_changes (changed, conversation_id)
     select pg_current_xact_id(), conversation_id from sequenced where is_last
 ), viewed as (
-    -- What each has viewed up to.
+    -- The newest message that each has viewed.
     select conversation_id, user_id, max(message_seq) as seq from sequenced
     where type = 'viewed' group by conversation_id, user_id
 ), viewed_updated as (
-    -- It only grows: what is viewed may come in any order.
+    -- It only grows: reports may arrive in any order.
     update participants p
     set viewed_seq = v.seq
     from viewed v

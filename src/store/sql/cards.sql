@@ -1,5 +1,6 @@
--- The cards of users ($2), each after a number ($3), as far as the reader ($1) may see them, and their public keys: by user
--- and number, at most $4 rows. A user without such a card has one row without a card.
+-- The cards of users ($2), each after a number ($3), as far as the reader ($1) may see them, and
+-- their public keys: by user and number, at most $4 rows. A user without such a card has one row
+-- without a card.
 with mine as materialized (
     -- The reader's conversations.
     select conversation_id from participants where user_id = $1
@@ -23,7 +24,7 @@ select s.user_id as "user_id!: UserId", u.public_key, c.card as "card?", c.sign_
        c.rsa_signature as "rsa_signature?", c.prev_signature
 from seen s
 join lateral (
-    -- Who has deleted their account has no key.
+    -- Users who deleted their account have no key.
     select u.public_key from users u where u.user_id = s.user_id and u.deleted_at is null limit 1
 ) u on true
 left join lateral (

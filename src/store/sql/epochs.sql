@@ -1,6 +1,6 @@
--- The newest $4 epochs of a conversation ($1) before one ($3), the newest first, with the reader's ($2) copy of each secret;
--- as many as have $5 bytes together, and one at least. One row without an epoch, if there is none; no row, if the reader
--- takes no part.
+-- The newest $4 epochs of a conversation ($1) before epoch $3, newest first, with the reader's ($2)
+-- copy of each secret: as many as have $5 bytes together, but at least one. Returns one row without
+-- an epoch if there is none, and no row if the reader does not take part.
 select e.epoch as "epoch?", e.announcement as "announcement?", e.signature as "signature?", (
            select s.secret from epoch_secrets s
            where s.conversation_id = $1 and s.epoch = e.epoch and s.user_id = $2

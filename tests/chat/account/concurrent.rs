@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::delete::{KEY, deletes, rows};
-use crate::world::{Answer, Hold, Person, World};
+use crate::world::{Answer, Hold, Person, World, eventually, message, request};
 
 type Request<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
 
@@ -44,10 +44,12 @@ async fn a_deleted_user_gets_no_rows_from_requests_that_waited_for_the_deletion(
     let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
     let workspace =
         json!({ "action": "workspaceregister", "workspacename": "ann.example.chat" }).to_string();
+    let card = ann.first_card(ann.server_id().await);
     let answers = during_deletion(
         &world,
         &ann,
         vec![
+            Box::pin(ann.publishes(&card)),
             Box::pin(ann.requests_friendship(&cleo)),
             Box::pin(dan.requests_friendship(&ann)),
             Box::pin(ann.blocks(&dan)),
@@ -64,10 +66,81 @@ async fn a_deleted_user_gets_no_rows_from_requests_that_waited_for_the_deletion(
         ("friendships", "friend_id"),
         ("blocks", "user_id"),
         ("workspaces", "user_id"),
+        ("cards", "user_id"),
         ("participants", "user_id"),
     ] {
         assert_eq!(rows(&world, table, column, &ann.user).await, 0, "{table}");
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_or_report_that_waited_for_its_senders_deletion_is_not_stored() {
+    let world = world().await;
+    let (ann, ben, direct) = world.conversation().await;
+    let id = ben.adds(&direct, "before").await;
+    let ids = [id];
+    let add = request(
+        "add",
+        &direct,
+        json!({ "message": message("during").to_string() }),
+    );
+    let answers = during_deletion(
+        &world,
+        &ann,
+        vec![
+            Box::pin(ann.asks("chatconversation", add)),
+            Box::pin(ann.views(&direct, &ids)),
+        ],
+    )
+    .await;
+    for answer in answers {
+        answer.refused(404, "conversation_not_found");
+    }
+    for table in ["messages", "reports"] {
+        assert_eq!(rows(&world, table, "user_id", &ann.user).await, 0);
+    }
+    // The conversation is still Ben's.
+    ben.adds(&direct, "after").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_stored_right_before_its_senders_deletion_is_erased() {
+    let world = world().await;
+    let (ann, _ben, direct) = world.conversation().await;
+    let hold = Hold::of(&world, &direct).await;
+    let (id, deleted) = tokio::join!(ann.adds(&direct, "the last word"), async {
+        hold.is_waited_for(1).await;
+        let (deleted, ()) = tokio::join!(deletes(&ann, KEY), async {
+            hold.is_waited_for(2).await;
+            hold.ends().await;
+        });
+        deleted
+    });
+    deleted.ok();
+    eventually("the erasure", async || world.count("erasures").await == 0).await;
+    assert_eq!(rows(&world, "messages", "user_id", &ann.user).await, 0);
+    assert_eq!(rows(&world, "expired_messages", "message_id", &id).await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_property_that_waited_for_its_users_deletion_is_not_set() {
+    let world = world().await;
+    let (ann, _ben, direct) = world.conversation().await;
+    let favorite = json!({ "action": "favorite", "conversationid": direct.id });
+    let answers = during_deletion(
+        &world,
+        &ann,
+        vec![Box::pin(ann.asks("chatconversation", favorite))],
+    )
+    .await;
+    answers[0].refused(404, "conversation_not_found");
+    let favorites = world
+        .count("participants where favorite_at is not null")
+        .await;
+    assert_eq!(favorites, 0);
     world.end().await;
 }
 

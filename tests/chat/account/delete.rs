@@ -171,7 +171,7 @@ async fn an_account_that_is_deleted_leaves_its_groups_and_its_messages_lose_thei
 }
 
 #[tokio::test]
-async fn an_address_that_was_freed_is_anothers_who_has_nothing_of_the_first_ones() {
+async fn a_freed_address_can_be_registered_again_and_inherits_nothing() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     let cleo = world.person("Cleo").await;
@@ -248,7 +248,7 @@ async fn cards_and_secrets_go_with_an_account_and_the_key_log_goes_on() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_added_to_groups_during_their_deletion_is_in_none() {
+async fn a_user_who_is_added_to_groups_during_their_deletion_ends_up_in_none() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let create = json!({

@@ -135,14 +135,14 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     log_in(&world, "the apikey of Ann")
         .await
         .refused(401, "login_failed");
-    // With the key, the stations that logged in with it.
+    // Stations that logged in with the key end with it.
     socket.ends().await;
     ann.lists().await.refused(401, "unknown_station");
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn users_are_listed_by_what_an_operator_asks_page_by_page() {
+async fn operators_filter_the_list_of_users_and_page_through_it() {
     let world = World::new().await;
     let (ann, ben, direct) = world.conversation().await;
     let _ = world.person("Cleo").await;
@@ -371,7 +371,7 @@ async fn a_reset_and_a_deletion_leave_nothing_of_password_recovery_key_and_vault
         (&json!("opaque"), &json!(0))
     );
     commands.json(&["user", "delete", "ann@example.org", "--yes"]);
-    // As of an address that nobody ever had.
+    // The same as for an address that was never used.
     let told = prelogin().await;
     assert_eq!(told["kdf"], "argon2id");
     assert_ne!(told["salt"], json!(salt));

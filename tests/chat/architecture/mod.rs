@@ -138,7 +138,7 @@ fn shared_crates_do_not_use_the_server() {
 }
 
 #[test]
-fn every_file_says_what_it_is_for() {
+fn every_file_begins_with_its_purpose() {
     for source in sources(&["src", "crates", "tests"], ".rs") {
         assert!(
             source.text.starts_with("//! "),

@@ -3,7 +3,7 @@
 use crate::world::{Hold, Person, Roster, World, message};
 
 #[tokio::test]
-async fn a_retry_that_waits_through_a_rekeying_is_known_and_what_is_new_is_stale() {
+async fn a_retry_that_waits_through_a_rekeying_is_known_and_a_new_message_is_stale() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     ann.has_card().await;

@@ -6,7 +6,7 @@ use super::add;
 use crate::world::{Hold, Person, World, eventually, message};
 
 #[tokio::test]
-async fn a_full_queue_is_refused_with_retry_after_and_what_waits_is_stored() {
+async fn a_full_queue_refuses_with_retry_after_and_stores_waiting_messages() {
     let world = World::with(|settings| {
         settings.max_message_bytes = 4 << 20;
         settings.max_body_bytes = 8 << 20;

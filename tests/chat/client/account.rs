@@ -1,4 +1,4 @@
-//! The client's calls of an account, and of what v4 adds to lists and sockets: each answer is what the server says.
+//! The client's calls for accounts, and for v4's additions to lists and sockets.
 
 use parlance_client::{
     ErrorCode, News, Server, SocketEnd, StationId,
@@ -22,7 +22,7 @@ fn credential(text: &str) -> Credential {
 }
 
 #[tokio::test]
-async fn stations_are_listed_told_of_and_signed_out() {
+async fn stations_are_listed_announced_and_signed_out() {
     let world = World::new().await;
     let ann = user(&world.url, "Ann").await;
     let server = Server::new(&world.url).unwrap();
@@ -105,7 +105,7 @@ async fn a_password_a_recovery_key_and_a_key_pair_are_replaced() {
 }
 
 #[tokio::test]
-async fn what_changed_in_a_list_and_what_was_erased_is_told() {
+async fn changes_to_a_list_and_erased_messages_are_told() {
     let world = World::new().await;
     let (ann, ben, conversation) = friends(&world.url).await;
     let whole = ben.list_changes(Known::Nothing).await.unwrap();

@@ -1,4 +1,5 @@
-//! Messages are erased: what they said is gone at once, for everyone; the chain and retries still know them.
+//! Erased messages: their content is gone at once, for everyone; the chain and retries still know
+//! them.
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ async fn erases(person: &Person, conversation: &Conversation, ids: &[&str]) -> A
     person.asks_as(4, "chatconversation", fields).await
 }
 
-/// Adds a message; answers it as it was sent.
+/// Adds a message. Returns the sent message.
 async fn adds(person: &Person, conversation: &Conversation, data: &str) -> Value {
     let message = message(data);
     let fields = json!({ "message": message.to_string() });
@@ -21,7 +22,7 @@ async fn adds(person: &Person, conversation: &Conversation, data: &str) -> Value
 }
 
 #[tokio::test]
-async fn what_is_erased_is_gone_for_everyone_and_its_link_stays() {
+async fn an_erased_message_is_gone_for_everyone_and_its_link_remains() {
     let world = World::new().await;
     let other_node = world.another().await;
     let (ann, ben, conversation) = world.conversation().await;
@@ -46,7 +47,7 @@ async fn what_is_erased_is_gone_for_everyone_and_its_link_stays() {
                 .contains("said 5")
         );
     }
-    // One that is not there is passed over.
+    // An unknown one is skipped.
     let unknown = "00000000-0000-4000-8000-000000000000";
     let answer = erases(&ann, &conversation, &[id, unknown]).await.ok();
     assert_eq!(answer["messageids"], json!([id]));
@@ -62,7 +63,7 @@ async fn what_is_erased_is_gone_for_everyone_and_its_link_stays() {
             .text
             .contains("said 5")
     );
-    // The chain is the same, and its link names the message.
+    // The chain is unchanged, and its link names the message.
     assert_eq!(head(&ben, &conversation).await, before);
     let links = asks(&ben, "transcript", &conversation, json!({})).await["transcript"].clone();
     assert_eq!(
@@ -73,7 +74,7 @@ async fn what_is_erased_is_gone_for_everyone_and_its_link_stays() {
         before,
         hex::encode(follow(beginning(&conversation), &links))
     );
-    // A retry is known and stores nothing; another text under this id is none.
+    // A retry is recognized and stores nothing; another text under this id is not a retry.
     let retry = json!({ "message": sent[5].to_string() });
     ann.does("add", &conversation, retry).await.ok();
     let mut other = sent[5].clone();
@@ -83,7 +84,7 @@ async fn what_is_erased_is_gone_for_everyone_and_its_link_stays() {
         .await
         .refused(409, "message_id_conflict");
     assert_eq!(world.count("messages").await, 11);
-    // It still works as a cursor, and it can be erased again.
+    // It still works as a cursor, and can be erased again.
     let cursor = json!({ "firstmessageid": id, "firstmessagedate": sent[5]["Created"] });
     let page = ben.does("download", &conversation, cursor).await.ok();
     assert_eq!(page["messages"][0]["ID"], sent[6]["ID"]);
@@ -176,7 +177,7 @@ async fn a_v4_poll_says_what_was_erased() {
 }
 
 #[tokio::test]
-async fn readers_hear_at_once_what_was_erased() {
+async fn readers_are_told_of_erased_messages_at_once() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut ids = vec![];
@@ -205,14 +206,14 @@ async fn readers_hear_at_once_what_was_erased() {
 }
 
 #[tokio::test]
-async fn everyone_erases_their_own_and_an_admin_anyones() {
+async fn users_erase_their_own_messages_and_admins_anyones() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     let (anns, bens) = (
         ann.adds(&conversation, "hers").await,
         ben.adds(&conversation, "his").await,
     );
-    // In a direct conversation nobody is an admin. Of several, all or none.
+    // A direct conversation has no admin. Of several messages, all or none are erased.
     erases(&ben, &conversation, &[&bens, &anns])
         .await
         .refused(403, "not_allowed");
@@ -233,7 +234,7 @@ async fn everyone_erases_their_own_and_an_admin_anyones() {
         .await
         .refused(403, "not_allowed");
     erases(&ann, &group, &[&anns, &bens]).await.ok();
-    // What an admin erased is not a member's by that.
+    // An admin's erasure does not let a member erase it.
     erases(&ben, &group, &[&anns])
         .await
         .refused(403, "not_allowed");
@@ -245,7 +246,7 @@ async fn everyone_erases_their_own_and_an_admin_anyones() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_erased_is_refused() {
+async fn malformed_and_forbidden_erasures_are_refused() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;
     let id = ann.adds(&conversation, "x").await;
@@ -272,7 +273,7 @@ async fn what_cannot_be_erased_is_refused() {
         .await
         .refused(409, "stale_instance");
     assert_eq!(world.count("expired_messages").await, 0);
-    // A hundred, of which all are the same one.
+    // A hundred ids of the same message.
     let cleared = ann.lists().await.ok()["conversations"][0].clone();
     let conversation = Conversation::of(&cleared);
     let id = ann.adds(&conversation, "y").await;

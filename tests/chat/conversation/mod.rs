@@ -1,4 +1,5 @@
-//! Conversations: made once, seen by their participants alone, arranged by each for themselves.
+//! Conversations: created once, visible only to their participants, with properties for each of
+//! them.
 
 mod access;
 mod clear;

@@ -1,10 +1,10 @@
-//! What is unread: messages after the newest one viewed, not one's own.
+//! Unread messages: those of others after the newest viewed one.
 
 use serde_json::{Value, json};
 
 use crate::world::{Conversation, Person, World, message, request};
 
-/// How many messages of a conversation are unread, as a v4 client's list and its pages say.
+/// Number of unread messages of a conversation, from a v4 client's list and its pages.
 async fn unread(person: &Person, conversation: &Conversation) -> Value {
     let list = async |fields: Value| {
         let answer = person.asks_as(4, "chatconversation", fields).await.ok();
@@ -29,7 +29,7 @@ async fn updates(person: &Person, conversation: &Conversation) {
 }
 
 #[tokio::test]
-async fn what_others_wrote_after_the_newest_message_viewed_is_unread() {
+async fn messages_of_others_after_the_newest_viewed_one_are_unread() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     assert_eq!(unread(&ben, &conversation).await, 0);
@@ -46,17 +46,17 @@ async fn what_others_wrote_after_the_newest_message_viewed_is_unread() {
         ),
         (json!(1), json!(5))
     );
-    // The third one: what is before it counts as viewed, too.
+    // The third one; those before it count as viewed, too.
     ben.views(&conversation, &ids[2..3]).await.ok();
     assert_eq!(unread(&ben, &conversation).await, 2);
-    // An older one changes nothing, nor does it that it was delivered.
+    // An older one changes nothing, and neither does a delivery.
     ben.views(&conversation, &ids[0..1]).await.ok();
     let delivered = json!({
         "action": "delivered", "conversationid": conversation.id, "instance": conversation.instance, "messageids": ids
     });
     ben.asks("chatreports", delivered).await.ok();
     assert_eq!(unread(&ben, &conversation).await, 2);
-    // What the other one views is the other one's.
+    // The other participant's views do not count.
     let own = ben.reads(&conversation).await["messages"][6]["ID"].clone();
     ann.views(&conversation, &[own.as_str().unwrap().to_owned()])
         .await
@@ -78,13 +78,13 @@ async fn what_others_wrote_after_the_newest_message_viewed_is_unread() {
     let erase = request("erase", &conversation, json!({ "messageids": [ids[4]] }));
     ann.asks_as(4, "chatconversation", erase).await.ok();
     assert_eq!(unread(&ben, &conversation).await, 0);
-    // A published client is told nothing of it.
+    // A published client gets no such field.
     assert!(ben.sees(&conversation).await.get("unread").is_none());
     world.end().await;
 }
 
 #[tokio::test]
-async fn nothing_that_was_cleared_or_has_expired_is_unread() {
+async fn cleared_and_expired_messages_are_not_unread() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "one").await;
@@ -126,7 +126,7 @@ async fn no_more_than_999_are_counted() {
     assert_eq!(unread(&ben, &conversation).await, 999);
     world.sql(&more(1000, 1001, &ann.user)).await;
     assert_eq!(unread(&ben, &conversation).await, 999);
-    // Of more messages than a list looks at, the newest ones count.
+    // If there are more messages than a list reads, the newest ones count.
     world.sql(&more(1002, 5999, &ben.user)).await;
     assert_eq!(unread(&ben, &conversation).await, 2);
     world.sql("delete from messages; update conversations set last_seq = 0, last_message_seq = 0, last_message_id = null, chain = null").await;
@@ -134,7 +134,7 @@ async fn no_more_than_999_are_counted() {
 }
 
 #[tokio::test]
-async fn who_joins_a_group_has_nothing_unread_of_before() {
+async fn a_new_member_has_no_unread_messages_from_before() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let cleo = world.person("Cleo").await;
@@ -150,7 +150,7 @@ async fn who_joins_a_group_has_nothing_unread_of_before() {
         "secrets": { &ben.user: "s", &cleo.user: "s" }
     });
     ann.asks_as(4, "chatconversationgroup", add).await.ok();
-    // One is put in, the other one accepts.
+    // One is added directly, the other one accepts.
     let accept = json!({ "action": "accept", "conversationid": group.id });
     cleo.asks_as(4, "chatconversationgroup", accept).await.ok();
     for person in [&ben, &cleo] {

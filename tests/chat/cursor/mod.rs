@@ -34,7 +34,7 @@ async fn partial(person: &Person, conversation: &Conversation, cursor: Value) ->
         .ok()
 }
 
-/// Five messages and a report on each: their ids, oldest first.
+/// Adds five messages with a report on each. Returns their ids, oldest first.
 async fn five(ann: &Person, ben: &Person, conversation: &Conversation) -> Vec<String> {
     let mut written = vec![];
     for n in 0..5 {

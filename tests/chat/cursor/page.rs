@@ -154,7 +154,7 @@ async fn two_large_rows_always_fit_and_a_v4_client_is_told_whether_there_is_more
 }
 
 #[tokio::test]
-async fn a_partial_page_has_50_rows_or_what_is_asked_for_up_to_500() {
+async fn a_partial_page_has_50_rows_by_default_and_at_most_500() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;
     fill(&world, &ann, &conversation, 600, 10).await;

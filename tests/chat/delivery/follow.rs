@@ -117,7 +117,7 @@ impl Follower {
 }
 
 #[tokio::test]
-async fn a_client_that_appends_what_joins_holds_everything_however_many_write_at_once() {
+async fn a_client_that_appends_adjoining_pages_holds_everything_with_many_writers() {
     let world = World::with(|settings| settings.workers = 2).await;
     let (ann, ben, conversation) = world.conversation().await;
     let mut follower = Follower::of(&ben).await;
@@ -140,7 +140,7 @@ async fn a_client_that_appends_what_joins_holds_everything_however_many_write_at
 }
 
 #[tokio::test]
-async fn on_two_nodes_too_a_client_that_appends_what_joins_holds_everything() {
+async fn a_client_that_appends_adjoining_pages_holds_everything_on_two_nodes() {
     let (_nats, nodes) = two_nodes_with_nats().await;
     let (ann, ben, conversation) = nodes[0].conversation().await;
     let (anns_other, bens_other) = (at(&nodes[1], &ann).await, at(&nodes[1], &ben).await);

@@ -1,4 +1,4 @@
-//! Accounts that end and begin again, and who is who afterwards.
+//! Accounts that are deleted and created again, and whose identity it is afterwards.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ async fn deletes_account(person: &Person) {
 }
 
 #[tokio::test]
-async fn who_has_the_address_of_a_deleted_account_is_a_new_identity_with_the_next_number() {
+async fn a_new_account_with_the_address_of_a_deleted_one_is_a_new_identity_with_the_next_number() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
     deletes_account(&ben).await;
@@ -30,14 +30,14 @@ async fn who_has_the_address_of_a_deleted_account_is_a_new_identity_with_the_nex
         (card.n(), card.prev()),
         (2, ben.state.own_cards.get(&1).copied())
     );
-    // To the one before it is a card that is not his.
+    // To the earlier account, it is a card that is not his.
     let (log, own) = (&mut ben.state.log.clone(), &ben.state.own_cards);
     let refused = second.session.follow_key_log(log, own).await;
     assert!(matches!(wrong(refused), Wrong::NotMyCard(2)));
 
     let met = ann.meets(&[second.user()]).await.unwrap();
     assert_eq!(met.offers[&second.user()], Offer::NewIdentity);
-    // Nothing is sent to someone else than before, until Ann has looked.
+    // Nothing is sent to a new identity until Ann has accepted it.
     let refused = wrong(ann.says("Is it you?", &mut anns).await);
     assert!(matches!(refused, Wrong::NewIdentity(_)), "{refused}");
     let refused = wrong(ann.rekeys(&mut anns, &[], &[]).await);
@@ -50,7 +50,7 @@ async fn who_has_the_address_of_a_deleted_account_is_a_new_identity_with_the_nex
     );
     ann.rekeys(&mut anns, &[], &[]).await.unwrap();
     ann.says("Welcome", &mut anns).await.unwrap();
-    // He reads what was said since, and nothing from before.
+    // He can read later messages, and no earlier ones.
     let seconds = second.follows().await.unwrap();
     let epochs = second.epochs(seconds.conversation.id).await.unwrap();
     let has: Vec<bool> = epochs.iter().map(|(_, secret)| secret.is_some()).collect();
@@ -61,7 +61,7 @@ async fn who_has_the_address_of_a_deleted_account_is_a_new_identity_with_the_nex
 }
 
 #[tokio::test]
-async fn nobody_keeps_a_secret_for_someone_whose_account_is_deleted() {
+async fn no_secret_is_stored_for_a_deleted_account() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     let key = ann.meets(&[ben.user()]).await.unwrap().keys;
     let wrapped = anns.secret.wrap(&key[&ben.user()]).unwrap();
@@ -73,7 +73,7 @@ async fn nobody_keeps_a_secret_for_someone_whose_account_is_deleted() {
     });
     let refused = shared.await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::UserNotFound));
-    // Announced with what was known of him.
+    // Announced with the keys that were known of him.
     let conversation = &anns.conversation;
     let maker = Maker {
         user: ann.user(),
@@ -92,7 +92,7 @@ async fn nobody_keeps_a_secret_for_someone_whose_account_is_deleted() {
     );
     let refused = announced.await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::UserNotFound));
-    // The present epoch goes on.
+    // The present epoch continues.
     ann.says("Still here", &mut anns).await.unwrap();
     let stored = format!("epoch_secrets where user_id = '{}'", ben.user());
     assert_eq!(world.count(&stored).await, 0);
@@ -109,7 +109,7 @@ fn key_of_both(person: &Person, mut keys: Keys) -> Keys {
 }
 
 #[tokio::test]
-async fn what_was_wrapped_for_a_lost_key_is_deleted_and_can_be_shared_again() {
+async fn secrets_for_a_lost_key_are_deleted_and_can_be_shared_again() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
     // Ben has lost his password, and the operator lets him register again.

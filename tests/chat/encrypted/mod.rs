@@ -1,8 +1,10 @@
-//! End-to-end encryption, from client to client, through a real server: and a server that changes what it keeps.
+//! End-to-end encryption from client to client through a real server, and through one that tampers
+//! with its data.
 
 mod account;
 mod person;
 mod race;
+mod reader;
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use parlance_client::{
 use self::person::{PASSWORD, Person, Talk};
 use crate::world::World;
 
-/// Ann and Ben, friends with a conversation, which Ann made.
+/// Ann and Ben, friends with a conversation that Ann created.
 async fn talk() -> (Arc<World>, [Person; 2], [Talk; 2]) {
     let world = World::new().await;
     let (mut ann, mut ben) = (
@@ -36,7 +38,7 @@ fn wrong<T>(result: Result<T, Error>) -> Wrong {
 }
 
 #[tokio::test]
-async fn what_one_seals_another_reads_across_epochs_and_cards() {
+async fn messages_can_be_read_across_epochs_and_cards() {
     let (world, [mut ann, mut ben], [mut anns, mut bens]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
     ben.says("Hi", &mut bens).await.unwrap();
@@ -49,7 +51,8 @@ async fn what_one_seals_another_reads_across_epochs_and_cards() {
     ann.rekeys(&mut anns, &[], &[]).await.unwrap();
     assert_eq!(anns.conversation.epoch, 2);
 
-    // What Ben seals with the old secret is not stored: he follows, and seals it anew, under the same id.
+    // A message that Ben seals with the old secret is not stored: he follows, and seals it again,
+    // under the same id.
     let old = bens.secret.commitment();
     ben.says("In time", &mut bens).await.unwrap();
     assert_ne!(bens.secret.commitment(), old);
@@ -62,7 +65,7 @@ async fn what_one_seals_another_reads_across_epochs_and_cards() {
 }
 
 #[tokio::test]
-async fn who_is_no_friend_of_all_rekeys_and_who_was_removed_reads_no_more() {
+async fn a_member_without_all_friendships_rekeys_and_a_removed_member_reads_no_more() {
     let world = World::new().await;
     let (mut ann, mut ben) = (
         Person::new(&world, "Ann").await,
@@ -74,10 +77,10 @@ async fn who_is_no_friend_of_all_rekeys_and_who_was_removed_reads_no_more() {
     let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
     let (mut bens, mut cleos) = (ben.follows().await.unwrap(), cleo.follows().await.unwrap());
     cleo.says("one", &mut cleos).await.unwrap();
-    // Ben has met Cleo here alone.
+    // Only Ben has met Cleo here.
     ben.rekeys(&mut bens, &[], &[]).await.unwrap();
     cleo.says("two", &mut cleos).await.unwrap();
-    // He is no admin: nobody follows what he may not do, and the server does not take it.
+    // He is not an admin: clients do not follow his announcement, and the server refuses it.
     let dan = Person::new(&world, "Dan").await;
     ben.befriends(&dan).await;
     let refused = wrong(ben.rekeys(&mut bens, &[dan.user()], &[]).await);
@@ -98,7 +101,7 @@ async fn who_is_no_friend_of_all_rekeys_and_who_was_removed_reads_no_more() {
 }
 
 #[tokio::test]
-async fn who_has_left_is_out_with_the_next_epoch_and_nothing_is_said_before() {
+async fn a_member_who_left_is_excluded_by_the_next_epoch_and_nothing_is_sent_before_it() {
     let world = World::new().await;
     let (mut ann, mut ben) = (
         Person::new(&world, "Ann").await,
@@ -126,13 +129,13 @@ async fn who_has_left_is_out_with_the_next_epoch_and_nothing_is_said_before() {
 }
 
 #[tokio::test]
-async fn a_server_that_changes_what_it_keeps_is_caught() {
+async fn a_server_that_tampers_with_its_data_is_detected() {
     let (world, [mut ann, mut ben], [mut anns, bens]) = talk().await;
     ann.says("One", &mut anns).await.unwrap();
     ann.says("Two", &mut anns).await.unwrap();
     assert_eq!(ben.hears(&bens).await.unwrap(), ["One", "Two"]);
 
-    // A secret of its own in the place of Ann's.
+    // A secret of the server's own in place of Ann's.
     let key = ann.meets(&[ben.user()]).await.unwrap().keys;
     let bens_key = &key[&ben.user()];
     let other = EpochSecret::generate().unwrap().wrap(bens_key).unwrap();
@@ -147,7 +150,7 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
     put(anns_own.as_str()).await;
     ben.follows().await.unwrap();
 
-    // A key of its own in the place of Ann's; and no card of hers.
+    // A key of the server's own in place of Ann's; and no card of hers.
     let eve = Person::new(&world, "Eve").await;
     let eves = eve.session.identity().pair.public_key().to_owned();
     let anns_key = ann.session.identity().pair.public_key().to_owned();
@@ -168,7 +171,7 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
         wrong(ben.meets(&[ann.user()]).await),
         Wrong::OlderCard
     ));
-    // Who has not met her finds her in the key log.
+    // Somebody who has not met her finds her in the key log.
     let mut fay = Person::new(&world, "Fay").await;
     fay.befriends(&ann).await;
     assert!(matches!(
@@ -182,7 +185,7 @@ async fn a_server_that_changes_what_it_keeps_is_caught() {
         ben.user()
     );
     world.sql(&row).await;
-    // Pages may be kept in memory: another node has read nothing yet.
+    // Pages may be cached, but another node has read nothing yet.
     let node = world.another().await;
     let server = Server::new(&node.url).unwrap();
     let station = ben.session.identity().station;

@@ -1,15 +1,12 @@
-//! A person with a client of version 4, who checks whatever the server hands out.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! A person with a client of version 4, which checks everything from the server.
 
 use parlance_client::{
     ConversationId, Draft, Error, MessageId, Met, NewUser, NextEpoch, Server, Session, StationId,
     Timestamp, UserId,
-    answer::{self, Conversation},
+    answer::Conversation,
     e2ee::{
-        Announcement, Body, Content, Envelope, Epoch, EpochSecret, Epochs, Head, Kind, Maker,
-        Members, NewEpoch, Opened, Reading, Sealed, SigningKey, State, View, check_older,
-        first_card, first_epoch, next_card, open_secret, seal_name,
+        Body, Content, Epoch, EpochSecret, Head, Kind, Maker, Members, NewEpoch, SigningKey, State,
+        first_card, first_epoch, next_card, seal_name,
     },
 };
 use parlance_wire::{chain::Chain, text::Email};
@@ -24,25 +21,18 @@ pub(super) struct Person {
     pub session: Session,
     pub sign: SigningKey,
     pub state: State,
-    /// How many messages were sent from here.
+    /// Number of messages that were sent from here.
     sent: u64,
 }
 
-/// A conversation, as far as a person followed it.
+/// A conversation, as far as a person has followed it.
 pub(super) struct Talk {
     pub conversation: Conversation,
     pub secret: EpochSecret,
 }
 
-/// A message that was read, and checked.
-pub(super) struct Read {
-    pub epoch: Epoch,
-    pub text: String,
-    pub sealed: Sealed,
-}
-
 impl Person {
-    /// Someone new, with a card.
+    /// A new user with a card.
     pub(super) async fn new(world: &World, name: &str) -> Self {
         let server = Server::new(&world.url).unwrap();
         let email = format!("{}@example.org", name.to_lowercase());
@@ -72,13 +62,13 @@ impl Person {
         let (server, pair) = (self.state.pins.server(), &self.session.identity().pair);
         let card = first_card(email, server, &self.sign, pair, before).unwrap();
         self.session.publish_card(card.clone()).await.unwrap();
-        // Again, as after a lost answer.
+        // Repeated, as after a lost answer.
         self.session.publish_card(card.clone()).await.unwrap();
         self.state.own_cards.insert(card.card.n(), card.card.hash());
         self.meets(&[self.user()]).await.unwrap();
     }
 
-    /// Another device of the same person, which knows what this one knows.
+    /// Another device of the same person, with the same state.
     pub(super) async fn second_device(&self, world: &World) -> Self {
         let server = Server::new(&world.url).unwrap();
         let station = StationId::random();
@@ -109,7 +99,7 @@ impl Person {
         self.session.user()
     }
 
-    /// Becomes a friend of another one.
+    /// Befriends another person.
     pub(super) async fn befriends(&self, other: &Self) {
         self.session.add_friend(&other.email).await.unwrap();
         other.session.accept_friend(self.user()).await.unwrap();
@@ -120,7 +110,7 @@ impl Person {
         self.session.meet(&mut self.state, &users).await
     }
 
-    /// The first epoch of a conversation of these users, who are met.
+    /// The first epoch of a conversation of these users, whose keys are known.
     async fn first_epoch(
         &mut self,
         id: ConversationId,
@@ -179,7 +169,7 @@ impl Person {
         }
     }
 
-    /// The one conversation that there is, followed to its newest epoch.
+    /// The only conversation, followed to its newest epoch.
     pub(super) async fn follows(&mut self) -> Result<Talk, Error> {
         let listed = self.session.list().await?.into_iter().next();
         let mut conversation = listed.ok_or(Error::NotAParticipant)?;
@@ -232,7 +222,7 @@ impl Person {
         })
     }
 
-    /// Sends a text, in the newest epoch that is known; if there is another by now, in that. Returns its id.
+    /// Sends a text in the newest known epoch or, if there is a newer one, in that. Returns its id.
     pub(super) async fn says(&mut self, text: &str, talk: &mut Talk) -> Result<MessageId, Error> {
         let draft = Draft {
             id: MessageId::random(),
@@ -263,109 +253,4 @@ impl Person {
         self.sent += 1;
         Ok(draft.id)
     }
-
-    /// The epochs that lead to the newest one that was followed, with the secrets of those that this person has.
-    pub(super) async fn epochs(
-        &self,
-        id: ConversationId,
-    ) -> Result<Vec<(Announcement, Option<EpochSecret>)>, Error> {
-        let page = self.session.epochs(id, None).await?;
-        assert!(!page.hasmore);
-        let newest: &Epochs = &self.state.epochs[&id];
-        let rows: Vec<answer::Epoch> = page
-            .epochs
-            .into_iter()
-            .filter(|one| one.epoch <= newest.newest().epoch().get())
-            .collect();
-        let older: Vec<_> = rows[1..]
-            .iter()
-            .map(|one| one.announcement.clone())
-            .collect();
-        assert_eq!(rows[0].announcement.announcement, *newest.newest());
-        check_older(newest.newest(), &older)?;
-        rows.into_iter()
-            .map(|row| {
-                let announcement = row.announcement.announcement;
-                let pair = &self.session.identity().pair;
-                let secret = (!row.secret.as_str().is_empty())
-                    .then(|| open_secret(&announcement, row.secret.as_str(), pair))
-                    .transpose()?;
-                Ok((announcement, secret))
-            })
-            .collect()
-    }
-
-    /// Reads all messages, with everything that a reader checks.
-    pub(super) async fn reads(&self, talk: &Talk) -> Result<Vec<Read>, Error> {
-        let (conversation, mut reading) = (&talk.conversation, Reading::default());
-        let (id, instance) = (conversation.id, &conversation.instance);
-        let epochs = self.epochs(id).await?;
-        let page = self
-            .session
-            .download_before(id, instance, None, None, 500)
-            .await?;
-        let (mut chains, mut read) = (BTreeMap::new(), vec![]);
-        for message in page.messages {
-            let envelope = Envelope {
-                conversation: id,
-                instance,
-                id: message.id,
-                user: message.user,
-                station: message.station,
-                r#type: &message.r#type,
-            };
-            let sealed = Sealed::message(message.data.as_str())?;
-            let (announcement, secret) = epochs
-                .iter()
-                .find(|(announcement, _)| announcement.epoch() == sealed.epoch())
-                .expect("an epoch that was followed");
-            let secret = secret.as_ref().expect("the secret of what was said");
-            let cards = self.state.pins.cards(message.user);
-            let opened = sealed.open(&envelope, secret, cards)?;
-            let view = View {
-                seq: message.seq,
-                chain_at: &|seq| chains.get(&seq).copied(),
-                announcement,
-                log: &self.state.log,
-                has_all: true,
-            };
-            reading.check(&envelope, &opened, &view)?;
-            chains.insert(message.seq, Chain::parse(&message.chain).unwrap());
-            read.push(Read {
-                epoch: sealed.epoch(),
-                text: text(&opened),
-                sealed,
-            });
-        }
-        Ok(read)
-    }
-
-    /// The texts of all messages.
-    pub(super) async fn hears(&self, talk: &Talk) -> Result<Vec<String>, Error> {
-        let read = self.reads(talk).await?;
-        Ok(read.into_iter().map(|message| message.text).collect())
-    }
-}
-
-fn text(opened: &Opened) -> String {
-    match &opened.body.content {
-        Content::Known(Kind::Text { text, .. }) => text.clone(),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Who is in each epoch, from the first on: what the announcements, the newest first, say of it.
-pub(super) fn rosters(
-    epochs: &[(Announcement, Option<EpochSecret>)],
-) -> BTreeMap<Epoch, BTreeSet<UserId>> {
-    let mut members = BTreeSet::new();
-    epochs
-        .iter()
-        .rev()
-        .map(|(announcement, _)| {
-            members.retain(|user| !announcement.removed().contains(user));
-            members.extend(announcement.added());
-            (announcement.epoch(), members.clone())
-        })
-        .collect()
 }

@@ -1,21 +1,25 @@
-//! Rekeyings, removals, additions and messages at the same moment, from client to client.
+//! Concurrent rekeyings, removals, additions and messages, from client to client.
 
 use std::sync::Arc;
 
 use parlance_client::{Error, ErrorCode, UserId, e2ee::EpochSecret};
 
-use super::person::{Person, Talk, rosters};
+use super::{
+    person::{Person, Talk},
+    reader::rosters,
+};
 use crate::world::World;
 
 const ROUNDS: usize = 6;
 const MESSAGES: usize = 12;
 
-/// Whether someone is out of the group, or was when the server was asked: then there is nothing to send.
+/// Returns `true` if the user was not in the group when the server was asked, and there is nothing
+/// to send.
 fn is_out(error: &Error) -> bool {
     matches!(error, Error::NotAParticipant) || error.code() == Some(ErrorCode::ConversationNotFound)
 }
 
-/// Says so many texts, one after the other.
+/// Sends this many texts, one after the other.
 async fn writes(mut person: Person, mut talk: Talk, name: &str) -> (Person, Talk) {
     for n in 0..MESSAGES {
         person
@@ -26,14 +30,14 @@ async fn writes(mut person: Person, mut talk: Talk, name: &str) -> (Person, Talk
     (person, talk)
 }
 
-/// Begins the next epoch so many times, with the same people.
+/// Begins the next epoch this many times, with the same people.
 async fn rekeys(mut person: Person, mut talk: Talk) {
     for _ in 0..ROUNDS {
         person.rekeys(&mut talk, &[], &[]).await.unwrap();
     }
 }
 
-/// Takes a user out of the group, and in again.
+/// Removes a user from the group, and adds them again.
 async fn changes(mut person: Person, mut talk: Talk, user: UserId) -> (Person, Talk) {
     for _ in 0..ROUNDS {
         person.rekeys(&mut talk, &[], &[user]).await.unwrap();
@@ -42,8 +46,8 @@ async fn changes(mut person: Person, mut talk: Talk, user: UserId) -> (Person, T
     (person, talk)
 }
 
-/// Follows and writes, as long as there are rounds: someone who is put out and taken in again. Returns every secret that
-/// they ever had.
+/// Follows and writes for as long as there are rounds, as a user who is removed and added again.
+/// Returns every secret that they ever had.
 async fn comes_and_goes(mut person: Person) -> (Person, Vec<EpochSecret>) {
     let mut secrets = vec![];
     let mut said = 0;
@@ -73,7 +77,7 @@ async fn world() -> Arc<World> {
 }
 
 #[tokio::test]
-async fn nothing_is_stored_under_a_dead_key_nor_read_by_who_was_removed_and_nobody_is_locked_out() {
+async fn concurrent_writers_and_rekeyings_use_no_ended_epoch_and_lock_nobody_out() {
     let world = world().await;
     let mut ann = Person::new(&world, "Ann").await;
     let (mut ben, mut cleo) = (
@@ -97,7 +101,7 @@ async fn nothing_is_stored_under_a_dead_key_nor_read_by_who_was_removed_and_nobo
         rekeys(another, anothers),
         comes_and_goes(dan),
     );
-    // Nobody is locked out: each says a last word, and everyone reads it.
+    // Nobody is locked out: each sends a last message, and everyone reads it.
     let mut dans = dan.follows().await.unwrap();
     for (person, talk) in [
         (&mut ann, &mut anns),
@@ -119,10 +123,10 @@ async fn nothing_is_stored_under_a_dead_key_nor_read_by_who_was_removed_and_nobo
     assert_eq!(all[0].len(), 3 * MESSAGES + 4);
     assert!(all[0] == all[1] && all[0] == all[2], "{all:?}");
 
-    // In the order of the numbers epochs only grow: nothing is behind a newer epoch's.
+    // In the order of the numbers, epochs only grow: no message follows one of a newer epoch.
     let read = ann.reads(&anns).await.unwrap();
     assert!(read.is_sorted_by_key(|message| message.epoch));
-    // Dan has no secret of what was said without him.
+    // Dan has no secret of an epoch without him.
     let rosters = rosters(&ann.epochs(anns.conversation.id).await.unwrap());
     assert!(rosters.len() > 2 * ROUNDS);
     for message in read {

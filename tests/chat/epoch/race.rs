@@ -15,7 +15,7 @@ async fn world() -> std::sync::Arc<World> {
 }
 
 #[tokio::test]
-async fn of_many_rekeyings_at_the_same_moment_one_is_the_next_epoch() {
+async fn one_of_many_concurrent_rekeyings_becomes_the_next_epoch() {
     let world = world().await;
     let (people, group, mut epoch) = group(&world).await;
     let [ann, ben, cleo, _] = &people;

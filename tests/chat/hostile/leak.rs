@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_login_costs_the_database_the_same_whoever_is_named() {
+async fn a_login_costs_the_database_the_same_for_every_name() {
     // Only the round trips of logins are counted.
     let (world, proxy) = behind_a_proxy(|settings| {
         settings.timings.heartbeat = Duration::from_hours(1);
@@ -90,7 +90,7 @@ async fn every_answer_says_that_it_is_not_to_be_kept_nor_guessed_at() {
 }
 
 #[tokio::test]
-async fn the_log_has_one_line_for_a_request_whatever_it_holds_and_no_secret() {
+async fn the_log_has_one_line_per_request_and_no_secrets() {
     let dir = Dir::new();
     let server = Server::start_as(embedded::parlance(&dir.data()).envs([
         ("LOG_FORMAT", "json"),

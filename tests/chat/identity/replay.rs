@@ -7,7 +7,7 @@ use super::list;
 use crate::world::{Person, World, at, now};
 
 #[tokio::test]
-async fn a_clock_may_be_off_by_the_window_and_no_more() {
+async fn a_clock_may_be_off_by_at_most_the_window() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for (minutes, good) in [(-6, false), (-4, true), (0, true), (4, true), (6, false)] {

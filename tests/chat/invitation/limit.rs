@@ -90,7 +90,7 @@ async fn a_friends_invitation_takes_the_place_of_a_strangers() {
 }
 
 #[tokio::test]
-async fn of_too_many_invitations_hidden_ones_are_dropped_first() {
+async fn hidden_invitations_are_dropped_first() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let (eve, mallory) = (world.person("Eve").await, world.person("Mallory").await);

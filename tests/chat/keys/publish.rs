@@ -99,7 +99,7 @@ async fn a_card_is_published_once_however_often_it_is_sent_and_friends_hear_of_i
 }
 
 #[tokio::test]
-async fn of_two_next_cards_at_the_same_moment_one_is_taken_and_the_log_has_no_holes() {
+async fn one_of_two_concurrent_next_cards_is_accepted_and_the_log_has_no_holes() {
     let world = World::with(|settings| settings.database_connections = 8).await;
     let names = ["Ann", "Ben", "Cleo", "Dan"];
     let people = join_all(names.map(|name| world.person(name))).await;

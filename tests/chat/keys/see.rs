@@ -1,4 +1,4 @@
-//! Who may see whose cards.
+//! The cards that a user may see.
 
 use parlance_wire::e2ee::{SignedCard, Succession};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::{
     world::{Conversation, Person, World, public_key},
 };
 
-/// Whose cards someone sees: those whose public keys they see.
+/// The users among these whose cards, and public keys, a person sees.
 async fn sees(person: &Person, others: &[&Person]) -> Vec<String> {
     let answer = person
         .asks_keys("get", json!({ "userids": ids(others) }))
@@ -114,7 +114,7 @@ async fn users_without_a_card_have_a_public_key_and_deleted_users_have_none() {
         json!({ &ben.user: public_key(&ben.key) })
     );
     ben.has_card().await;
-    // Also where no card is new.
+    // Even if no card is new.
     let again = gets().await;
     assert_eq!(
         (&again["cards"], &again["publickeys"]),

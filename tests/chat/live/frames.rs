@@ -1,4 +1,4 @@
-//! What a client sends: typing, and what is refused or ends the socket.
+//! Frames that clients send: typing, frames that are refused, and frames that end the socket.
 
 use futures_util::SinkExt;
 use serde_json::json;
@@ -61,7 +61,7 @@ async fn nonsense_in_a_frame_is_refused_and_the_socket_goes_on() {
         (r#"{"action":"dance"}"#, "unknown_action"),
         (r#"{"action":"typing"}"#, "bad_request"),
         (r#"{"action":"typing","conversationid":"x"}"#, "bad_request"),
-        // A conversation of others, and one that is not there.
+        // A conversation of others, and one that does not exist.
         (&typing(&conversation), "conversation_not_found"),
         (
             &typing(&Conversation {
@@ -100,7 +100,7 @@ async fn frames_that_are_too_large_too_frequent_or_not_text_close_the_socket_wit
         .await
         .unwrap();
     assert_eq!(binary.ends().await, CloseCode::Unsupported);
-    // Whole, and in two parts of which each is valid by itself but for the character that is cut.
+    // Whole, and in two parts, each of which is valid except for the character that is cut.
     let text = |payload: &'static [u8], data, is_final| {
         Message::Frame(Frame::message(payload, OpCode::Data(data), is_final))
     };

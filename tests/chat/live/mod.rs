@@ -1,4 +1,4 @@
-//! The WebSocket: what is committed is on the other screen at once; what is not wanted is refused.
+//! The WebSocket: committed changes are pushed at once, and unwanted frames are refused.
 
 mod availability;
 mod confirm;

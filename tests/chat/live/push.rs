@@ -226,7 +226,7 @@ async fn many_sockets_get_a_message_in_a_group() {
         .await
         .ok();
     for socket in &mut sockets {
-        // The members' later devices were announced before.
+        // The members' later stations were announced before.
         let events = socket.hears_about("events").await;
         assert_eq!(events[0]["message"]["ID"], sent["ID"]);
     }

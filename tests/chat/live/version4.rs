@@ -1,4 +1,4 @@
-//! What a v4 client can do with a socket: keep its signature out of the URL, ping, and tell by the code how it ended.
+//! Sockets of v4 clients: the signature outside the URL, pings, and close codes.
 
 use futures_util::StreamExt;
 use parlance_wire::{id::UserId, time::Timestamp};
@@ -57,9 +57,9 @@ async fn a_signature_among_the_protocols_opens_a_socket_once() {
         json!([ann.user])
     );
     assert_eq!(refused(request).await, (409, "replayed".into()));
-    // The thief has not even ended the owner's.
+    // The thief did not even end the owner's socket.
     socket.hears_nothing().await;
-    // Another nonce than the one that was signed.
+    // Not the signed nonce.
     let mut other = handshake(&ann, &now(), "n2");
     *other.uri_mut() = other.uri().to_string().replace("n2", "n3").parse().unwrap();
     assert_eq!(refused(other).await, (401, "signature_invalid".into()));
@@ -70,7 +70,7 @@ async fn a_signature_among_the_protocols_opens_a_socket_once() {
 }
 
 #[tokio::test]
-async fn a_nonce_in_the_url_is_good_once_and_older_clients_have_none() {
+async fn a_nonce_in_the_url_is_valid_once_and_older_clients_have_none() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let request = in_url(&ann, 4, "n1");
@@ -82,7 +82,7 @@ async fn a_nonce_in_the_url_is_good_once_and_older_clients_have_none() {
     for _ in 0..2 {
         opens(published.clone()).await;
     }
-    // To an older client a nonce is nothing that is signed.
+    // An older client does not sign a nonce.
     assert_eq!(
         refused(in_url(&ann, 3, "n2")).await,
         (401, "signature_invalid".into())

@@ -1,4 +1,4 @@
-//! Keys, stations, and how many failures are let through.
+//! Logging in: keys, stations, and limits of failures.
 
 use parlance_wire::key::SecretHash;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ async fn a_key_opens_its_own_users_login_alone() {
             .ok()["userid"],
         ann.user.as_str()
     );
-    // Every failure reads the same: a wrong key, another one's, a user who does not exist.
+    // Every failure is the same: a wrong key, another user's key, a user who does not exist.
     let mut failures = vec![];
     for (apikey, user) in [
         ("wrong", None),
@@ -88,13 +88,13 @@ async fn too_many_failures_of_a_user_or_an_address_are_refused_unchecked() {
             .unwrap()
             >= 1
     );
-    // Others are not touched by it, and success costs nothing.
+    // Others are not affected, and success costs nothing.
     for _ in 0..30 {
         log_in(&world, "the apikey of Ben", Some(&ben.user))
             .await
             .ok();
     }
-    // The address has its own measure: 18 a minute here, of which some are spent.
+    // The address has a limit of its own: 18 a minute here, some of which are used.
     let mut statuses = vec![];
     for _ in 0..20 {
         statuses.push(log_in(&world, "wrong", None).await.status);
@@ -137,7 +137,7 @@ async fn an_address_behind_a_trusted_proxy_is_the_one_that_the_proxy_saw() {
         assert_eq!(fails("192.0.2.1, 10.0.0.7").await, 401);
     }
     assert_eq!(fails("192.0.2.1, 10.0.0.7").await, 429);
-    // What the client itself wrote in front does not help.
+    // A header that the client adds itself does not help.
     assert_eq!(fails("192.0.2.99, 192.0.2.1").await, 429);
     assert_eq!(fails("192.0.2.2").await, 401);
     // One customer's IPv6 network counts as one address.
@@ -223,7 +223,7 @@ async fn login_names_addresses_that_go_with_the_public_url() {
         let world = World::with(|settings| settings.public_url = public_url.into()).await;
         world.person("Ann").await;
         let answer = log_in(&world, "the apikey of Ann", None).await.ok();
-        // Where nothing else was said: where it listens.
+        // By default, where it listens.
         let socket = socket.map_or_else(
             || format!("{}/ws", world.url.replace("http", "ws")),
             str::to_owned,

@@ -1,6 +1,7 @@
-//! Coming in: login and registration, and how many failures are let through.
+//! Login and registration, and limits of failures.
 
 mod key;
+mod prelogin;
 mod register;
 mod renew;
 mod station;
@@ -38,7 +39,7 @@ fn registration(name: &str) -> Value {
     })
 }
 
-/// An operator's invitation for one person, good for so many hours.
+/// An operator's invitation for one person, valid for this many hours.
 async fn invite(world: &World, code: &str, hours: i64) {
     let now = Timestamp::now();
     let invite = NewInvite {

@@ -1,4 +1,5 @@
-//! Accounts with a vault and a card: registered in one commit, made of published ones, and with other keys.
+//! Accounts with a vault and a card: registering them in one commit, converting published accounts,
+//! and replacing keys.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ fn kdf() -> Value {
     json!({ "kdf": "argon2id", "m": 65536, "t": 3, "p": 1, "salt": "07".repeat(16) })
 }
 
-/// Ann, who is not registered yet.
+/// Ann, not yet registered.
 fn ann(world: &std::sync::Arc<World>) -> Person {
     let name = "ann".to_owned();
     let user = parlance_wire::id::UserId::of(
@@ -30,14 +31,14 @@ fn ann(world: &std::sync::Arc<World>) -> Person {
     }
 }
 
-/// The id of the server, as anyone may ask for it.
+/// The server's id, from an unsigned request.
 async fn server(world: &World) -> parlance_wire::id::ServerId {
     let prelogin = json!({ "action": "prelogin", "email": "nobody@example.org" });
     let told = asks_unsigned(world, prelogin).await.ok();
     serde_json::from_value(told["server"].clone()).unwrap()
 }
 
-/// Logs in at the person's station, with a name for it.
+/// Logs in from the person's station, with a name for it.
 async fn logs_in(person: &Person, apikey: &str, name: &str) -> Answer {
     let body = json!({
         "action": "login", "apikey": apikey, "stationname": name, "clientversioncode": 4
@@ -50,7 +51,7 @@ async fn logs_in(person: &Person, apikey: &str, name: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn an_account_comes_into_being_with_vault_and_card_or_not_at_all() {
+async fn an_account_is_created_with_vault_and_card_or_not_at_all() {
     let world = World::new().await;
     let ann = ann(&world);
     let card = ann.first_card(server(&world).await);
@@ -63,7 +64,7 @@ async fn an_account_comes_into_being_with_vault_and_card_or_not_at_all() {
         ("/card/signatures/rsa", json!("AAAA")),
         // Another user's.
         ("/email", json!("ben@example.org")),
-        // The second one, of which there is no first.
+        // A second one without a first.
         (
             "/card",
             serde_json::to_value(ann.next_card(&card.card, 2, Some(1))).unwrap(),
@@ -96,7 +97,7 @@ async fn an_account_comes_into_being_with_vault_and_card_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn an_older_clients_registration_ignores_what_it_does_not_know_whatever_it_is() {
+async fn an_older_clients_registration_ignores_new_fields_of_any_form() {
     let world = World::new().await;
     let mut old = registration("ann");
     (old["kdf"], old["recoverykey"]) = (json!([1]), json!({}));
@@ -155,7 +156,7 @@ async fn a_published_account_becomes_one_with_a_vault_and_a_card_in_one_commit()
         "apikey": "a new apikey of Ann", "kdf": kdf(), "rsakey": "a vault", "version": 1,
         "recoverykey": "a recovery key of Ann", "card": ben.first_card(server(&world).await)
     });
-    // Ben's card, and all of it is refused.
+    // Ben's card: the whole request is refused.
     asks(&ann, "changepassword", change.clone())
         .await
         .refused(400, "bad_request");
@@ -186,7 +187,7 @@ async fn a_published_account_becomes_one_with_a_vault_and_a_card_in_one_commit()
 }
 
 #[tokio::test]
-async fn a_vault_is_replaced_alone_and_of_two_devices_the_second_one_is_told() {
+async fn a_vault_is_replaced_alone_and_a_second_device_gets_stale_version() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     let phone = ann.second_device().await;
@@ -212,7 +213,7 @@ async fn a_vault_is_replaced_alone_and_of_two_devices_the_second_one_is_told() {
     let mut statuses = join_all(all).await;
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409, 409, 409]);
-    // What the password opens is the same login as before.
+    // The login with the password is the same as before.
     logs_in(&ann, "the apikey of Ann", "").await.ok();
     world.end().await;
 }
@@ -237,18 +238,18 @@ async fn a_new_key_pair_comes_with_the_card_that_names_it() {
     asks(&ann, "changekeys", change.clone())
         .await
         .refused(400, "bad_request");
-    // A card that names the old pair.
+    // A card with the old pair.
     change["card"] = serde_json::to_value(ann.next_card(&first.card, 2, Some(1))).unwrap();
     asks(&ann, "changekeys", change.clone())
         .await
         .refused(400, "bad_request");
-    // One that does not follow.
+    // A card that does not follow.
     change["card"] = serde_json::to_value(renewed.first_card(ann.server_id().await)).unwrap();
     asks(&ann, "changekeys", change.clone())
         .await
         .refused(409, "stale_card");
     ann.lists().await.ok();
-    // A new signing key, too, which the one before vouches for.
+    // Also a new signing key, signed by the previous one.
     let second = renewed.next_card(&first.card, 2, Some(1));
     change["card"] = serde_json::to_value(&second).unwrap();
     asks(&ann, "changekeys", change).await.ok();

@@ -1,4 +1,4 @@
-//! Stations and credentials: listed, ended, revoked, and the others told of a new one.
+//! Stations and credentials: listing, ending and revoking them, and announcing new ones.
 
 use parlance::{settings::Registration, store};
 use parlance_wire::{id::UserId, key::SecretHash, time::Timestamp};
@@ -24,7 +24,7 @@ async fn keys(person: &Person) -> Vec<Value> {
     answer["keys"].as_array().unwrap().clone()
 }
 
-/// Gives somebody one more apikey, as an operator does.
+/// Adds an apikey for a person, as an operator does.
 async fn add_apikey(world: &World, person: &Person, apikey: &str) {
     let user = UserId::parse(&person.user).unwrap();
     let hash = SecretHash::of(apikey);
@@ -67,7 +67,7 @@ async fn a_user_sees_their_own_stations_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_station_that_is_signed_out_is_hung_up_on_and_unknown_on_every_node() {
+async fn a_signed_out_station_is_disconnected_and_unknown_on_every_node() {
     let world = World::new().await;
     let other_node = world.another().await;
     let ann = world.person("Ann").await;
@@ -81,7 +81,7 @@ async fn a_station_that_is_signed_out_is_hung_up_on_and_unknown_on_every_node() 
     assert_eq!(asks(&ann, one.clone()).await.ok()["signedout"], 1);
     assert_eq!(phones.ends().await, SIGNED_OUT);
     phone.lists().await.refused(401, "unknown_station");
-    // Again: it is gone already.
+    // A second time: it is already gone.
     assert_eq!(asks(&ann, one).await.ok()["signedout"], 0);
     tablet.lists().await.ok();
     let others = json!({ "action": "signout", "others": true });
@@ -91,7 +91,7 @@ async fn a_station_that_is_signed_out_is_hung_up_on_and_unknown_on_every_node() 
         tablet.lists().await.status == 401
     })
     .await;
-    // The one that asked stays, and one that was ended may log in again.
+    // The calling station stays, and an ended one may log in again.
     ann.lists().await.ok();
     tablet.logs_in().await;
     tablet.lists().await.ok();
@@ -146,7 +146,7 @@ async fn what_is_done_with_an_account_is_signed_and_of_version_4() {
 }
 
 #[tokio::test]
-async fn an_apikey_that_is_revoked_opens_nothing_and_takes_its_stations_with_it() {
+async fn a_revoked_apikey_opens_nothing_and_its_stations_end() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     add_apikey(&world, &ann, "the key of a robot").await;
@@ -164,7 +164,7 @@ async fn an_apikey_that_is_revoked_opens_nothing_and_takes_its_stations_with_it(
     );
     assert!(seen.iter().all(|key| key["lastused"].is_string()));
     assert!(!seen[1].to_string().contains("the key of a robot"));
-    // Somebody else's key is not there for the caller.
+    // For the caller, another user's key does not exist.
     let ben = world.person("Ben").await;
     let revoke = json!({ "action": "revoke", "keyid": seen[1]["keyid"] });
     asks(&ben, revoke.clone()).await.ok();
@@ -184,7 +184,7 @@ async fn an_apikey_that_is_revoked_opens_nothing_and_takes_its_stations_with_it(
 }
 
 #[tokio::test]
-async fn the_last_key_cannot_be_revoked_however_many_try_at_once() {
+async fn the_last_key_cannot_be_revoked_even_concurrently() {
     let world = World::with(|settings| settings.registration = Registration::Closed).await;
     let email = "robot@example.org";
     world
@@ -204,7 +204,7 @@ async fn the_last_key_cannot_be_revoked_however_many_try_at_once() {
     for key in ["one key of a robot", "two keys of a robot"] {
         add_apikey(&world, &robot, key).await;
     }
-    // At two stations, each logged in with its own key, which each then revokes.
+    // At two stations, logged in with different keys, each of which then revokes its own.
     let one = at_new_station(&robot, "one key of a robot").await;
     let two = at_new_station(&robot, "two keys of a robot").await;
     let seen = keys(&one).await;
@@ -226,7 +226,7 @@ async fn a_login_with_a_key_that_is_being_revoked_leaves_no_station() {
     let ann = world.person("Ann").await;
     add_apikey(&world, &ann, "the key of a robot").await;
     let key = keys(&ann).await.remove(1);
-    // A login that has read the key, and waits for something: revoking waits for the login.
+    // A login that has read the key, and waits: revoking has to wait for the login.
     let mut held = world.db.begin().await.unwrap();
     sqlx::query("select from users for no key update")
         .execute(&mut *held)
@@ -265,7 +265,7 @@ async fn the_other_stations_of_a_user_are_told_of_a_new_one() {
     poll().await;
     let new = ann.second_device().await;
     let told = json!(new.station);
-    // What came of the stations before may be in the same frame, or in one of its own.
+    // Earlier notifications about stations may be in the same frame, or in one of their own.
     while !socket
         .hears_about("newstations")
         .await
@@ -274,12 +274,12 @@ async fn the_other_stations_of_a_user_are_told_of_a_new_one() {
         .contains(&told)
     {}
     assert_eq!(poll().await, json!([told]));
-    // Whoever asks for the stations has seen it.
+    // A request for the stations confirms it.
     stations(&polling).await;
     assert_eq!(poll().await, Value::Null);
     published.hears_nothing().await;
     bens.hears_nothing().await;
-    // The new one knows of itself, and one that logs in again is not new.
+    // A new station is not told of itself, and a station that logs in again is not new.
     let mut news = Socket::of(&new, 4).await;
     new.logs_in().await;
     socket.hears_nothing().await;

@@ -34,15 +34,22 @@ async fn queries_about_keys_and_epochs_use_indexes() {
                 format!("{GROUP}, 6, '', decode(repeat('00', 64), 'hex'), array[{USER}], now()"),
             ),
             (
-                "epoch: who may",
-                &["o.role = 'admin' and c.epoch = 0"],
+                "epoch: lock",
+                &["as \"instance: Instance\", c.epoch, p.role"],
                 format!("{GROUP}, {USER}"),
+            ),
+            (
+                "epoch: admins",
+                &[
+                    "as \"user_id: UserId\" from participants where conversation_id = $1 and role = 'admin'",
+                ],
+                GROUP.to_owned(),
             ),
             ("epoch: forget", &["s.epoch = $2\n"], format!("{GROUP}, 3")),
             (
                 "epoch: share",
-                &["as \"takes_part!\""],
-                format!("{GROUP}, {USER}, {USER}"),
+                &["where conversation_id = $1 and user_id = $2) as \"exists!\""],
+                format!("{GROUP}, {USER}"),
             ),
             (
                 "remove",

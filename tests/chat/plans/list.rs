@@ -1,10 +1,11 @@
-//! What a list costs: what is unread is counted, and lines are compared, without reading conversations.
+//! The cost of a list: unread messages are counted, and lines compared, without reading whole
+//! conversations.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::{CONVERSATION, GROUP, USER, connection, filled, plan, reads_by_index, statement};
 
-/// How many blocks of a table a plan has read, in memory or on disk.
+/// Number of blocks of a table that a plan has read, from memory or disk.
 fn blocks_of(plan: &serde_json::Value, table: &str) -> i64 {
     let own = if plan["Relation Name"] == table {
         plan["Shared Hit Blocks"].as_i64().unwrap() + plan["Shared Read Blocks"].as_i64().unwrap()
@@ -84,7 +85,7 @@ async fn what_has_changed_in_a_long_list_is_found_without_reading_the_list() {
 }
 
 #[tokio::test]
-async fn what_is_unread_is_counted_without_reading_the_conversation() {
+async fn unread_messages_are_counted_without_reading_the_conversation() {
     let mut db = filled().await;
     let query = statement(&["u.unread as", "where p.user_id = $1\n"]);
     sqlx::raw_sql(AssertSqlSafe(format!(
@@ -94,7 +95,7 @@ async fn what_is_unread_is_counted_without_reading_the_conversation() {
     .await
     .unwrap();
     for (viewed, bound) in [(5000, 0), (4990, 12), (0, 2500)] {
-        // All but one conversation of the user's are read.
+        // The user has read all but one conversation.
         let sql = format!(
             "update participants set viewed_seq = case when conversation_id = {CONVERSATION} then {viewed} else 5000 end"
         );
@@ -102,7 +103,8 @@ async fn what_is_unread_is_counted_without_reading_the_conversation() {
             .execute(&mut db)
             .await
             .unwrap();
-        // The messages of the filled conversation are this user's own: all are looked at, for the other one.
+        // The messages of the filled conversation are this user's own, so all are read for the
+        // other user.
         let explain = "explain (analyze, buffers, format json) execute list(md5('u2')::uuid)";
         let plan: serde_json::Value = sqlx::raw_sql(explain)
             .fetch_one(&mut db)
@@ -115,8 +117,8 @@ async fn what_is_unread_is_counted_without_reading_the_conversation() {
 }
 
 #[tokio::test]
-async fn a_list_and_what_changed_in_it_are_read_by_index() {
-    // Empty and full, as a plan stays what it was when its statement was first used.
+async fn lists_and_their_changes_are_read_by_index() {
+    // Empty and full, because a plan stays as it was when its statement was first used.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [
             (
@@ -136,7 +138,7 @@ async fn a_list_and_what_changed_in_it_are_read_by_index() {
             ),
             (
                 "erase",
-                &["-- Moves messages ($2)"],
+                &["select m.ctid from unnest($2::uuid[])"],
                 format!("{CONVERSATION}, array[md5('h2000')::uuid], 'AAAAAAAAAA'"),
             ),
             (

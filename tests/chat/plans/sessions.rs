@@ -3,8 +3,8 @@
 use super::{USER, connection, filled, plan, reads_by_index};
 
 #[tokio::test]
-async fn what_is_asked_of_stations_and_credentials_is_read_by_index() {
-    // Empty and full, as a plan stays what it was when its statement was first used.
+async fn queries_about_stations_and_credentials_use_indexes() {
+    // Empty and full, because a plan stays as it was when its statement was first used.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [
             ("prelogin", &["select kdf from users"][..], USER.to_owned()),

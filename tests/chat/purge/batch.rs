@@ -1,4 +1,4 @@
-//! Purging in small batches, beside those who read and write.
+//! Purging in small batches, beside readers and writers.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ async fn a_batch_that_takes_too_long_is_deleted_in_parts() {
         ann.adds(&conversation, &n.to_string()).await;
     }
     age(&world, 8).await;
-    // Stands for reports by the million: more than two at once take longer than a statement may.
+    // Stands for millions of reports: more than two at once take longer than a statement may.
     world
         .sql(
             "create function is_slow() returns trigger language plpgsql as
@@ -64,7 +64,7 @@ async fn writers_and_readers_go_on_while_a_batch_is_being_deleted() {
         .map(|message| message["ID"].as_str().unwrap().to_owned());
     ben.views(&old, &ids[..3]).await.ok();
     age(&world, 8).await;
-    // Each statement of the purge is begun and not committed, while everyone goes on.
+    // Each statement of the purge is started and not committed, while everyone continues.
     for (marks, arguments) in [
         (
             "greatest(valid_until, stored_at) >= coalesce",
@@ -97,7 +97,7 @@ async fn writers_and_readers_go_on_while_a_batch_is_being_deleted() {
             page["messages"].as_array().unwrap().last().unwrap()["ID"],
             id.as_str()
         );
-        // A retry of what is being deleted.
+        // A retry of a message that is being deleted.
         ann.does("add", &old, json!({ "message": sent[0].to_string() }))
             .await
             .ok();
@@ -223,7 +223,7 @@ async fn a_purge_and_writers_both_get_on_while_the_other_is_at_work() {
         (10_000, 10_000)
     );
     let written = usize::try_from(so_far().iter().sum::<u64>()).unwrap();
-    // What was written is there; of the two that were on their way, nobody waits for the answer.
+    // The writes have happened; nobody waits for the answers of the two that were running.
     assert!(
         (written..=written + 2).contains(&usize::try_from(world.count("messages").await).unwrap())
     );

@@ -111,7 +111,7 @@ async fn expired_messages_are_purged_with_their_reports_and_the_chain_holds() {
 }
 
 #[tokio::test]
-async fn a_server_that_starts_deletes_what_was_cleared_and_not_yet_what_expired() {
+async fn a_starting_server_deletes_cleared_messages_and_not_yet_expired_ones() {
     let options = database().await;
     let mut settings = settings();
     settings.database = Database::Given(Box::new(options.clone()));

@@ -91,7 +91,7 @@ async fn a_refusal_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn the_two_of_a_direct_conversation_are_charged_once_whoever_was_first() {
+async fn both_users_of_a_direct_conversation_are_charged_once() {
     let world = with(1000, 1).await;
     let (ann, ben) = world.friends().await;
     let answers = join_all((0..8).map(async |n| {

@@ -5,6 +5,7 @@ mod answer;
 mod changes;
 mod cluster;
 mod conversation;
+mod epoch;
 mod held;
 mod hold;
 mod key;
@@ -38,11 +39,12 @@ pub(crate) use self::{
     changes::Changes,
     cluster::{database, empty_database, postmaster, socket_dir},
     conversation::{Conversation, message, request},
+    epoch::{Epoch, Roster, secret},
     held::Held,
     hold::Hold,
     key::{key, public_key, sign},
     person::Person,
-    signer::{Epoch, Roster, Signer, secret},
+    signer::Signer,
     socket::{Socket, address, handshake},
 };
 
@@ -82,7 +84,7 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-/// Who changes something behind the wire.
+/// The actor of changes that are made directly.
 pub(crate) fn operator() -> Actor {
     Actor {
         name: "the operator".into(),
@@ -94,7 +96,7 @@ pub(crate) fn operator() -> Actor {
 pub(crate) struct World {
     running: Mutex<Option<Running>>,
     pub db: PgPool,
-    /// The database, for what is called behind the wire.
+    /// The database, for calls that bypass the wire.
     pub store: Db,
     pub url: String,
     /// The server's clock.
@@ -107,7 +109,7 @@ impl World {
         Self::with(|_| ()).await
     }
 
-    /// With other settings than the usual ones.
+    /// With settings other than the usual ones.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Arc<Self> {
         let options = database().await;
         let mut settings = settings();
@@ -116,7 +118,8 @@ impl World {
         Self::start(settings, options).await
     }
 
-    /// With a server on settings that are complete; `options` is the test's own way to the database.
+    /// With complete settings for the server; `options` is the test's own connection to the
+    /// database.
     pub(crate) async fn start(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
         let clock = settings.clock.clone();
         let running = server::start(settings).await.unwrap();
@@ -125,7 +128,7 @@ impl World {
         world
     }
 
-    /// What a server that runs elsewhere serves, from its database.
+    /// The world of a server that was started elsewhere.
     pub(crate) fn at(url: &str, options: PgConnectOptions) -> Arc<Self> {
         Self::served(url, options, Clock::default())
     }
@@ -204,7 +207,7 @@ impl World {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    /// Asks with another method, or at another path.
+    /// Sends a request with another method, or to another path.
     pub(crate) async fn sends(&self, method: &str, path: &str) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         Answer::of(
@@ -217,7 +220,7 @@ impl World {
         .await
     }
 
-    /// How many rows a table has.
+    /// Number of rows of a table.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
             .fetch_one(&self.db)
@@ -225,7 +228,7 @@ impl World {
             .unwrap()
     }
 
-    /// Disables a user, or enables them again, as an operator does. Whether there is such a user.
+    /// Disables or enables a user, like an operator. Returns whether there is such a user.
     pub(crate) async fn sets_disabled(&self, person: &Person, disabled: bool) -> bool {
         let user = UserId::parse(&person.user).unwrap();
         user::set_disabled(&self.store, user, disabled, &operator(), Timestamp::now())
@@ -239,7 +242,7 @@ impl World {
         link.await.unwrap()
     }
 
-    /// Runs a statement on the database, behind the server's back.
+    /// Runs a statement directly on the database.
     pub(crate) async fn sql(&self, statement: &str) {
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
             .execute(&self.db)
@@ -247,7 +250,7 @@ impl World {
             .unwrap();
     }
 
-    /// Stops the server and checks what must hold of any database that it leaves behind.
+    /// Stops the server and checks the invariants of the database that it leaves behind.
     pub(crate) async fn end(&self) {
         let wrong = doctor::examine(&self.store).await.unwrap();
         assert!(wrong.is_empty(), "{wrong:#?}");
@@ -255,7 +258,7 @@ impl World {
         self.stop().await;
     }
 
-    /// How many messages and reports wait to be stored.
+    /// Number of messages and reports that wait to be stored.
     pub(crate) fn waiting(&self) -> usize {
         self.running.lock().unwrap().as_ref().unwrap().waiting()
     }
@@ -265,7 +268,7 @@ impl World {
         self.another_with(|_| ()).await
     }
 
-    /// As [`World::another`], with other settings than the usual ones.
+    /// Like [`World::another`], with settings other than the usual ones.
     pub(crate) async fn another_with(&self, change: impl FnOnce(&mut Settings)) -> Arc<Self> {
         let options = self.store.options().clone();
         let mut settings = settings();
@@ -281,7 +284,8 @@ impl World {
             .unwrap()
     }
 
-    /// Waits for heartbeats of each node on this database. Two show that one began after now, and did all that it does.
+    /// Waits for heartbeats of each node on this database. After two of them, one has certainly
+    /// begun after this call.
     pub(crate) async fn heartbeats(&self, count: usize) {
         let seen = async || -> HashMap<Uuid, DateTime<Utc>> {
             sqlx::query_as("select node_id, alive_until from nodes where ended_at is null")
@@ -318,7 +322,7 @@ impl World {
         found.unwrap()
     }
 
-    /// Has the server read its certificate again.
+    /// Makes the server read its certificate again.
     pub(crate) fn reads_certificate_again(&self) -> Result<bool, String> {
         self.running
             .lock()
@@ -342,19 +346,20 @@ pub(crate) fn now() -> String {
     at(TimeDelta::zero())
 }
 
-/// A moment so far from now, as the wire writes it.
+/// The moment at this distance from now, as the wire writes it.
 pub(crate) fn at(distance: TimeDelta) -> String {
     (DateTime::<Utc>::from(std::time::SystemTime::now()) + distance)
         .format("%Y-%m-%d %H:%M:%S")
         .to_string()
 }
 
-/// Waits until something holds. Events are awaited; this is for what other processes do.
+/// Waits until something holds. Events are awaited; this is for changes made by other processes.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(Instant::now() < deadline, "{what} did not come true");
-        // The one pause of these tests: a database, a program or a file tells nobody when it changes.
+        // The only sleep in these tests, as a database, a program or a file does not notify of
+        // changes.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A WebSocket as a test holds it: what is read is awaited, and silence is shown by a ping and its pong.
+//! A test's WebSocket: frames are awaited, and silence is proved by a ping and its pong.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 
 use super::{Person, now};
 
-/// A station that listens.
+/// A station with a socket.
 pub(crate) struct Socket {
     pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
@@ -49,7 +49,7 @@ pub(crate) fn handshake(person: &Person, timestamp: &str, nonce: &str) -> Reques
     request
 }
 
-/// The address of a handshake.
+/// The URL of a handshake.
 pub(crate) fn address(person: &Person, version: i64, timestamp: &str) -> String {
     let signature = person.signs("chatserver", "websocket", timestamp);
     format!(
@@ -63,7 +63,7 @@ pub(crate) fn address(person: &Person, version: i64, timestamp: &str) -> String 
 }
 
 impl Socket {
-    /// Opens a socket; its first frame has not been read yet.
+    /// Opens a socket whose first frame was not read yet.
     pub(crate) async fn open(person: &Person, version: i64) -> Self {
         let (stream, _) = tokio_tungstenite::connect_async(address(person, version, &now()))
             .await
@@ -71,7 +71,7 @@ impl Socket {
         Self { stream }
     }
 
-    /// Opens a socket and reads its first frame, of a station that was not known.
+    /// Opens a socket and reads the first frame, of a station that the node did not know.
     pub(crate) async fn of(person: &Person, version: i64) -> Self {
         let mut socket = Self::open(person, version).await;
         assert_eq!(
@@ -95,7 +95,7 @@ impl Socket {
         }
     }
 
-    /// The next frame with something in this field. Friends come and go meanwhile.
+    /// The next frame with a value in this field. Others are notified of availability meanwhile.
     pub(crate) async fn hears_about(&mut self, field: &str) -> Value {
         loop {
             match self.hears().await[field].take() {
@@ -116,7 +116,7 @@ impl Socket {
         ) {}
     }
 
-    /// Nothing was sent up to now: the answer to a ping comes first.
+    /// Asserts that nothing was sent before the answer to a ping.
     pub(crate) async fn hears_nothing(&mut self) {
         self.stream
             .send(Message::Ping(vec![7].into()))
@@ -134,7 +134,7 @@ impl Socket {
         }
     }
 
-    /// Reads what was sent up to now.
+    /// Reads everything that was sent so far.
     pub(crate) async fn drain(&mut self) {
         self.stream
             .send(Message::Ping(vec![7].into()))
@@ -148,7 +148,7 @@ impl Socket {
         ) {}
     }
 
-    /// Closes it, and waits until the server has taken note.
+    /// Closes it, and waits until the server has noticed.
     pub(crate) async fn closes(mut self) {
         self.stream.close(None).await.unwrap();
         while self.stream.next().await.is_some() {}
@@ -158,7 +158,7 @@ impl Socket {
         self.stream.send(Message::text(text)).await.unwrap();
     }
 
-    /// How the server ends it.
+    /// The close code with which the server ends it.
     pub(crate) async fn ends(&mut self) -> CloseCode {
         loop {
             match timeout(Duration::from_secs(10), self.stream.next())

@@ -1,14 +1,13 @@
-// One's own account: devices, presence, one's name, what can be taken along.
+// One's own account: devices, one's name, what can be taken along.
 
 import { articles } from "../model/timeline.ts";
-import type { Device, Me, Outcome } from "../model/view.ts";
+import type { Device, Outcome } from "../model/view.ts";
 import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
 import { asDevice, signOutStation } from "../sync/stations.ts";
 import { updateSession } from "../sync/vault.ts";
 import { setProfile } from "../wire/account.ts";
 import { signOut as endStation, stations } from "../wire/login.ts";
-import { setAvailability } from "../wire/people.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
@@ -31,10 +30,6 @@ export const signOutOthers = ({ account, ask }: Open): Promise<Outcome> =>
     return null;
   });
 
-/** Sets what others see of one. */
-export const setPresence = ({ account }: Open, presence: Me["presence"]): Promise<Outcome> =>
-  attempt(() => setAvailability(account.caller, presence === "invisible" ? "offline" : presence));
-
 /** Changes one's name. */
 export async function setName({ account }: Open, name: string): Promise<Outcome> {
   return attempt(async () => {
@@ -54,7 +49,7 @@ export async function exportData({ account, shown }: Open, as: "json" | "html"):
   const names = new Names(new Map((await store.people()).map((person) => [person.id, person])), session);
   const all = [];
   for (const record of await store.conversations()) {
-    const found = articles(await openRows(account, record, 0), [], contextOf(record, names, session.user));
+    const found = articles(await openRows(account, record, 0), [], contextOf(record, names, account));
     const messages = found.map(({ id, name, user, at, text, edited, deleted, reactions }) => {
       const reacted = reactions.map(({ emoji, names: by }) => ({ emoji, by }));
       return { id, name, user, at: new Date(at).toISOString(), text, edited, deleted, reactions: reacted };

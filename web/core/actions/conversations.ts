@@ -26,7 +26,7 @@ import {
   signs,
   Unexpected,
 } from "../sync/rekey.ts";
-import { attempt, failed } from "./outcome.ts";
+import { attempt, failed, ok } from "./outcome.ts";
 import { NoKey, wrapFor } from "../sync/secrets.ts";
 
 /** How often a new epoch is tried against others who begin one at the same moment. */
@@ -67,10 +67,13 @@ export const clear = ({ account, ask }: Open, id: ConversationId): Promise<Outco
     return null;
   });
 
-/** Leaves a group. */
+/** Leaves a group, or forgets what is left of one that one is not in any more. */
 export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
   attempt(async () => {
-    await group.leave(account.caller, id);
+    const record = await account.store.conversation(id);
+    if (!record?.gone) await group.leave(account.caller, id);
+    await account.serial.run(() => account.store.writeOwn(...change.forgetConversation(id)));
+    account.tell({ list: true });
     await ask({ kind: "resync" });
     return null;
   });
@@ -81,9 +84,7 @@ async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<
     return await attempt(task);
   } catch (error) {
     if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
-    const names = error.users.map((user) => open.shown.nameOf(user)).join(", ");
-    const what = error instanceof NoKey ? "No key is known, or it has changed" : "Nobody has announced that they take part";
-    return failed({ kind: "refused", sentence: `${what}: ${names}.` });
+    return failed({ kind: error instanceof NoKey ? "noKey" : "unexpected", names: error.users.map((user) => open.shown.nameOf(user)) });
   }
 }
 
@@ -117,6 +118,12 @@ export const createGroup = (open: Open, name: string, users: readonly UserId[]):
     await open.ask({ kind: "resync" });
     return made.conversation.id;
   });
+
+/** The place for messages to oneself: a group of one, without a name. */
+export const saved = (open: Open): Promise<Outcome<ConversationId>> => {
+  const own = open.shown.saved();
+  return own ? Promise.resolve(ok(own)) : createGroup(open, "", []);
+};
 
 /** Renames a group. */
 export const rename = (open: Open, id: ConversationId, name: string): Promise<Outcome> =>

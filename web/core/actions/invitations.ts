@@ -3,6 +3,7 @@
 import { hex, random } from "../crypto/bytes.ts";
 import { invitationProof, provesInvitation } from "../crypto/number.ts";
 import type { Content } from "../model/body.ts";
+import { noted } from "../model/key-history.ts";
 import { type ConversationId, messageId, type UserId, userId } from "../model/ids.ts";
 import { writeInvitation } from "../model/invitation.ts";
 import type { Invitation, OpenInvitation, Outcome } from "../model/view.ts";
@@ -68,12 +69,12 @@ export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
     return null;
   });
 
-function trust({ store, serial, tell }: Account, user: UserId): Promise<void> {
+function trust({ store, serial, tell, clock }: Account, user: UserId): Promise<void> {
   return serial.run(async () => {
     const person = await store.person(user);
     // A key that has changed meanwhile is not the one that was vouched for.
     if (!person || person.trust === "changed") return;
-    await store.writeOwn(change.person({ ...person, trust: "verified" }));
+    await store.writeOwn(change.person(noted(person, { ...person, trust: "verified" }, clock.now())));
     tell({ list: true });
   });
 }

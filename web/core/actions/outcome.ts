@@ -11,7 +11,7 @@ export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
 export const failed = (failure: Failure): { ok: false; failure: Failure } => ({ ok: false, failure });
 
 /** What this server has no call for. */
-export const notOffered = failed({ kind: "refused", sentence: "This server does not offer it." });
+export const notOffered = failed({ kind: "notOffered" });
 
 /** What to tell a person of an error; `null` for one that is a mistake of ours. */
 function failureOf(error: unknown): Failure | null {

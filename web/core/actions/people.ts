@@ -6,14 +6,16 @@ import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
 import { normalEmail } from "../crypto/published.ts";
 import { parseCard } from "../crypto/card.ts";
+import { noted } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
-import type { Outcome, SafetyNumber } from "../model/view.ts";
+import type { Outcome, Request, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import { change, type PersonRecord } from "../store/store.ts";
 import { ownKey } from "../sync/cards.ts";
 import { stranger } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
+import { forgetAsked, noteAsked } from "./asked.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { attempt, ok } from "./outcome.ts";
@@ -26,6 +28,7 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
     // The address is known here only: the server does not tell it later.
     const id = userId(md5(email));
     await changePerson({ account }, id, (person) => ({ ...person, email }));
+    await noteAsked(account, id, email);
     await ask({ kind: "resync" });
     return null;
   });
@@ -33,13 +36,13 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
 function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (person: PersonRecord) => PersonRecord): Promise<void> {
   return account.serial.run(async () => {
     const person = (await account.store.person(id)) ?? stranger(id);
-    await account.store.writeOwn(change.person(to(person)));
+    await account.store.writeOwn(change.person(noted(person, to(person), account.clock.now())));
     account.tell({ list: true });
   });
 }
 
-/** Answers a request; with a new friend it begins the conversation. */
-export async function answer(open: Open, kind: "friend" | "group", id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
+/** Answers a request; with a new friend it begins the conversation. What was asked for oneself can be withdrawn only. */
+export async function answer(open: Open, kind: Request["kind"], id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
   const { account, ask } = open;
   if (kind === "group") {
     const group = conversationId(id);
@@ -50,6 +53,13 @@ export async function answer(open: Open, kind: "friend" | "group", id: string, a
     });
   }
   const friend = userId(id);
+  if (kind === "asked") {
+    return attempt(async () => {
+      await removeFriend(account.caller, friend);
+      await forgetAsked(account, friend);
+      return null;
+    });
+  }
   const done = await attempt(async () => {
     await (accept ? acceptFriend(account.caller, friend) : removeFriend(account.caller, friend));
     await ask({ kind: "resync" });
@@ -102,10 +112,15 @@ const taken = (person: PersonRecord): PersonRecord => ({
   offeredKey: "",
 });
 
-/** The numbers were compared, and agree. */
-export const verify = (open: Open, user: UserId): Promise<void> =>
-  changePerson(open, user, (person) => ({ ...taken(person), trust: "verified" }));
+async function decide(open: Open, user: UserId, trust: "verified" | "seen"): Promise<void> {
+  await changePerson(open, user, (person) => ({ ...taken(person), trust }));
+  for (const { id, held } of await open.account.store.outbox()) {
+    if (held?.code === "keys_changed") await open.ask({ kind: "retry", message: id });
+  }
+}
 
-/** A new key was looked at: messages go out again. */
-export const acceptKeys = (open: Open, user: UserId): Promise<void> =>
-  changePerson(open, user, (person) => ({ ...taken(person), trust: "seen" }));
+/** The numbers were compared, and agree: messages that waited for it go out. */
+export const verify = (open: Open, user: UserId): Promise<void> => decide(open, user, "verified");
+
+/** A new key was looked at: messages that waited for it go out. */
+export const acceptKeys = (open: Open, user: UserId): Promise<void> => decide(open, user, "seen");

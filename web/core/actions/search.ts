@@ -28,7 +28,7 @@ export async function search(
   for (const record of await store.conversations()) {
     const { id } = record.wire;
     if (within !== null && id !== within) continue;
-    const found = articles(await openRows(account, record, 0), [], contextOf(record, names, session.user));
+    const found = articles(await openRows(account, record, 0), [], contextOf(record, names, account));
     searched += found.length;
     for (const { id: message, user, name, at, text: written } of found) {
       const folded = fold(written);

@@ -45,6 +45,8 @@ export interface Context {
   isAdmin: (user: UserId) => boolean;
   /** Of the others. */
   reach: ReadonlyMap<UserId, Reach>;
+  /** What is over by then is not shown. */
+  now?: number;
 }
 
 interface Change {
@@ -100,6 +102,7 @@ export function stateOf(seq: number, reach: ReadonlyMap<UserId, Reach>): SendSta
   return state;
 }
 
+const isOver = ({ until }: Row, { now }: Pick<Context, "now">): boolean => until !== null && now !== undefined && until <= now;
 const isShown = (content: Content | null): boolean => content === null || content.kind === "text" || content.kind === "unknown";
 
 /** Each version of a text, oldest first: the first is how it was written. */
@@ -112,19 +115,35 @@ export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: 
   return [...first, ...later];
 }
 
+// An update that is not sent holds up what was written after it, so it is seen like a message, to be sent again or removed.
+function inWords(content: Content): Content {
+  switch (content.kind) {
+    case "edit":
+      return { kind: "text", text: content.text, reply: null, mentions: content.mentions };
+    case "reaction":
+      return { kind: "text", text: content.emoji, reply: null, mentions: [] };
+    case "text":
+    case "unknown":
+      return content;
+    default:
+      return { kind: "text", text: "", reply: null, mentions: [] };
+  }
+}
+
 /** The articles of these rows, oldest first, and then what waits. */
 export function articles(rows: readonly Row[], waiting: readonly Waiting[], context: Context): Article[] {
   const changes = changesByTarget(rows, waiting, context.me);
   const byId = new Map<string, Row>(rows.map((row) => [row.id, row]));
   const out: Article[] = [];
   for (const row of rows) {
-    if (row.type === "Update" || !isShown(row.content)) continue;
+    if (row.type === "Update" || !isShown(row.content) || isOver(row, context)) continue;
     const own = row.user === context.me;
     const state = own ? stateOf(row.seq, context.reach) : null;
     const seenBy = own && context.isGroup ? [...context.reach].filter(([, { seen }]) => seen >= row.seq).map(([id]) => id) : [];
     out.push(article(row, { own, state, seenBy, held: null }, changes, byId, context));
   }
-  for (const { id, at, content, held } of waiting) {
+  for (const { id, at, content: written, held } of waiting) {
+    const content = held ? inWords(written) : written;
     // Its echo may be here already, before the outbox has heard of it.
     if (!isShown(content) || byId.has(id)) continue;
     const row: Row = { seq: Number.MAX_SAFE_INTEGER, id, user: context.me, at, until: null, type: "Message", content, trouble: null };
@@ -185,7 +204,7 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
 // Once the target is here it counts, not what its reader quotes of it.
 function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
   const target = byId.get(reply.id);
-  if (!target) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
+  if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
   const changes = all.get(target.id) ?? [];
   const text = isDeletedBy(target, changes, context) ? "" : (written(target, changes)?.text ?? "");
   return { id: reply.id, name: context.nameOf(target.user), quote: text.slice(0, MAX_QUOTE) };

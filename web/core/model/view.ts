@@ -78,6 +78,22 @@ export interface Reaction {
 /** What keeps a message from being shown, or from being trusted. */
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
 
+/**
+ * Why a message waits for its writer: who it is for refuses it, it is too long, one has been removed, the conversation was
+ * cleared, keys have to be looked at or are missing or refused, another message has its id, or something else.
+ */
+export type HeldKind =
+  | "blocksYou"
+  | "tooLong"
+  | "removed"
+  | "cleared"
+  | "keysChanged"
+  | "stranger"
+  | "noKey"
+  | "epochRefused"
+  | "conflict"
+  | "other";
+
 /** A message. */
 export interface Article {
   kind: "article";
@@ -101,8 +117,8 @@ export interface Article {
   /** When it disappears; null is never. */
   until: number | null;
   trouble: Trouble | null;
-  /** Why it is not sent, as a sentence of the server or a known reason. */
-  held: { kind: "blocksYou" | "tooLong" | "removed" | "other"; detail: string } | null;
+  /** Why it is not sent; `detail` is the server's sentence. */
+  held: { kind: HeldKind; detail: string } | null;
 }
 
 /** Something that happened, told in one line. */
@@ -111,9 +127,10 @@ export interface Line {
   id: string;
   at: number;
   what:
-    | { kind: "added" | "removed"; by: string; who: string }
-    | { kind: "left" | "newKeys" | "verified" | "accepted"; who: string; user: UserId }
-    | { kind: "renamed"; by: string; name: string }
+    | { kind: "added"; by: string; who: readonly string[] }
+    | { kind: "removed"; who: readonly string[] }
+    | { kind: "admin" | "member"; who: string }
+    | { kind: "newKeys" | "verified"; who: string; user: UserId }
     | { kind: "renewed" };
 }
 
@@ -131,9 +148,9 @@ export interface Log {
   firstUnread: MessageId | null;
 }
 
-/** Somebody who wants to write, or wants to have one in a group. */
+/** Somebody who wants to write, or wants to have one in a group; or who was asked, and has not answered. */
 export interface Request {
-  kind: "friend" | "group";
+  kind: "friend" | "group" | "asked";
   /** The user's, or the conversation's. */
   id: string;
   name: string;
@@ -178,7 +195,9 @@ export type AlarmOf = "keys" | "vault";
 
 /** Why something did not work. */
 export type Failure =
-  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" }
+  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" }
+  /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
+  | { kind: "noKey" | "unexpected"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }
   | { kind: "unsafe"; by: UnsafeBy }
   | { kind: "refused"; sentence: string };

@@ -2,15 +2,18 @@
 // that cannot be sent now blocks those behind it. Runs in the tab that leads, only.
 
 import { randomUnit } from "../crypto/bytes.ts";
-import { difference, InvalidEpoch } from "../crypto/epoch.ts";
+import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
+import { typeOf } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
 import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
+import { peopleOf } from "../sync/cards.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
 import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
+import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred } from "../wire/refusal.ts";
@@ -49,6 +52,8 @@ export class Sender {
   private readonly listeners = new Set<() => void>();
   private stopped = false;
   private changed: Set<UserId> | null = null;
+  /** The epochs that are known to be for everybody's present keys. */
+  private readonly checked = new Map<ConversationId, number>();
 
   constructor(
     private readonly account: Account,
@@ -186,7 +191,7 @@ export class Sender {
       const now = await waiting(this.account, outgoing.id);
       if (!now || now.held) return null;
       const record = await store.conversation(outgoing.conversation);
-      if (!record) {
+      if (!record || record.gone) {
         await this.hold(outgoing, { code: "conversation_not_found", sentence: "" });
         return null;
       }
@@ -214,14 +219,23 @@ export class Sender {
     }
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
-    // Who left still has the secret: the next epoch comes first.
-    if (missing.length > 0) throw new NotReady("next");
+    // Who left still has the secret, and who has new keys has none: the next epoch comes first.
+    if (missing.length > 0 || (await this.isForOldKeys(record, roster))) throw new NotReady("next");
     return null;
+  }
+
+  private async isForOldKeys({ wire }: ConversationRecord, roster: Roster): Promise<boolean> {
+    if (this.checked.get(wire.id) === wire.epoch) return false;
+    const others = wire.participants.map(({ userid }) => userid).filter((user) => user !== this.account.session.user);
+    if (await hasOtherKeys(roster, await peopleOf(this.account, others))) return true;
+    this.checked.set(wire.id, wire.epoch);
+    return false;
   }
 
   /** People, or their keys, may be others by now. */
   forget(): void {
     this.changed = null;
+    this.checked.clear();
   }
 
   private async hold(outgoing: Outgoing, held: Outgoing["held"]): Promise<void> {
@@ -243,16 +257,25 @@ export class Sender {
         if (!(await this.settleIfStored(outgoing))) await this.hold(outgoing, { code: "message_id_conflict", sentence: "" });
         return;
       case "hold":
-        await this.hold(outgoing, verdict.held);
+        // What it was about has gone with the conversation's content.
+        if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await this.drop(outgoing);
+        else await this.hold(outgoing, verdict.held);
     }
   }
 
-  /** Takes it out of the outbox if its row is here. */
-  private async settleIfStored({ conversation, id, order }: Outgoing): Promise<boolean> {
-    const { store } = this.account;
-    if ((await store.seqOf(conversation, id)) === undefined) return false;
-    await store.write(change.settle(order));
+  private async isUpdate(outgoing: Outgoing): Promise<boolean> {
+    return typeOf(await contentOf(this.account, outgoing)) === "Update";
+  }
+
+  private async drop({ conversation, order }: Outgoing): Promise<void> {
+    await this.account.store.write(change.settle(order));
     this.account.tell({ conversations: [conversation], outbox: true });
+  }
+
+  /** Takes it out of the outbox if its row is here. */
+  private async settleIfStored(outgoing: Outgoing): Promise<boolean> {
+    if ((await this.account.store.seqOf(outgoing.conversation, outgoing.id)) === undefined) return false;
+    await this.drop(outgoing);
     return true;
   }
 }

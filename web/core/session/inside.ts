@@ -1,11 +1,13 @@
 // What only somebody who is logged in needs, and not for the first look: it is loaded as one piece, while that is drawn.
 
 export * as own from "../actions/account.ts";
+export { befriend } from "../actions/befriend.ts";
 export * as groups from "../actions/conversations.ts";
 export * as invitations from "../actions/invitations.ts";
 export * as people from "../actions/people.ts";
+export { keepPresence, setPresence } from "../actions/presence.ts";
 export { search } from "../actions/search.ts";
 export { Engine } from "../sync/engine.ts";
+export { followExpiry } from "../sync/expire.ts";
 export { knowStation } from "../sync/stations.ts";
 export { keepVault } from "../sync/vault.ts";
-export { addFriend } from "../wire/people.ts";

@@ -113,7 +113,10 @@ export class OpenSession {
     if (ended.aborted) return;
     await this.store.takeTerm();
     const engine = new inside.Engine(this.account, this.ports.openSocket, {
-      onConnection: (state) => this.connection(state),
+      onConnection: (state) => {
+        this.connection(state);
+        if (state.kind === "live") inside.keepPresence(this.account).catch((error: unknown) => this.ports.onFault(error));
+      },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
       onBarred: (why) => void this.events.onEnded(why),
@@ -121,7 +124,9 @@ export class OpenSession {
     });
     this.engine = engine;
     engine.start();
+    const endExpiry = inside.followExpiry(this.account, (error) => this.ports.onFault(error));
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
+    endExpiry();
     engine.stop();
     this.engine = null;
     this.store.term = undefined;

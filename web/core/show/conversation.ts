@@ -21,6 +21,7 @@ export interface Surroundings {
 const PREVIEW = 140;
 
 function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names }: Surroundings): Barrier | null {
+  if (record.gone) return { kind: "removed" };
   const [other] = others;
   if (!record.wire.isgroup && other) {
     const person = people.get(other);
@@ -57,7 +58,9 @@ export async function showConversation(account: Account, record: ConversationRec
   const { wire } = record;
   const me = account.session.user;
   const others = wire.participants.map(({ userid }) => userid).filter((id) => id !== me);
-  const kind = !wire.isgroup ? "direct" : others.length === 0 ? "saved" : "group";
+  const name = await nameOf(account, record, others, around.names);
+  // One's own place has no name; a group that all others have left keeps the one it has.
+  const kind = !wire.isgroup ? "direct" : others.length === 0 && name === "" ? "saved" : "group";
   const [other] = others;
   const last = await lastArticle(account, record, around);
   const [properties] = wire.properties;
@@ -66,7 +69,7 @@ export async function showConversation(account: Account, record: ConversationRec
   return {
     id: wire.id,
     kind,
-    name: await nameOf(account, record, kind, others, around.names),
+    name,
     other: kind === "direct" ? (other ?? null) : null,
     color: color.toLowerCase() === "#ffffff" ? "" : color,
     favorite: properties?.isfavorite ?? false,
@@ -81,14 +84,14 @@ export async function showConversation(account: Account, record: ConversationRec
     memberCount: wire.participants.length,
     hereCount: others.filter((id) => around.people.get(id)?.availability === "available").length,
     // Servers of the published form do not say who is an admin: then everyone may try.
-    admin: wire.isgroup && (announcement === null || announcement.admins.includes(me)),
+    admin: wire.isgroup && !record.gone && (announcement === null || announcement.admins.includes(me)),
     barrier: barrierOf(record, others, around),
     renewedAt: record.rosterAt,
   };
 }
 
-async function nameOf(account: Account, { wire }: ConversationRecord, kind: Conversation["kind"], others: readonly UserId[], names: Names): Promise<string> {
-  if (kind === "direct") return others[0] ? names.of(others[0]) : names.of(account.session.user);
+async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
+  if (!wire.isgroup) return others[0] ? names.of(others[0]) : names.of(account.session.user);
   const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];
   const name = await account.cipher.name(wire.id, wire.secret, wire.displayname, epochs);
   return name ?? others.map(names.of).slice(0, 4).join(", ");

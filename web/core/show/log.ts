@@ -5,31 +5,37 @@ import { parseAnnouncement } from "../crypto/epoch.ts";
 import { contentOf } from "../outbox/queue.ts";
 import { checkNumbers } from "../model/reading.ts";
 import { articles, type Context, type Reach, type Row, type Waiting } from "../model/timeline.ts";
-import type { Article } from "../model/view.ts";
+import type { Article, HeldKind } from "../model/view.ts";
 import type { ConversationRecord, Held, Outgoing } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import type { Names } from "./people.ts";
 
+/** The reasons by their codes: the server's, and those of the outbox (outbox/sender.ts). */
+const heldKinds: Partial<Record<string, HeldKind>> = {
+  not_allowed: "blocksYou",
+  too_large: "tooLong",
+  conversation_not_found: "removed",
+  stale_instance: "cleared",
+  keys_changed: "keysChanged",
+  stranger: "stranger",
+  no_key: "noKey",
+  epoch_refused: "epochRefused",
+  message_id_conflict: "conflict",
+};
+
 /** Why a message is not sent, in the words of the screens. */
-function heldAs({ code, sentence }: Held): NonNullable<Article["held"]> {
-  switch (code) {
-    case "not_allowed":
-      return { kind: "blocksYou", detail: sentence };
-    case "too_large":
-      return { kind: "tooLong", detail: sentence };
-    case "conversation_not_found":
-      return { kind: "removed", detail: sentence };
-    default:
-      return { kind: "other", detail: sentence || code };
-  }
-}
+const heldAs = ({ code, sentence }: Held): NonNullable<Article["held"]> => ({
+  kind: heldKinds[code] ?? "other",
+  detail: sentence || code,
+});
 
 /** With whose eyes a conversation is read. */
-export function contextOf(record: ConversationRecord, names: Names, me: UserId): Context {
+export function contextOf(record: ConversationRecord, names: Names, { session, caller }: Account): Context {
+  const me = session.user;
   const admins = record.roster ? parseAnnouncement(record.roster.announcement).admins : [];
   const reach = new Map(Object.entries(record.reach) as [UserId, Reach][]);
   reach.delete(me);
-  return { me, isGroup: record.wire.isgroup, nameOf: names.of, isAdmin: (user) => admins.includes(user), reach };
+  return { me, isGroup: record.wire.isgroup, nameOf: names.of, isAdmin: (user) => admins.includes(user), reach, now: caller.now() };
 }
 
 /** Opens the rows from a number on. */
@@ -54,5 +60,5 @@ export async function readLog(
   from: number,
 ): Promise<Article[]> {
   const [rows, waiting] = await Promise.all([openRows(account, record, from), openWaiting(account, outbox)]);
-  return articles(rows, waiting, contextOf(record, names, account.session.user));
+  return articles(rows, waiting, contextOf(record, names, account));
 }

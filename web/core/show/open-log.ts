@@ -1,12 +1,14 @@
 // The log of the conversation that is looked at: a part of what is here, from some row to the newest.
 
-import type { ConversationId, MessageId } from "../model/ids.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import { articles } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
-import type { ConversationRecord, Outgoing } from "../store/store.ts";
+import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
 import { reuseList } from "../model/equal.ts";
-import { readLog } from "./log.ts";
+import { withLines } from "./lines.ts";
+import { contextOf, openRows, openWaiting } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";
 
@@ -15,9 +17,13 @@ const PAGE = 50;
 /** More unread rows than these are not opened at once. */
 const MAX_UNREAD = 500;
 
+/** A day. */
+const MAX_TIMER_MS = 86_400_000;
+
 /** What a log is drawn with. */
 export interface LogAround {
   names: Names;
+  people: ReadonlyMap<UserId, PersonRecord>;
   outbox: readonly Outgoing[];
 }
 
@@ -27,6 +33,7 @@ export class OpenLog {
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
+  private cancelTimer = (): void => undefined;
 
   constructor(
     private readonly account: Account,
@@ -51,13 +58,15 @@ export class OpenLog {
 
   /** Nothing is open. */
   close(): void {
+    this.cancelTimer();
     this.id = null;
     this.out.set({ log: null });
   }
 
   /** Shows more of what is here; false if all of it is shown. */
   async more(): Promise<boolean> {
-    if (!this.id) return false;
+    // Opened before any row was here, it shows all that is.
+    if (!this.id || this.from === 0) return false;
     const from = await this.pageBefore(this.id, this.from - 1, PAGE);
     if (from === undefined) return false;
     this.from = from;
@@ -93,15 +102,29 @@ export class OpenLog {
       this.firstUnread = null;
     }
     const log = await this.draw(id, record);
-    if (this.id === id) this.out.set({ log });
+    if (this.id !== id) return;
+    this.out.set({ log });
+    this.refreshWhenOver(log);
+  }
+
+  /** The first message whose time is over leaves the log by itself. */
+  private refreshWhenOver({ id, entries }: Log): void {
+    this.cancelTimer();
+    const ends = entries.flatMap((entry) => (entry.kind === "article" && entry.until !== null ? [entry.until] : []));
+    const left = Math.min(...ends) - this.account.caller.now();
+    // A longer time is not one for a timer of this page.
+    if (left > MAX_TIMER_MS) return;
+    this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.tell({ conversations: [id] }));
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
-    const { names, outbox } = this.around(id);
-    const now = await readLog(this.account, record, outbox, names, this.from);
+    const { names, people, outbox } = this.around(id);
+    const [rows, waiting] = await Promise.all([openRows(this.account, record, this.from), openWaiting(this.account, outbox)]);
+    const older = record.first !== null && (this.from > record.first.seq || !record.complete);
+    const shown = articles(rows, waiting, contextOf(record, names, this.account));
+    const now = await withLines(this.account, record, shown, !older, { names, people, rows });
     const before = this.out.state.log;
     const entries = before?.id === id ? reuseList(before.entries, now) : now;
-    const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     return { id, entries, older, firstUnread: this.firstUnread };
   }
 }

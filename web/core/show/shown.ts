@@ -1,5 +1,6 @@
 // What is shown: kept up to date by hints, always read from the store, so that it is the same in every tab.
 
+import { showAsked } from "../actions/asked.ts";
 import type { Changes, State } from "../api.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Conversation, Request } from "../model/view.ts";
@@ -95,7 +96,7 @@ export class AccountShown {
     private readonly out: Shown,
   ) {
     this.names = new Names(this.people, account.session);
-    this.log = new OpenLog(account, out, (id) => ({ names: this.names, outbox: this.outbox.get(id) ?? [] }));
+    this.log = new OpenLog(account, out, (id) => ({ names: this.names, people: this.people, outbox: this.outbox.get(id) ?? [] }));
   }
 
   /** Reads everything; resolves once the first conversations are shown. */
@@ -187,7 +188,8 @@ export class AccountShown {
       const group = (await this.account.cipher.name(conversationid, secret, displayname, [])) ?? "";
       return { kind: "group", id: conversationid, name: invitername, user: inviterid, group };
     });
-    return [...friends, ...(await Promise.all(groups))];
+    const asked = await showAsked(this.account, (id) => this.people.get(id)?.friend ?? false);
+    return [...friends, ...(await Promise.all(groups)), ...asked];
   }
 
   private async readOne(id: ConversationId): Promise<void> {
@@ -253,6 +255,11 @@ export class AccountShown {
   /** What a conversation is called. */
   conversationName(id: ConversationId): string {
     return this.shown.get(id)?.name ?? "";
+  }
+
+  /** The place for messages to oneself, if there is one. */
+  saved(): ConversationId | undefined {
+    return [...this.shown.values()].find(({ kind }) => kind === "saved")?.id;
   }
 
   /** What somebody is called. */

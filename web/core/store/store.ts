@@ -5,8 +5,9 @@ import type { UserKeys } from "../crypto/keys.ts";
 import type { Head } from "../crypto/epoch.ts";
 import type { VaultPin } from "../crypto/vault.ts";
 import type { ConversationId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
+import type { KeyEvent } from "../model/key-history.ts";
 import type { Reach } from "../model/timeline.ts";
-import type { Keep, Trust } from "../model/view.ts";
+import type { Keep, Me, Trust } from "../model/view.ts";
 import type { Cursor, WireConversation, WireMessage } from "../wire/conversation.ts";
 import type { Backend, Change, Range } from "./backend.ts";
 import { unbox } from "./box.ts";
@@ -30,6 +31,8 @@ export interface SessionRecord {
   /** Opens the vault's box, which holds the contacts' pins beside the keys; null where there is no vault. */
   boxKey: CryptoKey | null;
   hasSheet: boolean;
+  /** What others are to see of one. The server forgets it when the last device goes offline. */
+  presence?: Me["presence"];
 }
 
 /** What this device remembers of an account after it was logged out. */
@@ -56,6 +59,8 @@ export interface PersonRecord {
   /** What is known of their newest card from elsewhere: the vault, or the link of an invitation, which has no number. */
   pin: VaultPin | null;
   trust: Trust;
+  /** What this device noticed of their keys, oldest first. */
+  history?: KeyEvent[];
 }
 
 /** A conversation, and how much of it is here: one run without holes from `first` to `head`. */
@@ -92,6 +97,8 @@ export interface ConversationRecord {
   invited: UserId[];
   /** A message that another device of one's own has seen, until it was compared with what is here. */
   pinnedHead: Head | null;
+  /** One takes no part in it any more; what was read stays, until the person takes it from the list. */
+  gone?: boolean;
 }
 
 /** Bytes under the device's key. */

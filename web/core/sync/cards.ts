@@ -5,6 +5,7 @@ import { acceptCards, cardHash, type Card, InvalidCard, type Offer, type Owner, 
 import type { Known } from "../crypto/epoch.ts";
 import { fromHex, hex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
+import { noted } from "../model/key-history.ts";
 import type { UserId } from "../model/ids.ts";
 import { change, type PersonRecord, type SessionRecord } from "../store/store.ts";
 import { cards as fetchCards } from "../wire/people.ts";
@@ -84,7 +85,7 @@ export async function compareCards(account: Account): Promise<void> {
         const publicKey = found.publicKeys.get(id);
         const told = publicKey && id !== session.user ? offerKey(person, publicKey) : person;
         const next = await offerCards(told, offered, session.server);
-        if (!isSame(next, person)) await store.write(change.person(next));
+        if (!isSame(next, person)) await store.write(change.person(noted(person, next, account.clock.now())));
       }
     });
   }

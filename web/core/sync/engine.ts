@@ -268,7 +268,8 @@ export class Engine {
       // Cleared or left a moment ago: the list says how it stands.
       if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
       await this.compare();
-      return (await this.account.store.conversation(id)) ? catchUp(this.account, id) : [];
+      const record = await this.account.store.conversation(id);
+      return record && !record.gone ? catchUp(this.account, id) : [];
     }
   }
 

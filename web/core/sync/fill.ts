@@ -108,7 +108,7 @@ async function explainGap(account: Account, record: ConversationRecord): Promise
 /** Fetches one older page; false if there is none. */
 export async function fetchOlder(account: Account, id: ConversationId): Promise<boolean> {
   const before = await account.store.conversation(id);
-  if (!before?.first || before.complete) return false;
+  if (!before?.first || before.complete || before.gone) return false;
   const { first } = before;
   const page = await downloadBefore(account.caller, where(before), first.message, PAGE);
   return account.serial.run(async () => {

@@ -1,7 +1,7 @@
 // New rows arrive: they join what is held, or they are refused and the caller downloads. What is written together is one
 // batch: rows, the place up to which they are held, what was waiting for them.
 
-import { beginning, follow } from "../crypto/chain.ts";
+import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { change, type ConversationRecord, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
@@ -12,8 +12,11 @@ import type { Account } from "./account.ts";
 export const counts = (row: WireMessage, me: UserId): boolean => row.Type === "Message" && row.User !== me;
 
 /** The links of rows, as the chain has them. */
-export const linksOf = (rows: readonly WireMessage[]): { seq: number; id: string; chain: string; data: string }[] =>
-  rows.map(({ Seq, ID, Chain, Data }) => ({ seq: Seq, id: ID, chain: Chain, data: Data }));
+export const linksOf = (rows: readonly WireMessage[]): Link[] =>
+  rows.map(({ Seq, ID, Chain, Data, DataHash }) => {
+    const place = { seq: Seq, id: ID, chain: Chain };
+    return DataHash === undefined ? { ...place, data: Data } : { ...place, data: null, dataHash: DataHash };
+  });
 
 async function unreadAfter(store: Store, record: ConversationRecord, fresh: readonly WireMessage[], me: UserId): Promise<number> {
   const held = await store.rows(record.wire.id, record.seen + 1);

@@ -1,5 +1,6 @@
 // Compares everything: the list, people, requests. What the socket cannot tell, this finds.
 
+import { noted } from "../model/key-history.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Head } from "../crypto/epoch.ts";
 import { InvalidLog } from "../crypto/log.ts";
@@ -41,10 +42,16 @@ function merged(held: ConversationRecord | undefined, wire: WireConversation, he
   // The secret of before there were epochs is told by nobody any more: what lies under it stays readable here.
   const before = held.wire.epoch === 0 && wire.epoch > 0 && held.wire.secret !== "";
   const kept = before ? [change.epoch(wire.id, { epoch: 0, announcement: "", wrapped: held.wire.secret })] : [];
-  if (held.instance === wire.instance) return { record: { ...held, wire }, changes: kept };
+  if (held.instance === wire.instance) return { record: { ...held, wire, gone: false }, changes: kept };
   // It was cleared: what is here is gone everywhere.
   const { keep, roster, rosterAt, invited } = held;
   return { record: { ...newConversation(wire), keep, roster, rosterAt, invited }, changes: [...kept, ...change.forgetRows(wire.id)] };
+}
+
+/** What becomes of one that the server does not list any more: of a group, what was read stays on this device. */
+function unlisted(record: ConversationRecord): Change[] {
+  if (!record.wire.isgroup || !record.head) return change.forgetConversation(record.wire.id);
+  return record.gone ? [] : [change.conversation({ ...record, gone: true, unread: 0 })];
 }
 
 const headsOf = async (store: Store): Promise<Heads> => (await store.meta<Heads>("heads")) ?? {};
@@ -101,8 +108,8 @@ async function mergeList(account: Account, { list, people, barred, groups }: Com
   const told = { list: list.changed, friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
-    ...list.gone.filter((id) => held.has(id)).flatMap(change.forgetConversation),
-    ...mergePeople(known, told).map(change.person),
+    ...list.gone.flatMap((id) => held.get(id) ?? []).flatMap(unlisted),
+    ...mergePeople(known, told).map((person) => change.person(noted(known.get(person.id), person, account.clock.now()))),
     { put: "meta", key: "requests", value: requestsOf(people, groups) },
     ...(list.listedAt === null ? [] : [{ put: "meta", key: "listedAt", value: list.listedAt } as const]),
   );
@@ -118,7 +125,8 @@ export async function comparePeople(account: Account): Promise<void> {
     const told = { list: [], friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);
-    await store.write(...mergePeople(known, told).map(change.person), { put: "meta", key: "requests", value: requests });
+    const persons = mergePeople(known, told).map((person) => noted(known.get(person.id), person, account.clock.now()));
+    await store.write(...persons.map(change.person), { put: "meta", key: "requests", value: requests });
     account.tell({ list: true });
   });
   await compareCards(account);
@@ -138,8 +146,9 @@ async function compareKeys(account: Account, onRefused: (error: unknown) => void
 }
 
 /** Whether the server has rows that are not here. */
-const isBehind = ({ loaded, wire, head, report }: ConversationRecord): boolean =>
-  !loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id;
+const isBehind = ({ gone, loaded, wire, head, report }: ConversationRecord): boolean =>
+  !gone &&
+  (!loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id);
 
 /** What a resync tells of itself. */
 export interface Progress {
@@ -155,7 +164,7 @@ export async function resync(account: Account, progress: Progress): Promise<void
   const [list, people, barred, groups] = await Promise.all([fetchList(account), friends(caller), blocked(caller), groupInvitations(caller)]);
   await account.serial.run(() => mergeList(account, { list, people, barred, groups }));
   await compareKeys(account, progress.onRefused);
-  const changed = (await account.store.conversations()).filter(({ wire, roster }) => wire.epoch > 0 || roster !== null);
+  const changed = (await account.store.conversations()).filter(({ gone, wire, roster }) => !gone && (wire.epoch > 0 || roster !== null));
   await forEach(changed, WIDTH, ({ wire: { id } }) => tryEpochs(account, id, progress.onRefused));
   const behind = (await account.store.conversations()).filter(isBehind);
   behind.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);

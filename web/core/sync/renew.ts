@@ -2,6 +2,7 @@
 // the secret is a month old or has seen ten thousand messages. Whoever sees it first does it, after a random delay; the
 // server lets one of them win.
 
+import type { Roster } from "../crypto/epoch.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import { isPassing, isRefusedAs } from "../wire/refusal.ts";
@@ -18,19 +19,25 @@ const MAX_DELAY_MS = 60_000;
 
 const isSubset = (some: readonly string[], all: readonly string[]): boolean => some.every((one) => all.includes(one));
 
+/** Whether somebody has other keys by now than those that the secret was wrapped for: they could not read what follows. */
+export async function hasOtherKeys(roster: Roster, people: readonly PersonRecord[]): Promise<boolean> {
+  for (const person of people) {
+    const key = await memberKey(person);
+    if (key !== null && key !== roster.members.get(person.id)) return true;
+  }
+  return false;
+}
+
 /** Whether a new epoch is due; also false where nothing may be announced before somebody has looked. */
 export async function isDue(record: ConversationRecord, people: readonly PersonRecord[], me: string, now: number): Promise<boolean> {
   const roster = rosterOf(record);
-  if (!roster || roster.announcement.epoch !== record.wire.epoch) return false;
+  if (record.gone || !roster || roster.announcement.epoch !== record.wire.epoch) return false;
   const listed = new Set<string>(record.wire.participants.map(({ userid }) => userid));
   const unexpected = [...listed].filter((user) => !roster.members.has(user));
   if (!roster.members.has(me) || people.some(({ trust }) => trust === "changed")) return false;
   if (unexpected.length > 0) return isSubset(unexpected, newcomers(record, me));
   if ([...roster.members.keys()].some((user) => !listed.has(user))) return true;
-  for (const person of people) {
-    const key = await memberKey(person);
-    if (key !== null && key !== roster.members.get(person.id)) return true;
-  }
+  if (await hasOtherKeys(roster, people)) return true;
   const messages = (record.head?.seq ?? 0) - roster.announcement.head[0];
   const since = record.rosterAt ?? now;
   // An epoch without messages protects nothing that a new one would not.

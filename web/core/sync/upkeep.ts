@@ -53,8 +53,8 @@ export class Upkeep {
 
   /** Everything was compared: what is due is begun. */
   async compared(): Promise<void> {
-    for (const { wire, head, deliveredTold } of await this.account.store.conversations()) {
-      if (head && head.seq > deliveredTold) this.receiptsSoon(wire.id);
+    for (const { gone, wire, head, deliveredTold } of await this.account.store.conversations()) {
+      if (!gone && head && head.seq > deliveredTold) this.receiptsSoon(wire.id);
     }
     for (const id of await allDue(this.account)) {
       this.renewals.once(id, renewDelayMs(randomUnit()), () => this.attempt(renewIfDue(this.account, id)));

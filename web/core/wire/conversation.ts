@@ -84,6 +84,8 @@ export interface WireMessage {
   Station: StationId;
   Seq: number;
   Chain: string;
+  /** Of one whose content was removed here, as its time was over: what the chain covers of it. */
+  DataHash?: string;
 }
 
 /** Reads a message. */

@@ -4,15 +4,17 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
-import type { Article as Message } from "../../core/index.ts";
-import { ask } from "../overlay.ts";
+import type { Article as Message, HeldKind } from "../../core/index.ts";
+import { ask, show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
+import type { IconName } from "../parts/icon-paths.ts";
 import { Menu, MenuButton } from "../parts/menu.tsx";
 import type { Anchor } from "../parts/popover.ts";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
 import { client, me } from "../state.ts";
+import { directionOf } from "../text/direction.ts";
 import { isEmojiOnly, plainText } from "../text/markdown.ts";
 import { Text } from "../text/text.tsx";
 import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
@@ -22,7 +24,7 @@ import { useTouch } from "./touch.ts";
 
 const FOLD_LINES = 18;
 const FOLD_CHARS = 1_200;
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 
 interface ArticleProps {
   article: Message;
@@ -35,7 +37,7 @@ interface ArticleProps {
   onJump: (id: string) => void;
 }
 
-function Body({ article }: { article: Message }): JSX.Element {
+function Body({ article, place }: { article: Message; place: Place }): JSX.Element {
   const w = words.value;
   const lines = article.text.split("\n").length;
   const [folded, setFolded] = useState(lines > FOLD_LINES || article.text.length > FOLD_CHARS);
@@ -43,12 +45,18 @@ function Body({ article }: { article: Message }): JSX.Element {
   if (article.trouble === "neverReadable") return <Still icon="lock" text={w.neverReadable} />;
   if (article.trouble === "newerClient") return <Still icon="refresh" text={w.newerClient} />;
   if (article.deleted) return <Still icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
+  if (article.state === "notSent" && article.text === "") return <Still icon="edit" text={w.heldChange} />;
   if (isEmojiOnly(article.text)) return <p class="large-emoji">{article.text}</p>;
   return (
     <>
-      <div class={folded ? "fold" : undefined}>
+      <div class={folded ? "fold" : undefined} dir={article.edited ? (directionOf(article.text) ?? undefined) : undefined}>
         <Text text={article.text} mentions={article.mentions} me={me.value.id} />
-        {article.edited && <span class="edited"> {w.edited}</span>}
+        {article.edited && " "}
+        {article.edited && (
+          <button type="button" class="edited" title={w.history} onClick={() => show({ kind: "info", id: place.id, article })}>
+            {w.edited}
+          </button>
+        )}
       </div>
       {folded && (
         <Button kind="quiet" onClick={() => setFolded(false)}>
@@ -59,7 +67,7 @@ function Body({ article }: { article: Message }): JSX.Element {
   );
 }
 
-const Still = ({ icon, text }: { icon: "lock" | "trash" | "refresh"; text: string }): JSX.Element => (
+const Still = ({ icon, text }: { icon: IconName; text: string }): JSX.Element => (
   <p class="still">
     <Icon name={icon} size={16} />
     {text}
@@ -108,29 +116,39 @@ function State({ article, newest, group }: { article: Message; newest: boolean; 
 
 function Left({ until }: { until: number }): JSX.Element {
   const w = words.value;
-  const days = Math.max(1, Math.ceil((until - Date.now()) / DAY_MS));
+  const hours = Math.max(1, Math.ceil((until - Date.now()) / HOUR_MS));
+  const days = Math.ceil(hours / 24);
   return (
-    <span class="left" title={w.leftText(days)}>
+    <span class="left" title={hours < 24 ? w.leftHoursText(hours) : w.leftText(days)}>
       <Icon name="timer" size={14} />
-      {w.leftDays(days)}
+      {hours < 24 ? w.leftHours(hours) : w.leftDays(days)}
     </span>
   );
 }
+
+/** The same bytes would be refused again. */
+const hopeless: ReadonlySet<HeldKind> = new Set(["tooLong", "removed", "conflict"]);
 
 function Held({ article, place }: { article: Message; place: Place }): JSX.Element | null {
   const w = words.value;
   const { held } = article;
   if (article.state !== "notSent" || !held) return null;
   const sentence = {
-    blocksYou: w.theyBlock(place.name),
-    tooLong: held.detail,
-    removed: w.youRemoved,
+    blocksYou: place.kind === "direct" ? w.theyBlock(place.name) : w.heldRemoved,
+    tooLong: w.heldTooLong,
+    removed: w.heldRemoved,
+    cleared: w.heldCleared,
+    keysChanged: w.heldKeys,
+    stranger: w.stranger,
+    noKey: w.heldNoKey,
+    epochRefused: w.heldEpoch,
+    conflict: w.heldConflict,
     other: w.notTaken(held.detail),
   }[held.kind];
   return (
     <p class="held">
       <span>{sentence}</span>
-      {held.kind === "other" && (
+      {!hopeless.has(held.kind) && (
         <Button kind="quiet" onClick={() => void client().retry(place.id, article.id)}>
           {w.retry}
         </Button>
@@ -175,7 +193,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
             <span dir="auto">{plainText(article.reply.quote)}</span>
           </button>
         )}
-        <Body article={article} />
+        <Body article={article} place={place} />
         <Trouble article={article} />
         <Reactions conversation={place.id} article={article} />
         <Held article={article} place={place} />

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { attempt } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
+import { removeFromList } from "./menu.tsx";
 import { show } from "../overlay.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -93,7 +94,7 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
         <Still
           text={w.youRemoved}
           action={
-            <Button kind="quiet" onClick={() => void attempt(client().leave(c.id)).then((left) => left && go({ at: "list" }))}>
+            <Button kind="quiet" onClick={() => void removeFromList(c)}>
               {w.removeFromList}
             </Button>
           }

@@ -3,15 +3,16 @@
 import type { JSX, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import type { Article, Conversation } from "../../core/index.ts";
+import type { Article, Conversation, UserId } from "../../core/index.ts";
 import { announce, note } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
 import { settings } from "../settings.ts";
-import { client, log, people } from "../state.ts";
+import { client, log } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
 import { canEdit } from "./message-menu.ts";
+import { useMentionable } from "./mentionable.ts";
 import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
 
 /** What the text in the box will become. */
@@ -104,6 +105,9 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const sending = useRef(false);
   const toldTyping = useRef(0);
   const draft = useDraft(c.id);
+  const mentionable = useMentionable(c);
+  /** Who was picked from the offers, by name. */
+  const picked = useRef(new Map<string, UserId>());
 
   const put = (text: string, caret = text.length): void => {
     const box = field.current;
@@ -118,7 +122,9 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     if (matchMedia("(pointer: fine)").matches) field.current?.focus({ preventScroll: true });
   }, [c.id]);
   useLayoutEffect(() => {
-    if (composing.kind === "edit") put(composing.article.text);
+    if (composing.kind !== "edit") return;
+    put(composing.article.text);
+    picked.current = new Map(composing.article.mentions);
   }, [composing]);
 
   const cancel = (): void => {
@@ -133,9 +139,10 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     sending.current = true;
     const quoted = composing.kind === "reply" ? composing.article : null;
     const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
-    const sent = { text, reply, mentions: mentionsIn(text, [...people.value.values()]) };
     const before = box.value;
     try {
+      const named = text.includes("@") ? await mentionable.load() : [];
+      const sent = { text, reply, mentions: mentionsIn(text, named, picked.current) };
       if (composing.kind === "edit") await client().edit(c.id, composing.article.id, sent);
       else await client().send(c.id, sent);
       if (composing.kind === "edit") put(c.draft);
@@ -143,6 +150,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
         put("");
         draft.forget();
       }
+      picked.current = new Map();
       onComposing({ kind: "new" });
     } catch {
       announce(w.notSent, true);
@@ -150,14 +158,18 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       sending.current = false;
     }
   };
+  const suggest = (box: HTMLTextAreaElement): void => {
+    const found = suggestionsAt(box.value, box.selectionStart, mentionable.now);
+    setSuggestions(found ? { ...found, chosen: 0 } : null);
+  };
   const onInput = (): void => {
     const box = field.current;
     if (!box) return;
     fit(box);
     setLength(box.value.length);
     if (composing.kind !== "edit") draft.keep(box.value);
-    const found = suggestionsAt(box.value, box.selectionStart, [...people.value.values()]);
-    setSuggestions(found ? { ...found, chosen: 0 } : null);
+    suggest(box);
+    if (box.value.includes("@")) void mentionable.load().then(() => suggest(box));
     const now = Date.now();
     if (box.value !== "" && now - toldTyping.current > TYPING_MS) {
       toldTyping.current = now;
@@ -169,6 +181,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     if (!box || !suggestions) return;
     const { text, caret } = insert(box.value, suggestions.at, box.selectionStart, suggestion.text);
     put(text, caret);
+    if (suggestion.person) picked.current.set(suggestion.person.name, suggestion.person.id);
     setSuggestions(null);
     draft.keep(text);
     box.focus();
@@ -216,7 +229,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
         <textarea
           ref={field}
           rows={1}
-          dir="auto"
+          dir={length > 0 ? "auto" : undefined}
           aria-label={w.message}
           placeholder={w.message}
           enterkeyhint={settings.value.enterSends ? "send" : "enter"}

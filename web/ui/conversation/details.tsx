@@ -71,7 +71,7 @@ function Members({ conversation: c }: { conversation: Conversation }): JSX.Eleme
             <bdi class="cut">{member.name}</bdi>
             {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /></span>}
             {member.trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
-            <small>{member.id === me.value.id ? w.you : member.admin ? w.admin : ""}</small>
+            <small>{member.id === me.value.id ? (member.admin ? w.youAdmin : w.you) : member.admin ? w.admin : ""}</small>
           </li>
         ))}
       </ul>
@@ -90,7 +90,8 @@ function Trust({ conversation: c }: { conversation: Conversation }): JSX.Element
 /** The panel of details. */
 export function Details({ conversation: c }: { conversation: Conversation }): JSX.Element {
   const w = words.value;
-  const readers = c.kind === "group" ? w.onlyMembers : c.kind === "direct" ? w.onlyYouTwo(c.name) : w.beginSaved;
+  const compared = c.other !== null && people.value.get(c.other)?.trust === "verified";
+  const readers = { group: w.onlyMembers, direct: compared ? w.comparedKeys(c.name) : w.onlyYouTwo(c.name), saved: w.beginSaved }[c.kind];
   return (
     <aside class="details" aria-label={w.details}>
       <header class="pane-head">

@@ -137,7 +137,7 @@ function InfoRows({ article, info }: { article: Article; info: MessageInfo }): J
         </>
       )}
       <dt>{w.signature}</dt>
-      <dd>{info.signed ? w.signed : w.notProven(article.name)}</dd>
+      <dd>{info.signed ? w.signed : article.own ? w.notSigned : w.notProven(article.name)}</dd>
       <dt>{w.chain}</dt>
       <dd class="mono">{info.position}</dd>
     </dl>
@@ -152,6 +152,7 @@ export function InfoDialog(props: { id: ConversationId; article: Article; onClos
   useEffect(() => {
     void client().info(id, article.id).then(setInfo);
   }, [article]);
+  const earlier = info?.versions.slice(0, -1) ?? []; // the last one is the text itself
   return (
     <Dialog title={w.infoTitle} onClose={onClose}>
       {!article.deleted && (
@@ -160,12 +161,14 @@ export function InfoDialog(props: { id: ConversationId; article: Article; onClos
         </div>
       )}
       {info && <InfoRows article={article} info={info} />}
-      {info && info.versions.length > 0 && (
+      {earlier.length > 0 && (
         <section class="info-history">
           <h3>{w.history}</h3>
-          {info.versions.map((version) => (
+          {earlier.map((version) => (
             <div key={version.at}>
-              <small>{w.format.time(version.at)}</small>
+              <small>
+                {w.format.day(version.at, Date.now())}, {w.format.time(version.at)}
+              </small>
               <Text text={version.text} mentions={article.mentions} me="" />
             </div>
           ))}

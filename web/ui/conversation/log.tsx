@@ -1,19 +1,20 @@
 // The messages: they are followed at the end, loaded at the top, and never move under the reader.
 
-import type { JSX } from "preact";
+import type { JSX, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation, Log as LogOf, MessageId } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
-import { client, log } from "../state.ts";
+import { go } from "../route.ts";
+import { client, log, people } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
-import { bring, isAtEnd, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
+import { bring, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
 import { SystemLine } from "./system-line.tsx";
-import { blocksOf, newestOwn } from "./timeline.ts";
+import { blocksOf, firstAfter, newestOwn } from "./timeline.ts";
 
 const NEAR_TOP_PX = 600;
 const TARGET_MS = 1_200;
@@ -27,12 +28,19 @@ interface LogProps {
 
 function Beginning({ conversation: c }: { conversation: Conversation }): JSX.Element {
   const w = words.value;
-  const text = { direct: w.begin(c.name), group: w.beginGroup, saved: w.beginSaved }[c.kind];
+  const { other } = c;
+  const compared = other !== null && people.value.get(other)?.trust === "verified";
+  const text = { direct: compared ? w.beginVerified(c.name) : w.begin(c.name), group: w.beginGroup, saved: w.beginSaved }[c.kind];
   return (
-    <p class="beginning">
+    <div class="beginning">
       <Icon name="lock" size={16} />
-      {text}
-    </p>
+      <p>{text}</p>
+      {other !== null && !compared && (
+        <button type="button" onClick={() => go({ at: "verify", user: other })}>
+          {w.compare}
+        </button>
+      )}
+    </div>
   );
 }
 
@@ -46,6 +54,33 @@ function useSpeakNew(found: LogOf | null, atEnd: boolean): void {
     if (!newest || known === null || newest.id === known || newest.kind !== "article" || newest.own || !atEnd) return;
     announce(words.value.by(newest.name, plainText(newest.text)));
   }, [found]);
+}
+
+/**
+ * Before which message the line "New messages" stands: the first unread one when the log was opened, and later the first
+ * that came while the page was hidden or the reader stood elsewhere. It stays until the log is left, or something newer comes so.
+ */
+function useNewLine(place: RefObject<Place>): { of: (found: LogOf | null) => MessageId | null; reached: () => void } {
+  const line = useRef<MessageId | null>(null);
+  const newest = useRef<string | null>(null);
+  const isAhead = useRef(false);
+  return {
+    of: (found) => {
+      if (!found) return null;
+      line.current ??= found.firstUnread;
+      const unseen = document.visibilityState === "hidden" || !place.current.end;
+      const fresh = unseen && !isAhead.current ? firstAfter(found.entries, newest.current) : null;
+      if (fresh) {
+        line.current = fresh;
+        isAhead.current = true;
+      }
+      newest.current = found.entries.at(-1)?.id ?? null;
+      return line.current;
+    },
+    reached: () => {
+      isAhead.current = false;
+    },
+  };
 }
 
 /** The keys of the log: walk, edit, reply, react, delete, menu. */
@@ -82,13 +117,13 @@ export function Log(props: LogProps): JSX.Element {
   const w = words.value;
   const box = useRef<HTMLDivElement>(null);
   const place = useRef<Place>({ end: true });
+  const height = useRef(0);
   const loading = useRef(false);
   const [away, setAway] = useState(false);
   const [lit, setLit] = useState<string | null>(null);
   const found = log.value?.id === c.id ? log.value : null;
-  const first = useRef<MessageId | null>(null);
-  if (found && first.current === null) first.current = found.firstUnread;
-  const blocks = useMemo(() => blocksOf(found?.entries ?? [], first.current), [found]);
+  const newLine = useNewLine(place);
+  const blocks = useMemo(() => blocksOf(found?.entries ?? [], newLine.of(found)), [found]);
   const newest = newestOwn(found?.entries ?? []);
   const keys = useLogKeys(props);
   useSpeakNew(found, !away);
@@ -96,6 +131,7 @@ export function Log(props: LogProps): JSX.Element {
   const tellSeen = (): void => {
     const seen = box.current && document.visibilityState === "visible" ? newestVisible(box.current) : null;
     if (seen) client().seenUpTo(c.id, seen);
+    if (seen && place.current.end) newLine.reached();
   };
   const jumpTo = useRef(async (message: string): Promise<void> => {
     if (!(await client().reveal(c.id, message)) || !box.current) return;
@@ -113,7 +149,8 @@ export function Log(props: LogProps): JSX.Element {
   );
   const onScroll = (): void => {
     const element = box.current;
-    if (!element) return;
+    // What else came below or above has made it another size since: the reader did not move, and is put back.
+    if (!element || element.clientHeight !== height.current) return;
     place.current = placeOf(element);
     setAway(element.scrollHeight - element.scrollTop - element.clientHeight > element.clientHeight);
     tellSeen();
@@ -121,6 +158,8 @@ export function Log(props: LogProps): JSX.Element {
       loading.current = true;
       void client()
         .loadOlder(c.id)
+        // Without a connection: the bar says so, and the next scroll tries again.
+        .catch(() => undefined)
         .finally(() => {
           loading.current = false;
         });
@@ -131,7 +170,7 @@ export function Log(props: LogProps): JSX.Element {
     if (!box.current || !found) return;
     if (!opened.current) {
       opened.current = true;
-      const start = first.current ? box.current.querySelector(".new-line") : null;
+      const start = box.current.querySelector(".new-line");
       if (start) start.scrollIntoView({ block: "start" });
       else box.current.scrollTop = box.current.scrollHeight;
       place.current = placeOf(box.current);
@@ -144,7 +183,10 @@ export function Log(props: LogProps): JSX.Element {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => restore(element, place.current));
+    const observer = new ResizeObserver(() => {
+      height.current = element.clientHeight;
+      restore(element, place.current);
+    });
     observer.observe(element);
     document.addEventListener("visibilitychange", tellSeen);
     return () => {
@@ -192,7 +234,7 @@ export function Log(props: LogProps): JSX.Element {
           })}
         </div>
       </div>
-      {away && (
+      {(away || (c.unread > 0 && !place.current.end)) && (
         <button
           type="button"
           class="to-newest"
@@ -200,8 +242,11 @@ export function Log(props: LogProps): JSX.Element {
           title={w.toNewest}
           onClick={() => {
             if (!box.current) return;
-            box.current.scrollTop = box.current.scrollHeight;
-            place.current = { end: isAtEnd(box.current) } as Place;
+            const line = box.current.querySelector(".new-line");
+            const isBelow = line && line.getBoundingClientRect().top > box.current.getBoundingClientRect().bottom;
+            if (isBelow) line.scrollIntoView({ block: "start" });
+            else box.current.scrollTop = box.current.scrollHeight;
+            place.current = placeOf(box.current);
           }}
         >
           {c.unread > 0 && <span>{w.newCount(c.unread)}</span>}

@@ -18,6 +18,12 @@ function leave(c: Conversation): void {
   ask({ title: w.leaveTitle(c.name), text: w.leaveText, yes: w.leaveGroup, no: w.stay, run });
 }
 
+/** Forgets a group that one is not in any more. */
+export async function removeFromList(c: Conversation): Promise<void> {
+  const isForgotten = await attempt(client().leave(c.id));
+  if (isForgotten && route.value.at === "conversation" && route.value.id === c.id) go({ at: "list" });
+}
+
 function block(c: Conversation, user: string, on: boolean): void {
   const w = words.value;
   if (!on) void attempt(client().block(user, false));
@@ -27,6 +33,9 @@ function block(c: Conversation, user: string, on: boolean): void {
 /** What can be done with a conversation. */
 export function conversationItems(c: Conversation): MenuItem[] {
   const w = words.value;
+  if (c.barrier?.kind === "removed") {
+    return [{ label: w.removeFromList, icon: "close", danger: true, run: () => void removeFromList(c) }];
+  }
   const change = (to: Parameters<ReturnType<typeof client>["change"]>[1]) => (): void => void attempt(client().change(c.id, to));
   const items: MenuItem[] = [
     { label: w.favorite, icon: c.favorite ? "starFill" : "star", on: c.favorite, run: change({ favorite: !c.favorite }) },

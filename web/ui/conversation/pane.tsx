@@ -7,7 +7,7 @@ import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
 import { Details, SearchHere } from "../later.ts";
 import type { Article, Conversation } from "../../core/index.ts";
-import { IconButton } from "../parts/button.tsx";
+import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
 import { ReactionPicker } from "../picker/reaction-picker.tsx";
@@ -84,6 +84,17 @@ function Writing({ id }: { id: string }): JSX.Element {
   return <div class="writing">{names.length > 0 && words.value.writes(names)}</div>;
 }
 
+/** Instead of a conversation that does not exist here: the address is old, or it was taken from the list elsewhere. */
+function NotHere(): JSX.Element {
+  const w = words.value;
+  return (
+    <main class="none-open">
+      <p>{w.notHere}</p>
+      <Button onClick={() => go({ at: "list" })}>{w.back}</Button>
+    </main>
+  );
+}
+
 /** The pane of one conversation. */
 export function ConversationPane({ id, target }: { id: string; target: string | null }): JSX.Element {
   const w = words.value;
@@ -114,7 +125,7 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
     };
     return { reply: compose("reply"), edit: compose("edit"), react: setReacting };
   }, []);
-  if (!c) return <main class="none-open"><p>{w.noneOpen}</p></main>;
+  if (!c) return <NotHere />;
   const focus = (): void => field.current?.focus();
   const intoLog = (): void => {
     const all = frame.current?.querySelectorAll<HTMLElement>("article");

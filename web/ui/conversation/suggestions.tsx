@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { Avatar } from "../parts/avatar.tsx";
 import type { Person, UserId } from "../../core/index.ts";
+import { isWord } from "../text/markdown.ts";
 import { emojiStarting } from "../picker/emoji-index.ts";
 
 /** One offer; `text` replaces what was typed. */
@@ -10,9 +11,20 @@ export type Suggestion = { text: string; label: string; person: Person | null };
 
 const MOST = 6;
 
-/** Whom `@Name` means in a text that is about to be sent. */
-export function mentionsIn(text: string, people: readonly Person[]): Map<string, UserId> {
-  return new Map(people.filter((p) => p.name !== "" && text.includes(`@${p.name}`)).map((p) => [p.name, p.id]));
+/** Whom `@Name` means in a text that is about to be sent; of several of one name, the one who was picked. */
+export function mentionsIn(
+  text: string,
+  people: readonly Pick<Person, "id" | "name">[],
+  picked: ReadonlyMap<string, UserId>,
+): Map<string, UserId> {
+  const longestFirst = people.filter((p) => p.name !== "").sort((a, b) => b.name.length - a.name.length);
+  const found = new Map<string, UserId>();
+  for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
+    if (isWord(text[at - 1])) continue;
+    const named = longestFirst.find((p) => text.startsWith(p.name, at + 1) && !isWord(text[at + 1 + p.name.length]));
+    if (named) found.set(named.name, picked.get(named.name) ?? named.id);
+  }
+  return found;
 }
 
 /** The offers for what stands before the caret, and where it begins; null if there are none. */
@@ -30,7 +42,9 @@ export function suggestionsAt(
         .slice(0, MOST)
         .map((person) => ({ text: `@${person.name} `, label: person.name, person }))
     : emojiStarting(wanted, MOST).map(({ emoji, name }) => ({ text: `${emoji} `, label: `${emoji} ${name}`, person: null }));
-  return all.length > 0 ? { all, at: caret - typed.length } : null;
+  // What is typed out needs no offer: Enter sends it.
+  const isTyped = all.length === 1 && all[0]?.text.trim() === typed;
+  return all.length > 0 && !isTyped ? { all, at: caret - typed.length } : null;
 }
 
 /** A text with a part replaced, and where the caret stands then. */

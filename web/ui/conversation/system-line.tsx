@@ -10,19 +10,17 @@ function sentence({ what }: Line): string {
   const w = words.value;
   switch (what.kind) {
     case "added":
-      return w.lineAdded(what.by, what.who);
+      return w.lineAdded(what.by, w.format.list(what.who));
     case "removed":
-      return w.lineRemoved(what.by, what.who);
-    case "left":
-      return w.lineLeft(what.who);
+      return w.lineRemoved(w.format.list(what.who));
+    case "admin":
+      return w.lineAdmin(what.who);
+    case "member":
+      return w.lineMember(what.who);
     case "newKeys":
       return w.lineKeys(what.who);
     case "verified":
       return w.lineVerified(what.who);
-    case "accepted":
-      return w.lineAccepted(what.who);
-    case "renamed":
-      return w.lineRenamed(what.by, what.name);
     case "renewed":
       return w.lineRenewed;
   }

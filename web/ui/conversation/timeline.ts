@@ -56,3 +56,10 @@ export function newestOwn(entries: readonly Entry[]): MessageId | null {
   }
   return null;
 }
+
+/** The first message of others after an entry that was the newest before; null if there is none. */
+export function firstAfter(entries: readonly Entry[], newest: string | null): MessageId | null {
+  const at = entries.findIndex(({ id }) => id === newest);
+  const found = at < 0 ? undefined : entries.slice(at + 1).find((entry) => entry.kind === "article" && !entry.own);
+  return found?.kind === "article" ? found.id : null;
+}

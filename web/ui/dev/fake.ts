@@ -1,7 +1,7 @@
 // A client without a server: it answers everything from sample data, and does the simplest of what is asked.
 
 import type { Article, Changes, Client, Conversation, Entry, MessageId, Outcome, State } from "../../core/index.ts";
-import { entries, firstUnread, long, me, members, NOW, spring } from "./sample.ts";
+import { entries, firstUnread, long, me, members, NOW, saved, spring } from "./sample.ts";
 
 const ok = async <T>(value: T): Promise<Outcome<T>> => Promise.resolve({ ok: true, value });
 
@@ -123,8 +123,10 @@ export function fakeClient(state: State): Client {
     setAdmin: done,
     renewKeys: done,
     request: async () => Promise.resolve({ ok: false, failure: { kind: "unknownPerson" } }),
+    befriend: done,
     answer: async () => ok(null),
     writeTo: async () => ok(spring.id),
+    saved: async () => ok(saved.id),
     createGroup: async () => ok(spring.id),
     invite: async () =>
       ok({

@@ -76,13 +76,15 @@ export const withYusuf = conversation(8, "direct", "Yusuf Demir", {
   barrier: { kind: "keysChanged", user: yusuf.id, name: "Yusuf" },
 });
 
+export const saved = conversation(6, "saved", "", { memberCount: 1, lastAt: daysAgo(1, 16), preview: said(null, "Plan of the hall, final") });
+
 export const conversations: Conversation[] = [
   spring,
   withAnn,
   conversation(3, "direct", "Ben Osei", { other: ben.id, unread: 2, lastAt: today(12, 40), preview: said(ben, "Could you look at the second page before I print it?") }),
   conversation(4, "group", "Kitchen rota", { color: "#baffc9", muted: true, unread: 14, lastAt: today(11, 5), preview: said(marta, "Bread is in the oven") }),
   conversation(5, "direct", "Tomás Rivera", { other: tomas.id, draft: "I think we should", lastAt: daysAgo(1, 18) }),
-  conversation(6, "saved", "Saved messages", { memberCount: 1, lastAt: daysAgo(1, 16), preview: said(null, "Plan of the hall, final") }),
+  saved,
   conversation(7, "group", "Board", { color: "#e7c6ff", lastAt: daysAgo(1, 10), preview: said(null, "Minutes are in the folder"), lastState: "delivered" }),
   withYusuf,
   conversation(9, "group", "Programme notes — proof reading", { lastAt: daysAgo(12), preview: said(ben, "Page four has the old date") }),

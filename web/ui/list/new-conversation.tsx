@@ -24,7 +24,7 @@ export function NewConversation({ onClose }: { onClose: () => void }): JSX.Eleme
     const wanted = email.trim().toLowerCase();
     setUnknown(false);
     if (!isEmail(wanted)) return setWrong(w.emailWrong);
-    if (wanted === me.value.email.toLowerCase()) return setWrong(w.requestSelf);
+    if (wanted === me.value.email.toLowerCase()) return openSaved();
     setBusy(true);
     const friend = [...people.value.values()].find((p) => p.friend && p.email.toLowerCase() === wanted);
     if (friend) {
@@ -39,6 +39,12 @@ export function NewConversation({ onClose }: { onClose: () => void }): JSX.Eleme
     if (outcome.ok) return setSent(true);
     setWrong(sentenceOf(outcome.failure));
     setUnknown(outcome.failure.kind === "unknownPerson");
+  };
+  const openSaved = async (): Promise<void> => {
+    const opened = await client().saved();
+    if (!opened.ok) return setWrong(sentenceOf(opened.failure));
+    onClose();
+    go({ at: "conversation", id: opened.value, message: null });
   };
   return (
     <Dialog title={w.newConversation} size="small" onClose={onClose}>
@@ -67,6 +73,9 @@ export function NewConversation({ onClose }: { onClose: () => void }): JSX.Eleme
             autoFocus
           />
           <Actions>
+            <Button kind="quiet" icon="saved" onClick={() => void openSaved()}>
+              {w.saved}
+            </Button>
             {unknown && (
               <Button kind="plain" icon="invite" onClick={() => show({ kind: "invite" })}>
                 {w.invite}

@@ -26,19 +26,22 @@ function RequestCard({ request }: { request: Request }): JSX.Element {
       go({ at: "conversation", id: outcome.value, message: null });
     }
   };
+  const sentence = { friend: w.wantsToWrite, group: w.invitesToGroup(request.group), asked: w.acceptsAwaited }[request.kind];
   return (
-    <div class="request" role="group" aria-label={request.name}>
+    <div class={`request ${request.kind}`} role="group" aria-label={request.name}>
       <Avatar of={{ kind: "person", id: request.user, name: request.name }} size={32} />
       <div class="request-text">
         <strong class="cut">
           <bdi>{request.name}</bdi>
         </strong>
-        <span>{wrong ?? (request.kind === "friend" ? w.wantsToWrite : w.invitesToGroup(request.group))}</span>
+        <span>{wrong ?? sentence}</span>
       </div>
-      <Button kind="primary" busy={busy} onClick={() => void answer(true)}>
-        {w.accept}
-      </Button>
-      <IconButton icon="close" label={w.decline(request.name)} onClick={() => void answer(false)} />
+      {request.kind !== "asked" && (
+        <Button kind="primary" busy={busy} onClick={() => void answer(true)}>
+          {w.accept}
+        </Button>
+      )}
+      <IconButton icon="close" label={request.kind === "asked" ? w.withdrawRequest(request.name) : w.decline(request.name)} onClick={() => void answer(false)} />
     </div>
   );
 }

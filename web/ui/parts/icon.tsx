@@ -6,6 +6,13 @@ import { type IconName, paths } from "./icon-paths.ts";
 /** These point along the line of reading, so they turn with it. */
 const mirrored: ReadonlySet<IconName> = new Set(["back", "forward", "reply", "logout"]);
 
+const known: Partial<Record<IconName, string>> = { ...paths };
+
+/** Adds the icons of parts that have just been loaded. */
+export function addIcons(more: Partial<Record<IconName, string>>): void {
+  Object.assign(known, more);
+}
+
 /** An icon of `size` pixels. */
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }): JSX.Element {
   return (
@@ -17,7 +24,7 @@ export function Icon({ name, size = 20 }: { name: IconName; size?: number }): JS
       aria-hidden="true"
       focusable="false"
     >
-      <path d={paths[name]} />
+      <path d={known[name]} />
     </svg>
   );
 }

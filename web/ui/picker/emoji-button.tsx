@@ -7,8 +7,8 @@ import { EmojiPicker } from "../later.ts";
 import { IconButton } from "../parts/button.tsx";
 import { type Anchor, usePopover } from "../parts/popover.ts";
 
-/** A panel of the top layer beside its anchor, closed by Escape or a press elsewhere. */
-function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose: () => void }): JSX.Element {
+/** A panel of the top layer beside its anchor, closed by Escape, a press elsewhere, or when the focus goes on. */
+function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose: () => void; onLeave: () => void }): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
   usePopover(element, props.anchor, props.onClose);
   return (
@@ -18,6 +18,9 @@ function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose
       popover="manual"
       role="dialog"
       aria-label={words.value.emoji}
+      onFocusOut={({ currentTarget, relatedTarget }) => {
+        if (relatedTarget instanceof Node && !currentTarget.contains(relatedTarget)) props.onLeave();
+      }}
       onKeyDown={(event) => {
         if (event.key !== "Escape") return;
         event.stopPropagation();
@@ -41,6 +44,12 @@ export function EmojiButton({ onEmoji }: { onEmoji: (emoji: string) => void }): 
         label={words.value.emoji}
         aria-haspopup="dialog"
         aria-expanded={anchor !== null}
+        onKeyDown={(event) => {
+          // The panel takes the focus a moment after it opens.
+          if (event.key !== "Escape" || !anchor) return;
+          event.stopPropagation();
+          setAnchor(null);
+        }}
         onClick={() => setAnchor(anchor ? null : (button.current?.getBoundingClientRect() ?? null))}
       />
       {anchor && (
@@ -51,6 +60,7 @@ export function EmojiButton({ onEmoji }: { onEmoji: (emoji: string) => void }): 
             button.current?.focus();
             onEmoji(emoji);
           }}
+          onLeave={() => setAnchor(null)}
           onClose={() => {
             setAnchor(null);
             button.current?.focus();

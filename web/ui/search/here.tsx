@@ -4,9 +4,14 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
-import { IconButton } from "../parts/button.tsx";
+import { note } from "../parts/announcer.tsx";
+import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { client, log } from "../state.ts";
 import { HitRow, useHits } from "./results.tsx";
+
+/** Pages that are fetched at once. */
+const PAGES = 10;
 
 /** The field below the head, and what it finds. */
 export function SearchHere({ conversation, onClose }: { conversation: Conversation; onClose: () => void }): JSX.Element {
@@ -14,7 +19,20 @@ export function SearchHere({ conversation, onClose }: { conversation: Conversati
   const [text, setText] = useState("");
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
-  const found = useHits(text.trim(), conversation.id);
+  const [round, setRound] = useState(0);
+  const [busy, setBusy] = useState(false);
+  const found = useHits(text.trim(), conversation.id, round);
+  const hasOlder = log.value?.id === conversation.id && log.value.older;
+  const fetchOlder = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      for (let page = 0; page < PAGES && log.value?.older; page++) await client().loadOlder(conversation.id);
+    } catch {
+      note(w.noAnswer);
+    }
+    setBusy(false);
+    setRound(round + 1);
+  };
   return (
     <div class="search-here">
       <div class="search-box">
@@ -41,7 +59,6 @@ export function SearchHere({ conversation, onClose }: { conversation: Conversati
           {found.hits.length === 0 && (
             <div class="nothing" role="status">
               <strong>{w.nothingFound(text)}</strong>
-              <p>{w.searched(found.searched)}</p>
             </div>
           )}
           <ul>
@@ -49,6 +66,14 @@ export function SearchHere({ conversation, onClose }: { conversation: Conversati
               <HitRow key={hit.message} hit={hit} find={text.trim()} onOpen={() => undefined} />
             ))}
           </ul>
+          <div class="results-foot">
+            <span>{w.searched(found.searched)}</span>
+            {hasOlder && (
+              <Button kind="quiet" busy={busy} onClick={() => void fetchOlder()}>
+                {w.fetchOlder}
+              </Button>
+            )}
+          </div>
         </div>
       )}
     </div>

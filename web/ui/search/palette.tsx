@@ -2,17 +2,20 @@
 
 import type { JSX } from "preact";
 import { useId, useState } from "preact/hooks";
+import { sentenceOf } from "../failure.ts";
 import { subtitle } from "../conversation/pane.tsx";
 import { words } from "../i18n/words.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { show } from "../overlay.ts";
+import { note } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
 import { go } from "../route.ts";
 import { around, byName, folded, useHits } from "./results.tsx";
+import { client } from "../state.ts";
 import { Marked } from "../text/text.tsx";
 
 interface Option {
@@ -30,6 +33,12 @@ interface Section {
 
 const MOST_NAMED = 8;
 const MOST_HITS = 6;
+
+async function openSaved(): Promise<void> {
+  const opened = await client().saved();
+  if (opened.ok) go({ at: "conversation", id: opened.value, message: null });
+  else note(sentenceOf(opened.failure));
+}
 
 function commands(): Option[] {
   const w = words.value;
@@ -49,6 +58,7 @@ function commands(): Option[] {
     command("group", w.newGroup, "Ctrl Shift N", () => show({ kind: "newGroup" })),
     command("write", w.newConversation, "", () => show({ kind: "newConversation" })),
     command("invite", w.invite, "", () => show({ kind: "invite" })),
+    command("saved", w.saved, "", () => void openSaved()),
     command("person", w.profile, "Ctrl ,", () => go({ at: "account", section: "profile" })),
     command("devices", w.devices, "", () => go({ at: "account", section: "devices" })),
     command("shieldCheck", w.security, "", () => go({ at: "account", section: "security" })),
@@ -82,7 +92,7 @@ function useSections(typed: string): Section[] {
         key: hit.message,
         picture: <Avatar of={{ kind: "person", id: hit.user, name: hit.name }} size={32} />,
         label: around(hit.text, text),
-        second: w.where(hit.name, hit.where, w.format.day(hit.at, Date.now())),
+        second: w.where(hit.name, hit.where || w.saved, w.format.day(hit.at, Date.now())),
         keys: "",
         run: () => go({ at: "conversation", id: hit.conversation, message: hit.message }),
       })),

@@ -34,12 +34,12 @@ export function around(text: string, find: string): string {
   return at <= AROUND ? plain : `… ${plain.slice(at - AROUND)}`;
 }
 
-/** Searches the messages, a moment after the last letter. */
-export function useHits(text: string, within: ConversationId | null): { hits: readonly Hit[]; searched: number } | null {
+/** Searches the messages, a moment after the last letter, and again with each `round`. What was found stays until there is more. */
+export function useHits(text: string, within: ConversationId | null, round = 0): { hits: readonly Hit[]; searched: number } | null {
   const [found, setFound] = useState<{ hits: readonly Hit[]; searched: number } | null>(null);
   useEffect(() => {
     let current = true;
-    setFound(null);
+    if (text.length < 2) setFound(null);
     const timer = setTimeout(() => {
       if (text.length < 2) return;
       void client()
@@ -52,7 +52,7 @@ export function useHits(text: string, within: ConversationId | null): { hits: re
       current = false;
       clearTimeout(timer);
     };
-  }, [text, within]);
+  }, [text, within, round]);
   return found;
 }
 
@@ -75,7 +75,7 @@ export function HitRow({ hit, find, onOpen }: { hit: Hit; find: string; onOpen: 
           <span class="cut" dir="auto">
             <Marked text={around(hit.text, find)} find={find} />
           </span>
-          <small class="cut">{w.where(hit.name, hit.where, w.format.day(hit.at, Date.now()))}</small>
+          <small class="cut">{w.where(hit.name, hit.where || w.saved, w.format.day(hit.at, Date.now()))}</small>
         </span>
       </a>
     </li>

@@ -84,7 +84,8 @@ const delimiters = [
   { mark: "_", kind: "emphasis" },
 ] as const;
 
-const isWord = (c: string | undefined): boolean => c !== undefined && /[\p{L}\p{N}]/u.test(c);
+/** Whether a character belongs to a word. */
+export const isWord = (c: string | undefined): boolean => c !== undefined && /[\p{L}\p{N}]/u.test(c);
 const isSpace = (c: string | undefined): boolean => c === undefined || /\s/.test(c);
 
 /** Where the span that `mark` opens before `from` ends, or -1. */

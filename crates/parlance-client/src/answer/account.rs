@@ -1,4 +1,4 @@
-//! What the calls about one's own account answer.
+//! The answers of calls about the user's own account.
 
 use parlance_wire::{
     id::{CredentialId, InviteId, ServerId, StationId, UserId},
@@ -18,11 +18,11 @@ pub struct NewInvite {
     pub invite: String,
     /// The link that a web client opens.
     pub link: String,
-    /// Until when it is good.
+    /// When it expires.
     pub expires: Timestamp,
 }
 
-/// How the user is called.
+/// A user's names.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Profile {
     /// Their full name.
@@ -31,7 +31,7 @@ pub struct Profile {
     pub nick: String,
 }
 
-/// The caller's invitations, the newest first.
+/// The caller's invitations, newest first.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Invites {
     /// At most 100.
@@ -43,21 +43,21 @@ pub struct Invites {
 pub struct Invite {
     /// Its id.
     pub inviteid: InviteId,
-    /// The one address that it is for; empty for any.
+    /// The only address that may register with it; empty if any may.
     pub email: String,
-    /// How many people it is for.
+    /// How many people may register with it.
     pub uses: u32,
-    /// Who has registered with it.
+    /// The users who have registered with it.
     pub usedby: Vec<UserId>,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// Until when it is good.
+    /// When it expires.
     pub expires: Timestamp,
-    /// Somebody can still register with it.
+    /// Whether somebody can still register with it.
     pub open: bool,
 }
 
-/// How a password is made into a key, and for which server.
+/// How a password is turned into a key, and for which server.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Prelogin {
     /// The server's id.
@@ -67,52 +67,52 @@ pub struct Prelogin {
     pub kdf: Kdf,
 }
 
-/// A user's vault, as the server keeps it.
+/// A user's vault, as stored by the server.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Vault {
     /// The vault, or a private key of the published form.
     pub rsakey: EncryptedKey,
-    /// Its version; 0 as long as it is what was registered.
+    /// Its version; 0 until it is changed after the registration.
     pub version: u32,
-    /// How the password that opens it is made into keys.
+    /// How the password that opens it is turned into keys.
     pub kdf: Kdf,
 }
 
 /// The answer to [`Session::stations`](crate::Session::stations).
 #[derive(Debug, Clone, Deserialize)]
 pub struct Stations {
-    /// The one seen last first.
+    /// The one that was seen last comes first.
     pub stations: Vec<StationInfo>,
 }
 
-/// A station of the user's.
+/// One of the user's stations.
 #[derive(Debug, Clone, Deserialize)]
 pub struct StationInfo {
     /// Its id.
     pub stationid: StationId,
-    /// What its user calls it, if anything.
+    /// The name that its user gave it; empty if there is none.
     pub name: String,
-    /// It is the one that asks.
+    /// Whether it is the station that sent the request.
     pub current: bool,
-    /// When it logged in first, if that is known.
+    /// When it first logged in, if that is known.
     pub created: Option<Timestamp>,
-    /// When it was seen last, to the hour.
+    /// When it was last seen, to the hour.
     pub lastseen: Timestamp,
-    /// The name of the credential that it logged in with last, if that is still there.
+    /// The name of the credential of its last login, if that credential still exists.
     pub key: Option<String>,
 }
 
 /// The answer to [`Session::sign_out`](crate::Session::sign_out).
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct SignedOut {
-    /// How many stations were ended.
+    /// Number of stations that were ended.
     pub signedout: u64,
 }
 
 /// The answer to [`Session::credentials`](crate::Session::credentials).
 #[derive(Debug, Clone, Deserialize)]
 pub struct Keys {
-    /// The oldest first.
+    /// Oldest first.
     pub keys: Vec<CredentialInfo>,
 }
 
@@ -121,17 +121,17 @@ pub struct Keys {
 pub struct CredentialInfo {
     /// Its id, for [`Session::revoke`](crate::Session::revoke).
     pub keyid: CredentialId,
-    /// What it is for.
+    /// Its purpose.
     pub kind: CredentialKind,
     /// Its name.
     pub label: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// The last login with it, to the hour.
     pub lastused: Option<Timestamp>,
 }
 
-/// What a server takes at most (docs/api.md, chatlogin).
+/// A server's limits (docs/api.md, chatlogin).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Limits {
     /// Bytes of a message's `Data`.
@@ -144,9 +144,9 @@ pub struct Limits {
     pub framebytes: usize,
     /// Participants of a group.
     pub participants: usize,
-    /// Conversations of a user.
+    /// Conversations that a user creates in a day.
     pub conversations: u32,
-    /// Conversations that a user makes in a day.
+    /// Conversations that a user creates in a day.
     pub newconversations: u32,
     /// Stations of a user.
     pub stations: u32,
@@ -158,10 +158,10 @@ pub struct Limits {
     pub messageids: usize,
     /// Ids of one `erase`.
     pub erasedids: usize,
-    /// Seconds that a client's clock may be wrong by.
+    /// Seconds by which a client's clock may be wrong.
     pub clockdifference: i64,
-    /// Seconds for which a message without a `ValidUntil` is wanted.
+    /// Seconds until a message without a `ValidUntil` expires.
     pub messagelifetime: i64,
-    /// Seconds for which a message is kept after its end.
+    /// Seconds for which an expired message is kept.
     pub expirygrace: i64,
 }

@@ -12,36 +12,37 @@ use super::{Message, Report};
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Notification {
     /// Friends whose availability changed.
-    // Misspelt as published.
+    // Misspelled as published.
     #[serde(rename = "friendavailabilitesof")]
     pub friends: Vec<UserId>,
     /// Conversations with new rows.
     #[serde(rename = "conversationchangedof")]
     pub conversations: Vec<ConversationId>,
-    /// Not empty: resync. The list changed, or the server cannot tell any more what did.
+    /// If not empty, resync: the list changed, or the server does not know any more what did.
     #[serde(rename = "conversationlistchangedof")]
     pub list: Vec<UserId>,
-    /// New rows, complete; only from a socket.
+    /// Whole new rows; only from a socket.
     #[serde(default)]
     pub events: Vec<Event>,
     /// Users who are typing; only from a socket.
     #[serde(default)]
     pub typing: Vec<Typing>,
-    /// Messages that were erased; only from a socket.
+    /// Messages that were erased. Only sockets learn of them.
     #[serde(default)]
     pub erased: Vec<Erased>,
-    /// Stations that the user logged in from for the first time.
+    /// Stations from which the user logged in for the first time.
     #[serde(rename = "newstations", default)]
     pub new_stations: Vec<StationId>,
-    /// The receipt that the next poll names, to confirm that this answer arrived; only from a poll.
+    /// The receipt that confirms this answer in the next poll; only from a poll.
     #[serde(default)]
     pub receipt: Option<Receipt>,
 }
 
 impl Notification {
-    /// Returns `true` when the client has to resync: read [`Session::list`](crate::Session::list),
+    /// Returns `true` if the client has to resync: read [`Session::list`](crate::Session::list),
     /// [`friends`](crate::Session::friends), [`invitations`](crate::Session::invitations),
-    /// [`stations`](crate::Session::stations), and the rows of each conversation whose newest ids it does not hold.
+    /// [`stations`](crate::Session::stations), and the rows of each conversation whose newest ids
+    /// it does not hold.
     #[must_use]
     pub fn wants_resync(&self) -> bool {
         !self.list.is_empty()
@@ -61,11 +62,11 @@ pub struct Event {
     /// The row, if it is a report.
     #[serde(default)]
     pub report: Option<Report>,
-    /// The id of the row of this kind before it, or empty.
+    /// The id of the preceding row of this kind, or empty.
     pub after: String,
 }
 
-/// Messages of a conversation that were erased.
+/// The messages that were erased in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Erased {
     /// The conversation.

@@ -1,4 +1,4 @@
-//! The two primitives that everything here is made of: HKDF-SHA256 and AES-256-GCM.
+//! The two primitives that everything here is built on: HKDF-SHA256 and AES-256-GCM.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -12,6 +12,44 @@ use crate::keys::KeyError;
 
 /// A key of 32 bytes, wiped when it is dropped.
 pub(super) type Key = Zeroizing<[u8; 32]>;
+
+/// Defines a secret key with a type of its own. `Debug` does not show it, and it is wiped when it is
+/// dropped. With `random`, new ones can be generated.
+macro_rules! secret_key {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name($crate::e2ee::cipher::Key);
+
+        impl $name {
+            /// From its bytes.
+            #[must_use]
+            pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+                Self($crate::e2ee::cipher::Key::new(*bytes))
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    };
+    (random $(#[$doc:meta])* $name:ident) => {
+        $crate::e2ee::cipher::secret_key!($(#[$doc])* $name);
+
+        impl $name {
+            /// A new one.
+            ///
+            /// # Errors
+            /// `Key`: there are no random numbers.
+            pub fn generate() -> Result<Self, $crate::e2ee::Error> {
+                $crate::e2ee::cipher::random().map(Self)
+            }
+        }
+    };
+}
+pub(super) use secret_key;
 
 /// 32 bytes of HKDF-SHA256 (RFC 5869).
 pub(super) fn derive(secret: &[u8], salt: &[u8], info: &[&[u8]]) -> Result<Key, Error> {
@@ -57,7 +95,7 @@ pub(super) fn seal(
     Ok([nonce.as_slice(), &ciphertext].concat())
 }
 
-/// Opens nonce ‖ ciphertext ‖ tag. `None`: they are not of this key and this additional data.
+/// Opens nonce ‖ ciphertext ‖ tag. Returns `None` if the key or the additional data do not match.
 pub(super) fn open(key: &Key, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let key = UnboundKey::new(&AES_256_GCM, key.as_ref()).ok()?;
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;

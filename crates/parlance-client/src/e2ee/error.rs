@@ -1,4 +1,4 @@
-//! What can be wrong with what a server hands out, or with what a client is about to send.
+//! Errors in data from a server, or in what a client is about to send.
 
 use parlance_wire::{
     e2ee::{Epoch, Invalid},
@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use crate::keys::KeyError;
 
-/// Why something was refused. Except for the last group, each means that a server, or someone who controls what it
-/// stores, or a participant did not follow docs/e2ee.md.
+/// The reasons for a refusal. Except in the last group, each means that a server, somebody who
+/// controls its database, or a participant did not follow docs/e2ee.md.
 #[derive(Debug, Error)]
 pub enum Error {
     /// A card, an announcement, a name, a vault or a body is not of the documented form.
@@ -20,14 +20,14 @@ pub enum Error {
     Malformed(&'static str),
 
     // Messages and names.
-    /// It is not of version 4's form: readable perhaps, but nobody has signed it.
+    /// It is not of version 4's form: perhaps readable, but not signed.
     #[error("it is not signed")]
     NotSigned,
-    /// It is encrypted with another secret than this one.
+    /// It is encrypted with another secret.
     #[error("it is encrypted with another secret")]
     OtherSecret,
-    /// It is not what was written under this conversation, instance, id, user, station and type: the content is damaged,
-    /// or the row is another one's.
+    /// It was not written under this conversation, instance, id, user, station and type: the
+    /// content is damaged, or belongs to another row.
     #[error("it is damaged, or was written under other ids")]
     Relabelled,
     /// None of the sender's cards signed it.
@@ -39,10 +39,10 @@ pub enum Error {
     /// Its writer had seen another transcript: the two were shown different messages.
     #[error("its writer was shown other messages")]
     DifferentTranscript,
-    /// Messages of this station, before this one, are missing.
+    /// Earlier messages of this station are missing.
     #[error("messages of this station are missing: {expected} was expected, {found} is here")]
     MissingMessages {
-        /// The number after the last one that was read.
+        /// The next expected number.
         expected: u64,
         /// This message's number.
         found: u64,
@@ -73,43 +73,43 @@ pub enum Error {
     /// The card is not the newest one that the key log has of this user.
     #[error("the card is not the newest in the key log")]
     NotLogged,
-    /// The user has a new identity, and nobody has looked at it yet: nothing is sent to them.
+    /// The user has a new identity that was not accepted yet: nothing is sent to them.
     #[error("{0} has a new identity, which has to be accepted first")]
     NewIdentity(UserId),
 
     // Epochs.
-    /// It was announced before: the server goes back.
+    /// It was announced before: the server goes back in time.
     #[error("epoch {0} is past")]
     OldEpoch(Epoch),
     /// Announcements before this one are missing.
     #[error("epochs before {0} are missing")]
     SkippedEpoch(Epoch),
-    /// It does not follow the announcement that is known: there are two histories.
+    /// It does not follow the known announcement: there are two histories.
     #[error("epoch {0} does not follow what was announced before")]
     ForkedEpoch(Epoch),
-    /// Its maker did not take part.
+    /// Its creator did not take part.
     #[error("{0} did not take part, and cannot announce an epoch")]
     NotAMember(UserId),
-    /// Its maker was no admin, and added someone, or changed who is.
+    /// Its creator was not an admin, but added someone or changed the admins.
     #[error("{0} is no admin")]
     NotAnAdmin(UserId),
-    /// It adds who is there, or removes who is not, or leaves nobody in charge.
+    /// It adds a participant, or removes someone else, or leaves no admin.
     #[error("the changes do not fit who took part")]
     WrongChanges,
-    /// The roster is not the one that the changes make, with the keys that are known.
+    /// The roster does not result from the changes, with the known keys.
     #[error("the roster is not the one that is known")]
     WrongRoster,
-    /// The secret is not the one that was committed to.
+    /// The secret does not match its commitment.
     #[error("the secret is not the one that was announced")]
     WrongSecret,
-    /// The server lists other participants than the roster has: nothing is sent.
+    /// The server lists other participants than the roster: nothing is sent.
     #[error(
         "the server lists others than the roster: {unexpected:?} unexpected, {missing:?} missing"
     )]
     DifferentParticipants {
-        /// Who is listed, and not in the roster.
+        /// Users who are listed, but not in the roster.
         unexpected: Vec<UserId>,
-        /// Who is in the roster, and not listed.
+        /// Users in the roster who are not listed.
         missing: Vec<UserId>,
     },
 
@@ -120,7 +120,7 @@ pub enum Error {
     /// The log has fewer entries than it had.
     #[error("the key log has shrunk")]
     LogShrank,
-    /// The log is another one than before.
+    /// The log is not a continuation of the known one.
     #[error("the key log is not the one that was shown before")]
     LogForked,
     /// The log has a card in the user's own name that is not theirs.
@@ -131,10 +131,10 @@ pub enum Error {
     LogOrder,
 
     // The vault.
-    /// The password, or the recovery key, is another one.
+    /// The password, or the recovery key, is wrong.
     #[error("another password or recovery key")]
     WrongPassword,
-    /// The vault is older than one that was seen.
+    /// The vault is older than one that was seen before.
     #[error("the vault has version {found}, and {seen} was seen before")]
     OldVault {
         /// The version that the server handed out.
@@ -142,21 +142,21 @@ pub enum Error {
         /// The highest version seen.
         seen: u64,
     },
-    /// What is to be kept does not fit.
+    /// The data to store is too large.
     #[error("too long")]
     TooLong,
 
     // Faults of the machine.
-    /// A key could not be made or used.
+    /// A key could not be generated or used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A primitive failed that does not fail on any input.
+    /// A primitive failed that should not fail on any input.
     #[error("a cryptographic operation failed")]
     Crypto,
-    /// The store's file could not be read or written.
+    /// The state file could not be read or written.
     #[error("the store cannot be read or written")]
     Store(#[from] std::io::Error),
-    /// The store's file is not one.
+    /// The state file is damaged.
     #[error("the store is damaged")]
     DamagedStore(#[source] serde_json::Error),
 }

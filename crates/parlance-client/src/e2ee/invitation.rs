@@ -1,4 +1,5 @@
-//! Invitations: a link that names the inviter's card, so that both people are verified without comparing numbers.
+//! Invitations: a link that contains the inviter's card, so that both people are verified without
+//! comparing numbers.
 
 use std::fmt;
 
@@ -9,12 +10,13 @@ use zeroize::Zeroizing;
 
 use super::{Error, cipher, number::card_hash};
 
-/// What an invitation's link says. It stands in the fragment, which no server and no log sees.
+/// The contents of an invitation's link. They are in the fragment, which is never sent to a server
+/// or logged.
 #[derive(Clone)]
 pub struct Invitation {
-    /// For the server: it lets the newcomer register.
+    /// The code with which the server lets the newcomer register.
     pub code: Credential,
-    /// Who invites.
+    /// The inviter.
     pub from: UserId,
     /// The inviter's card, which the newcomer pins.
     pub card: CardHash,
@@ -22,7 +24,7 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    /// A new invitation. The server made its code.
+    /// A new invitation, with the code that the server generated.
     ///
     /// # Errors
     /// `Key`: there are no random numbers.
@@ -35,7 +37,7 @@ impl Invitation {
         })
     }
 
-    /// The invitation whose secret this is, as its inviter kept it.
+    /// The invitation with this secret, as its inviter stored it.
     #[must_use]
     pub fn from_secret(code: Credential, from: UserId, card: CardHash, secret: [u8; 32]) -> Self {
         Self {
@@ -46,13 +48,13 @@ impl Invitation {
         }
     }
 
-    /// What the inviter keeps to check the proof.
+    /// The secret that the inviter stores, to check the proof.
     #[must_use]
     pub fn secret(&self) -> &[u8; 32] {
         &self.secret
     }
 
-    /// The link, to the page where people register.
+    /// The link to the page for registration.
     #[must_use]
     pub fn link(&self, page: &Url) -> Url {
         let mut link = page.clone();
@@ -66,10 +68,10 @@ impl Invitation {
         link
     }
 
-    /// Reads a link.
+    /// Parses a link.
     ///
     /// # Errors
-    /// `Malformed`: a part is missing, is there twice, or is not of its form.
+    /// `Malformed`: a part is missing, duplicate, or malformed.
     pub fn parse(link: &Url) -> Result<Self, Error> {
         let part = |name: &'static str| {
             let mut values = url::form_urlencoded::parse(link.fragment().unwrap_or("").as_bytes())
@@ -92,13 +94,15 @@ impl Invitation {
         })
     }
 
-    /// The newcomer's proof: `mac` of a body of the kind `verify`. `own` is the newcomer's card.
+    /// The newcomer's proof, which is `mac` of a body of kind `verify`. `own` is the newcomer's
+    /// card.
     #[must_use]
     pub fn proof(&self, own: CardHash) -> String {
         hex::encode(self.mac(own))
     }
 
-    /// Whether this is the proof of the newcomer with this card. Then their card is verified.
+    /// Returns `true` if this is the proof of the newcomer with this card, whose card is then
+    /// verified.
     #[must_use]
     pub fn is_proof(&self, newcomer: CardHash, mac: &str) -> bool {
         let expected = self.mac(newcomer);

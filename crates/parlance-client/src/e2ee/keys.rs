@@ -1,4 +1,5 @@
-//! The key that signs (Ed25519), beside the RSA pair of [`crate::keys`]; and a user's own cards.
+//! The signing key (Ed25519), which complements the RSA pair of [`crate::keys`], and a user's own
+//! cards.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{Error, cipher};
 use crate::keys::{KeyError, KeyPair};
 
-/// The private half of a key that signs cards, announcements and messages. `Debug` does not show it.
+/// A private key for signing cards, announcements and messages. `Debug` does not show it.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
     public: SignKey,
@@ -30,7 +31,7 @@ impl SigningKey {
         Self::from_seed(&*cipher::random()?)
     }
 
-    /// The key of this seed (RFC 8032, section 5.1.5), as the vault keeps it.
+    /// The key with this seed (RFC 8032, section 5.1.5), as stored in the vault.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, Error> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Generate)?;
         let public = SignKey::from_bytes(pair.public_key().as_ref()).ok_or(KeyError::Generate)?;
@@ -66,11 +67,11 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A user's first card, signed by both keys. `before`: the newest card of an account that had the address before, as
-/// the key log has it ([`KeyLog::newest`](super::KeyLog::newest)).
+/// A user's first card, signed by both keys. `before` is the newest card of an earlier account with
+/// the same address, according to the key log ([`KeyLog::newest`](super::KeyLog::newest)).
 ///
 /// # Errors
-/// `Key`: a key does not sign, or is not one that servers take.
+/// `Key`: a key cannot sign, or servers do not accept it.
 pub fn first_card(
     email: Email,
     server: ServerId,
@@ -86,11 +87,11 @@ pub fn first_card(
     signed(card, sign, rsa, None)
 }
 
-/// The card after `before`, with other keys. `old` is the key that signed `before`, unless it was lost: then the card is a
-/// new identity, and everyone is warned.
+/// The card after `before`, with other keys. `old` is the key that signed `before`, unless it was
+/// lost: then the card is a new identity, and everyone is warned.
 ///
 /// # Errors
-/// As [`first_card`]; `Invalid`: `old` is not the key of the card before.
+/// As for [`first_card`]; `Invalid`: `old` is not the previous card's key.
 pub fn next_card(
     before: &Card,
     sign: &SigningKey,

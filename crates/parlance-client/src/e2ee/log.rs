@@ -1,5 +1,5 @@
-//! The key log, followed: each client has all of it, so whoever puts a card into it in someone else's name is seen by
-//! that one's own client.
+//! Follows the key log. Each client has all of it, so if somebody adds a card in another user's
+//! name, that user's own client detects it.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use super::{Error, LogMark};
 #[serde(try_from = "Kept", into = "Kept")]
 pub struct KeyLog {
     server: ServerId,
-    /// The server's key, from the first head that was seen on.
+    /// The server's key, from the first head that was seen.
     key: SignKey,
     tree: Tree,
     /// The root of each size, from 0.
@@ -30,7 +30,7 @@ pub struct KeyLog {
     entries: Vec<LogEntry>,
 }
 
-/// What is kept of it: the rest follows.
+/// The stored part, from which the rest is derived.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     server: ServerId,
@@ -73,8 +73,8 @@ fn entries_of(bytes: &[u8]) -> Result<impl Iterator<Item = LogEntry> + '_, Error
     }
 }
 
-/// The cards of the user themselves, by number; also those of accounts that had the address before the user's, as the log
-/// had them then ([`KeyLog::begin`]).
+/// The user's own cards, by number, including those of earlier accounts with the same address that
+/// were in the log at the beginning ([`KeyLog::begin`]).
 pub type OwnCards = BTreeMap<u64, CardHash>;
 
 impl KeyLog {
@@ -92,12 +92,13 @@ impl KeyLog {
         }
     }
 
-    /// The log of a new account's first client, which has published no card yet: `entries` are all of it, and `key` is the
-    /// server's, trusted as it is seen first. Returns beside it the cards that it has in the user's name: those of
-    /// accounts that had the address before. What comes in that name from now on is the user's own.
+    /// The log for the first client of a new account, which has not published a card. `entries` is
+    /// the whole log; `key` is the server's key, which is trusted on first use. Also returns the
+    /// cards in the user's name, which belong to earlier accounts with the same address. Any later
+    /// card in that name has to be the user's own.
     ///
     /// # Errors
-    /// As [`follow`](Self::follow).
+    /// As for [`follow`](Self::follow).
     pub fn begin(
         key: SignKey,
         entries: &[u8],
@@ -123,31 +124,32 @@ impl KeyLog {
         self.key
     }
 
-    /// How many entries it has: `after` of the next request.
+    /// Number of entries, which is `after` in the next request.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.tree.size()
     }
 
-    /// All entries, the oldest first.
+    /// All entries, oldest first.
     #[must_use]
     pub fn entries(&self) -> &[LogEntry] {
         &self.entries
     }
 
-    /// What a message says of it.
+    /// The mark of this log in a message.
     #[must_use]
     pub fn mark(&self) -> LogMark {
         LogMark(self.tree.size(), self.tree.root())
     }
 
-    /// Goes on with what the server answered: entries after [`size`](Self::size), 72 bytes each, and the head that they
-    /// lead to. `me` is the user, and `own` are all cards that they ever published. Nothing is changed on an error.
+    /// Continues with the server's answer: the entries after [`size`](Self::size), 72 bytes each,
+    /// and the resulting head. `me` is the user, and `own` are all cards that they ever published.
+    /// On an error, nothing is changed.
     ///
     /// # Errors
-    /// `Invalid`: the server's signature is wrong. `OtherServerKey`: the head is another server's. `Malformed`: no whole
-    /// entries. `LogShrank`, `LogForked`: it is not the log that was shown before. `LogOrder`. `NotMyCard`: it has a card
-    /// in the user's name that is not theirs.
+    /// `Invalid`: the server's signature is wrong. `OtherServerKey`: the head is another server's.
+    /// `Malformed`: an incomplete entry. `LogShrank`, `LogForked`: it does not continue the known
+    /// log. `LogOrder`. `NotMyCard`: it has a card in the user's name that is not theirs.
     pub fn follow(
         &mut self,
         entries: &[u8],
@@ -206,10 +208,11 @@ impl KeyLog {
         Ok(self.newest.get(&Tag::of(self.server, user)?).copied())
     }
 
-    /// Whether a card is the newest of its user in the log. A card that is not was made for one reader only.
+    /// Checks that a card is its user's newest one in the log. Any other card was made for this
+    /// reader only.
     ///
     /// # Errors
-    /// `NotLogged`. If the log may have grown since: follow it, and ask again.
+    /// `NotLogged`. If the log may have grown since, follow it and check again.
     pub fn check_card(&self, card: &Card) -> Result<(), Error> {
         if self.newest(card.user())? == Some((card.n(), card.hash())) {
             Ok(())
@@ -218,7 +221,8 @@ impl KeyLog {
         }
     }
 
-    /// Whether what a message says of the log is so. `false`: the writer has seen more of it; follow it, and ask again.
+    /// Checks a message's mark of the log. Returns `false` if the writer has seen more of it:
+    /// follow it and check again.
     ///
     /// # Errors
     /// `DifferentLog`: the server shows two logs.

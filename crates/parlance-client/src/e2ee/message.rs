@@ -1,34 +1,47 @@
-//! Messages and names: sealed for all who have the epoch's secret, and signed by who wrote them.
+//! Messages, sealed for everyone who has the epoch's secret, and signed by their writer. Names are
+//! sealed the same way ([`name`]).
+
+mod name;
+mod published;
+mod seal;
+
+#[cfg(all(test, feature = "password"))]
+pub(super) use self::{
+    name::seal_name_text,
+    seal::{encrypt, seal_text},
+};
+pub use self::{
+    name::{Name, seal_name},
+    published::open_published,
+    seal::seal,
+};
 
 use aws_lc_rs::aead::{AES_256_GCM, NONCE_LEN};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::{
-    e2ee::{Card, CardHash, Epoch, Invalid, Signature, canonical, lp, sha256},
+    e2ee::{Card, CardHash, Epoch, Signature, lp, sha256},
     id::{ConversationId, MessageId, StationId, UserId},
-    text::{Data, DisplayName, Instance},
+    text::Instance,
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Content, EpochSecret, Error, Kid, MAX_BODY, SigningKey,
+    Body, EpochSecret, Error, Kid,
     cipher::{self, Key},
 };
 
 /// The first byte of a message.
 const MESSAGE: u8 = b'P';
-/// The first byte of a name.
-const NAME: u8 = b'N';
 /// The version of the form, the second byte.
 const VERSION: u8 = 1;
 /// Bytes before the nonce: form, version, epoch, kid.
 const HEADER_LEN: usize = 2 + 4 + 8;
 /// Bytes of a signature.
 const SIGNATURE_LEN: usize = 64;
-/// Plaintexts are padded to one of these, and beyond them to multiples of the last.
+/// Plaintexts are padded to one of these sizes, and larger ones to multiples of the last.
 const SIZES: [usize; 5] = [256, 512, 1024, 2048, 4096];
 
-/// Where a message stands: everything about it that someone could change in a database. What is read under other ids
-/// than it was written under is refused.
+/// The row that a message belongs to: everything about it that someone could change in a database.
+/// A message that was written under other ids is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
     /// The conversation.
@@ -45,7 +58,7 @@ pub struct Envelope<'a> {
     pub r#type: &'a str,
 }
 
-/// A message or a name that is not opened yet.
+/// A message or a name that was not opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     epoch: Epoch,
@@ -54,12 +67,12 @@ pub struct Sealed {
     ciphertext: Vec<u8>,
 }
 
-/// A message that was opened, and whose signature was good.
+/// A message that was opened, and whose signature is valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened {
-    /// What it says.
+    /// The content.
     pub body: Body,
-    /// The text of the body: what is kept, so that a newer version can read it again.
+    /// The text of the body, which is stored so that a newer version can parse it again.
     pub text: String,
     /// The epoch that it was written in.
     pub epoch: Epoch,
@@ -67,32 +80,14 @@ pub struct Opened {
     pub card: CardHash,
 }
 
-/// A conversation's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name {
-    v: u32,
-    /// The name.
-    pub name: String,
-    /// Who gave it.
-    pub by: UserId,
-}
-
 impl Sealed {
-    /// Reads the `Data` of a message.
+    /// Parses the `Data` of a message.
     ///
     /// # Errors
-    /// `NotSigned`: it is of another form, perhaps the published one ([`open_published`]). `Malformed`: it has this
-    /// form's beginning, and no more.
+    /// `NotSigned`: it has another form, perhaps the published one ([`open_published`]).
+    /// `Malformed`: it begins like this form, but is invalid.
     pub fn message(data: &str) -> Result<Self, Error> {
         Self::parse(MESSAGE, data)
-    }
-
-    /// Reads a `displayname`.
-    ///
-    /// # Errors
-    /// As [`message`](Self::message).
-    pub fn name(displayname: &str) -> Result<Self, Error> {
-        Self::parse(NAME, displayname)
     }
 
     fn parse(form: u8, text: &str) -> Result<Self, Error> {
@@ -120,19 +115,19 @@ impl Sealed {
         })
     }
 
-    /// The epoch that it says it was written in.
+    /// The epoch that it claims to be from.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Names the secret that opens it.
+    /// The name of the secret that opens it.
     #[must_use]
     pub fn kid(&self) -> Kid {
         self.kid
     }
 
-    /// Opens a message. `cards` are the sender's, as they are pinned, old ones too.
+    /// Opens a message. `cards` are the sender's pinned ones, including old ones.
     ///
     /// # Errors
     /// `OtherSecret`, `Relabelled`, `UnknownSigner`, `WrongSigner`, `Malformed`, `Invalid`.
@@ -155,27 +150,6 @@ impl Sealed {
         })
     }
 
-    /// Opens a name. `cards_of` answers a user's cards, as they are pinned.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_name<'a>(
-        &self,
-        conversation: ConversationId,
-        secret: &EpochSecret,
-        cards_of: impl FnOnce(UserId) -> &'a [Card],
-    ) -> Result<Name, Error> {
-        let key = name_key(conversation, secret)?;
-        let aad = name_aad(conversation, self.epoch, self.kid)?;
-        let (text, signature) = self.decrypt(&key, &aad, secret)?;
-        let name: Name = canonical::read(&text, MAX_BODY)?;
-        if name.v != 1 {
-            return Err(Invalid::Version(name.v).into());
-        }
-        signer(name.by, cards_of(name.by), &aad, &text, &signature)?;
-        Ok(name)
-    }
-
     fn decrypt(
         &self,
         key: &Key,
@@ -191,7 +165,7 @@ impl Sealed {
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| malformed())?;
         let (body, rest) = rest.split_at_checked(length).ok_or_else(malformed)?;
         let (signature, padding) = rest.split_at_checked(SIGNATURE_LEN).ok_or_else(malformed)?;
-        // The least padding that there can be, and nothing in it: one plaintext for one body.
+        // Only the minimal padding of zeros is valid, so that each body has a single plaintext.
         let used = plaintext.len() - padding.len();
         if padded_len(used) != plaintext.len() || padding.iter().any(|byte| *byte != 0) {
             return Err(Error::Malformed("the padding"));
@@ -200,146 +174,6 @@ impl Sealed {
         let signature = Signature::from_bytes(signature).ok_or_else(malformed)?;
         Ok((text.to_owned(), signature))
     }
-}
-
-/// Seals and signs a message.
-///
-/// # Errors
-/// `Malformed`: the envelope's type is not that of the body's kind. `TooLong`.
-pub fn seal(
-    envelope: &Envelope<'_>,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    key: &SigningKey,
-    body: &Body,
-) -> Result<Data, Error> {
-    if let Content::Known(known) = &body.content
-        && known.wire_type().as_str() != envelope.r#type
-    {
-        return Err(Error::Malformed("the type"));
-    }
-    let sealed = seal_text(
-        envelope,
-        epoch,
-        secret,
-        key,
-        &body.to_text()?,
-        cipher::nonce()?,
-    )?;
-    Data::parse(sealed).ok_or(Error::Crypto)
-}
-
-pub(super) fn seal_text(
-    envelope: &Envelope<'_>,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    key: &SigningKey,
-    text: &str,
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let aad = message_aad(envelope, epoch, secret.kid())?;
-    let message_key = message_key(envelope, secret)?;
-    finish(
-        MESSAGE,
-        epoch,
-        secret,
-        key,
-        (&message_key, &aad),
-        text,
-        nonce,
-    )
-}
-
-/// Seals and signs a conversation's name.
-///
-/// # Errors
-/// `TooLong`: longer than servers take.
-pub fn seal_name(
-    conversation: ConversationId,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    (by, key): (UserId, &SigningKey),
-    name: &str,
-) -> Result<DisplayName, Error> {
-    let name = Name {
-        v: 1,
-        name: name.to_owned(),
-        by,
-    };
-    let text = canonical::write(&name)?;
-    let sealed = seal_name_text(conversation, epoch, secret, key, &text, cipher::nonce()?)?;
-    DisplayName::parse(sealed).ok_or(Error::TooLong)
-}
-
-pub(super) fn seal_name_text(
-    conversation: ConversationId,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    key: &SigningKey,
-    text: &str,
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let aad = name_aad(conversation, epoch, secret.kid())?;
-    let name_key = name_key(conversation, secret)?;
-    finish(NAME, epoch, secret, key, (&name_key, &aad), text, nonce)
-}
-
-fn finish(
-    form: u8,
-    epoch: Epoch,
-    secret: &EpochSecret,
-    signing: &SigningKey,
-    (key, aad): (&Key, &[u8]),
-    text: &str,
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let length = u32::try_from(text.len()).map_err(|_| Error::TooLong)?;
-    let signature = signing.sign(&signed_text(aad, text))?;
-    let mut plaintext = [&length.to_be_bytes(), text.as_bytes(), signature.as_bytes()].concat();
-    plaintext.resize(padded_len(plaintext.len()), 0);
-    encrypt(form, epoch, secret.kid(), (key, aad), &plaintext, nonce)
-}
-
-pub(super) fn encrypt(
-    form: u8,
-    epoch: Epoch,
-    kid: Kid,
-    (key, aad): (&Key, &[u8]),
-    plaintext: &[u8],
-    nonce: [u8; NONCE_LEN],
-) -> Result<String, Error> {
-    let sealed = cipher::seal(key, nonce, aad, plaintext)?;
-    let mut bytes = Vec::with_capacity(HEADER_LEN + sealed.len());
-    bytes.extend_from_slice(&[form, VERSION]);
-    bytes.extend_from_slice(&epoch.get().to_be_bytes());
-    bytes.extend_from_slice(&kid);
-    bytes.extend_from_slice(&sealed);
-    Ok(STANDARD.encode(bytes))
-}
-
-/// Opens a message of the published form: `base64(nonce ‖ AES-256-GCM)` under the conversation's secret itself. Nobody
-/// signed it: anyone with the secret can have written it, so it is shown as such.
-///
-/// # Errors
-/// `Relabelled`: not such a message, or one of another conversation, instance or id.
-pub fn open_published(
-    envelope: &Envelope<'_>,
-    secret: &EpochSecret,
-    data: &str,
-) -> Result<String, Error> {
-    let aad = [
-        envelope.conversation.as_bytes().as_slice(),
-        envelope.instance.as_str().as_bytes(),
-        envelope.id.as_bytes(),
-    ]
-    .concat();
-    let key = Key::new(*secret.as_bytes());
-    STANDARD
-        .decode(data)
-        .ok()
-        .and_then(|sealed| cipher::open(&key, &aad, &sealed))
-        .and_then(|text| String::from_utf8(text.to_vec()).ok())
-        .ok_or(Error::Relabelled)
 }
 
 pub(super) fn signed_text(aad: &[u8], text: &str) -> Vec<u8> {
@@ -373,7 +207,7 @@ fn signer(
         .ok_or(Error::WrongSigner)
 }
 
-// No two stations share a key, so that random nonces suffice.
+// No two stations share a key, so random nonces are sufficient.
 pub(super) fn message_key(envelope: &Envelope<'_>, secret: &EpochSecret) -> Result<Key, Error> {
     let salt = [
         envelope.conversation.as_bytes().as_slice(),
@@ -408,20 +242,6 @@ pub(super) fn message_aad(
         &kid,
     ])?;
     Ok([b"parlance message 1\n".as_slice(), &parts].concat())
-}
-
-// A name outlives an instance, and who gave it stands inside.
-fn name_key(conversation: ConversationId, secret: &EpochSecret) -> Result<Key, Error> {
-    cipher::derive(
-        secret.as_bytes(),
-        conversation.as_bytes(),
-        &[b"parlance name key 1\n"],
-    )
-}
-
-fn name_aad(conversation: ConversationId, epoch: Epoch, kid: Kid) -> Result<Vec<u8>, Error> {
-    let parts = lp(&[conversation.as_bytes(), &epoch.get().to_be_bytes(), &kid])?;
-    Ok([b"parlance name 1\n".as_slice(), &parts].concat())
 }
 
 fn padded_len(length: usize) -> usize {

@@ -1,4 +1,5 @@
-//! End-to-end encryption (docs/e2ee.md): what a client makes, and what it checks of what a server hands out.
+//! End-to-end encryption (docs/e2ee.md): the client's side, with its checks of everything from the
+//! server.
 //!
 //! | for | see |
 //! | --- | --- |
@@ -6,12 +7,12 @@
 //! | epochs | [`first_epoch`], [`Epochs`], [`EpochSecret`] |
 //! | messages and names | [`seal`], [`Sealed`], [`Body`], [`Reading`] |
 //! | comparing keys | [`safety_number`], [`Code`], [`Invitation`] |
-//! | the password, and its loss | [`Vault`], [`Root`], [`RecoveryKey`] |
+//! | passwords, and recovery | [`Vault`], [`Root`], [`RecoveryKey`] |
 //! | the key log | [`KeyLog`] |
-//! | what is kept between two starts | [`State`] |
+//! | state between two starts | [`State`] |
 //!
-//! Nothing here calls a server. Whatever it is given may be a server's lie, and is checked before it is believed; what is
-//! wrong is one of [`Error`].
+//! Nothing here calls a server. All input may be a server's lie and is checked; [`Error`] lists what
+//! can be wrong.
 
 mod body;
 mod cipher;
@@ -26,6 +27,7 @@ mod number;
 mod password;
 mod pins;
 mod reading;
+mod recovery;
 mod secret;
 mod state;
 #[cfg(test)]
@@ -52,7 +54,8 @@ pub use self::{
     number::{Code, safety_number},
     pins::{Mark, Offer, Pin, Pins},
     reading::{Reading, View},
+    recovery::RecoveryKey,
     secret::{EpochSecret, Kid},
     state::State,
-    vault::{Contents, Master, Owner, RecoveryKey, Root, Slot, Vault, VaultPin},
+    vault::{Contents, Master, Owner, Root, Slot, Vault, VaultPin},
 };

@@ -1,5 +1,5 @@
-//! Safety numbers, and the text of a QR code: how two people find out, without the server, whether they have each other's
-//! keys.
+//! Safety numbers, and the text of a QR code, with which two people check without the server that
+//! they have each other's keys.
 
 use aws_lc_rs::digest::{Context, SHA512};
 use parlance_wire::{
@@ -8,11 +8,12 @@ use parlance_wire::{
     id::{ConversationId, UserId},
 };
 
-/// Rounds of SHA-512 for one half of a number: they make the search for keys with the same number slow.
+/// Rounds of SHA-512 for one half of a number, which slow down a search for keys with the same
+/// number.
 const ROUNDS: u32 = 5200;
 
-/// The number that two people compare: 60 digits, in groups of five. It is the same on both sides, and changes with
-/// either's signing key.
+/// The number that two people compare: 60 digits in groups of five. It is the same on both sides,
+/// and changes with either's signing key.
 #[must_use]
 pub fn safety_number(one: &Card, other: &Card) -> String {
     let (first, second) = if one.user() <= other.user() {
@@ -44,10 +45,10 @@ fn half(card: &Card) -> Vec<String> {
         .collect()
 }
 
-/// What a QR code says: a person's card, and the transcript of a conversation as they see it.
+/// The contents of a QR code: a person's card, and the transcript of a conversation as they see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {
-    /// Who shows it.
+    /// The user who shows it.
     pub user: UserId,
     /// Their card.
     pub card: CardHash,
@@ -73,7 +74,7 @@ impl Code {
         format!("parlance:1:{user}:{card}:{conversation}:{seq}:{chain:?}")
     }
 
-    /// Reads the text of a QR code. `None`: it is another one.
+    /// Parses the text of a QR code. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix("parlance:1:")?.split(':');
@@ -85,7 +86,7 @@ impl Code {
             seq: next()?.parse().ok()?,
             chain: Chain::parse(next()?)?,
         };
-        // One text for one code.
+        // Only the canonical text is valid.
         (code.to_text() == text).then_some(code)
     }
 }

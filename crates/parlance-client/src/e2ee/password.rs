@@ -1,4 +1,4 @@
-//! What a password makes, slowly: argon2id (RFC 9106).
+//! Derives keys from a password, slowly: argon2id (RFC 9106).
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, Root};
 
-/// How a password is to be hashed, as `prelogin` answers it.
+/// How to hash a password, as `prelogin` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kdf")]
 pub enum Kdf {
@@ -36,7 +36,7 @@ const PASSES: u32 = 3;
 const LANES: u32 = 1;
 
 impl Kdf {
-    /// As new accounts have it.
+    /// The parameters of new accounts.
     #[must_use]
     pub fn new(salt: &[u8; 16]) -> Self {
         Self::Argon2id {
@@ -49,12 +49,12 @@ impl Kdf {
 }
 
 impl Root {
-    /// Of a password, as `prelogin` asks for it. Takes a quarter of a second or more, and 64 MiB. What a server asks for
-    /// is done only if it is at least as much as documented, and not more than a client can bear: a cheap hash of the
-    /// password would be as good as the password.
+    /// Hashes a password with the parameters from `prelogin`. Takes at least a quarter of a second,
+    /// and 64 MiB. Parameters weaker than the documented ones are refused, as a cheap hash would
+    /// reveal the password; so are those that are too expensive for a client.
     ///
     /// # Errors
-    /// `Malformed`: another function, a cheaper or a far dearer one, or no salt.
+    /// `Malformed`: another function, a cheaper or far more expensive one, or no salt.
     pub fn of_password(password: &str, kdf: &Kdf) -> Result<Self, Error> {
         let Kdf::Argon2id { m, t, p, salt } = kdf else {
             return Err(Error::Malformed("the account has no vault"));

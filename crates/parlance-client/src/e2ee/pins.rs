@@ -1,4 +1,4 @@
-//! Pins: which card of each contact is known, and whether someone has compared it.
+//! Pins: each contact's known card, and whether it was compared.
 
 use std::collections::BTreeMap;
 
@@ -17,31 +17,33 @@ use super::Error;
 pub enum Mark {
     /// It was pinned when it was first seen.
     Seen,
-    /// Numbers were compared, or an invitation has proven it.
+    /// Numbers were compared, or proven by an invitation.
     Verified,
-    /// It is a new identity, which nobody has looked at yet. Nothing is sent to such a contact.
+    /// A new identity that was not accepted yet. Nothing is sent to such a contact.
     Changed,
 }
 
 /// A contact's cards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// All that were verified, each the successor of the one before: what was signed with an old one stays readable.
+    /// All verified cards, each the successor of the previous one, so that content signed with an
+    /// old one stays readable.
     cards: Vec<Card>,
     mark: Mark,
 }
 
-/// What became of cards that a server offered.
+/// The result of cards that a server offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
-    /// A contact who was not known: pinned.
+    /// An unknown contact, which is pinned.
     New,
-    /// The pinned card, once more.
+    /// The pinned card, again.
     Same,
-    /// The contact has renewed their keys: pinned, the mark stays. A line in the conversation.
+    /// The contact has renewed their keys: pinned, and the mark stays. Shown as a line in the
+    /// conversation.
     Renewed,
-    /// Nobody who had the keys before vouches for these: pinned, the mark is gone, and sending stops until
-    /// [`Pins::accept`]. Said loudly, in groups too.
+    /// Not signed with the previous keys: pinned, the mark is removed, and sending stops until
+    /// [`Pins::accept`]. Shown prominently, in groups too.
     NewIdentity,
 }
 
@@ -73,7 +75,7 @@ impl Pin {
 }
 
 impl Pins {
-    /// Without any contact.
+    /// Pins without any contact.
     #[must_use]
     pub fn new(server: ServerId) -> Self {
         Self {
@@ -94,14 +96,14 @@ impl Pins {
         self.by_user.get(&user)
     }
 
-    /// A contact's cards, the newest last; empty, if none is known.
+    /// A contact's cards, newest last; empty if none is known.
     #[must_use]
     pub fn cards(&self, user: UserId) -> &[Card] {
         self.by_user.get(&user).map_or(&[], Pin::cards)
     }
 
-    /// What stands for a contact in a roster: their newest card, or of a user without one their RSA key. A user who has
-    /// a pin has a card: a server that withholds it changes nothing.
+    /// A contact's entry in a roster: their newest card or, for a user without one, their RSA key.
+    /// A user with a pin has a card, so a server that withholds it achieves nothing.
     #[must_use]
     pub fn member(&self, user: UserId, rsa: Option<RsaKeyHash>) -> Option<MemberKey> {
         match self.by_user.get(&user).and_then(Pin::card) {
@@ -110,13 +112,14 @@ impl Pins {
         }
     }
 
-    /// Takes the cards that the server offers of a user: all from the pinned one on, or all there are, the oldest first.
-    /// `rsa` is the user's present public key, as the server gives it: secrets are wrapped for it, so it must be the one
-    /// that the newest card names.
+    /// Takes the cards that the server offers of a user: all from the pinned one on, or all there
+    /// are, oldest first. `rsa` is the user's present public key according to the server: secrets
+    /// are wrapped for it, so it must be that of the newest card.
     ///
     /// # Errors
-    /// `Invalid`: a signature or a form is wrong. `ForeignCard`: of another user or server. `OlderCard`,
-    /// `DifferentCard`, `SkippedCard`: they do not go on from what is pinned. Nothing is changed then.
+    /// `Invalid`: a signature or form is wrong. `ForeignCard`: of another user or server.
+    /// `OlderCard`, `DifferentCard`, `SkippedCard`: they do not continue the pinned ones. On an
+    /// error, nothing is changed.
     pub fn offer(
         &mut self,
         user: UserId,
@@ -143,7 +146,7 @@ impl Pins {
         };
         for one in offered {
             let Some(pin) = &mut pin else {
-                // What was before the first card that is seen is nobody's business: it is trusted as it is.
+                // Earlier cards do not matter: the first one that is seen is trusted as it is.
                 pin = Some(Pin {
                     cards: vec![one.card.clone()],
                     mark: Mark::Seen,
@@ -174,10 +177,11 @@ impl Pins {
         Ok(outcome)
     }
 
-    /// Marks a contact's card as verified: numbers were compared, or an invitation's link or proof names it.
+    /// Marks a contact's card as verified, because numbers were compared, or an invitation's link
+    /// or proof contains it.
     ///
     /// # Errors
-    /// `DifferentCard`: it is not the card that is pinned. `UnknownSigner`: none is.
+    /// `DifferentCard`: it is not the pinned card. `UnknownSigner`: none is pinned.
     pub fn verify(&mut self, user: UserId, card: CardHash) -> Result<(), Error> {
         let pin = self
             .by_user
@@ -190,10 +194,10 @@ impl Pins {
         Ok(())
     }
 
-    /// Someone has looked at a contact's new identity, and goes on with it. It is not verified by that.
+    /// Accepts a contact's new identity, which does not verify it.
     ///
     /// # Errors
-    /// `DifferentCard`: it is not the card that is pinned by now. `UnknownSigner`: none is.
+    /// `DifferentCard`: it is not the pinned card any more. `UnknownSigner`: none is pinned.
     pub fn accept(&mut self, user: UserId, card: CardHash) -> Result<(), Error> {
         let pin = self
             .by_user
@@ -208,10 +212,10 @@ impl Pins {
         Ok(())
     }
 
-    /// Whether anything may be sent to these users, as far as their cards go.
+    /// Checks that messages may be sent to these users, as far as their cards are concerned.
     ///
     /// # Errors
-    /// `NewIdentity`: of the first who has one that nobody has looked at.
+    /// `NewIdentity`: of the first user with one that was not accepted.
     pub fn may_send(&self, users: impl IntoIterator<Item = UserId>) -> Result<(), Error> {
         let changed = users.into_iter().find(|user| {
             self.by_user
@@ -227,7 +231,7 @@ enum Place<'a> {
     Next(&'a Card),
 }
 
-/// Where a card belongs among those of a pin.
+/// The place of a card among those of a pin.
 fn place<'a>(pin: &'a Pin, card: &Card) -> Result<Place<'a>, Error> {
     let (Some(first), Some(last)) = (pin.cards.first(), pin.cards.last()) else {
         return Err(Error::SkippedCard);

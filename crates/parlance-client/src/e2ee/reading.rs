@@ -1,5 +1,5 @@
-//! What a reader checks of a message beyond its signature: that its writer was shown the same messages, the same epoch
-//! and the same key log, and that none of the writer's messages is missing.
+//! Checks a message beyond its signature: its writer saw the same messages, epoch and key log, and
+//! none of the writer's messages is missing.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +12,29 @@ use serde::{Deserialize, Serialize};
 
 use super::{Envelope, Error, KeyLog, Opened};
 
-/// How far the messages of each station were read, in one instance of a conversation.
+/// How far the messages of each station have been read, in one instance of a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     by_station: BTreeMap<UserId, BTreeMap<StationId, u64>>,
 }
 
-/// What the reader was shown, when they come to a message.
+/// The reader's view at a message.
 pub struct View<'a> {
     /// The message's number.
     pub seq: i64,
-    /// The reader's own transcript: the hash at the message of this number, if there is such a message.
+    /// The reader's own transcript: the hash at the message with this number, if there is one.
     pub chain_at: &'a dyn Fn(i64) -> Option<Chain>,
     /// The announcement of the message's epoch.
     pub announcement: &'a Announcement,
     /// The reader's key log.
     pub log: &'a KeyLog,
-    /// The reader has read all messages from the first on, and the content of none was deleted before.
+    /// Whether the reader has read all messages from the first, with none of their contents
+    /// deleted.
     pub has_all: bool,
 }
 
 impl Reading {
-    /// The number of the next message of one's own station.
+    /// The number of the next message of the user's own station.
     #[must_use]
     pub fn next_number(&self, user: UserId, station: StationId) -> u64 {
         self.last(user, station).map_or(1, |last| last + 1)
@@ -43,15 +44,15 @@ impl Reading {
         self.by_station.get(&user)?.get(&station).copied()
     }
 
-    /// Checks a message, and counts it. Called for each in the order of their numbers, also for those of one's own
-    /// station.
+    /// Checks a message, and counts it. Has to be called for each message in the order of their
+    /// numbers, including those of the user's own station.
     ///
-    /// A message that is refused here was written by who it says: it is shown, with what is wrong. The counter goes on, so
-    /// that a gap is said once.
+    /// A message that is refused here is still from its sender, and is shown together with the
+    /// problem. The count continues, so that a gap is reported once.
     ///
     /// # Errors
-    /// `DifferentTranscript`, `DifferentEpoch`, `DifferentLog`, `MissingMessages`, `RepeatedNumber`; `Malformed`: it says
-    /// not which messages its writer had seen.
+    /// `DifferentTranscript`, `DifferentEpoch`, `DifferentLog`, `MissingMessages`,
+    /// `RepeatedNumber`; `Malformed`: it lacks the messages that its writer had seen.
     pub fn check(
         &mut self,
         envelope: &Envelope<'_>,
@@ -68,7 +69,7 @@ impl Reading {
             return Err(Error::DifferentEpoch(opened.epoch));
         }
         if let Some(mark) = body.log {
-            // A log that is longer than the reader's is compared when the reader has followed it.
+            // A log that is longer than the reader's is compared once the reader has followed it.
             view.log.check_mark(mark)?;
         }
         numbered
@@ -81,7 +82,7 @@ impl Reading {
         }
         let stations = self.by_station.entry(envelope.user).or_default();
         stations.insert(envelope.station, n);
-        // Who did not read from the beginning does not know what the first number is.
+        // A reader who did not start at the beginning does not know the first number.
         if n == expected || !has_all {
             return Ok(());
         }

@@ -1,6 +1,4 @@
-//! An epoch's secret, and how it is wrapped for each who takes part.
-
-use std::fmt;
+//! An epoch's secret, and wrapping it for each participant.
 
 use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
@@ -14,38 +12,26 @@ use parlance_wire::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    Error,
-    cipher::{self, Key},
-};
+use super::{Error, cipher::secret_key};
 use crate::keys::{KeyError, KeyPair};
 
-/// Names a secret, so that who reads a message knows which of several to take.
+/// The name of a secret, by which a reader selects the right one.
 pub type Kid = [u8; 8];
 
-/// The secret of an epoch: 32 random bytes. `Debug` does not show it; it is wiped when it is dropped.
-#[derive(Clone)]
-pub struct EpochSecret(Key);
+secret_key!(
+    random
+    /// The secret of an epoch: 32 random bytes.
+    EpochSecret
+);
 
 impl EpochSecret {
-    /// A new one.
-    pub fn generate() -> Result<Self, Error> {
-        cipher::random().map(Self)
-    }
-
-    /// Of these bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(*bytes))
-    }
-
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// What an announcement says of it.
+    /// The commitment to it in an announcement.
     #[must_use]
     pub fn commitment(&self) -> Commitment {
         commitment(&self.0)
@@ -63,7 +49,7 @@ impl EpochSecret {
     /// Wraps it for the owner of a key: RSA-OAEP with SHA-256, base64, as published.
     ///
     /// # Errors
-    /// `Key`: not such a key.
+    /// `Key`: not a valid key.
     pub fn wrap(&self, key: &PublicKey) -> Result<Secret, Error> {
         let der = STANDARD
             .decode(key.as_str())
@@ -79,11 +65,11 @@ impl EpochSecret {
         Secret::parse(STANDARD.encode(wrapped)).ok_or(Error::TooLong)
     }
 
-    /// Unwraps it. Whether it is the one that was announced is [`Epochs::secret`](super::Epochs::secret)'s to say:
-    /// anyone can wrap a secret for anyone.
+    /// Unwraps it. Whether it is the announced one is checked by
+    /// [`Epochs::secret`](super::Epochs::secret), as anyone can wrap a secret for anyone.
     ///
     /// # Errors
-    /// `WrongSecret`: it was not wrapped for this key, or is no secret.
+    /// `WrongSecret`: it was not wrapped for this key, or is not a secret.
     pub fn unwrap(wrapped: &str, pair: &KeyPair) -> Result<Self, Error> {
         let wrapped = STANDARD.decode(wrapped).map_err(|_| Error::WrongSecret)?;
         let key = PrivateDecryptingKey::from_pkcs8(pair.to_pkcs8()?.as_ref())
@@ -96,11 +82,5 @@ impl EpochSecret {
             .map_err(|_| Error::WrongSecret)?;
         let secret: &[u8; 32] = (&*secret).try_into().map_err(|_| Error::WrongSecret)?;
         Ok(Self::from_bytes(secret))
-    }
-}
-
-impl fmt::Debug for EpochSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EpochSecret")
     }
 }

@@ -1,7 +1,7 @@
-//! What a client keeps between two starts, so that a server cannot show it another past: pins, epochs, counters, the key
-//! log. It holds no secrets.
+//! The state that a client keeps between two starts, so that a server cannot show it another past:
+//! pins, epochs, counters, the key log. It contains no secrets.
 //!
-//! In memory it is a value; in a file it is JSON, written whole.
+//! In memory it is a value; in a file it is JSON, written as a whole.
 
 use std::{
     collections::BTreeMap,
@@ -26,15 +26,15 @@ pub struct State {
     pub own_cards: OwnCards,
     /// The epochs of each conversation.
     pub epochs: BTreeMap<ConversationId, Epochs>,
-    /// How far each conversation was read, and in which instance.
+    /// How far each conversation has been read, and in which instance.
     pub readings: BTreeMap<ConversationId, (Instance, Reading)>,
     /// The highest version of the vault that was seen.
     pub vault_version: u64,
 }
 
 impl State {
-    /// Of a client that knows nobody yet, with the key log as far as it was followed. The server's key is trusted as it is
-    /// seen first.
+    /// The state of a client without contacts, with the key log that it has followed. The server's
+    /// key is trusted on first use.
     #[must_use]
     pub fn new(log: KeyLog) -> Self {
         Self {
@@ -47,7 +47,8 @@ impl State {
         }
     }
 
-    /// How far an instance of a conversation was read. Another instance than before begins anew.
+    /// How far an instance of a conversation has been read. With a new instance, reading starts
+    /// over.
     pub fn reading(&mut self, conversation: ConversationId, instance: &Instance) -> &mut Reading {
         let (kept, reading) = self
             .readings
@@ -60,7 +61,7 @@ impl State {
         reading
     }
 
-    /// Reads what was kept in a file. `None`: there is no such file.
+    /// Reads the state from a file. Returns `None` if there is no such file.
     ///
     /// # Errors
     /// `Store`, `DamagedStore`.
@@ -74,7 +75,8 @@ impl State {
         }
     }
 
-    /// Keeps it in a file, for its owner only: the file is the old one or the new one, whenever the machine stops.
+    /// Writes the state to a file that only its owner can read. The file is either the old or the
+    /// new one, whenever the machine stops.
     ///
     /// # Errors
     /// `Store`.

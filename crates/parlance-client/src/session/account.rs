@@ -1,4 +1,4 @@
-//! The user's own account, their stations, credentials and keys, and whom they invite to the server.
+//! The user's own account, stations, credentials and keys, and invitations to the server.
 
 use parlance_wire::{
     e2ee::SignedCard,
@@ -16,7 +16,8 @@ use crate::{answer, error::Error, keys::KeyPair, session::Session};
 
 /// Invitations to the server.
 impl Session {
-    /// Makes an invitation for this many people (1 to 100), or for one address. Whoever uses it becomes a friend.
+    /// Creates an invitation for 1 to 100 people, or for one address. Everyone who uses it becomes
+    /// a friend.
     pub async fn invite(
         &self,
         email: Option<&str>,
@@ -39,7 +40,7 @@ impl Session {
         self.call(Signed::Account(Action::Invites)).await
     }
 
-    /// Revokes an invitation. Who has registered with it stays.
+    /// Revokes an invitation. Users who have registered with it stay.
     pub async fn revoke_invite(&self, inviteid: InviteId) -> Result<(), Error> {
         self.done(Signed::Account(Action::RevokeInvite { inviteid }))
             .await
@@ -48,7 +49,7 @@ impl Session {
 
 /// The user's own account.
 impl Session {
-    /// Changes how the user is called; what is `None` stays.
+    /// Changes the user's names; `None` leaves a name unchanged.
     pub async fn change_names(
         &self,
         fullname: Option<&str>,
@@ -64,12 +65,13 @@ impl Session {
             .await
     }
 
-    /// Everything that the server has of the user, as the server writes it (docs/api.md). It may be long.
+    /// Exports everything that the server has of the user, in the server's form (docs/api.md). It
+    /// may be long.
     pub async fn export(&self) -> Result<serde_json::Value, Error> {
         self.call(Signed::Account(Action::Export)).await
     }
 
-    /// Deletes the user's account, for good, with one of its apikeys.
+    /// Deletes the user's account permanently, with one of its apikeys.
     pub async fn delete_account(&self, apikey: &str) -> Result<(), Error> {
         let apikey = Credential::new(apikey.to_owned()).ok_or(Error::Invalid("the apikey"))?;
         self.done(Signed::Account(Action::Delete { apikey })).await
@@ -78,18 +80,18 @@ impl Session {
 
 /// The user's stations and credentials.
 impl Session {
-    /// The user's stations, the one seen last first.
+    /// The user's stations; the one that was seen last comes first.
     pub async fn stations(&self) -> Result<Vec<answer::StationInfo>, Error> {
         let answer: answer::Stations = self.call(Signed::Account(Action::Stations)).await?;
         Ok(answer.stations)
     }
 
-    /// Ends a station, which has to log in again. Returns whether it was there.
+    /// Ends a station, which then has to log in again. Returns `true` if there was such a station.
     pub async fn sign_out(&self, stationid: StationId) -> Result<bool, Error> {
         Ok(self.sign_out_with(Some(stationid), false).await? > 0)
     }
 
-    /// Ends all stations but this one. Returns how many there were.
+    /// Ends all other stations. Returns their number.
     pub async fn sign_out_others(&self) -> Result<u64, Error> {
         self.sign_out_with(None, true).await
     }
@@ -104,7 +106,7 @@ impl Session {
         Ok(answer.signedout)
     }
 
-    /// The credentials that open the user's login, the oldest first.
+    /// The credentials that open the user's login, oldest first.
     pub async fn credentials(&self) -> Result<Vec<answer::CredentialInfo>, Error> {
         let answer: answer::Keys = self.call(Signed::Account(Action::Keys)).await?;
         Ok(answer.keys)
@@ -116,14 +118,14 @@ impl Session {
     }
 }
 
-/// The user's password, recovery key and key pair, and the vault that they open or that holds them. The caller makes them.
+/// The user's password, recovery key and key pair, and the vault. The caller creates the new ones.
 impl Session {
-    /// The vault as it is now.
+    /// The present vault.
     pub async fn vault(&self) -> Result<answer::Vault, Error> {
         self.call(Signed::Account(Action::Vault)).await
     }
 
-    /// Replaces the vault alone.
+    /// Replaces only the vault.
     pub async fn change_vault(
         &self,
         rsakey: EncryptedKey,
@@ -139,14 +141,15 @@ impl Session {
             .await
     }
 
-    /// Replaces the recovery key, and the vault that it opens: the old one is of no use any more.
+    /// Replaces the recovery key, and the vault that it opens. The old key stops working.
     pub async fn change_recovery(&self, new: ChangeRecovery<Credential>) -> Result<(), Error> {
         self.done(Signed::Account(Action::ChangeRecovery(Box::new(new))))
             .await
     }
 
-    /// Replaces the key pair, and ends all other stations. `card` names the new pair, where the user has cards. `rsakey` is
-    /// the vault that holds it, and `version` its version. This session still signs with the old pair: log in again.
+    /// Replaces the key pair, and ends all other stations. `card` names the new pair, if the user
+    /// has cards. `rsakey` is the vault with the new pair, and `version` its version. This session
+    /// still signs with the old pair: log in again.
     pub async fn change_keys(
         &self,
         pair: &KeyPair,

@@ -1,4 +1,4 @@
-//! Conversations, and what is in them.
+//! Conversations and their contents.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +23,10 @@ use crate::{
 /// Conversations in one page of [`Session::list`]: the server's maximum.
 const LIST_PAGE: usize = 1000;
 
-/// Conversations, and what is in them.
+/// Conversations and their contents.
 impl Session {
-    /// All conversations, the newest first. Read in pages; one that moves to the front meanwhile may come twice.
+    /// All conversations, newest first. Read in pages; one that moves to the front meanwhile may
+    /// appear twice.
     pub async fn list(&self) -> Result<Vec<Conversation>, Error> {
         let mut all: Vec<Conversation> = vec![];
         let mut after = None;
@@ -39,8 +40,8 @@ impl Session {
                 .await?;
             let last = page.conversations.last().map(|one| one.id);
             all.extend(page.conversations);
-            // Without a row there is no position to continue from: a server that still promises more would be asked
-            // for ever.
+            // Without a row there is no position to continue from, and a server that promises more
+            // would be queried for ever.
             if !page.hasmore || last.is_none() {
                 return Ok(all);
             }
@@ -48,8 +49,8 @@ impl Session {
         }
     }
 
-    /// What may have changed in the list since the answer that `known` came with: with [`Known::Nothing`] all of it. Costs
-    /// little where little has changed.
+    /// The changes to the list since the answer that `known` came with; with [`Known::Nothing`], all of
+    /// it. Cheap if little has changed.
     pub async fn list_changes(&self, known: Known) -> Result<answer::ListChanges, Error> {
         self.call(Signed::Conversation(conversation::Action::List {
             limit: PageSize(None),
@@ -59,8 +60,8 @@ impl Session {
         .await
     }
 
-    /// The direct conversation with a friend, made if there is none. The secret and the name are encrypted for each
-    /// of the two.
+    /// Returns the direct conversation with a friend, creating it if necessary. Secret and name are
+    /// encrypted for each of the two.
     pub async fn create(
         &self,
         friend: UserId,
@@ -77,7 +78,7 @@ impl Session {
         .await
     }
 
-    /// Sends a message. Sent again, the same message is stored once.
+    /// Sends a message. Sending the same message again stores it only once.
     pub async fn add(
         &self,
         conversationid: ConversationId,
@@ -95,13 +96,14 @@ impl Session {
         Ok(answer.message)
     }
 
-    /// The rows from a position on, the row that it names included. [`History::next_page`] keeps the position.
+    /// Downloads the rows from a position on, including its own. [`History::next_page`] keeps the
+    /// position.
     pub async fn download(&self, position: &History) -> Result<answer::Page, Error> {
         self.call(Signed::Conversation(position.request())).await
     }
 
-    /// The newest rows before those that the caller holds, oldest first; without ids, the newest of all. At most
-    /// `limit` of each kind, 1 to 500.
+    /// Downloads the newest rows before those that the caller holds, oldest first; without ids, the
+    /// newest of all. At most `limit` of each kind, 1 to 500.
     pub async fn download_before(
         &self,
         conversationid: ConversationId,
@@ -140,8 +142,9 @@ impl Session {
         .await
     }
 
-    /// Deletes what messages say, for everyone; their links of the chain stay. At most 100, the user's own; an admin of a
-    /// group may erase anyone's. Returns those that were there.
+    /// Deletes the content of messages, for everyone; their links in the chain remain. At most 100
+    /// of the user's own messages; an admin of a group may erase anyone's. Returns those that
+    /// existed.
     pub async fn erase(
         &self,
         conversationid: ConversationId,
@@ -171,7 +174,7 @@ impl Session {
         .await
     }
 
-    /// Makes it a favorite, or not.
+    /// Adds it to the favorites, or removes it.
     pub async fn set_favorite(
         &self,
         conversationid: ConversationId,
@@ -185,7 +188,7 @@ impl Session {
         .await
     }
 
-    /// Mutes it, or not.
+    /// Mutes or unmutes it.
     pub async fn set_muted(
         &self,
         conversationid: ConversationId,
@@ -199,7 +202,7 @@ impl Session {
         .await
     }
 
-    /// Hides it: for good, or with `hideid` until its instance changes.
+    /// Hides it: until its instance changes, or without `hideid` permanently.
     pub async fn hide(
         &self,
         conversationid: ConversationId,
@@ -264,7 +267,7 @@ fn report(
     reports::Report {
         conversationid,
         instance: instance.clone(),
-        // Published, but not needed: the ids say it all.
+        // Published but unnecessary, as the ids are sufficient.
         firstmessagedate: None,
         lastmessagedate: None,
         messageids,

@@ -17,8 +17,8 @@ impl Session {
         self.call(Signed::ConversationGroup(action)).await
     }
 
-    /// A new group. Friends are put in, others invited. Not sent again when the answer is lost: that would make a
-    /// second group.
+    /// Creates a group. Friends are added, others invited. Not repeated if the answer is lost, as
+    /// that would create a second group.
     pub async fn create_group(
         &self,
         displayname: DisplayName,
@@ -36,7 +36,7 @@ impl Session {
         .await
     }
 
-    /// Another name, encrypted for each.
+    /// Renames a group; the name is encrypted for each participant.
     pub async fn rename(
         &self,
         conversationid: ConversationId,
@@ -49,7 +49,7 @@ impl Session {
         .await
     }
 
-    /// More participants. Friends are put in, others invited.
+    /// Adds participants. Friends are added, others invited.
     pub async fn add_participants(
         &self,
         conversationid: ConversationId,
@@ -66,7 +66,7 @@ impl Session {
         .await
     }
 
-    /// Fewer participants.
+    /// Removes participants.
     pub async fn remove_participants(
         &self,
         conversationid: ConversationId,
@@ -79,7 +79,7 @@ impl Session {
         .await
     }
 
-    /// Another role for a participant.
+    /// Changes a participant's role.
     pub async fn set_role(
         &self,
         conversationid: ConversationId,
@@ -102,7 +102,7 @@ impl Session {
         .await
     }
 
-    /// The groups that the user is invited to, the newest invitation first.
+    /// The groups that the user is invited to, newest invitation first.
     pub async fn invitations(&self) -> Result<Vec<answer::Invitation>, Error> {
         let action = Signed::ConversationGroup(conversationgroup::Action::Invitations);
         let answer: answer::Invitations = self.call(action).await?;

@@ -1,4 +1,5 @@
-//! Cards, the key log, and epochs. What they answer is a server's word until the client has checked it (docs/e2ee.md).
+//! Cards, the key log, and epochs. The answers are unverified until the client has checked them
+//! (docs/e2ee.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,7 @@ impl Session {
             .await
     }
 
-    /// The cards of users, 1,000 at most, each after the number in `after`.
+    /// The cards of at most 1,000 users, each after the number in `after`.
     pub async fn cards(
         &self,
         userids: BTreeSet<UserId>,

@@ -20,7 +20,7 @@ impl Session {
         self.call(Signed::Friends(friends::Action::List)).await
     }
 
-    /// Asks for a friendship by e-mail address, or accepts such a request.
+    /// Requests a friendship by e-mail address, or accepts such a request.
     pub async fn add_friend(&self, email: &str) -> Result<(), Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
         self.done(Signed::Friends(friends::Action::Add {
@@ -36,7 +36,7 @@ impl Session {
             .await
     }
 
-    /// Ends a friendship, declines a request, or takes one back.
+    /// Ends a friendship, declines a request, or withdraws one.
     pub async fn remove_friend(&self, friendid: UserId) -> Result<(), Error> {
         self.done(Signed::Friends(friends::Action::Remove { friendid }))
             .await

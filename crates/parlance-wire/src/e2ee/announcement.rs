@@ -1,17 +1,21 @@
 //! The announcement of an epoch: its secret's commitment, its creator, and its participants. Signed
 //! by the creator.
 
+mod epoch;
 mod head;
 
-pub use self::head::Head;
+pub use self::{
+    epoch::{Commitment, Epoch, commitment},
+    head::Head,
+};
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    AnnouncementHash, Card, Invalid, RosterHash, Signature, canonical, encoding::or_empty,
-    hash::hash, label, sha256,
+    AnnouncementHash, Card, Invalid, RosterHash, Signature, canonical, encoding::or_empty, label,
+    sha256,
 };
 use crate::{
     id::{ConversationId, UserId},
@@ -21,65 +25,6 @@ use crate::{
 /// Maximum size of an announcement: three lists of all participants with 35 bytes per user, and the
 /// fixed part.
 const MAX_ANNOUNCEMENT: usize = 3 * 35 * MAX_PARTICIPANTS + 1024;
-
-/// The number of an epoch of a conversation, starting with 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct Epoch(u32);
-
-impl Epoch {
-    /// The first epoch.
-    pub const FIRST: Self = Self(1);
-
-    /// The epoch with this number. Returns `None` for 0.
-    #[must_use]
-    pub fn new(number: u32) -> Option<Self> {
-        (number > 0).then_some(Self(number))
-    }
-
-    /// Its number.
-    #[must_use]
-    pub fn get(self) -> u32 {
-        self.0
-    }
-
-    /// The next one. Returns `None` if there are no more numbers.
-    #[must_use]
-    pub fn next(self) -> Option<Self> {
-        self.0.checked_add(1).map(Self)
-    }
-}
-
-impl TryFrom<u32> for Epoch {
-    type Error = &'static str;
-    fn try_from(number: u32) -> Result<Self, Self::Error> {
-        Self::new(number).ok_or("expected an epoch, a whole number from 1")
-    }
-}
-
-impl From<Epoch> for u32 {
-    fn from(epoch: Epoch) -> Self {
-        epoch.0
-    }
-}
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-hash!(
-    /// A commitment to an epoch's secret, which matches only that secret and reveals nothing about
-    /// it.
-    Commitment
-);
-
-/// Commits to a secret.
-#[must_use]
-pub fn commitment(secret: &[u8; 32]) -> Commitment {
-    Commitment::from_bytes(sha256(&[label::SECRET.as_bytes(), secret]))
-}
 
 /// An epoch's announcement. In JSON it is a string with the canonical text.
 #[derive(Debug, Clone, PartialEq, Eq)]

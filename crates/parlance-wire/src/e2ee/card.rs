@@ -58,11 +58,12 @@ impl Card {
         })
     }
 
-    /// The first card of an account whose address another account had before, after that one's newest card: its number
-    /// and hash, as the key log has them. Without its predecessor's key it is a new identity.
+    /// The first card of an account whose address belonged to a deleted account. It follows that one's
+    /// newest card, whose number and hash are in the key log, and is a new identity, as the
+    /// predecessor's key is not available.
     ///
     /// # Errors
-    /// As [`first`](Self::first).
+    /// As for [`first`](Self::first).
     pub fn after(
         (n, prev): (u64, CardHash),
         email: Email,

@@ -1,8 +1,8 @@
-//! End-to-end encryption, as far as the server takes part (docs/e2ee.md): cards, announcements of epochs, and the key
-//! log. The server checks forms and signatures; it never has a secret.
+//! The server's part of end-to-end encryption (docs/e2ee.md): cards, announcements of epochs, and the
+//! key log. The server checks forms and signatures; it never has a secret.
 //!
-//! What is signed is canonical JSON (RFC 8785) and travels as text, so that what is verified is what was signed, byte
-//! for byte. Each type parses strictly: what is not canonical, or has a field too many, is refused.
+//! Signed content is canonical JSON (RFC 8785) and is sent as text, so that exactly the signed bytes
+//! are verified. Parsing is strict: text that is not canonical, or has unknown fields, is refused.
 //!
 //! ```
 //! use parlance_wire::{
@@ -16,7 +16,7 @@
 //! let rsa = RsaKeyHash::of_der(b"a public key");
 //! let first = Card::first(email, ServerId::random(), key, rsa)?;
 //! assert_eq!(Card::parse(first.text())?, first);
-//! // Not the one text that these fields have.
+//! // Not the canonical text of these fields.
 //! assert!(Card::parse(&first.text().replace(':', ": ")).is_err());
 //! # Ok(())
 //! # }

@@ -1,7 +1,7 @@
-//! `srv=chatserver&api=chatlogin`, signed: what users do with their own account, their stations, credentials and keys, and
-//! whom they invite to the server. All of it is version 4's.
+//! `srv=chatserver&api=chatlogin`, signed requests: the user's own account, stations, credentials
+//! and keys, and invitations to the server. All of them belong to version 4.
 //!
-//! Generic over what it holds of a secret, as [`login`](super::login) is.
+//! Generic over the representation of a secret, like [`login`](super::login).
 
 use serde::{Deserialize, Serialize};
 
@@ -21,13 +21,14 @@ pub const MAX_INVITE_USES: usize = 100;
 /// The version of a vault. It only grows.
 pub type VaultVersion = Whole<1, { i32::MAX as u32 }>;
 
-/// What can be asked.
+/// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
-    /// Makes an invitation to register. Those who use it become friends of the caller.
+    /// Creates an invitation to register. Those who use it become friends of the caller.
     Invite {
-        /// The one address that may register with it.
+        /// The only address that may register with it.
         #[serde(
             default,
             deserialize_with = "given",
@@ -37,7 +38,7 @@ pub enum Action<Secret = SecretHash> {
         /// How many people may register with it; 1 if it is not given.
         #[serde(default, skip_serializing_if = "PageSize::is_default")]
         uses: PageSize<MAX_INVITE_USES>,
-        /// Until when; a week if it is not given.
+        /// When it expires; a week from now by default.
         #[serde(
             default,
             deserialize_with = "given",
@@ -45,14 +46,14 @@ pub enum Action<Secret = SecretHash> {
         )]
         expires: Option<Timestamp>,
     },
-    /// The caller's newest invitations.
+    /// Lists the caller's newest invitations.
     Invites,
-    /// Ends an invitation of the caller's.
+    /// Revokes an invitation of the caller's.
     RevokeInvite {
         /// Its id, not its code.
         inviteid: InviteId,
     },
-    /// Changes how the user is called. What is not given stays.
+    /// Changes the user's names. A name that is not given stays.
     Profile {
         /// Their full name.
         #[serde(
@@ -69,43 +70,43 @@ pub enum Action<Secret = SecretHash> {
         )]
         nick: Option<Nick>,
     },
-    /// Everything that the server has of the user, in one answer.
+    /// Returns all data of the user in one answer.
     Export,
     /// Deletes the user's account, for good.
     #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
     Delete {
-        /// One of the user's apikeys: a station that was left open is not enough.
+        /// One of the user's apikeys, so that an unattended station is not sufficient.
         apikey: Secret,
     },
-    /// The user's stations.
+    /// Lists the user's stations.
     Stations,
-    /// Ends a station, or all but the caller's. Exactly one of the two fields is given.
+    /// Ends a station, or all but the caller's. Exactly one of the two fields has to be given.
     SignOut {
-        /// This station, which may be the caller's own.
+        /// The station, which may be the caller's own.
         #[serde(
             default,
             deserialize_with = "given",
             skip_serializing_if = "Option::is_none"
         )]
         stationid: Option<StationId>,
-        /// All stations but the caller's.
+        /// Ends all stations but the caller's.
         #[serde(default, skip_serializing_if = "is_false")]
         others: bool,
     },
-    /// The credentials that open the user's login, without their secrets.
+    /// Lists the credentials that open the user's login, without their secrets.
     Keys,
     /// Deletes an apikey, and ends the stations that logged in with it.
     Revoke {
-        /// The credential, as `keys` names it.
+        /// The credential's id, from `keys`.
         keyid: CredentialId,
     },
-    /// The vault as it is now, and how the password that opens it is hashed.
+    /// Returns the present vault, and how the password that opens it is hashed.
     Vault,
     /// Replaces the vault alone.
     ChangeVault {
-        /// The vault from now on.
+        /// The new vault.
         rsakey: EncryptedKey,
-        /// Its version: more than the present one.
+        /// Its version, greater than the present one.
         version: VaultVersion,
     },
     /// Replaces the password's credential, and the vault that it opens.
@@ -114,7 +115,8 @@ pub enum Action<Secret = SecretHash> {
     /// Replaces the recovery key's credential, and the vault that it opens.
     #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
     ChangeRecovery(Box<ChangeRecovery<Secret>>),
-    /// Replaces the key pair, and the vault that holds it. All other stations are ended: they hold the old one.
+    /// Replaces the key pair, and the vault that holds it. Ends all other stations, which hold the
+    /// old pair.
     ChangeKeys(Box<ChangeKeys>),
 }
 
@@ -122,26 +124,28 @@ pub enum Action<Secret = SecretHash> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
 pub struct ChangePassword<Secret = SecretHash> {
-    /// The key that the user will log in with.
+    /// The user's new login key.
     pub apikey: Secret,
-    /// How it is made from the password; absent, as published.
+    /// How it is derived from the password; absent for the published way.
     #[serde(default)]
     pub kdf: Kdf,
     /// The vault that the new password opens.
     pub rsakey: EncryptedKey,
-    /// Its version: more than the present one.
+    /// Its version, greater than the present one.
     pub version: VaultVersion,
-    /// A new recovery key, in the same commit: after a recovery the old one must not be of use any more.
+    /// A new recovery key, stored in the same commit, so that the old one does not work any more
+    /// after a recovery.
     #[serde(
         default,
         deserialize_with = "given",
         skip_serializing_if = "Option::is_none"
     )]
     pub recoverykey: Option<Secret>,
-    /// The account's first card, or its next one, in the same commit: an account of the published form has none.
+    /// The account's first or next card, stored in the same commit. Accounts of the published form
+    /// have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<SignedCard>,
-    /// Ends all other stations, too.
+    /// Whether to end all other stations, too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub signout: bool,
 }
@@ -150,31 +154,31 @@ pub struct ChangePassword<Secret = SecretHash> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
 pub struct ChangeRecovery<Secret = SecretHash> {
-    /// The key that logs the user in where the password is lost.
+    /// The key for logging in after the password was lost.
     pub recoverykey: Secret,
     /// The vault that the new recovery key opens.
     pub rsakey: EncryptedKey,
-    /// Its version: more than the present one.
+    /// Its version, greater than the present one.
     pub version: VaultVersion,
 }
 
 /// The fields of `changekeys`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ChangeKeys {
-    /// The key that the user's signatures are checked with from now on.
+    /// The new key, which the user's signatures are verified with.
     pub publickey: PublicKey,
-    /// The new key's signature over [`proof_text`]: its owner asks for this. Base64.
+    /// The new key's signature over [`proof_text`], which proves that its owner sends this. Base64.
     pub proof: String,
-    /// The card that names the new key; absent, where the user has no card.
+    /// The card that names the new key; absent if the user has no card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<SignedCard>,
     /// The vault that holds the new key.
     pub rsakey: EncryptedKey,
-    /// Its version: more than the present one.
+    /// Its version, greater than the present one.
     pub version: VaultVersion,
 }
 
-/// The text that the new key signs in `changekeys`: nobody can take another's public key for their own.
+/// The text that the new key signs in `changekeys`, so that nobody can claim another's public key.
 #[must_use]
 pub fn proof_text(user: UserId, publickey: &PublicKey) -> Vec<u8> {
     format!("parlance new key 1\n{user}\n{}", publickey.as_str()).into_bytes()

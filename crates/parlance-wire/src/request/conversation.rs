@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatconversation`: conversations, and what is in them.
+//! `srv=chatserver&api=chatconversation`: conversations and their contents.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,16 @@ use crate::{
     time::Timestamp,
 };
 
-/// Maximum messages that are erased at once: their reports go with them, of which each may have two for every participant.
+/// Maximum messages that are erased at once. Their reports are deleted with them, up to two per
+/// message and participant.
 pub const MAX_ERASED: usize = 100;
 
 /// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Page "Conversation / List": all of the caller's, hidden ones too, the newest first.
+    /// Page "Conversation / List": all of the caller's, including hidden ones, newest first.
     List {
         /// Ours: the maximum number of conversations, for a v4 client.
         #[serde(default, skip_serializing_if = "PageSize::is_default")]
@@ -35,7 +37,7 @@ pub enum Action {
             skip_serializing_if = "Option::is_none"
         )]
         after: Option<ConversationId>,
-        /// Ours: the list that a v4 client has. Answered is what has changed in it.
+        /// Ours: the list that a v4 client has. The answer contains the changes to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         known: Option<Known>,
     },
@@ -43,7 +45,7 @@ pub enum Action {
     DownloadPartial {
         /// The conversation.
         conversationid: ConversationId,
-        /// Its instance, as the caller knows it.
+        /// Its instance, according to the caller.
         instance: Instance,
         /// The time of the oldest message that the caller holds, in case it is gone.
         #[serde(
@@ -85,22 +87,24 @@ pub enum Action {
         instance: Instance,
         /// The message.
         #[serde(with = "field::document")]
+        #[cfg_attr(test, schemars(with = "SentMessage"))]
         message: SentMessage,
         /// Ours: the epoch whose secret it is encrypted with, of a v4 client.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<Epoch>,
     },
-    /// Ours, for v4 clients: deletes what messages say. Their links of the chain stay.
+    /// Ours, for v4 clients: deletes the content of messages. Their links in the chain remain.
     Erase {
         /// The conversation.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
-        /// The messages: at most [`MAX_ERASED`], of the caller's own, or, of an admin of a group, of anyone's.
+        /// The messages: at most [`MAX_ERASED`]. The caller's own, or anyone's if the caller is an
+        /// admin of the group.
         #[serde(deserialize_with = "field::message_ids::<_, MAX_ERASED>")]
         messageids: Vec<MessageId>,
     },
-    /// Page "Conversation / Clear": a new instance for everyone.
+    /// Page "Conversation / Clear": begins a new instance for everyone.
     Clear {
         /// The conversation.
         conversationid: ConversationId,
@@ -124,7 +128,7 @@ pub enum Action {
         /// The color.
         color: Color,
     },
-    /// Page "Conversation / Download": from the cursor on, its row included.
+    /// Page "Conversation / Download": from the cursor on, including its row.
     Download {
         /// The conversation.
         conversationid: ConversationId,
@@ -169,7 +173,7 @@ pub enum Action {
         /// The conversation.
         conversationid: ConversationId,
     },
-    /// Page "Conversation / Hide": until the instance changes, or without `hideid` for good.
+    /// Page "Conversation / Hide": until the instance changes or, without `hideid`, for good.
     Hide {
         /// The conversation.
         conversationid: ConversationId,
@@ -186,7 +190,7 @@ pub enum Action {
         /// The conversation.
         conversationid: ConversationId,
     },
-    /// Ours: what a client needs to check the chain of all messages (docs/transcript.md).
+    /// Ours: the data with which a client verifies the chain of all messages (docs/transcript.md).
     Transcript {
         /// The conversation.
         conversationid: ConversationId,
@@ -209,7 +213,7 @@ pub enum Action {
         /// The conversation's name, encrypted for each of the two.
         #[serde(default)]
         displaynames: BTreeMap<UserId, DisplayName>,
-        /// What a v4 client announces of its first epoch.
+        /// A v4 client's announcement of the first epoch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         announcement: Option<Box<Announcement>>,
         /// The caller's signature over the announcement.
@@ -218,9 +222,9 @@ pub enum Action {
     },
     /// Ours: the next epoch, with a new secret; in a group also with other participants.
     Rekey(Box<Rekey>),
-    /// Ours: old secrets for a participant.
+    /// Ours: gives old secrets to a participant.
     ShareEpochs(Box<ShareEpochs>),
-    /// Ours: the epochs, the newest first.
+    /// Ours: the epochs, newest first.
     Epochs {
         /// The conversation.
         conversationid: ConversationId,
@@ -235,6 +239,7 @@ pub enum Action {
 
 /// A message as a client sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SentMessage {
     /// Chosen by the sender: the idempotency key within the conversation.
     #[serde(rename = "ID")]
@@ -245,7 +250,7 @@ pub struct SentMessage {
     /// When it was written, by the sender's clock.
     #[serde(rename = "Created")]
     pub created: Timestamp,
-    /// When it expires; the server chooses where this is not given.
+    /// When it expires; set by the server if it is not given.
     #[serde(
         rename = "ValidUntil",
         default,

@@ -1,4 +1,4 @@
-//! Reading and writing single fields: optional text, page sizes, a document in a string.
+//! Parsing and writing single fields: optional text, page sizes, a document in a string.
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -33,7 +33,7 @@ impl<const MAX: usize> Serialize for PageSize<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for PageSize<MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        // As for text: the published clients send null or an empty string for a field that they leave out.
+        // As for text: the published clients send null or an empty string for an absent field.
         let number = match serde_json::Value::deserialize(from)? {
             serde_json::Value::Null => return Ok(Self::default()),
             serde_json::Value::String(text) if text.is_empty() => return Ok(Self::default()),
@@ -48,12 +48,12 @@ impl<'de, const MAX: usize> Deserialize<'de> for PageSize<MAX> {
     }
 }
 
-/// Reads a list of message ids, of at most `MAX`.
+/// Reads a list of at most `MAX` message ids.
 pub(super) fn message_ids<'de, D: Deserializer<'de>, const MAX: usize>(
     from: D,
 ) -> Result<Vec<MessageId>, D::Error> {
     let ids = Vec::deserialize(from)?;
-    // Each is a lookup in a statement that holds the conversation's lock.
+    // Each one is looked up by a statement that holds the conversation's lock.
     if ids.len() > MAX {
         return Err(de::Error::custom(format_args!(
             "expected a list of at most {MAX} message ids"
@@ -62,7 +62,7 @@ pub(super) fn message_ids<'de, D: Deserializer<'de>, const MAX: usize>(
     Ok(ids)
 }
 
-/// Reads an optional text field: absent, null and empty all mean that it is not given.
+/// Parses an optional text field: absent, null and empty all mean that it is not given.
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
@@ -75,7 +75,7 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     .transpose()
 }
 
-/// A JSON document in a string. When read, a plain object is accepted as well.
+/// A JSON document in a string. A plain object is accepted as well.
 pub(super) mod document {
     use std::{fmt, marker::PhantomData};
 
@@ -109,14 +109,14 @@ pub(super) mod document {
             f.write_str("a JSON object, in a string or as it is")
         }
         fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            // serde would read a struct from an array as well.
+            // serde would also parse a struct from an array.
             if !text.trim_start().starts_with('{') {
                 return Err(E::invalid_type(de::Unexpected::Other("text"), &self));
             }
             if let Ok(value) = serde_json::from_str(text) {
                 return Ok(value);
             }
-            // Read again for the path alone: keeping it costs more than reading.
+            // Parsed again for the path alone, as tracking it costs more than parsing.
             let mut track = Track::new();
             let mut json = serde_json::Deserializer::from_str(text);
             T::deserialize(serde_path_to_error::Deserializer::new(

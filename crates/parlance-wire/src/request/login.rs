@@ -1,7 +1,8 @@
-//! `srv=chatserver&api=chatlogin`, the part that needs no signature; [`account`](super::account) is the other one.
+//! `srv=chatserver&api=chatlogin`, the requests without a signature; for the others see
+//! [`account`](super::account).
 //!
-//! Its types are generic over what they hold of a secret: a client sends a [`Credential`], and of that
-//! the server parses a [`SecretHash`], so that no code of the server ever sees the secret itself.
+//! The types are generic over the representation of a secret: a client sends a [`Credential`], and
+//! the server parses it as a [`SecretHash`], so that the secret itself never reaches its code.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,18 +14,19 @@ use crate::{
     text::{Email, EncryptedKey, FullName, Nick, StationName},
 };
 
-/// The fields that older clients do not know: a request of theirs is read without them, whatever they hold.
+/// Fields that older clients do not know. Their requests are read without them.
 pub(super) const V4_FIELDS: [&str; 4] = ["stationname", "kdf", "recoverykey", "card"];
 
 /// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
-    /// Page "Login": lets a user in and binds the station to them.
+    /// Page "Login": logs a user in and binds the station to them.
     Login {
         /// The user's apikey.
         apikey: Secret,
-        /// Ours: what the user calls the station. Of a v4 client.
+        /// Ours, for v4 clients: the user's name for the station.
         #[serde(
             default,
             deserialize_with = "given",
@@ -32,9 +34,10 @@ pub enum Action<Secret = SecretHash> {
         )]
         stationname: Option<StationName>,
     },
-    /// Ours, for v4 clients: how the password of the user with this address is made into a key.
+    /// Ours, for v4 clients: returns how the password of the user with this address is turned into
+    /// a key.
     Prelogin {
-        /// The address, which need not be a user's.
+        /// The address, which need not belong to a user.
         email: Email,
     },
     /// Ours: a new user, where the operator lets people register.
@@ -47,9 +50,10 @@ pub type ClientAction = Action<Credential>;
 
 /// The fields of `register`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
 pub struct Register<Secret = SecretHash> {
-    /// The address that the user's id is made from.
+    /// The address, from which the user's id is derived.
     pub email: Email,
     /// The user's full name.
     pub fullname: FullName,
@@ -57,24 +61,24 @@ pub struct Register<Secret = SecretHash> {
     pub nick: Nick,
     /// The key that the user will log in with.
     pub apikey: Secret,
-    /// The key that the user's signatures are checked with.
+    /// The key that verifies the user's signatures.
     pub publickey: PublicKey,
     /// The private key, encrypted under the user's password.
     pub rsakey: EncryptedKey,
-    /// How the apikey is made from the password; absent, as published. Of a v4 client.
+    /// How the apikey is derived from the password; absent for the published way. For v4 clients.
     #[serde(default)]
     pub kdf: Kdf,
-    /// The key that logs the user in where the password is lost. Of a v4 client.
+    /// The key for logging in after the password was lost. For v4 clients.
     #[serde(
         default,
         deserialize_with = "given",
         skip_serializing_if = "Option::is_none"
     )]
     pub recoverykey: Option<Secret>,
-    /// The user's first card. Of a v4 client.
+    /// The user's first card. For v4 clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<SignedCard>,
-    /// An invitation's code, where the operator asks for one.
+    /// An invitation's code, if the operator requires one.
     #[serde(
         default,
         deserialize_with = "given",

@@ -58,7 +58,7 @@ use crate::key::SecretHash;
 static LOGIN_ACTIONS: LazyLock<Vec<&str>> =
     LazyLock::new(|| [names::<login::Action>(), names::<account::Action>()].concat());
 
-/// The APIs that are served, by the names that a URL gives.
+/// The served APIs, by their names in a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// `srv=chatserver&api=chatlogin`
@@ -98,7 +98,7 @@ impl Api {
         Self::Keys,
     ];
 
-    /// The names that a URL gives, `srv` and `api`, as they stand in the signed text.
+    /// The names `srv` and `api` in a URL and in the signed text.
     #[must_use]
     pub fn names(self) -> (&'static str, &'static str) {
         match self {
@@ -115,13 +115,13 @@ impl Api {
         }
     }
 
-    /// The API of these names. Returns `None` when there is no such API.
+    /// The API with these names. Returns `None` if there is no such API.
     #[must_use]
     pub fn named(srv: &str, api: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.names() == (srv, api))
     }
 
-    /// The names of its actions. Those of [`login`] and of [`account`] are one API's.
+    /// The names of its actions. Those of [`login`] and [`account`] belong to the same API.
     #[must_use]
     pub fn actions(self) -> &'static [&'static str] {
         match self {
@@ -139,14 +139,14 @@ impl Api {
     }
 }
 
-/// A request, by the authentication that it requires.
+/// A request, by its kind of authentication.
 #[derive(Debug)]
 pub enum Action {
     /// Without a signature.
     Login(login::Action),
     /// Signed by a user, from any station or none.
     Workspace(workspace::Action),
-    /// Signed by a user at a station; where the operator allows it, by the station alone.
+    /// Signed by a user at a station or, if the operator allows it, sent by the station alone.
     Notification(notification::Action),
     /// Signed by a user at a station.
     Signed(Signed),
@@ -174,7 +174,7 @@ pub enum Signed<Secret = SecretHash> {
 }
 
 impl Action {
-    /// Reads the action that a body names, with its fields.
+    /// Parses the action in a body, with its fields.
     pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
         let name = &head.action;
         if !head.version().is_v4() && is_beyond_v3(api, name) {
@@ -191,7 +191,8 @@ impl Action {
             Api::Notification => Self::Notification(action(name, body)?),
             Api::Availability => Self::Signed(Signed::Availability(action(name, body)?)),
             Api::Friends => Self::Signed(Signed::Friends(action(name, body)?)),
-            // `list` had no fields before version 4: further ones of an older client must not be refused now.
+            // `list` had no fields before version 4, so those of an older client must not be
+            // refused now.
             Api::Conversation if name == "list" && !head.version().is_v4() => {
                 Self::Signed(Signed::Conversation(conversation::Action::List {
                     limit: PageSize::default(),
@@ -211,7 +212,7 @@ impl Action {
     }
 }
 
-/// Whether an action came with version 4: to an older client there is none of that name.
+/// Returns `true` for an action of version 4, which does not exist for older clients.
 fn is_beyond_v3(api: Api, action: &str) -> bool {
     match api {
         Api::Login => names::<account::Action>().contains(&action),

@@ -1,5 +1,5 @@
-//! How a body is read: one JSON object, whose `action` names the variant of an API's enum and whose
-//! other fields are that variant's. Unknown fields are ignored; an error names the field.
+//! Parses a body: one JSON object, whose `action` selects the variant of an API's enum, and whose
+//! other fields are the variant's. Unknown fields are ignored; an error names the field.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -16,17 +16,17 @@ use super::field::given;
 use crate::{time::Timestamp, version::ClientVersion};
 
 /// Maximum characters of a nonce.
-// Enough for 256 bits in hex. The server keeps each one for as long as its timestamp is accepted.
+// Enough for 256 bits in hex. The server stores each one for as long as its timestamp is valid.
 pub const MAX_NONCE: usize = 64;
-/// Maximum characters of an error's sentence.
-// A sentence may quote a field's name, and the sender can make that as long as the body.
+/// Maximum length of an error's sentence.
+// A sentence may quote a field's name, which may be as long as the body.
 const MAX_SENTENCE: usize = 300;
 
-/// The fields that every request may carry.
+/// The fields that every request may have.
 #[derive(Debug, Deserialize)]
 pub struct Head<'a> {
     /// The name of the action.
-    // Borrowed where it has no escapes, which is nearly always: every request is read for its head.
+    // Borrowed unless it has escapes, which is rare: every request is parsed for its head.
     #[serde(borrow)]
     pub action: Cow<'a, str>,
     #[serde(default)]
@@ -34,18 +34,18 @@ pub struct Head<'a> {
     /// The client's clock.
     #[serde(default, deserialize_with = "given")]
     pub timestamp: Option<Timestamp>,
-    /// New for every request of a v4 client, so that nobody else can replay one.
+    /// A new value for every request of a v4 client, so that nobody can replay it.
     #[serde(default, deserialize_with = "given")]
     pub nonce: Option<String>,
 }
 
 impl<'a> Head<'a> {
-    /// Reads what every request has in common.
+    /// Parses the fields that all requests share.
     ///
     /// # Errors
-    /// `Malformed`: not JSON, not an object, or a common field of the wrong form.
+    /// `Malformed`: not JSON, not an object, or a malformed common field.
     pub fn parse(body: &'a [u8]) -> Result<Self, ParseError> {
-        // serde would read a struct from an array as well.
+        // serde would also parse a struct from an array.
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(ParseError::Malformed(
                 "The body must be one JSON object.".into(),
@@ -64,8 +64,8 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
-    /// Reads it again for the path of the mistake.
-    // Only then: keeping the path costs more than all else here.
+    /// Parses it again for the path of the mistake.
+    // Only then, because tracking the path costs more than everything else here.
     fn explain(body: &'a [u8]) -> Result<Self, ParseError> {
         let mut track = Track::new();
         let mut json = serde_json::Deserializer::from_slice(body);
@@ -83,21 +83,21 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Why a body is not a request.
+/// The reasons why a body is not a request.
 #[derive(Debug, Error)]
 pub enum ParseError {
     /// The API has no such action.
     #[error("There is no such action.")]
     UnknownAction,
-    /// Not JSON, not an object, a field missing or of the wrong form: one sentence for a person.
+    /// Not JSON, not an object, or a field is missing or malformed: one sentence for a person.
     #[error("{0}")]
     Malformed(String),
 }
 
-/// Reads a body as the variant of `A` that `name` names.
+/// Parses a body as the variant `name` of `A`.
 ///
 /// # Errors
-/// `UnknownAction`, or `Malformed` with the field and what it must be.
+/// `UnknownAction`, or `Malformed` with the field and its required form.
 pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A, ParseError> {
     if let Ok(action) = A::deserialize(Named {
         name,
@@ -106,7 +106,7 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
     }) {
         return Ok(action);
     }
-    // Read again only for the path of the mistake: keeping it costs more than reading.
+    // Parsed again only for the path of the mistake, as tracking it costs more than parsing.
     let mut track = Track::new();
     A::deserialize(Named {
         name,
@@ -121,7 +121,7 @@ pub fn action<'de, A: Deserialize<'de>>(name: &str, body: &'de [u8]) -> Result<A
     })
 }
 
-/// A body without some of its fields, as if they were unknown.
+/// A body without some of its fields, so that they count as unknown.
 pub(super) fn without(body: &[u8], fields: &[&str]) -> Result<Vec<u8>, ParseError> {
     let malformed = |error: serde_json::Error| ParseError::Malformed(sentence("", &error));
     let mut all: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(malformed)?;
@@ -129,7 +129,7 @@ pub(super) fn without(body: &[u8], fields: &[&str]) -> Result<Vec<u8>, ParseErro
     serde_json::to_vec(&all).map_err(malformed)
 }
 
-/// serde's words for types, and plain ones.
+/// serde's words for types, and plain ones for people.
 const PLAIN_WORDS: [(&str, &str); 7] = [
     ("a string", "text"),
     ("a borrowed string", "text"),
@@ -139,14 +139,14 @@ const PLAIN_WORDS: [(&str, &str); 7] = [
     ("u32", "a whole number that is not negative"),
     ("a boolean", "true or false"),
 ];
-/// Marks a sentence that is about a field within another one: serde's errors have room for text alone.
+/// Marks a sentence about a field within another one, as serde's errors only have text.
 pub(super) const WITHIN: &str = "within ";
 
-/// Says which field is wrong and what it must be.
+/// Names the field and its required form.
 pub(super) fn sentence(path: &str, error: &serde_json::Error) -> String {
     let is_whole = path == "." || path == "?";
     let text = error.to_string();
-    // serde adds a position, which is of no use where the body is not a file.
+    // serde adds a position, which is of no use because the body is not a file.
     let text = text.split(" at line ").next().unwrap_or_default();
     let sentence = if error.is_syntax() || error.is_eof() {
         let what = if is_whole { "The body" } else { path };
@@ -171,21 +171,22 @@ pub(super) fn sentence(path: &str, error: &serde_json::Error) -> String {
     };
     sentence
         .chars()
-        // It may quote the sender: no line of the log may be forged by that.
+        // It may quote the sender, who must not be able to forge a line in the log.
         .filter(|c| !c.is_control())
         .take(MAX_SENTENCE)
         .collect()
 }
 
-/// A body, presented to serde as the enum variant that its `action` names.
-// Not `#[serde(tag = "action")]`: that buffers the whole body first, and loses the path of a mistake.
+/// Presents a body to serde as the enum variant in its `action`.
+// Not `#[serde(tag = "action")]`, which buffers the whole body first and loses the path of a
+// mistake.
 struct Named<'a, 't, 'de> {
     name: &'a str,
     body: &'de [u8],
     track: Option<&'t mut Track>,
 }
 
-/// Why serde could not read a variant.
+/// The reason why serde could not parse a variant.
 #[derive(Debug)]
 enum Refused {
     Variant,
@@ -232,7 +233,7 @@ impl<'de> EnumAccess<'de> for Named<'_, '_, 'de> {
 impl<'de> VariantAccess<'de> for Named<'_, '_, 'de> {
     type Error = Refused;
     fn unit_variant(self) -> Result<(), Refused> {
-        // Its other fields are unknown ones, and ignored as everywhere.
+        // Its other fields are unknown, and ignored as everywhere.
         Ok(())
     }
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {

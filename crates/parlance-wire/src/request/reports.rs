@@ -1,4 +1,4 @@
-//! `srv=chatserver&api=chatreports`: which messages were delivered to whom, and seen by whom.
+//! `srv=chatserver&api=chatreports`: reports that messages were delivered or seen.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ pub const MAX_MESSAGE_IDS: usize = 1000;
 
 /// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Report": the caller saw messages.
@@ -24,12 +25,13 @@ pub enum Action {
 
 /// The messages of a report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// The conversation.
     pub conversationid: ConversationId,
     /// Its instance, as the caller knows it.
     pub instance: Instance,
-    /// Published, and checked for form; the ids say all that is needed.
+    /// Published, and checked for its form; the ids are sufficient.
     #[serde(
         default,
         deserialize_with = "given",

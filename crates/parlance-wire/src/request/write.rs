@@ -1,15 +1,15 @@
-//! Writing a body: the inverse of `read`.
+//! Writes a body, the inverse of `read`.
 
 use serde::{Serialize, ser::Error};
 use serde_json::{Map, Value};
 
 use crate::{time::Timestamp, version::ClientVersion};
 
-/// Writes the body of a request: an action, and the fields that all requests have. The nonce has to be new for
-/// every request, a retry too.
+/// Writes the body of a request: an action, and the fields that all requests have. The nonce has to
+/// be new for every request, including a retry.
 ///
 /// # Errors
-/// If `action` is not a variant of one of the enums of this module.
+/// `action` is not a variant of one of the enums of this module.
 pub fn body<A: Serialize>(
     action: &A,
     version: ClientVersion,
@@ -23,7 +23,7 @@ pub fn body<A: Serialize>(
     serde_json::to_vec(&body)
 }
 
-/// An action's name and fields in one object. serde puts the fields into an object below the name.
+/// An action's name and fields in one object. serde nests the fields in an object under the name.
 fn fields<A: Serialize>(action: &A) -> serde_json::Result<Map<String, Value>> {
     let (name, mut fields) = match serde_json::to_value(action)? {
         Value::String(name) => (name, Map::new()),
@@ -62,7 +62,7 @@ mod tests {
         serde_json::from_slice(&body).unwrap()
     }
 
-    /// A round trip of writing and reading changes nothing.
+    /// Asserts that writing and parsing changes nothing.
     fn comes_back<A: Serialize + DeserializeOwned>(actions: &[A]) {
         for action in actions {
             let first = written(action);

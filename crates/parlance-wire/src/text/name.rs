@@ -36,7 +36,7 @@ impl FullName {
     }
 }
 
-/// What a user calls one of their stations: characters of RFC 8264's `FreeformClass`, kept as given.
+/// A user's name for a station: characters of RFC 8264's `FreeformClass`, unchanged.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(transparent)]
 pub struct StationName(String);
@@ -46,7 +46,7 @@ impl StationName {
     pub const EXPECTED: &'static str =
         "1 to 64 characters, without control or format characters, leading or trailing spaces";
 
-    /// Checks the form. Returns `None` for another.
+    /// Checks the form. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         is_freeform(text, MAX_STATION_NAME).then(|| Self(text.to_owned()))
@@ -110,7 +110,7 @@ pub fn skeleton(name: &str) -> String {
 }
 
 fn is_freeform(text: &str, most: usize) -> bool {
-    // Two names that look alike must not differ by spaces, and a log line must stay one line.
+    // Names that look alike must not differ in spaces, and a log line must stay one line.
     fits(text, most) && text.trim() == text && FreeformClass::default().allows(text).is_ok()
 }
 

@@ -1,4 +1,4 @@
-//! What a station with a socket is notified of.
+//! Tests which notifications a station with a socket gets.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn sockets_are_counted_for_each_user_and_in_all() {
     assert!(subscribe(1, 3).is_err());
     let _other = subscribe(2, 4).unwrap();
     assert!(subscribe(3, 5).is_err());
-    // The same station again takes the place of the other one, which ends without a trace.
+    // Another socket of the station replaces the first one, which ends without a trace.
     let (_again, _) = subscribe(1, 2).unwrap();
     drop(second);
     assert!(notifications.has_socket(user(1)) && subscribe(3, 5).is_err());
@@ -125,7 +125,7 @@ fn idle_stations_are_dropped_unless_they_have_a_socket() {
     notifications.announce(&[changed(7)]);
     assert_eq!(subscription.feed().take().conversations.len(), 1);
     assert!(notifications.poll(user(1), station(1), SILENT).0.resync);
-    // A socket that has ended may come back.
+    // A socket that has ended may be reopened.
     subscription.ack();
     drop(subscription);
     notifications.evict_idle();
@@ -140,7 +140,7 @@ fn beside_a_socket_a_poll_takes_nothing() {
         .unwrap();
     subscription.feed().take();
     notifications.announce(&[changed(7)]);
-    // As one that was asked before the socket was opened, and whose answer goes nowhere.
+    // Like a poll that was sent before the socket was opened, and whose answer is lost.
     assert_eq!(
         notifications
             .poll(user(1), station(1), on(1))

@@ -1,9 +1,10 @@
--- Conversations that name another message or report as the newest than there is.
+-- Conversations that do not refer to their newest message or report.
 with wrong as (
     select format('conversation %s', c.conversation_id) as what
     from conversations c
     where c.last_message_id is distinct from (
-            -- The transcript, and not `messages`: the newest may have expired, and is still named.
+            -- The transcript instead of `messages`, as the newest may have expired, and is still
+            -- referred to.
             select m.message_id from transcript m
             where m.conversation_id = c.conversation_id and m.seq > c.cleared_seq order by m.seq desc limit 1
         )
@@ -14,7 +15,7 @@ with wrong as (
             select r.report_id from reports r
             where r.conversation_id = c.conversation_id and r.seq > c.cleared_seq order by r.seq desc limit 1
         )
-        -- Where reports are gone, the newest may be one of them.
+        -- If reports were deleted, the newest may have been one of them.
         and not exists (
             select from expired_messages e
             where e.conversation_id = c.conversation_id and e.seq > c.cleared_seq and e.reports > 0

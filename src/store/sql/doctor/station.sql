@@ -1,4 +1,4 @@
--- Stations that logged in with a key that is gone: with it, they were to be ended.
+-- Stations whose credential is gone. They should have been ended with it.
 select count(*) as "count!", min(format('station %s of user %s', station_id, user_id)) as example
 from stations s
 where s.credential_id is not null

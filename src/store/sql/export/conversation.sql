@@ -1,4 +1,4 @@
--- A conversation that the user $1 takes or took part in, with what is theirs of it.
+-- A conversation that the user $1 takes or took part in, with the user's own data in it.
 select json_build_object(
     'id', replace(c.conversation_id::text, '-', ''), 'isgroup', c.is_group, 'instance', c.instance,
     'created', wire_time(c.created_at), 'member', p.user_id is not null, 'role', p.role, 'secret', p.secret,

@@ -1,4 +1,4 @@
--- What opens the user's login: of a key, only its hash is there.
+-- The credentials that open the user's login. Of a key, only its hash is stored.
 select json_build_object(
     'keyid', replace(credential_id::text, '-', ''), 'kind', kind, 'hash', encode(key_hash, 'hex'), 'label', label,
     'created', wire_time(created_at), 'lastused', wire_time(used_at)

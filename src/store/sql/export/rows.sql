@@ -16,7 +16,7 @@ with shown as (
          and (s.is_member or m.user_id = $1)
      order by m.seq limit 200)
     union all
-    -- Of an expired message, what is left.
+    -- The remains of an expired message.
     (select e.seq, 0, json_build_object(
          'kind', 'expired', 'Seq', e.seq, 'ID', e.message_id, 'Type', e.type, 'Created', wire_time(e.created_at),
          'User', replace(e.user_id::text, '-', ''), 'DataHash', encode(e.data_hash, 'hex'), 'Chain', encode(e.chain, 'hex')

@@ -1,4 +1,4 @@
-//! What a client does with each kind of case: through the functions that clients call, and no others.
+//! Checks each kind of case with the functions that clients call.
 
 use std::collections::{BTreeMap, BTreeSet};
 

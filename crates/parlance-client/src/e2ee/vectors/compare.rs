@@ -1,4 +1,4 @@
-//! What people compare: safety numbers, QR codes, invitations.
+//! Safety numbers, QR codes and invitations, which people compare.
 
 use parlance_wire::key::Credential;
 use serde_json::{Value, json};

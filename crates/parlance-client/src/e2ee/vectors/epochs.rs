@@ -76,7 +76,7 @@ pub(super) fn cases() -> Value {
     // Eve is added, then removed by Ben, which anyone may do.
     let second = next(&first, &ann, &three, &both);
     let third = next(&second, &ben, &both, &three);
-    // Ben goes on where nothing changes.
+    // Ben announces an epoch without changes.
     let by_ben = next(&first, &ben, &both, &both);
     let renewed = next_card(&ann.card.card, &eve.sign, &ann.rsa, Some(&ann.sign)).unwrap();
     let mut with_renewed: BTreeMap<_, _> = members(&both);

@@ -68,7 +68,7 @@ impl Writer {
         })
     }
 
-    /// A plaintext of one's own making, encrypted as it should be.
+    /// Encrypts any plaintext correctly.
     fn encrypted(&self, plaintext: &[u8]) -> String {
         let (envelope, secret) = (self.envelope(), secret());
         let key = message_key(&envelope, &secret).unwrap();

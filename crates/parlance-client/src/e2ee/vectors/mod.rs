@@ -1,8 +1,9 @@
-//! The vectors of `vectors/`: made here, compared with the files, and checked case by case by what a client calls. A second
-//! implementation, `tests/e2ee_check.py`, checks the same files.
+//! The vectors of `vectors/`: generated here, compared with the files, and checked case by case
+//! with a client's functions. A second implementation, `tests/e2ee_check.py`, checks the same
+//! files.
 //!
-//! Each case is input, and what becomes of it: `outcome`, or `refused` with the reason. To write the files anew after a
-//! change of the form: `PARLANCE_VECTORS=write cargo test --workspace --lib vectors`.
+//! A case has an input, and either an `outcome`, or `refused` with the reason. To write the files
+//! again after a change: `PARLANCE_VECTORS=write cargo test --workspace --lib vectors`.
 
 mod cards;
 mod check;
@@ -30,7 +31,7 @@ fn read(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A case that is good, with what comes of it, or one that is refused, with the reason.
+/// A case with its outcome, or with the reason for refusing it.
 fn case(check: fn(&Value) -> Result<Value, Error>, name: &str, input: &Value) -> Value {
     let mut case = json!({ "name": name });
     let fields = case.as_object_mut().unwrap();
@@ -42,7 +43,7 @@ fn case(check: fn(&Value) -> Result<Value, Error>, name: &str, input: &Value) ->
     case
 }
 
-/// The name of the reason, as the documentation has it: that of the innermost variant.
+/// The name of the reason in the documentation: that of the innermost variant.
 fn reason(error: &Error) -> String {
     let text = match error {
         Error::Invalid(invalid) => format!("{invalid:?}"),
@@ -53,10 +54,10 @@ fn reason(error: &Error) -> String {
         .collect()
 }
 
-/// Makes the cases of a file.
+/// Generates the cases of a file.
 type Make = fn() -> Value;
 
-/// The files, and what makes each.
+/// The files with their generators.
 const FILES: [(&str, Make); 7] = [
     ("card", cards::cases),
     ("epoch", epochs::cases),
@@ -68,7 +69,7 @@ const FILES: [(&str, Make); 7] = [
 ];
 
 #[test]
-fn the_files_are_what_this_code_makes() {
+fn the_files_are_the_output_of_this_code() {
     for (name, cases) in FILES {
         let cases = cases();
         if std::env::var("PARLANCE_VECTORS").is_ok_and(|what| what == "write") {
@@ -84,7 +85,8 @@ fn each_tampered_case_is_refused_and_each_other_is_not() {
     let mut refused = 0;
     for (file, _) in FILES {
         for case in read(file)["cases"].as_array().unwrap() {
-            // By its name, so that a case cannot turn into its opposite when the files are written anew.
+            // Decided by the case's name, so that a case cannot turn into its opposite when the
+            // files are written again.
             let name = case["name"].as_str().unwrap();
             let is_good = name.starts_with("good: ");
             assert_eq!(case.get("outcome").is_some(), is_good, "{file}: {case:#}");
@@ -97,7 +99,8 @@ fn each_tampered_case_is_refused_and_each_other_is_not() {
 #[test]
 fn a_second_implementation_agrees() {
     let script = folder().join("../tests/e2ee_check.py");
-    // The system's, which has the packages that script/setup installs: another one in the path may not.
+    // The system's Python, with the packages from script/setup, which another one in the path may
+    // lack.
     let system = "/usr/bin/python3";
     let python = std::env::var("PYTHON").unwrap_or_else(|_| {
         let is_there = std::path::Path::new(system).exists();

@@ -1,4 +1,4 @@
-//! Who is in the vectors, and how something is forged.
+//! The people of the vectors, and forgeries.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::{
@@ -75,7 +75,7 @@ pub(super) fn people() -> [Person; 3] {
     ["ann", "ben", "eve"].map(person)
 }
 
-/// A card's JSON with its signatures, with some fields replaced, signed by whom one likes.
+/// A card's JSON with some fields replaced, signed by any keys.
 pub(super) fn forge_card(
     card: &Card,
     changes: &Value,
@@ -86,7 +86,7 @@ pub(super) fn forge_card(
     sign_card(&replaced(card.text(), changes), sign, rsa, prev)
 }
 
-/// Signatures over any text, in the place of a card.
+/// Signatures over any text, in the form of a card's.
 pub(super) fn sign_card(
     text: &str,
     sign: &SigningKey,
@@ -105,12 +105,12 @@ pub(super) fn sign_card(
     })
 }
 
-/// An announcement with some fields replaced, signed by whom one likes.
+/// An announcement with some fields replaced, signed by any key.
 pub(super) fn forge_epoch(announcement: &Announcement, changes: &Value, key: &SigningKey) -> Value {
     sign_epoch(&replaced(announcement.text(), changes), key)
 }
 
-/// A signature over any text, in the place of an announcement.
+/// A signature over any text, in the form of an announcement's.
 pub(super) fn sign_epoch(text: &str, key: &SigningKey) -> Value {
     let signed = format!("{}{text}", label::EPOCH);
     json!({ "announcement": text, "signature": key.sign(signed.as_bytes()).unwrap() })

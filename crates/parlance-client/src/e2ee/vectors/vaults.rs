@@ -16,7 +16,7 @@ use crate::{
     keys::KeyPair,
 };
 
-/// In full-width letters at its beginning: NFKC makes `correct` of them.
+/// Begins with full-width letters, which NFKC maps to `correct`.
 const PASSWORD: &str = "ｃｏｒｒｅｃｔ horse battery staple ﬁ";
 
 fn check(case: &Value) -> Result<Value, Error> {

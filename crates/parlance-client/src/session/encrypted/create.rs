@@ -1,4 +1,4 @@
-//! Conversations are created with their first epoch.
+//! Creates conversations with their first epoch.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,10 @@ use crate::{
     session::Session,
 };
 
-/// New encrypted conversations.
+/// Creating encrypted conversations.
 impl Session {
-    /// The direct conversation with a friend, with its first epoch; or the one that there is, unchanged.
+    /// Returns the direct conversation with a friend, created with its first epoch unless it
+    /// exists.
     pub async fn create_encrypted(
         &self,
         friend: UserId,
@@ -37,7 +38,8 @@ impl Session {
         .await
     }
 
-    /// A new group with its first epoch, which names its id. All others are added, or nothing is done.
+    /// Creates a group with its first epoch, which contains its id. All others are added, or
+    /// nothing is done.
     pub async fn create_encrypted_group(
         &self,
         epoch: &NewEpoch,

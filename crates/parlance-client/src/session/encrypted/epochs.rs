@@ -1,9 +1,9 @@
-//! Epochs are followed, and the next one is announced.
+//! Follows epochs, and announces the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
-    e2ee::{Epoch, Head, MemberKey},
+    e2ee::{Epoch, MemberKey},
     id::{ConversationId, UserId},
     key::PublicKey,
     request::epoch::Rekey,
@@ -12,38 +12,23 @@ use parlance_wire::{
 
 use crate::{
     answer::{self, Conversation},
-    e2ee::{
-        self, EpochSecret, Epochs, Maker, Members, NewEpoch, Pins, SignedAnnouncement, SigningKey,
-        State, seal_name,
-    },
-    error::{Error, ErrorCode},
+    e2ee::{self, EpochSecret, Epochs, Members, NewEpoch, Pins, SignedAnnouncement, State},
+    error::Error,
     session::Session,
 };
 
-/// How often a call is made anew, where others are faster each time.
-const MAX_TRIES: usize = 10;
-
-/// The next epoch of a conversation, as its maker wants it.
-#[derive(Debug, Clone)]
-pub struct NextEpoch<'a> {
-    /// Who joins the group with it. Only an admin adds people.
-    pub add: BTreeSet<UserId>,
-    /// Who is taken out of the group with it. Only an admin does so; who has left by themselves is not named.
-    pub remove: BTreeSet<UserId>,
-    /// The newest message that the maker has seen.
-    pub head: Head,
-    /// The conversation's name, for everyone; `None`: the names stay, encrypted as they are.
-    pub name: Option<&'a str>,
-}
+/// Maximum attempts of a call because others were faster each time.
+pub(super) const MAX_TRIES: usize = 10;
 
 /// Epochs.
 impl Session {
-    /// Announces an epoch of a conversation that there is, with its secret; in a group also with other participants: those
-    /// whom the announcement adds, and without those in `remove`, whom an admin takes out in the same call. (Who has left
-    /// is in the announcement alone.)
+    /// Announces an epoch of an existing conversation, with its secret; in a group also with other
+    /// participants: those whom the announcement adds, and without those in `remove`, whom an admin
+    /// removes in the same call. (Users who have left are only in the announcement.)
     ///
     /// # Errors
-    /// `StaleEpoch`: someone was faster; follow theirs. `StaleRoster`: others take part than the announcement says.
+    /// `StaleEpoch`: someone was faster, and their epoch has to be followed. `StaleRoster`: the
+    /// participants are not those of the announcement.
     pub async fn announce(
         &self,
         instance: &Instance,
@@ -61,7 +46,7 @@ impl Session {
             displaynames,
             removeparticipants: remove,
             addparticipants: match announcement.epoch() {
-                // The first one adds everyone, and they are there.
+                // The first one adds everyone, and they take part already.
                 Epoch::FIRST => BTreeSet::new(),
                 _ => announcement.added().clone(),
             },
@@ -71,12 +56,14 @@ impl Session {
         .await
     }
 
-    /// Follows the epochs of a conversation to the newest, and meets everyone in it. Returns the newest one's secret.
-    /// `conversation` is as the server listed it; where that is older than the newest epoch, it is listed again.
+    /// Follows the epochs of a conversation to the newest, and meets everyone in it. Returns the
+    /// newest one's secret. `conversation` is as the server listed it; if that is older than the
+    /// newest epoch, it is listed again.
     ///
     /// # Errors
-    /// `Encryption`: as [`Epochs::begin`], [`Epochs::follow`], [`Epochs::secret`] and [`meet`](Self::meet); the state has
-    /// the epochs that it had then. `Invalid`: the conversation has no epoch. `NotAParticipant`.
+    /// `Encryption`: as for [`Epochs::begin`], [`Epochs::follow`], [`Epochs::secret`] and
+    /// [`meet`](Self::meet); the state keeps its epochs. `Invalid`: the conversation has no epoch.
+    /// `NotAParticipant`.
     pub async fn follow_epochs(
         &self,
         state: &mut State,
@@ -128,7 +115,7 @@ impl Session {
         })?)
     }
 
-    /// `page`: all epochs from the newest that is known on, the newest first.
+    /// `page` has all epochs from the newest known one on, newest first.
     async fn go_on(
         &self,
         state: &mut State,
@@ -160,84 +147,7 @@ impl Session {
         }
     }
 
-    /// Begins the next epoch of a conversation, with a new secret for those who take part and have an epoch already, and
-    /// for whom `next` adds. Where someone else is faster, theirs is followed, and the one after it begun. Returns the
-    /// secret; `conversation` is as the server shows it then.
-    ///
-    /// # Errors
-    /// As [`follow_epochs`](Self::follow_epochs); `DifferentParticipants`: the server lists someone who is not in the
-    /// roster, and is not to be added. `NewIdentity`: somebody's, that nobody has looked at.
-    pub async fn rekey(
-        &self,
-        state: &mut State,
-        sign: &SigningKey,
-        conversation: &mut Conversation,
-        next: &NextEpoch<'_>,
-    ) -> Result<EpochSecret, Error> {
-        for _ in 1..MAX_TRIES {
-            match self.rekey_once(state, sign, conversation, next).await {
-                Err(error) if is_late(&error) => {
-                    *conversation = self.listed(conversation.id).await?;
-                }
-                done => return done,
-            }
-        }
-        self.rekey_once(state, sign, conversation, next).await
-    }
-
-    async fn rekey_once(
-        &self,
-        state: &mut State,
-        sign: &SigningKey,
-        conversation: &mut Conversation,
-        next: &NextEpoch<'_>,
-    ) -> Result<EpochSecret, Error> {
-        self.follow_epochs(state, conversation).await?;
-        let Some(epochs) = state.epochs.get(&conversation.id).cloned() else {
-            return Err(Error::Invalid("the conversation's epoch"));
-        };
-        let listed: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
-        let wanted = |user: &UserId| next.add.contains(user) || epochs.members().contains_key(user);
-        let unexpected: Vec<UserId> = listed.iter().filter(|one| !wanted(one)).copied().collect();
-        if !unexpected.is_empty() {
-            return Err(e2ee::Error::DifferentParticipants {
-                unexpected,
-                missing: vec![],
-            }
-            .into());
-        }
-        let users: BTreeSet<UserId> = listed
-            .union(&next.add)
-            .filter(|user| !next.remove.contains(user))
-            .copied()
-            .collect();
-        let met = self.meet(state, &users).await?;
-        state.pins.may_send(users.iter().copied())?;
-        let members = members(&state.pins, &met.keys, &users)?;
-        let maker = Maker {
-            user: self.user(),
-            key: sign,
-        };
-        let admins = admins(&epochs, &users, self.user());
-        let new = epochs.rekey(maker, members, admins, next.head)?;
-        let number = new.announcement.announcement.epoch();
-        let names = match next.name {
-            None => BTreeMap::new(),
-            Some(name) => {
-                let by = (self.user(), sign);
-                let sealed = seal_name(conversation.id, number, &new.secret, by, name)?;
-                users.iter().map(|user| (*user, sealed.clone())).collect()
-            }
-        };
-        let remove = next.remove.intersection(&listed).copied().collect();
-        *conversation = self
-            .announce(&conversation.instance, &new, &met.keys, names, remove)
-            .await?;
-        state.epochs.insert(conversation.id, new.accepted());
-        Ok(new.secret)
-    }
-
-    /// The epochs of a conversation from one on, or the newest; the newest first.
+    /// The epochs of a conversation from one on, or the newest ones; newest first.
     async fn epochs_since(
         &self,
         id: ConversationId,
@@ -256,27 +166,19 @@ impl Session {
         }
     }
 
-    /// A conversation, as the server lists it now.
+    /// The conversation as the server lists it now.
     pub(super) async fn listed(&self, id: ConversationId) -> Result<Conversation, Error> {
         let listed = self.list().await?.into_iter().find(|one| one.id == id);
         listed.ok_or(Error::NotAParticipant)
     }
 }
 
-/// Whether the server has gone on meanwhile: what it has now is followed, and the call made again.
-fn is_late(error: &Error) -> bool {
-    matches!(
-        error.code(),
-        Some(ErrorCode::StaleEpoch | ErrorCode::StaleRoster | ErrorCode::StaleInstance)
-    )
-}
-
 fn member(pins: &Pins, keys: &BTreeMap<UserId, PublicKey>, user: UserId) -> Option<MemberKey> {
     pins.member(user, keys.get(&user).map(PublicKey::hash))
 }
 
-/// Nobody is left out because the server tells no key of theirs.
-fn members(
+/// The members with their keys. Nobody is left out because the server withholds their key.
+pub(super) fn members(
     pins: &Pins,
     keys: &BTreeMap<UserId, PublicKey>,
     users: &BTreeSet<UserId>,
@@ -290,7 +192,8 @@ fn members(
         .collect()
 }
 
-/// Everyone whose cards it takes to follow these announcements: who made them, and who takes part after them.
+/// Everyone whose cards are needed to follow these announcements: their creators, and the
+/// participants after them.
 fn everyone_after(known: &Epochs, news: &[SignedAnnouncement]) -> BTreeSet<UserId> {
     let mut users: BTreeSet<UserId> = known.members().keys().copied().collect();
     let mut makers = BTreeSet::new();
@@ -300,15 +203,4 @@ fn everyone_after(known: &Epochs, news: &[SignedAnnouncement]) -> BTreeSet<UserI
         makers.insert(one.by());
     }
     users.union(&makers).copied().collect()
-}
-
-/// The admins who stay; where none does, the maker is one.
-fn admins(epochs: &Epochs, users: &BTreeSet<UserId>, maker: UserId) -> BTreeSet<UserId> {
-    let before = epochs.newest().admins();
-    let stay: BTreeSet<UserId> = before.intersection(users).copied().collect();
-    if stay.is_empty() && !before.is_empty() {
-        BTreeSet::from([maker])
-    } else {
-        stay
-    }
 }

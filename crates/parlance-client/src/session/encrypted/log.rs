@@ -1,4 +1,4 @@
-//! The key log is fetched and followed.
+//! Fetches and follows the key log.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::e2ee::{LOG_ENTRY_LEN, SignKey, SignedLogHead};
@@ -9,7 +9,7 @@ use crate::{
     session::Session,
 };
 
-/// What the server has after some of the key log's entries.
+/// The server's answer: the entries after those that are known.
 struct Rest {
     entries: Vec<u8>,
     head: SignedLogHead,
@@ -18,11 +18,11 @@ struct Rest {
 
 /// The key log.
 impl Session {
-    /// What the first client of a new account begins with, before it publishes a card: nobody is known, and the server's
-    /// key is trusted as it is seen.
+    /// The state of a new account's first client, before it publishes a card: it has no contacts,
+    /// and trusts the server's key on first use.
     ///
     /// # Errors
-    /// `Encryption`: the log is not as it must be.
+    /// `Encryption`: the log is invalid.
     pub async fn begin_key_log(&self) -> Result<State, Error> {
         let rest = self.key_log_after(0).await?;
         let (log, own_cards) = KeyLog::begin(rest.key, &rest.entries, &rest.head, self.user())?;
@@ -35,7 +35,7 @@ impl Session {
     /// Follows the key log to its present end. `own` are all cards that the user ever published.
     ///
     /// # Errors
-    /// `Encryption`: the log is not as it must be; `log` is as it was then.
+    /// `Encryption`: the log is invalid, and `log` stays as it was.
     pub async fn follow_key_log(&self, log: &mut KeyLog, own: &OwnCards) -> Result<(), Error> {
         let rest = self.key_log_after(log.size()).await?;
         Ok(log.follow(&rest.entries, &rest.head, self.user(), own)?)

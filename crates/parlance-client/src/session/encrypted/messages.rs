@@ -1,4 +1,4 @@
-//! Messages are sealed and sent.
+//! Seals and sends messages.
 
 use std::collections::BTreeSet;
 
@@ -22,25 +22,27 @@ use crate::{
 /// A message before it is sealed.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// Its id. Whatever happens, there is at most one message of it.
+    /// Its id. Whatever happens, at most one message with it is stored.
     pub id: MessageId,
     /// When it was written, for the server.
     pub created: Timestamp,
-    /// What it says. Its `ep` is set when it is sealed.
+    /// The content. Its `ep` is set when it is sealed.
     pub body: Body,
 }
 
 /// Encrypted messages.
 impl Session {
-    /// Sends a message, sealed in the newest epoch that the state has, whose secret is `secret`. If that epoch has ended,
-    /// those after it are followed, `secret` becomes the newest one's, and the message is sealed anew, under the same id
-    /// and number. Only then: a call whose answer was lost may have been carried out, and is repeated byte for byte.
+    /// Sends a message, sealed in the newest epoch of the state, whose secret is `secret`. If that
+    /// epoch has ended, the following ones are followed, `secret` becomes the newest one's, and the
+    /// message is sealed again, under the same id and number. Only then, because a call whose
+    /// answer was lost may have been carried out, and is repeated byte for byte.
     ///
-    /// `conversation` is as the server listed it last, and listed again then: who takes part in it must be in the roster.
+    /// `conversation` is as the server last listed it, and is then listed again: its participants
+    /// have to be in the roster.
     ///
     /// # Errors
-    /// `Encryption`: as [`follow_epochs`](Self::follow_epochs) and [`seal`]; `DifferentParticipants`, `NewIdentity`: nothing
-    /// may be sent.
+    /// `Encryption`: as for [`follow_epochs`](Self::follow_epochs) and [`seal`];
+    /// `DifferentParticipants`, `NewIdentity`: nothing may be sent.
     pub async fn add_sealed(
         &self,
         state: &mut State,
@@ -58,7 +60,7 @@ impl Session {
                     let before = state.epochs.get(&id).cloned();
                     *conversation = self.listed(id).await?;
                     *secret = self.follow_epochs(state, conversation).await?;
-                    // A server that says so of the newest epoch would be asked for ever.
+                    // A server that refuses its own newest epoch would be asked for ever.
                     if state.epochs.get(&id) == before.as_ref() {
                         return Err(error);
                     }

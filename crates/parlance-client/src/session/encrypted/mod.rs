@@ -1,10 +1,12 @@
-//! Encrypted conversations: what [`crate::e2ee`] makes is sent, and what the server answers is checked before it is
-//! believed. What was checked is in the [`State`](crate::e2ee::State), which each call is given.
+//! Encrypted conversations: sends what [`crate::e2ee`] creates, and checks the server's answers
+//! before they are trusted. The verified data is in the [`State`](crate::e2ee::State), which is
+//! passed to each call.
 
 mod create;
 mod epochs;
 mod log;
 mod messages;
 mod people;
+mod rekey;
 
-pub use self::{epochs::NextEpoch, messages::Draft, people::Met};
+pub use self::{messages::Draft, people::Met, rekey::NextEpoch};

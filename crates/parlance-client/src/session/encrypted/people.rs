@@ -1,4 +1,4 @@
-//! The keys of people are fetched, checked and pinned.
+//! Fetches, checks and pins people's keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,27 +12,28 @@ use crate::{
     session::Session,
 };
 
-/// How often cards are fetched again that were replaced since.
+/// Maximum attempts because cards were replaced after they were fetched.
 const MAX_TRIES: usize = 5;
 
-/// The keys of people, checked.
+/// The verified keys of people.
 #[derive(Debug)]
 pub struct Met {
-    /// Their public keys, which secrets are wrapped for. Who has none has deleted their account, or is nobody whose keys the
-    /// user may see.
+    /// Their public keys, for which secrets are wrapped. A user without one has deleted their
+    /// account, or is somebody whose keys the user may not see.
     pub keys: BTreeMap<UserId, PublicKey>,
-    /// What became of the cards of those who have any. The user's own are among them, if they were asked for.
+    /// The result for each user with cards. The user's own are among them if they were requested.
     pub offers: BTreeMap<UserId, Offer>,
 }
 
 /// People.
 impl Session {
-    /// Fetches the keys and cards of people, compares them with what is pinned, with one another and with the key log,
-    /// which is followed, and pins them. What is wrong with one of them is an error for all, and nothing is pinned then.
+    /// Fetches the keys and cards of people, compares them with the pinned ones, with each other
+    /// and with the key log, which is followed, and pins them. An error in one of them is an error
+    /// for all, and nothing is pinned.
     ///
     /// # Errors
-    /// `Encryption`: as [`Pins::offer`] and [`KeyLog::follow`](e2ee::KeyLog::follow); `NotLogged`, `OlderCard`: the server
-    /// withholds a card, or made one for this user only.
+    /// `Encryption`: as for [`Pins::offer`] and [`KeyLog::follow`](e2ee::KeyLog::follow);
+    /// `NotLogged`, `OlderCard`: the server withholds a card, or made one for this user only.
     pub async fn meet(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {
         for _ in 1..MAX_TRIES {
             match self.meet_once(state, users).await {
@@ -53,7 +54,7 @@ impl Session {
             if let Some(cards) = cards.get(user) {
                 offers.insert(*user, pins.offer(*user, cards, key)?);
             } else if state.pins.get(*user).is_some() {
-                // The newest one that is pinned was asked for, too.
+                // The newest pinned one was requested as well.
                 return Err(e2ee::Error::OlderCard.into());
             }
             match pins.cards(*user).last() {
@@ -90,7 +91,7 @@ impl Session {
             }
             loop {
                 let page = self.cards(users.clone(), after.clone()).await?;
-                // A server that promises more, and has none, would be asked for ever.
+                // A server that promises more and sends none would be asked for ever.
                 let is_last = !page.hasmore || page.cards.is_empty();
                 let keys_of_page = page.publickeys.into_iter();
                 keys.extend(keys_of_page.filter(|(user, _)| users.contains(user)));

@@ -1,0 +1,149 @@
+//! The parameters of key derivation, before and at the registration.
+
+use serde_json::{Value, json};
+
+use super::{
+    log_in, registration,
+    vault::{argon2id, asks_unsigned, prelogin},
+};
+use crate::world::World;
+
+#[tokio::test]
+async fn addresses_with_and_without_an_account_get_the_same_prelogin() {
+    let world = World::new().await;
+    let mut new = registration("ann");
+    new["kdf"] = argon2id(65536, 7);
+    asks_unsigned(&world, new).await.ok();
+    let known = prelogin(&world, " Ann@Example.org ").await;
+    let unknown = prelogin(&world, "nobody@example.org").await;
+    let mut expected = argon2id(65536, 7);
+    (expected["status"], expected["errormessage"]) = ("OK".into(), "".into());
+    expected["server"] = unknown.ok()["server"].clone();
+    assert_eq!(expected["server"].as_str().map(str::len), Some(32));
+    assert_eq!(known.ok(), expected);
+    // Always the same for an address, different for each address, and of the same length.
+    assert_eq!(
+        prelogin(&world, "nobody@example.org").await.text,
+        unknown.text
+    );
+    let other = prelogin(&world, "somebody@example.org").await;
+    assert_ne!(other.text, unknown.text);
+    assert_eq!(other.text.len(), known.text.len());
+    let (mut told, salt) = (unknown.ok(), unknown.ok()["salt"].clone());
+    let salt = salt.as_str().unwrap();
+    assert!(salt.len() == 32 && salt.bytes().all(|b| b.is_ascii_hexdigit()));
+    told["salt"] = expected["salt"].clone();
+    assert_eq!(told, expected);
+    // Other servers have other salts.
+    world
+        .sql("update server_identity set seed = sha256(seed)")
+        .await;
+    let elsewhere = world.another().await;
+    assert_ne!(
+        prelogin(&elsewhere, "nobody@example.org").await.text,
+        unknown.text
+    );
+    elsewhere.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn accounts_of_the_published_form_stay_as_they_are() {
+    let world = World::new().await;
+    let mut old = registration("ann");
+    // For an older client these are unknown fields.
+    old["kdf"] = argon2id(65536, 7);
+    old["recoverykey"] = "a recovery key of ann".into();
+    super::register(&world, &old).await.ok();
+    let told = prelogin(&world, "ann@example.org").await.ok();
+    assert_eq!(
+        told,
+        json!({
+            "status": "OK", "errormessage": "",
+            "server": told["server"], "kdf": "pbkdf2-sha256"
+        })
+    );
+    log_in(&world, "a long key of ann", None).await.ok();
+    assert_eq!(world.count("credentials").await, 1);
+    let older = json!({ "action": "prelogin", "email": "ann@example.org" }).to_string();
+    world
+        .posts("chatserver", "chatlogin", &[], &older)
+        .await
+        .refused(404, "unknown_action");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn prelogin_and_register_refuse_unsafe_parameters() {
+    let world = World::new().await;
+    for wrong in [
+        json!({}),
+        json!({ "email": "nobody" }),
+        json!({ "email": 5 }),
+    ] {
+        let mut request = wrong;
+        request["action"] = "prelogin".into();
+        asks_unsigned(&world, request)
+            .await
+            .refused(400, "bad_request");
+    }
+    let with = |kdf: Value| {
+        let mut request = registration("ann");
+        request["kdf"] = kdf;
+        request
+    };
+    for (field, wrong) in [
+        ("kdf", json!("argon2i")),
+        ("m", json!(65535)),
+        ("m", json!(1_048_577)),
+        ("t", json!(2)),
+        ("t", json!(49)),
+        ("p", json!(0)),
+        ("p", json!(17)),
+        ("salt", json!("0707")),
+        ("salt", json!("BwcHBwcHBwcHBwcHBwcHBw==")),
+        ("salt", json!("0A".repeat(16))),
+    ] {
+        let mut kdf = argon2id(65536, 7);
+        kdf[field] = wrong;
+        let refusal = asks_unsigned(&world, with(kdf))
+            .await
+            .refused(400, "bad_request");
+        let sentence = refusal["errormessage"].as_str().unwrap();
+        assert!(
+            sentence.starts_with(&format!("kdf.{field} must be")),
+            "{refusal}"
+        );
+    }
+    let mut short = registration("ann");
+    short["recoverykey"] = "r".repeat(15).into();
+    asks_unsigned(&world, short)
+        .await
+        .refused(400, "bad_request");
+    // The same key twice.
+    let mut same = registration("ann");
+    same["recoverykey"] = same["apikey"].clone();
+    asks_unsigned(&world, same)
+        .await
+        .refused(409, "already_exists");
+    assert_eq!(world.count("users").await, 0);
+    asks_unsigned(&world, with(argon2id(1_048_576, 7)))
+        .await
+        .ok();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn prelogins_are_limited_per_address() {
+    let world = World::with(|settings| settings.login_tries = 1).await;
+    let mut statuses = vec![];
+    for _ in 0..7 {
+        statuses.push(prelogin(&world, "nobody@example.org").await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 429]);
+    // Logins are counted separately.
+    log_in(&world, "wrong", None)
+        .await
+        .refused(401, "login_failed");
+    world.end().await;
+}

@@ -1,0 +1,43 @@
+// Messages whose time is over go from this device, too, whatever the server does: their content is removed, and their place
+// in the chain stays, so that what follows can still be checked. What is shown leaves them out at once (model/timeline.ts).
+
+import { hex, sha256, utf8 } from "../crypto/bytes.ts";
+import type { ConversationId } from "../model/ids.ts";
+import { change } from "../store/store.ts";
+import type { Account } from "./account.ts";
+
+const FIRST_MS = 30_000;
+const EVERY_MS = 60 * 60_000;
+
+async function emptyIn(account: Account, id: ConversationId): Promise<boolean> {
+  const now = account.caller.now();
+  const over = (await account.store.rows(id, 0)).filter(({ ValidUntil, Data }) => ValidUntil <= now && Data !== "");
+  if (over.length === 0) return false;
+  const emptied = over.map(async (row) => ({ ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
+  const changes = (await Promise.all(emptied)).flatMap((row) => change.row(id, row));
+  // A conversation that was cleared meanwhile has other rows, or none.
+  return account.serial.run(async () => {
+    const [first] = over;
+    const [held] = first ? await account.store.rows(id, first.Seq, first.Seq) : [];
+    if (held?.ID !== first?.ID) return false;
+    await account.store.write(...changes);
+    return true;
+  });
+}
+
+/** Removes the content of what is over, in all conversations. The tab that leads only. */
+export async function emptyExpired(account: Account): Promise<void> {
+  for (const { wire } of await account.store.conversations()) {
+    if (await emptyIn(account, wire.id)) account.tell({ conversations: [wire.id] });
+  }
+}
+
+/** Does it now and then; answers what ends it. */
+export function followExpiry(account: Account, onFault: (error: unknown) => void): () => void {
+  let cancel = account.clock.after(FIRST_MS, run);
+  function run(): void {
+    cancel = account.clock.after(EVERY_MS, run);
+    emptyExpired(account).catch(onFault);
+  }
+  return () => cancel();
+}
