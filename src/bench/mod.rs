@@ -7,6 +7,7 @@ mod fixture;
 pub(crate) mod floor;
 mod load;
 mod options;
+mod rekey;
 mod report;
 pub(crate) mod requests;
 pub(crate) mod scratch;
@@ -123,11 +124,14 @@ async fn measure(
         meter: &meter,
     };
     for workload in workloads {
-        let row = match workload {
-            Workload::SocketsIdle => measuring.idle_sockets().await?,
-            _ => measuring.workload(workload).await?,
+        let rows = match workload {
+            Workload::SocketsIdle => vec![measuring.idle_sockets().await?],
+            Workload::Rekey => measuring.rekey().await?.into(),
+            _ => vec![measuring.workload(workload).await?],
         };
-        add(row, workload.floor())?;
+        for row in rows {
+            add(row, workload.floor())?;
+        }
     }
     Ok(rows)
 }

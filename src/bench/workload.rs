@@ -38,6 +38,8 @@ pub(crate) enum Workload {
     Poll,
     /// A mix of 20 requests: 8 polls, 5 messages, 4 downloads, 1 list, 1 report, 1 flag
     Mix,
+    /// New secrets for a group of 5,000, and messages to it meanwhile
+    Rekey,
     /// WebSockets that are open and receive nothing
     SocketsIdle,
     /// Messages, each pushed to a WebSocket
@@ -68,6 +70,7 @@ impl Workload {
         Self::Flags,
         Self::Poll,
         Self::Mix,
+        Self::Rekey,
         Self::SocketsPush,
         Self::SocketsIdle,
     ];
@@ -232,7 +235,7 @@ impl Workload {
                     _ => requests::poll(caller),
                 }
             }
-            Self::SocketsIdle => return None,
+            Self::SocketsIdle | Self::Rekey => return None,
         })
     }
 }

@@ -1,8 +1,10 @@
-//! Clients that do other things than write: report, clear, remove and add members, set flags.
+//! Clients that make changes other than writing: reports, clearing, epochs, removing and adding
+//! members, and flags.
 
 mod clear;
 mod flags;
 mod group;
+mod rekey;
 
 use std::{
     collections::HashMap,
@@ -13,7 +15,7 @@ use std::{
 
 use serde_json::json;
 
-pub(super) use self::{clear::clear, flags::flag, group::remove};
+pub(super) use self::{clear::clear, flags::flag, group::remove, rekey::rekey};
 use super::{
     Test,
     form::dashed,

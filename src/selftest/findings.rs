@@ -46,11 +46,24 @@ pub(super) enum Kind {
     Crashed,
     /// Rules of `parlance doctor` that the tables do not keep.
     RulesNotKept,
+    /// A message whose secret a participant did not get, or that the secret does not open.
+    Undecryptable,
+    /// Epochs that do not follow each other as announced, or a message of another epoch than it
+    /// names.
+    WrongEpoch,
+    /// A message or an announcement without a valid signature of its author.
+    BadSignature,
+    /// A message whose writer saw other messages before it.
+    WrongHead,
+    /// A message that was stored in an epoch that had ended before it was sent.
+    DeadKey,
+    /// A message that was written after a member was removed who has its secret.
+    ReadableByRemoved,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Lost,
         Self::Doubled,
         Self::Reordered,
@@ -66,6 +79,12 @@ impl Kind {
         Self::Unanswered,
         Self::Crashed,
         Self::RulesNotKept,
+        Self::Undecryptable,
+        Self::WrongEpoch,
+        Self::BadSignature,
+        Self::WrongHead,
+        Self::DeadKey,
+        Self::ReadableByRemoved,
     ];
 
     /// Its name in the report.
@@ -86,6 +105,12 @@ impl Kind {
             Self::Unanswered => "not answered",
             Self::Crashed => "nodes that crashed",
             Self::RulesNotKept => "doctor's findings",
+            Self::Undecryptable => "not decryptable",
+            Self::WrongEpoch => "wrong epochs",
+            Self::BadSignature => "bad signatures",
+            Self::WrongHead => "wrong heads",
+            Self::DeadKey => "under dead keys",
+            Self::ReadableByRemoved => "readable by removed",
         }
     }
 }

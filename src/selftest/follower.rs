@@ -17,7 +17,8 @@ use super::{
     Test,
     channel::Channel,
     form::{Id, dashed, plain},
-    history::Held,
+    history::{Held, Reader},
+    keyring::{Followed, Keyring},
     ledger::View,
     people::Use,
     request::Station,
@@ -52,6 +53,9 @@ struct State {
     /// Conversations to download.
     to_download: BTreeSet<Id>,
     wants_list: bool,
+    keyring: Keyring,
+    /// Conversations with messages whose secret is still unknown.
+    to_follow: BTreeSet<Id>,
 }
 
 impl Follower {
@@ -101,6 +105,8 @@ impl Follower {
             rng,
             to_download: BTreeSet::new(),
             wants_list: false,
+            keyring: Keyring::default(),
+            to_follow: BTreeSet::new(),
         };
         while !self.test.is_over() {
             if self.wants_to_forget.swap(false, Ordering::Relaxed) {
@@ -121,6 +127,9 @@ impl Follower {
                     self.list(&mut state).await
                 } else if let Some(conversation) = state.to_download.first().copied() {
                     self.download(conversation, &mut state).await
+                } else if let Some(conversation) = state.to_follow.pop_first() {
+                    self.follow(conversation, &mut state).await;
+                    Some(())
                 } else {
                     break;
                 };
@@ -142,13 +151,45 @@ impl Follower {
         }
     }
 
+    /// Fetches the secrets for the messages of a conversation, and opens them.
+    async fn follow(&self, conversation: Id, state: &mut State) {
+        let all = &self.test.people.conversations;
+        let Some(conversation) = all.iter().find(|one| one.id == conversation) else {
+            return;
+        };
+        let followed = state
+            .keyring
+            .follow(&self.test, &mut state.wire, conversation)
+            .await;
+        // Removed, or about to be: the list will show it.
+        if followed == Followed::Yes {
+            self.open(conversation.id, state, true);
+        }
+    }
+
+    /// Opens new messages of a conversation. `is_fresh` means that the secrets were just fetched.
+    fn open(&self, conversation: Id, state: &mut State, is_fresh: bool) {
+        let reader = Reader {
+            user: self.who.user,
+            keyring: &state.keyring,
+            directory: &self.test.people.directory,
+            is_fresh,
+        };
+        let (mut all, ledger) = (self.held(), self.test.ledger());
+        if let Some(held) = all.get_mut(&conversation)
+            && held.open(&reader, &ledger, &self.test.cluster.findings)
+        {
+            state.to_follow.insert(conversation);
+        }
+    }
+
     fn check<'a>(
         &self,
         conversation: Id,
         asked: Option<Instant>,
         rows: impl Iterator<Item = (&'a str, &'a Row)>,
     ) {
-        let (view, ledger) = (
+        let (view, mut ledger) = (
             View {
                 reader: self.who.user,
                 asked,
@@ -157,13 +198,18 @@ impl Follower {
         );
         for (instance, row) in rows {
             match row {
-                Row::Message(row) => ledger.check_message(
-                    conversation,
-                    instance,
-                    row,
-                    view,
-                    &self.test.cluster.findings,
-                ),
+                Row::Message(row) => {
+                    ledger.check_message(
+                        conversation,
+                        instance,
+                        row,
+                        view,
+                        &self.test.cluster.findings,
+                    );
+                    if let Some(v4) = &row.v4 {
+                        ledger.saw(conversation, instance, v4.seq, v4.chain);
+                    }
+                }
                 Row::Report(row) => {
                     ledger.check_report(conversation, row, &self.test.cluster.findings);
                 }

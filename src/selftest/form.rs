@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use parlance_client::{ConversationId, Instance, MessageId, StationId, UserId};
 
 /// The id of anything: 128 bits.
 pub(super) type Id = u128;
@@ -41,6 +42,32 @@ pub(super) fn read_dashed(text: &str) -> Option<Id> {
     // Written again and compared: dashes in other places are a mistake of the server's that a lenient reader would
     // miss.
     (dashed(id) == text).then_some(id)
+}
+
+/// The client library's id of a user. The `None` here and below never occurs: there is an id for
+/// each number.
+pub(super) fn user(id: Id) -> Option<UserId> {
+    UserId::parse(&plain(id))
+}
+
+/// The client library's id of a station.
+pub(super) fn station(id: Id) -> Option<StationId> {
+    StationId::parse(&plain(id))
+}
+
+/// The client library's id of a conversation.
+pub(super) fn conversation(id: Id) -> Option<ConversationId> {
+    ConversationId::parse(&plain(id))
+}
+
+/// The client library's id of a message.
+pub(super) fn message(id: Id) -> Option<MessageId> {
+    MessageId::parse(&dashed(id))
+}
+
+/// The client library's form of an instance.
+pub(super) fn instance(text: &str) -> Option<Instance> {
+    Instance::parse(text)
 }
 
 /// Now, in Unix seconds.

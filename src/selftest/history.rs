@@ -1,6 +1,15 @@
 //! What a client holds of a conversation: its rows in order, each once, and the chain over them.
 
-use std::{collections::HashSet, time::Instant};
+mod opening;
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    time::Instant,
+};
+
+use parlance_client::e2ee::Reading;
+
+pub(super) use self::opening::Reader;
 
 use super::{
     chain::{self, Hash},
@@ -29,6 +38,16 @@ pub(super) struct Held {
     reported: HashSet<(Id, Id, String)>,
     seq: i64,
     dates: [Option<i64>; 2],
+    /// The chain up to each message.
+    chains: BTreeMap<i64, Hash>,
+    /// Encrypted messages that are not opened yet, in order.
+    unread: VecDeque<Message>,
+    /// How far each station's messages have been read.
+    reading: Reading,
+    /// Whether all encrypted messages since the first could be opened.
+    has_all: bool,
+    /// The highest epoch among the opened messages.
+    newest_epoch: u32,
 }
 
 impl Held {
@@ -45,7 +64,17 @@ impl Held {
             reported: HashSet::new(),
             seq: 0,
             dates: [None; 2],
+            chains: BTreeMap::new(),
+            unread: VecDeque::new(),
+            reading: Reading::default(),
+            has_all: true,
+            newest_epoch: 0,
         }
+    }
+
+    /// Returns `true` if there are encrypted messages that are not opened yet.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
     }
 
     /// The cursor of a `download` that goes on from what is held.
@@ -169,6 +198,10 @@ impl Held {
             // From what was given, not from what was computed: one broken link counts once, and not for each message
             // after it.
             (self.seq, self.chain) = (v4.seq, Some(v4.chain));
+            self.chains.insert(v4.seq, v4.chain);
+            if row.sealed.is_some() {
+                self.unread.push_back(row.clone());
+            }
         }
         self.dates[0] = Some(row.created);
         self.messages.push(row.id);

@@ -1,7 +1,7 @@
 //! Reaching the verdict: the whole history is compared with what was answered and what readers hold.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -16,6 +16,7 @@ use super::{
     follower::Follower,
     form::{Id, dashed, plain},
     history::Held,
+    keyring::Keyring,
     people::Use,
     rng::Rng,
     verdict::Outcome,
@@ -71,13 +72,16 @@ pub(super) async fn judge(
         .values()
         .filter(|sent| sent.answered.is_some())
         .count();
+    let (messages, sealed) = writer::count_answered(test);
     Ok(Outcome {
         setting: test.plan.setting.label(),
-        messages: writer::count_answered(test),
+        messages,
+        sealed,
         retries: test.cluster.retries(),
         reports,
         clears: read(&test.clears),
         removals: read(&test.removals),
+        epochs: read(&test.rekeys),
         lost_polls: read(&test.lost_polls),
         faults: counts.struck,
         not_struck: counts.not_struck,
@@ -98,25 +102,27 @@ pub(super) fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[T
             .filter(|follower| is_due(test, follower, truth.conversation))
         {
             let held = follower.held();
-            count_missed(
-                &truth.held,
-                held.get(&truth.conversation),
-                &test.cluster.findings,
-                |example| {
-                    let used = test
-                        .people
-                        .conversations
-                        .iter()
-                        .find(|one| one.id == truth.conversation)
-                        .map_or("", |one| label(one.r#use));
-                    format!(
-                        "rows, as {}, of a {used} conversation to {} of {}",
-                        dashed(example),
-                        follower.channel.label(),
-                        plain(follower.who.user)
-                    )
-                },
-            );
+            let held = held.get(&truth.conversation);
+            if held.is_some_and(Held::has_unread) {
+                test.cluster.findings.add(Kind::Undecryptable, || {
+                    let (reader, id) = (plain(follower.who.user), plain(truth.conversation));
+                    format!("messages of {id} are not opened by {reader}")
+                });
+            }
+            count_missed(&truth.held, held, &test.cluster.findings, |example| {
+                let used = test
+                    .people
+                    .conversations
+                    .iter()
+                    .find(|one| one.id == truth.conversation)
+                    .map_or("", |one| label(one.r#use));
+                format!(
+                    "rows, as {}, of a {used} conversation to {} of {}",
+                    dashed(example),
+                    follower.channel.label(),
+                    plain(follower.who.user)
+                )
+            });
         }
     }
 }
@@ -141,10 +147,9 @@ pub(super) fn is_all_told(test: &Test, followers: &[Arc<Follower>], truths: &[Tr
             .iter()
             .filter(|follower| is_due(test, follower, truth.conversation));
         due.all(|follower| {
-            truth
-                .held
-                .missed_by(follower.held().get(&truth.conversation))
-                .is_empty()
+            let held = follower.held();
+            let held = held.get(&truth.conversation);
+            truth.held.missed_by(held).is_empty() && !held.is_some_and(Held::has_unread)
         })
     })
 }
@@ -170,7 +175,7 @@ pub(super) struct Truth {
 
 /// Reads the history of all conversations.
 pub(super) async fn truths(test: &Test, rng: &mut Rng) -> Result<Vec<Truth>, String> {
-    let mut truths = vec![];
+    let (mut truths, mut keyrings) = (vec![], HashMap::<Id, Keyring>::new());
     for conversation in &test.people.conversations {
         // The first member is never removed.
         let who = test
@@ -178,7 +183,8 @@ pub(super) async fn truths(test: &Test, rng: &mut Rng) -> Result<Vec<Truth>, Str
             .member(conversation, 0)
             .ok_or("a conversation has no members")?;
         let mut wire = Wire::new(who, 0, rng.fork());
-        let (held, reported) = walker::read_all(test, conversation, &mut wire).await?;
+        let keyring = keyrings.entry(who.user).or_default();
+        let (held, reported) = walker::read_all(test, conversation, &mut wire, keyring).await?;
         truths.push(Truth {
             conversation: conversation.id,
             held,

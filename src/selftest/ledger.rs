@@ -1,13 +1,21 @@
 //! The ledger of what clients sent and were answered: everything that the server shows is compared with it.
 
 mod compare;
+mod epochs;
 mod shown;
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
+use parlance_client::e2ee::Kid;
 use serde_json::Value;
 
+use self::epochs::{Absence, Announced};
+
 use super::{
+    chain::Hash,
     findings::{Findings, Kind},
     form::{Id, dashed, plain, read_time},
     rows,
@@ -92,9 +100,23 @@ pub(super) struct Ledger {
     pub members: HashMap<(Id, Id), Settled<bool>>,
     /// Conversation and user.
     pub flags: HashMap<(Id, Id), Settled<Flags>>,
+    /// Epochs that were or may have been announced, by conversation and kid.
+    pub epochs: HashMap<Id, HashMap<Kid, Announced>>,
+    /// Secrets that the server gave out: conversation, user, kid.
+    pub given: HashSet<(Id, Id, Kid)>,
+    /// Instances that were or may have been cleared. Secrets that only their messages need are
+    /// deleted.
+    pub clearing: HashSet<(Id, String)>,
+    absences: HashMap<(Id, Id), Vec<Absence>>,
+    heads: HashMap<(Id, String), (i64, Hash)>,
 }
 
 impl Ledger {
+    /// Records a message as it is sent; again, if it is encrypted again.
+    pub(super) fn is_sent(&mut self, sent: &Sent) {
+        self.sent.insert((sent.conversation, sent.id), sent.clone());
+    }
+
     /// Records that a message was answered OK. The answer must match what was sent, and always be the same.
     pub(super) fn is_answered(
         &mut self,

@@ -13,8 +13,10 @@ mod follower;
 mod form;
 mod history;
 mod judge;
+mod keyring;
 mod latency;
 mod ledger;
+mod pen;
 mod people;
 mod phase;
 mod plan;
@@ -46,6 +48,7 @@ use self::{
     cluster::Cluster,
     latency::Latencies,
     ledger::Ledger,
+    pen::Pen,
     people::People,
     plan::{Delivery, Plan},
     rng::Rng,
@@ -68,6 +71,10 @@ struct Test {
     plan: Plan,
     cluster: Arc<Cluster>,
     people: People,
+    /// For each user, a client that writes occasionally.
+    pens: Vec<tokio::sync::Mutex<Pen>>,
+    /// The clients of each writer while it is idle.
+    lanes: Mutex<Vec<Vec<Pen>>>,
     ledger: Mutex<Ledger>,
     latencies: Mutex<Latencies>,
     is_writing: AtomicBool,
@@ -79,6 +86,7 @@ struct Test {
     next_slot: Mutex<Instant>,
     clears: AtomicUsize,
     removals: AtomicUsize,
+    rekeys: AtomicUsize,
     lost_polls: AtomicUsize,
     own_lag_millis: AtomicU64,
 }
@@ -86,6 +94,10 @@ struct Test {
 impl Test {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Vec<Pen>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn latencies(&self) -> MutexGuard<'_, Latencies> {
@@ -209,17 +221,20 @@ async fn begin(plan: Plan, cluster: Arc<Cluster>, rng: &mut Rng) -> Result<Outco
         "users, friends and conversations to be made",
         PEOPLE_TIMEOUT,
     );
-    let people = People::create(
-        &cluster,
-        plan.conversations,
-        phase::READERS.len(),
-        &mut ledger,
-        rng,
-    )
-    .await?;
+    let people = People::create(&cluster, &plan, phase::READERS.len(), &mut ledger, rng).await?;
+    let pens = people.writers.iter().enumerate();
+    let pens = pens.map(|(who, at)| tokio::sync::Mutex::new(Pen::new(who, *at, rng)));
+    let pens = pens.collect();
+    let lanes = people.lanes.iter().enumerate().map(|(number, lanes)| {
+        let who = number % people.writers.len().max(1);
+        lanes.iter().map(|at| Pen::new(who, *at, rng)).collect()
+    });
+    let lanes = Mutex::new(lanes.collect());
     let test = Test {
         plan,
         cluster,
+        pens,
+        lanes,
         people,
         ledger: Mutex::new(ledger),
         latencies: Mutex::default(),
@@ -231,6 +246,7 @@ async fn begin(plan: Plan, cluster: Arc<Cluster>, rng: &mut Rng) -> Result<Outco
         next_slot: Mutex::new(Instant::now()),
         clears: AtomicUsize::new(0),
         removals: AtomicUsize::new(0),
+        rekeys: AtomicUsize::new(0),
         lost_polls: AtomicUsize::new(0),
         own_lag_millis: AtomicU64::new(0),
     };

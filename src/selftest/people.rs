@@ -1,14 +1,17 @@
 //! Users, friends and conversations, made over the wire as clients make them.
 
+mod conversations;
 mod create;
 mod login;
 
-use serde_json::json;
-
-use super::{
-    form::{Id, plain},
-    request::{Request, Station, V4},
+use parlance_client::{
+    UserId,
+    e2ee::{Epochs, Maker, NewEpoch, SigningKey},
 };
+use parlance_wire::key::PublicKey;
+use serde_json::{Map, Value};
+
+use super::{form::Id, keyring::Directory, request::Station};
 
 /// The use of a conversation in the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,20 +36,35 @@ pub(super) struct Conversation {
     pub r#use: Use,
     /// Its members, as indexes of [`People::writers`].
     pub members: Vec<usize>,
+    /// Its first epoch, as announced by the test.
+    pub first: Epochs,
+}
+
+/// A user with a signing key.
+#[derive(Debug)]
+pub(super) struct User {
+    pub id: UserId,
+    pub sign: SigningKey,
 }
 
 /// Users and conversations.
 #[derive(Debug)]
 pub(super) struct People {
-    /// Each user, at the station that they write from.
+    /// The RSA key of all users.
+    pub public_key: PublicKey,
+    /// The users.
+    pub users: Vec<User>,
+    /// Their knowledge of each other.
+    pub directory: Directory,
+    /// For each user, the station that they occasionally write from.
     pub writers: Vec<Station>,
+    /// For each writer of the plan, a station for each concurrent message, because each station
+    /// numbers its messages.
+    pub lanes: Vec<Vec<Station>>,
     /// The stations of the readers.
     pub readers: Vec<Station>,
     pub conversations: Vec<Conversation>,
 }
-
-/// The wrapped secret that a client would make; the server cannot tell.
-const SECRET: &str = "d3JhcHBlZA==";
 
 impl People {
     /// The conversations with this use.
@@ -69,6 +87,28 @@ impl People {
             .filter(move |conversation| conversation.members.iter().any(is_user))
     }
 
+    /// An epoch's secret in the wire's form, wrapped for each member. All users have the same RSA
+    /// key.
+    pub(super) fn wrapped(&self, new: &NewEpoch) -> Option<Map<String, Value>> {
+        let epochs = new.accepted();
+        let members = epochs.members().keys();
+        members
+            .map(|user| {
+                let secret = new.secret.wrap(&self.public_key).ok()?;
+                Some((user.to_string(), secret.as_str().into()))
+            })
+            .collect()
+    }
+
+    /// The user with this number as the maker of an epoch.
+    pub(super) fn maker(&self, who: usize) -> Option<Maker<'_>> {
+        let user = self.users.get(who)?;
+        Some(Maker {
+            user: user.id,
+            key: &user.sign,
+        })
+    }
+
     /// A member of a conversation, at their writing station.
     pub(super) fn member(&self, conversation: &Conversation, place: usize) -> Option<Station> {
         self.writers
@@ -78,16 +118,5 @@ impl People {
                     .get(place % conversation.members.len().max(1))?,
             )
             .copied()
-    }
-}
-
-/// The request that adds a member to a group, or removes one.
-pub(super) fn group_change(action: &str, group: Id, user: Id) -> Request {
-    let user = plain(user);
-    let fields = json!({ "action": action, "conversationid": plain(group), "participantids": [&user], "secrets": { &user: SECRET } });
-    Request {
-        api: "chatconversationgroup",
-        version: V4,
-        fields,
     }
 }

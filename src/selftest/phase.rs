@@ -96,11 +96,7 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, rng: &mut Rng) -> Result<D
     // A set that is dropped aborts its tasks: after an error nothing goes on writing.
     let mut doers = JoinSet::new();
     for number in 0..test.plan.writers {
-        if let Some(writer) = writer::Writer::new(
-            test.clone(),
-            number % test.people.writers.len().max(1),
-            rng.fork(),
-        ) {
+        if let Some(writer) = writer::Writer::new(test.clone(), number, rng.fork()) {
             doers.spawn(writer.run());
         }
     }
@@ -108,6 +104,7 @@ async fn write(test: &Arc<Test>, counts: &mut Counts, rng: &mut Rng) -> Result<D
     doers.spawn(changes::report(test.clone(), rng.fork()));
     doers.spawn(changes::clear(test.clone(), rng.fork()));
     doers.spawn(changes::remove(test.clone(), rng.fork()));
+    doers.spawn(changes::rekey(test.clone(), rng.fork()));
     doers.spawn(changes::flag(test.clone(), rng.fork()));
     doers.spawn(walker::walk(test.clone(), rng.fork()));
     break_things(

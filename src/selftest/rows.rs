@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parlance_client::e2ee::Sealed;
 use serde_json::Value;
 
 use super::{
@@ -20,6 +21,8 @@ pub(super) struct Message {
     pub valid_until: i64,
     /// SHA-256 of its `Data`.
     pub data: Hash,
+    /// Its `Data`, if it is encrypted according to docs/e2ee.md.
+    pub sealed: Option<Sealed>,
     /// The part that only v4 clients are shown.
     pub v4: Option<V4>,
 }
@@ -100,13 +103,15 @@ impl Message {
                 chain: chain::read(text("Chain")?)?,
             }),
         };
+        let data = text("Data")?;
         Some(Self {
             id: read_dashed(text("ID")?)?,
             kind: text("Type")?.to_owned(),
             created: read_time(text("Created")?)?,
             valid_until: read_time(text("ValidUntil")?)?,
-            // Only its hash is kept: a run holds every message once for each reader.
-            data: sha256(&[text("Data")?.as_bytes()]),
+            // Readers keep only its hash, because a run holds every message once per reader.
+            data: sha256(&[data.as_bytes()]),
+            sealed: Sealed::message(data).ok(),
             v4,
         })
     }

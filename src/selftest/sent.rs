@@ -1,6 +1,6 @@
 //! A message as its sender made it, with which everything that others are shown of it is compared.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::{
     chain::{Hash, sha256},
     form::{Id, dashed, now, plain, time},
     ledger::SLACK,
-    request::Station,
+    request::{Request, Station, V3, V4},
     rng::Rng,
 };
 
@@ -16,6 +16,17 @@ use super::{
 const CLOCK_AHEAD: i64 = 300;
 /// The default of `MESSAGE_LIFETIME`, in seconds.
 const LIFETIME: i64 = 7 * 24 * 3600;
+
+/// The encryption of a message.
+#[derive(Debug, Clone)]
+pub(super) struct Sealing {
+    /// The number of its epoch.
+    pub epoch: u32,
+    /// When it was encrypted. It may be stored from then on.
+    pub at: Instant,
+    /// Its `Data`, shared by all who may send it again.
+    pub data: Arc<str>,
+}
 
 /// A message as its sender made it, and what was answered.
 #[derive(Debug, Clone)]
@@ -42,6 +53,9 @@ pub(super) struct Sent {
     pub stored: Option<(i64, i64)>,
     /// SHA-256 of its `Data`.
     pub data: Hash,
+    /// Its encryption. `None` for `Data` of the published form, which is opaque to the server and
+    /// to this test.
+    pub sealed: Option<Sealing>,
 }
 
 /// Base64 of this length, different for each id.
@@ -92,12 +106,53 @@ impl Sent {
             answered: None,
             stored: None,
             data,
+            sealed: None,
         }
+    }
+
+    /// Sets its encrypted content, or replaces it in another epoch.
+    pub(super) fn seal(&mut self, epoch: u32, data: &str) {
+        self.data = sha256(&[data.as_bytes()]);
+        self.sealed = Some(Sealing {
+            epoch,
+            at: Instant::now(),
+            data: data.into(),
+        });
+    }
+
+    /// The request that sends it, with its epoch if it is encrypted.
+    pub(super) fn add(&self) -> Request {
+        let version = if self.sealed.is_some() { V4 } else { V3 };
+        let asked = Request::on("add", self.conversation, &self.instance, version)
+            .with("message", self.document(false));
+        match &self.sealed {
+            Some(sealed) => asked.with("epoch", sealed.epoch),
+            None => asked,
+        }
+    }
+
+    /// The request that sends other content under its id.
+    pub(super) fn add_altered(&self) -> Request {
+        Request::on("add", self.conversation, &self.instance, V3)
+            .with("message", self.document(true))
+    }
+
+    /// The sender's time, in the form that clients write.
+    pub(super) fn at(&self) -> String {
+        time(self.created)
+    }
+
+    /// Its text.
+    pub(super) fn text(&self) -> String {
+        data(self.id, self.bytes)
     }
 
     /// The document that `add` takes. With `is_altered`, it has other content under the same id.
     pub(super) fn document(&self, is_altered: bool) -> String {
-        let text = data(if is_altered { !self.id } else { self.id }, self.bytes);
+        let text = match &self.sealed {
+            Some(sealed) if !is_altered => sealed.data.to_string(),
+            _ => data(if is_altered { !self.id } else { self.id }, self.bytes),
+        };
         let mut document = json!({ "ID": dashed(self.id), "Type": self.kind, "Created": time(self.created), "Data": text });
         if let (Some(valid_until), Some(fields)) = (self.valid_until, document.as_object_mut()) {
             fields.insert("ValidUntil".into(), time(valid_until).into());

@@ -17,6 +17,8 @@ pub(super) struct Outcome {
     pub setting: &'static str,
     /// Messages that were answered OK.
     pub messages: usize,
+    /// The encrypted ones among them, which readers opened.
+    pub sealed: usize,
     /// Requests that were sent again.
     pub retries: usize,
     /// Reports that were answered OK.
@@ -25,6 +27,8 @@ pub(super) struct Outcome {
     pub clears: usize,
     /// Members that were removed.
     pub removals: usize,
+    /// Epochs that began, with or without removals and additions.
+    pub epochs: usize,
     /// Polls that were hung up on before their answer.
     pub lost_polls: usize,
     /// The faults that were struck.
@@ -102,10 +106,12 @@ impl fmt::Display for Outcome {
         let Self {
             setting,
             messages,
+            sealed,
             retries,
             reports,
             clears,
             removals,
+            epochs,
             lost_polls,
             own_lag_ms,
             seconds,
@@ -115,6 +121,10 @@ impl fmt::Display for Outcome {
         writeln!(
             f,
             "  answered OK          {messages} messages in {seconds:.0} s, {reports} reports, {clears} clears, {removals} removals"
+        )?;
+        writeln!(
+            f,
+            "  encrypted            {sealed} messages, in {epochs} new epochs"
         )?;
         writeln!(
             f,

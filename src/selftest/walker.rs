@@ -1,19 +1,21 @@
 //! Readers that page backwards with `downloadpartial` from the newest rows to the beginning, and that read a
 //! conversation's `transcript`: what they are given has no gap.
 
+mod transcript;
+
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
+use self::transcript::check_transcript;
 use super::{
-    Test, chain,
+    Test,
     findings::Kind,
-    form::{Id, dashed, plain, read_dashed},
-    history::Held,
+    form::{Id, dashed, plain},
+    history::{Held, Reader},
+    keyring::{Followed, Keyring},
     ledger::View,
     people::{Conversation, Use},
     request::{Request, V4},
@@ -27,6 +29,7 @@ const LONGEST_PAGE: usize = 500;
 
 /// Walks through one conversation after the other.
 pub(super) async fn walk(test: Arc<Test>, mut rng: Rng) {
+    let mut keyrings = HashMap::<Id, Keyring>::new();
     while test.is_writing() {
         tokio::time::sleep(Duration::from_millis(test.plan.walk_millis)).await;
         let Some(conversation) = rng.pick(&test.people.conversations).cloned() else {
@@ -39,14 +42,21 @@ pub(super) async fn walk(test: Arc<Test>, mut rng: Rng) {
         };
         let mut wire = Wire::new(who, rng.below(2), rng.fork());
         if !test.is_over() {
-            walk_back(&test, &conversation, &mut wire, &mut rng).await;
+            let keyring = keyrings.entry(who.user).or_default();
+            walk_back(&test, &conversation, &mut wire, keyring, &mut rng).await;
         }
     }
 }
 
 /// Walks to the beginning of a conversation. What was answered OK before has to be there, and the chain leads through
 /// all of it.
-async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, rng: &mut Rng) {
+async fn walk_back(
+    test: &Test,
+    conversation: &Conversation,
+    wire: &mut Wire,
+    keyring: &mut Keyring,
+    rng: &mut Rng,
+) {
     let view = View {
         reader: wire.who.user,
         asked: Some(Instant::now()),
@@ -125,17 +135,23 @@ async fn walk_back(test: &Test, conversation: &Conversation, wire: &mut Wire, rn
         has_more: false,
     };
     let new = held.take_page(all, &test.cluster.findings);
-    let ledger = test.ledger();
+    open(test, conversation, &mut held, wire, keyring).await;
+    let mut ledger = test.ledger();
     let mut reported = HashSet::new();
     for row in &new {
         match row {
-            Row::Message(row) => ledger.check_message(
-                conversation.id,
-                &instance,
-                row,
-                view,
-                &test.cluster.findings,
-            ),
+            Row::Message(row) => {
+                ledger.check_message(
+                    conversation.id,
+                    &instance,
+                    row,
+                    view,
+                    &test.cluster.findings,
+                );
+                if let Some(v4) = &row.v4 {
+                    ledger.saw(conversation.id, &instance, v4.seq, v4.chain);
+                }
+            }
             Row::Report(row) => {
                 ledger.check_report(conversation.id, row, &test.cluster.findings);
                 reported.insert((row.message, row.from.user, row.kind.clone()));
@@ -172,6 +188,7 @@ pub(super) async fn read_all(
     test: &Test,
     conversation: &Conversation,
     wire: &mut Wire,
+    keyring: &mut Keyring,
 ) -> Result<(Held, HashSet<(Id, Id, String)>), String> {
     let instance = test
         .ledger()
@@ -216,64 +233,32 @@ pub(super) async fn read_all(
             break;
         }
     }
+    open(test, conversation, &mut held, wire, keyring).await;
     check_transcript(test, &held, wire).await?;
     Ok((held, reported))
 }
 
-/// Follows the chain through `transcript`: it has the same messages, and the same end.
-async fn check_transcript(test: &Test, history: &Held, wire: &mut Wire) -> Result<(), String> {
-    let (mut chain, mut after, mut ids) = (
-        chain::beginning(history.conversation, &history.instance),
-        0,
-        vec![],
-    );
-    loop {
-        let asked = Request::on("transcript", history.conversation, &history.instance, V4)
-            .with("afterseq", after)
-            .with("limit", LONGEST_PAGE);
-        let page = wire.insist(&test.cluster, &asked).await.result;
-        let page = page.map_err(|refusal| format!("a transcript could not be read: {refusal}"))?;
-        for row in page
-            .get("transcript")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            let field = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
-            let read = (
-                row.get("Seq").and_then(Value::as_i64),
-                read_dashed(field("ID")),
-                chain::read(field("DataHash")),
-                chain::read(field("Chain")),
-            );
-            let (Some(seq), Some(id), Some(data), Some(named)) = read else {
-                return Err(format!("a link is not of the documented form: {row}"));
-            };
-            // From the hashes alone: an expired message has no data, and its link must still hold.
-            if chain::link(&chain, seq, id, &data) != named {
-                test.cluster.findings.add(Kind::BrokenLinks, || {
-                    format!(
-                        "{} in the transcript of {}",
-                        dashed(id),
-                        plain(history.conversation)
-                    )
-                });
-            }
-            (chain, after) = (named, seq);
-            ids.push(id);
+/// Opens the messages of a history that was read from its beginning, as a member who was never
+/// removed.
+async fn open(
+    test: &Test,
+    conversation: &Conversation,
+    held: &mut Held,
+    wire: &mut Wire,
+    keyring: &mut Keyring,
+) {
+    for is_fresh in [false, true] {
+        if is_fresh && keyring.follow(test, wire, conversation).await != Followed::Yes {
+            return;
         }
-        if page.get("hasmore").and_then(Value::as_bool) != Some(true) {
-            break;
+        let reader = Reader {
+            user: wire.who.user,
+            keyring,
+            directory: &test.people.directory,
+            is_fresh,
+        };
+        if !held.open(&reader, &test.ledger(), &test.cluster.findings) {
+            return;
         }
     }
-    // Two ways to the same history: a page and its proof must not disagree.
-    if ids != history.messages || (!ids.is_empty() && history.chain != Some(chain)) {
-        test.cluster.findings.add(Kind::BrokenLinks, || {
-            format!(
-                "the transcript of {} is not its history's",
-                plain(history.conversation)
-            )
-        });
-    }
-    Ok(())
 }

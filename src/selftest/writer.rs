@@ -1,13 +1,10 @@
 //! Clients that write: several messages at once, the same one twice, again long after, and altered; and now and then
 //! one where it is quiet.
 
+mod message;
 mod quietly;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::task::JoinSet;
 
@@ -16,37 +13,39 @@ use super::{
     Test,
     findings::Kind,
     form::{Id, dashed},
+    pen::Pen,
     people::{Conversation, Use},
-    request::{Request, Station, V3},
+    request::Station,
     rng::Rng,
     sent::Sent,
     wire::Wire,
 };
 
 /// Maximum messages that are sent at once.
-const AT_ONCE: usize = 8;
-/// Bytes of a message that is too large for a frame.
-const OVER_FRAME: usize = 33_000;
+pub(super) const AT_ONCE: usize = 8;
 
-/// A writer with several connections.
+/// A writer with several connections, each from a station of its own.
 pub(super) struct Writer {
     test: Arc<Test>,
+    number: usize,
     who: usize,
-    station: Station,
-    wires: Vec<Wire>,
+    user: Id,
+    pens: Vec<Pen>,
     rng: Rng,
 }
 
 impl Writer {
-    /// A writer for the user of this number.
-    pub(super) fn new(test: Arc<Test>, who: usize, rng: Rng) -> Option<Self> {
-        let station = *test.people.writers.get(who)?;
+    /// The writer with this number.
+    pub(super) fn new(test: Arc<Test>, number: usize, rng: Rng) -> Option<Self> {
+        let pens = std::mem::take(test.lanes().get_mut(number)?);
+        let who = pens.first()?.who;
         Some(Self {
-            test,
+            number,
             who,
-            station,
-            wires: vec![],
+            user: test.people.writers.get(who)?.user,
+            pens,
             rng,
+            test,
         })
     }
 
@@ -62,30 +61,22 @@ impl Writer {
             .collect();
         while test.is_writing() {
             let Some(conversation) = self.rng.pick(&conversations).cloned() else {
-                return;
+                break;
             };
-            let count = match self.rng.below(100) {
-                0..=29 => 4 + self.rng.below(AT_ONCE - 3),
-                30..=69 => 1,
-                70..=79 => {
-                    self.at_once(&conversation).await;
-                    continue;
+            match self.rng.below(100) {
+                0..=29 => {
+                    let count = 4 + self.rng.below(AT_ONCE - 3);
+                    self.several(&conversation, count).await;
                 }
-                80..=89 => {
-                    self.again(&conversation).await;
-                    continue;
-                }
-                _ => {
-                    self.altered(&conversation).await;
-                    continue;
-                }
-            };
-            test.pace(count).await;
-            let messages = (0..count)
-                .filter_map(|_| test.new_message(&conversation, self.who, None, &mut self.rng));
-            let messages: Vec<_> = messages.collect();
-            self.send(messages.into_iter().map(|sent| (sent, 0)).collect())
-                .await;
+                30..=69 => self.several(&conversation, 1).await,
+                70..=79 => self.at_once(&conversation).await,
+                80..=89 => self.again(&conversation).await,
+                _ => self.altered(&conversation).await,
+            }
+        }
+        // The clients keep their counts for its next turn.
+        if let Some(lanes) = test.lanes().get_mut(self.number) {
+            *lanes = self.pens;
         }
     }
 
@@ -101,42 +92,75 @@ impl Writer {
         }
     }
 
-    /// Sends messages, each over a connection of its own, to its usual node or this many further.
-    async fn send(&mut self, messages: Vec<(Sent, usize)>) {
+    /// Sends new messages concurrently, each over its own connection and from its own station:
+    /// messages from one station would have to wait for each other.
+    async fn several(&mut self, conversation: &Conversation, count: usize) {
+        self.test.pace(count).await;
         let mut tasks = JoinSet::new();
-        for (sent, elsewhere) in messages {
-            // A connection each: on one, the server would see them one after the other.
-            let mut wire = self.wire();
-            let test = self.test.clone();
+        let free = self.pens.len().saturating_sub(count);
+        for mut pen in self.pens.drain(free..) {
+            let (test, conversation) = (self.test.clone(), conversation.clone());
             tasks.spawn(async move {
-                wire.home += elsewhere;
-                deliver(&test, &mut wire, &sent).await;
-                wire.home -= elsewhere;
-                wire
+                if let Some(sent) = pen.write(&test, &conversation, None).await {
+                    pen.deliver(&test, sent).await;
+                }
+                pen
             });
         }
-        while let Some(Ok(wire)) = tasks.join_next().await {
-            self.wires.push(wire);
+        while let Some(Ok(pen)) = tasks.join_next().await {
+            self.pens.push(pen);
         }
     }
 
     /// Sends the same message on two connections at the same moment, to two nodes where there are two.
     async fn at_once(&mut self, conversation: &Conversation) {
         self.test.pace(2).await;
-        if let Some(sent) = self
-            .test
-            .new_message(conversation, self.who, None, &mut self.rng)
-        {
-            self.send(vec![(sent.clone(), 0), (sent, 1)]).await;
+        let test = self.test.clone();
+        let Some(pen) = self.pens.first_mut() else {
+            return;
+        };
+        let Some(sent) = pen.write(&test, conversation, None).await else {
+            return;
+        };
+        let mut twin = Wire::new(sent.sender, self.who + 1, self.rng.fork());
+        let asked = sent.add();
+        let (one, other) = tokio::join!(
+            pen.wire.insist(&test.cluster, &asked),
+            twin.insist(&test.cluster, &asked)
+        );
+        // Both carry the same message: if its epoch has ended, neither is stored, and it is sent
+        // once more.
+        match &other.result {
+            Ok(answer) => test.is_answered(&sent, answer, other.answered),
+            Err(refusal)
+                if refusal.is("stale_epoch") && one.result.is_err()
+                    || refusal.is("stale_instance") && test.is_cleared_often(conversation.id) => {}
+            Err(refusal) => {
+                let what = format!("add of {}, twice at once", dashed(sent.id));
+                test.cluster.findings.add_refusal(&what, refusal);
+            }
         }
+        pen.finish(&test, sent, one).await;
     }
 
     /// Repeats a message that was answered OK before, perhaps long ago.
     async fn again(&mut self, conversation: &Conversation) {
         self.test.pace(1).await;
-        if let Some(sent) = self.one_of_mine(conversation) {
-            let elsewhere = self.rng.below(2);
-            self.send(vec![(sent, elsewhere)]).await;
+        let Some(sent) = self.one_of_mine(conversation) else {
+            return;
+        };
+        let mut wire = self.wire(sent.sender);
+        let insisted = wire.insist(&self.test.cluster, &sent.add()).await;
+        match insisted.result {
+            Ok(answer) => self.test.is_answered(&sent, &answer, insisted.answered),
+            Err(refusal)
+                if refusal.is("stale_instance")
+                    && self.test.is_cleared_often(sent.conversation) => {}
+            // Even if its epoch has ended: a retry is not judged by its epoch.
+            Err(refusal) => {
+                let what = format!("add of {} once more", dashed(sent.id));
+                self.test.cluster.findings.add_refusal(&what, &refusal);
+            }
         }
     }
 
@@ -145,13 +169,13 @@ impl Writer {
         let Some(sent) = self.one_of_mine(conversation) else {
             return;
         };
-        let mut wire = self.wire();
+        let mut wire = self.wire(sent.sender);
         self.test.pace(1).await;
-        let asked = Request::on("add", sent.conversation, &sent.instance, V3)
-            .with("message", sent.document(true));
         // Repeated as well, and perhaps at another node: every node has to find the first content.
-        let result = wire.insist(&self.test.cluster, &asked).await.result;
-        self.wires.push(wire);
+        let result = wire
+            .insist(&self.test.cluster, &sent.add_altered())
+            .await
+            .result;
         match result {
             Ok(_) => {
                 let says = || format!("{} with other content was answered OK", dashed(sent.id));
@@ -173,24 +197,20 @@ impl Writer {
         let ledger = self.test.ledger();
         let id = *self.rng.pick(ledger.answered.get(&conversation.id)?)?;
         let sent = ledger.sent.get(&(conversation.id, id))?;
-        (sent.sender == self.station).then(|| sent.clone())
+        (sent.sender.user == self.user).then(|| sent.clone())
     }
 
-    /// A connection that is not in use.
-    fn wire(&mut self) -> Wire {
-        self.wires
-            .pop()
-            .unwrap_or_else(|| Wire::new(self.station, self.who, self.rng.fork()))
+    /// An additional connection of a station, to a random node.
+    fn wire(&mut self, at: Station) -> Wire {
+        Wire::new(at, self.who + self.rng.below(2), self.rng.fork())
     }
 }
 
-/// Sends a message until it is answered OK, or its instance is gone.
-pub(super) async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
-    let insisted = wire.insist(&test.cluster, &add(sent)).await;
+/// Sends a message of the published form until it is answered OK, or its instance is gone.
+async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
+    let insisted = wire.insist(&test.cluster, &sent.add()).await;
     match insisted.result {
         Ok(answer) => test.is_answered(sent, &answer, insisted.answered),
-        Err(refusal)
-            if refusal.is("stale_instance") && test.is_cleared_often(sent.conversation) => {}
         Err(refusal) => test
             .cluster
             .findings
@@ -198,84 +218,16 @@ pub(super) async fn deliver(test: &Test, wire: &mut Wire, sent: &Sent) {
     }
 }
 
-/// The request that sends a message.
-pub(super) fn add(sent: &Sent) -> Request {
-    Request::on("add", sent.conversation, &sent.instance, V3).with("message", sent.document(false))
-}
-
-impl Test {
-    /// A new message by a member of a conversation, recorded in the ledger before it is sent.
-    pub(super) fn new_message(
-        &self,
-        conversation: &Conversation,
-        who: usize,
-        bytes: Option<usize>,
-        rng: &mut Rng,
-    ) -> Option<Sent> {
-        let instance = self.ledger().instances.get(&conversation.id)?.clone();
-        self.new_message_for(conversation, who, &instance, bytes, rng)
-    }
-
-    /// A new message for this instance.
-    pub(super) fn new_message_for(
-        &self,
-        conversation: &Conversation,
-        who: usize,
-        instance: &str,
-        bytes: Option<usize>,
-        rng: &mut Rng,
-    ) -> Option<Sent> {
-        let sender: Station = *self.people.writers.get(who)?;
-        let number = Id::from(self.numbers.fetch_add(1, Ordering::Relaxed));
-        // Also ids that sort low or high, whenever they are sent: no order may be derived from ids.
-        let id = match rng.below(10) {
-            0 | 1 => number,
-            2 | 3 => Id::MAX - number,
-            _ => (Id::from(rng.next_u64()) << 64) | Id::from(rng.next_u64()),
-        };
-        let bytes = bytes.unwrap_or_else(|| {
-            if rng.percent(2) {
-                OVER_FRAME + rng.below(20_000)
-            } else {
-                40 + rng.below(500)
-            }
-        });
-        let sent = Sent::new(sender, conversation.id, instance, id, bytes, rng);
-        // Before it is sent: a reader may be shown it before its sender is answered.
-        self.ledger()
-            .sent
-            .insert((conversation.id, id), sent.clone());
-        Some(sent)
-    }
-
-    /// Records that a message was answered OK.
-    pub(super) fn is_answered(&self, sent: &Sent, answer: &serde_json::Value, at: Instant) {
-        self.ledger().is_answered(
-            sent.conversation,
-            sent.id,
-            answer,
-            at,
-            &self.cluster.findings,
-        );
-    }
-
-    /// Returns `true` when a message to this conversation may come too late for its instance.
-    fn is_cleared_often(&self, conversation: Id) -> bool {
-        self.people
-            .used(Use::Cleared)
-            .iter()
-            .any(|one| one.id == conversation)
-    }
-}
-
-/// Number of messages that were answered OK, in all instances.
-pub(super) fn count_answered(test: &Test) -> usize {
+/// Number of messages that were answered OK, in all instances, and of the encrypted ones among
+/// them.
+pub(super) fn count_answered(test: &Test) -> (usize, usize) {
     let ledger = test.ledger();
     let answered: HashSet<_> = ledger
         .sent
         .values()
         .filter(|sent| sent.answered.is_some())
-        .map(|sent| (sent.conversation, sent.id))
+        .map(|sent| (sent.conversation, sent.id, sent.sealed.is_some()))
         .collect();
-    answered.len()
+    let sealed = answered.iter().filter(|(.., is_sealed)| *is_sealed);
+    (answered.len(), sealed.count())
 }

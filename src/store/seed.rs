@@ -154,6 +154,30 @@ impl Seeder {
         Ok(())
     }
 
+    /// Inserts a group without an epoch, whose first user is its admin.
+    pub async fn group(
+        &mut self,
+        id: ConversationId,
+        users: &[UserId],
+        instance: &Instance,
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
+            "with inserted as (
+                insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+                values ($1, true, $2, now(), now())
+            )
+            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+            select $1, user_id, repeat('s', 344), repeat('n', 64), case when place = 1 then 'admin' else 'member' end, now()
+            from unnest($3::uuid[]) with ordinality as u (user_id, place)",
+            id as _,
+            instance.as_str(),
+            users as _,
+        )
+        .execute(&mut self.0)
+        .await?;
+        Ok(())
+    }
+
     async fn messages(
         &mut self,
         pairs: &[Pair],

@@ -216,7 +216,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "seen_by",
             &[
-                "\"unread?\"\n            from participants p",
+                "\"names?\"\n            from participants p",
                 "and p.user_id = $2\n",
                 "c.last_access_at as",
             ],

@@ -39,6 +39,12 @@ fn tests(setting: &[&str]) -> Value {
         "unanswered",
         "crashed",
         "rules_not_kept",
+        "undecryptable",
+        "wrong_epoch",
+        "bad_signature",
+        "wrong_head",
+        "dead_key",
+        "readable_by_removed",
     ] {
         assert_eq!(verdict[promise], 0, "{promise}: {verdict:#}");
     }
@@ -58,6 +64,8 @@ fn is_worth_it(outcome: &Value, ending: &str) {
         );
     };
     at_least("messages", 100);
+    at_least("sealed", 80);
+    at_least("epochs", 2);
     at_least("reports", 5);
     at_least("lost_polls", 4);
     assert!(

@@ -84,7 +84,7 @@ fn random_byte() -> u8 {
 /// Returns `true` if repeating an action changes nothing.
 ///
 /// These are not safe to repeat: a second `invite` creates another invitation, a second `create`
-/// another group, and a second `addparticipants` counts its invitations again. A repeated `delete`,
+/// another group (unless its first epoch names the group's id), and a second `addparticipants` counts its invitations again. A repeated `delete`,
 /// `clear` or `leave` would be refused because it has already been carried out. A second
 /// `changekeys` would be signed with a key that the server may have replaced.
 pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
@@ -95,8 +95,13 @@ pub(crate) fn is_repeatable(action: &Signed<Credential>) -> bool {
             account::Action::Invite { .. }
                 | account::Action::Delete { .. }
                 | account::Action::ChangeKeys(_)
-        ) | Signed::ConversationGroup(Create { .. } | AddParticipants { .. } | Leave { .. })
-            | Signed::Conversation(conversation::Action::Clear { .. })
+        ) | Signed::ConversationGroup(
+            Create {
+                announcement: None,
+                ..
+            } | AddParticipants { .. }
+                | Leave { .. }
+        ) | Signed::Conversation(conversation::Action::Clear { .. })
     )
 }
 

@@ -26,10 +26,10 @@ use parlance_wire::{
 pub(in crate::cli) struct New {
     /// The e-mail address
     email: String,
-    /// The full name [default: the part of the address before the @]
+    /// The full name (default: the part of the address before the @)
     #[arg(long)]
     name: Option<String>,
-    /// The name that others see [default: the full name]
+    /// The name that others see (default: the full name)
     #[arg(long)]
     nick: Option<String>,
     /// Read the password from standard input

@@ -13,7 +13,6 @@ use crate::selftest::{
     request::{Request, V4},
     rng::Rng,
     wire::{Answer, Wire},
-    writer,
 };
 
 /// Clears conversations, and checks that the old instance is refused from then on.
@@ -39,6 +38,9 @@ pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
         let Some(old) = test.ledger().instances.get(&conversation.id).cloned() else {
             return;
         };
+        test.ledger()
+            .clearing
+            .insert((conversation.id, old.clone()));
         let mut wire = Wire::new(who, rng.below(2), rng.fork());
         let insisted = wire
             .insist(
@@ -94,18 +96,14 @@ pub(in crate::selftest) async fn clear(test: Arc<Test>, mut rng: Rng) {
                 };
                 test.cluster.findings.add(Kind::OldInstance, says);
             }
-            write_to_old(
-                &test,
-                &mut wire,
-                node,
-                (conversation, *writer, &old),
-                &mut rng,
-            )
-            .await;
+            write_to_old(&test, &mut wire, node, (conversation, &old), &mut rng).await;
         }
         // Readers that were not told of the clear miss this message, and that shows at the end.
-        if let Some(sent) = test.new_message(conversation, *writer, None, &mut rng) {
-            writer::deliver(&test, &mut wire, &sent).await;
+        if let Some(pen) = test.pens.get(*writer) {
+            let mut pen = pen.lock().await;
+            if let Some(sent) = pen.write(&test, conversation, None).await {
+                pen.deliver(&test, sent).await;
+            }
         }
     }
 }
@@ -115,14 +113,14 @@ async fn write_to_old(
     test: &Test,
     wire: &mut Wire,
     node: usize,
-    to: (&Conversation, usize, &str),
+    to: (&Conversation, &str),
     rng: &mut Rng,
 ) {
-    let (conversation, who, old) = to;
-    let Some(sent) = test.new_message_for(conversation, who, old, None, rng) else {
+    let (conversation, old) = to;
+    let Some(sent) = test.new_message(conversation, wire.who, Some(old), None, rng) else {
         return;
     };
-    match wire.ask(&test.cluster, node, &writer::add(&sent)).await {
+    match wire.ask(&test.cluster, node, &sent.add()).await {
         Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
         Answer::Refused(refusal) if refusal.is("stale_instance") => {}
         Answer::Refused(refusal) => test

@@ -6,22 +6,24 @@ use std::{
     time::Instant,
 };
 
-use super::Unsure;
+use super::rekey::{Roster, announce};
 use crate::selftest::{
     Test,
     findings::Kind,
     form::plain,
     ledger::Settled,
-    people::{Conversation, Use, group_change},
+    pen::Pen,
+    people::{Conversation, Use},
     request::{Request, V4},
     rng::Rng,
     wire::{Answer, Wire},
 };
 
-/// Removes the last member of each group, checks that nothing is served to them, and adds them again.
+/// Removes the last member of each group with a new epoch, checks that nothing is served to them,
+/// and adds them again.
 pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
     let groups: Vec<Conversation> = test.people.used(Use::Group).into_iter().cloned().collect();
-    let mut unsure = Unsure(HashMap::new());
+    let mut pens = HashMap::new();
     while test.is_writing() {
         test.rest(test.plan.change_millis, &mut rng).await;
         let Some(group) = rng.pick(&groups) else {
@@ -33,10 +35,12 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
         ) else {
             return;
         };
-        if unsure.is_unsure(&test, &group.id) {
-            continue;
-        }
-        let mut wire = Wire::new(admin, rng.below(2), rng.fork());
+        let Some(who) = group.members.first().copied() else {
+            return;
+        };
+        let pen = pens
+            .entry(who)
+            .or_insert_with(|| Pen::new(who, admin, &mut rng));
         let is_in = {
             let mut ledger = test.ledger();
             let state = ledger
@@ -48,20 +52,20 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
                 });
             // Until the answer, nobody can say whether the member is in the group.
             state.since = None;
-            state.value
+            let is_in = state.value;
+            if !is_in {
+                ledger.comes_back(group.id, member.user, Instant::now());
+            }
+            is_in
         };
-        let action = if is_in {
-            "removeparticipants"
+        let roster = if is_in {
+            Roster::Without(member.user)
         } else {
-            "addparticipants"
+            Roster::With(member.user)
         };
-        let insisted = wire
-            .insist(&test.cluster, &group_change(action, group.id, member.user))
-            .await;
-        unsure.note(group.id, &insisted);
-        if test.is_refused(action, &insisted) {
+        let Some(done) = announce(&test, pen, group, roster).await else {
             continue;
-        }
+        };
         test.removals
             .fetch_add(usize::from(is_in), Ordering::Relaxed);
         let instance = {
@@ -73,7 +77,9 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
                     since: Some(Instant::now()),
                 },
             );
-            if !is_in {
+            if is_in {
+                ledger.is_out(group.id, member.user, done);
+            } else {
                 // A member who comes back may have their old flags or the default ones: neither is promised.
                 ledger.flags.remove(&(group.id, member.user));
             }
@@ -82,8 +88,9 @@ pub(in crate::selftest) async fn remove(test: Arc<Test>, mut rng: Rng) {
         if is_in {
             let mut removed = Wire::new(member, 0, rng.fork());
             for node in 0..test.cluster.size() {
-                // Two statements, each of which has to check membership; and each node has its own page cache.
-                for action in ["download", "downloadpartial"] {
+                // Three statements, each of which has to check membership; and each node has its
+                // own page cache.
+                for action in ["download", "downloadpartial", "epochs"] {
                     let answer = removed
                         .ask(
                             &test.cluster,

@@ -54,10 +54,15 @@ impl Follower {
                 continue;
             };
             ledger.check_listed(id, instance, row, view, findings);
+            ledger.check_listed_epoch(id, row, view, findings);
             listed.push(id);
             let held = all
                 .entry(id)
                 .or_insert_with(|| Held::new(&self.name, id, instance));
+            // Its epochs could not be followed while the user was not in the group.
+            if held.has_unread() {
+                state.to_follow.insert(id);
+            }
             // It was cleared: what was held belongs to an instance that is gone.
             if held.instance != instance {
                 *held = Held::new(&self.name, id, instance);
@@ -174,6 +179,7 @@ impl Follower {
             new.iter().map(|row| (instance.as_str(), row)),
         );
         self.time(conversation, new.iter());
+        self.open(conversation, state, false);
         Some(())
     }
 }

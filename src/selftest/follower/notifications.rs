@@ -132,7 +132,9 @@ impl Follower {
             self.test.cluster.findings.add_many(Kind::Gaps, gaps, || {
                 format!("in a frame of {} events to {}", events.len(), self.name)
             });
-            if self.append(*conversation, events) {
+            let is_complete = self.append(*conversation, events);
+            self.open(*conversation, state, false);
+            if is_complete {
                 complete.insert(*conversation);
             }
         }

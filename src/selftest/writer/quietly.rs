@@ -7,7 +7,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::{Writer, add, deliver};
+use super::deliver;
 use crate::selftest::{
     Test,
     form::plain,
@@ -19,6 +19,8 @@ use crate::selftest::{
 /// Bytes of a message that fills pages, and their number: together more than a page's 4 MiB.
 const LARGE: usize = 60_000;
 const LARGE_MESSAGES: usize = 96;
+/// The number of them that are sent concurrently.
+const LARGE_AT_ONCE: usize = 4;
 
 /// Writes one message now and then into each quiet conversation.
 pub(in crate::selftest) async fn write_quietly(test: Arc<Test>, mut rng: Rng) {
@@ -47,11 +49,16 @@ pub(in crate::selftest) async fn write_quietly(test: Arc<Test>, mut rng: Rng) {
             let Some(who) = rng.pick(&conversation.members).copied() else {
                 continue;
             };
-            let Some(sent) = test.new_message(conversation, who, Some(100), &mut rng) else {
-                continue;
-            };
-            let (test, mut wire) = (test.clone(), Wire::new(sent.sender, who, rng.fork()));
-            tasks.spawn(async move { deliver(&test, &mut wire, &sent).await });
+            let (test, conversation) = (test.clone(), conversation.clone());
+            tasks.spawn(async move {
+                let Some(pen) = test.pens.get(who) else {
+                    return;
+                };
+                let mut pen = pen.lock().await;
+                if let Some(sent) = pen.write(&test, &conversation, Some(100)).await {
+                    pen.deliver(&test, sent).await;
+                }
+            });
         }
         while tasks.try_join_next().is_some() {}
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -64,15 +71,24 @@ pub(in crate::selftest) async fn write_quietly(test: Arc<Test>, mut rng: Rng) {
 pub(in crate::selftest) async fn fill(test: Arc<Test>, mut rng: Rng) {
     for conversation in test.people.used(Use::Large) {
         for who in &conversation.members {
-            let Some(mut writer) = Writer::new(test.clone(), *who, rng.fork()) else {
+            let Some(sender) = test.people.writers.get(*who).copied() else {
                 continue;
             };
-            for _ in 0..LARGE_MESSAGES / 8 {
-                let messages = (0..4)
-                    .filter_map(|_| test.new_message(conversation, *who, Some(LARGE), &mut rng));
-                let messages: Vec<_> = messages.map(|sent| (sent, 0)).collect();
-                test.pace(messages.len()).await;
-                writer.send(messages).await;
+            for _ in 0..LARGE_MESSAGES / (2 * LARGE_AT_ONCE) {
+                test.pace(LARGE_AT_ONCE).await;
+                let mut tasks = JoinSet::new();
+                for _ in 0..LARGE_AT_ONCE {
+                    // Of the published form, because they are for the size of pages, and each
+                    // reader reads all of them again.
+                    let Some(sent) =
+                        test.new_message(conversation, sender, None, Some(LARGE), &mut rng)
+                    else {
+                        continue;
+                    };
+                    let (test, mut wire) = (test.clone(), Wire::new(sender, *who, rng.fork()));
+                    tasks.spawn(async move { deliver(&test, &mut wire, &sent).await });
+                }
+                while tasks.join_next().await.is_some() {}
             }
         }
     }
@@ -86,23 +102,28 @@ pub(in crate::selftest) async fn last_words(test: &Test, node: usize, rng: &mut 
         let Some(who) = rng.pick(&conversation.members).copied() else {
             continue;
         };
-        let Some(sent) = test.new_message(conversation, who, Some(100), rng) else {
+        let Some(pen) = test.pens.get(who) else {
             continue;
         };
-        let mut wire = Wire::new(sent.sender, node, rng.fork());
+        let mut pen = pen.lock().await;
+        let Some(sent) = pen.write(test, conversation, Some(100)).await else {
+            continue;
+        };
         // Once, and by this node alone: a retry at another one would have that announce the message.
-        match wire.ask(&test.cluster, node, &add(&sent)).await {
-            Answer::Done(answer) => test.is_answered(&sent, &answer, Instant::now()),
+        match pen.wire.ask(&test.cluster, node, &sent.add()).await {
+            Answer::Done(answer) => pen.is_answered(test, &sent, &answer, Instant::now()),
             Answer::Refused(refusal) if !refusal.is_temporary() => {
                 test.cluster.findings.add_refusal(
                     &format!("add of last words in {}", plain(sent.conversation)),
                     &refusal,
                 );
             }
-            _ => unanswered.push((wire, sent)),
+            _ => unanswered.push((who, sent)),
         }
     }
-    for (mut wire, sent) in unanswered {
-        deliver(test, &mut wire, &sent).await;
+    for (who, sent) in unanswered {
+        if let Some(pen) = test.pens.get(who) {
+            pen.lock().await.deliver(test, sent).await;
+        }
     }
 }

@@ -110,17 +110,14 @@ async fn a_message_that_is_stored_right_before_its_senders_deletion_is_erased() 
     let world = world().await;
     let (ann, _ben, direct) = world.conversation().await;
     let hold = Hold::of(&world, &direct).await;
-    let (id, deleted, ()) = tokio::join!(
-        ann.adds(&direct, "the last word"),
-        async {
-            hold.is_waited_for(1).await;
-            deletes(&ann, KEY).await
-        },
-        async {
+    let (id, deleted) = tokio::join!(ann.adds(&direct, "the last word"), async {
+        hold.is_waited_for(1).await;
+        let (deleted, ()) = tokio::join!(deletes(&ann, KEY), async {
             hold.is_waited_for(2).await;
             hold.ends().await;
-        }
-    );
+        });
+        deleted
+    });
     deleted.ok();
     eventually("the erasure", async || world.count("erasures").await == 0).await;
     assert_eq!(rows(&world, "messages", "user_id", &ann.user).await, 0);

@@ -37,9 +37,8 @@ async fn unread_messages_are_counted_without_reading_the_conversation() {
             .unwrap();
         // The messages of the filled conversation are this user's own, so all are read for the
         // other user.
-        let explain =
-            format!("explain (analyze, buffers, format json) execute list(md5('u2')::uuid)");
-        let plan: serde_json::Value = sqlx::raw_sql(AssertSqlSafe(explain))
+        let explain = "explain (analyze, buffers, format json) execute list(md5('u2')::uuid)";
+        let plan: serde_json::Value = sqlx::raw_sql(explain)
             .fetch_one(&mut db)
             .await
             .unwrap()

@@ -5,20 +5,9 @@ import { rsaSign } from "../crypto/keys.ts";
 import type { StationId, UserId } from "../model/ids.ts";
 import type { Clock, Http, HttpAnswer } from "../ports.ts";
 import { type Decode, fromJson, list, Malformed, object, optional, text } from "./decode.ts";
+import type { Requests } from "./requests.ts";
 import { Refused, Unreachable } from "./refusal.ts";
 import { wireTime } from "./time.ts";
-
-/** The APIs. */
-export type Api =
-  | "chatlogin"
-  | "chatkeys"
-  | "chatavailability"
-  | "chatfriends"
-  | "chatconversation"
-  | "chatconversationgroup"
-  | "chatreports"
-  | "chatnotification"
-  | "chatblocklist";
 
 /** Who asks. */
 export interface Identity {
@@ -27,8 +16,9 @@ export interface Identity {
   rsaSign: CryptoKey;
 }
 
-/** Fields of a request. What is `undefined` is not sent. */
-export type Fields = Readonly<Record<string, unknown>>;
+/** The APIs, the actions of each, and their fields, as the server reads them. What is `undefined` is not sent. */
+export type Api = keyof Requests;
+export type Action<A extends Api> = keyof Requests[A] & string;
 
 const VERSION = 4;
 const TIMEOUT_MS = 30_000;
@@ -59,7 +49,7 @@ export class Caller {
   }
 
   /** Performs an action; throws `Refused`, `Unreachable` or `Malformed`. */
-  async call<T>(api: Api, action: string, fields: Fields, decode: Decode<T>): Promise<T> {
+  async call<A extends Api, K extends Action<A>, T>(api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<T> {
     try {
       return await this.once(api, action, fields, decode);
     } catch (error) {
@@ -69,9 +59,9 @@ export class Caller {
     }
   }
 
-  private async once<T>(api: Api, action: string, fields: Fields, decode: Decode<T>): Promise<T> {
+  private async once<T>(api: Api, action: string, fields: unknown, decode: Decode<T>): Promise<T> {
     const stamp = { timestamp: wireTime(this.now()), nonce: hex(random(16)) };
-    const body = JSON.stringify({ action, ...fields, clientversioncode: VERSION, ...stamp });
+    const body = JSON.stringify(Object.assign({ action }, fields, { clientversioncode: VERSION, ...stamp }));
     const headers: Record<string, string> = { "Content-Type": "application/json", "Ozeki-Station": this.who.station };
     if ("user" in this.who) {
       headers["Ozeki-User"] = this.who.user;

@@ -17,6 +17,7 @@ import {
 import { type Caller, done } from "./call.ts";
 import { type Decode, flag, integer, list, object, optional, orEmpty, parsed, text } from "./decode.ts";
 import { fromWireTime, wireTime } from "./time.ts";
+import type { SentMessage } from "./requests.ts";
 
 /** An epoch as a conversation carries it. */
 export interface WireEpoch {
@@ -228,15 +229,16 @@ const added = object({
 
 /** Stores a message; the same once more is stored once. */
 export const add = (caller: Caller, where: Where, sealed: SealedMessage): Promise<ReturnType<typeof added>> => {
-  const document = {
+  const message: SentMessage = {
     ID: sealed.id,
     Type: sealed.type,
     Created: wireTime(sealed.created),
     ...(sealed.validUntil !== null && { ValidUntil: wireTime(sealed.validUntil) }),
     Data: sealed.data,
   };
-  const fields = { ...where, message: JSON.stringify(document), ...(sealed.epoch > 0 && { epoch: sealed.epoch }) };
-  return caller.call("chatconversation", "add", fields, added);
+  // A document in a string, as in the published form; ours reads an object as well, which is what its schema says.
+  const inString = JSON.stringify(message) as unknown as SentMessage;
+  return caller.call("chatconversation", "add", { ...where, message: inString, ...(sealed.epoch > 0 && { epoch: sealed.epoch }) }, added);
 };
 
 /** A change of one's own view of a conversation. */

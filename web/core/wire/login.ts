@@ -8,6 +8,7 @@ import { type Caller, done } from "./call.ts";
 import { type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "./decode.ts";
 import { isUnknownCall } from "./refusal.ts";
 import { fromWireTime } from "./time.ts";
+import type { Kdf as WireKdf } from "./requests.ts";
 
 /** What a login answers. */
 export interface LoginAnswer {
@@ -81,7 +82,7 @@ export interface NewAccount {
   card: SignedCard | null;
 }
 
-const wireKdf = ({ salt, ...rest }: Argon2id): Record<string, unknown> => ({ kdf: "argon2id", ...rest, salt: hex(salt) });
+const wireKdf = ({ salt, ...rest }: Argon2id): WireKdf => ({ kdf: "argon2id", ...rest, salt: hex(salt) });
 
 /** Registers. */
 export function register(caller: Caller, { email, name, kdf: hash, recoverykey, card, invite, ...keys }: NewAccount): Promise<null> {

@@ -143,7 +143,7 @@ impl Vault {
     }
 
     /// Returns `true` if a private key is a vault, and `false` if it is of the published form
-    /// ([`KeyPair::decrypt`]).
+    /// ([`KeyPair::decrypt`](crate::keys::KeyPair::decrypt)).
     #[must_use]
     pub fn is_vault(key: &EncryptedKey) -> bool {
         key.as_str().starts_with(PREFIX)

@@ -23,6 +23,7 @@ pub type VaultVersion = Whole<1, { i32::MAX as u32 }>;
 
 /// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
     /// Creates an invitation to register. Those who use it become friends of the caller.
@@ -121,6 +122,7 @@ pub enum Action<Secret = SecretHash> {
 
 /// The fields of `changepassword`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
 pub struct ChangePassword<Secret = SecretHash> {
     /// The user's new login key.
@@ -151,6 +153,7 @@ pub struct ChangePassword<Secret = SecretHash> {
 
 /// The fields of `changerecovery`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
 pub struct ChangeRecovery<Secret = SecretHash> {
     /// The key for logging in after the password was lost.
@@ -163,6 +166,7 @@ pub struct ChangeRecovery<Secret = SecretHash> {
 
 /// The fields of `changekeys`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChangeKeys {
     /// The new key, which the user's signatures are verified with.
     pub publickey: PublicKey,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The actions of this API.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Availability".

@@ -7,6 +7,7 @@ use crate::id::UserId;
 
 /// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Blocklist".

@@ -24,6 +24,7 @@ pub const MAX_KNOWN: usize = 10_000;
 
 /// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Conversation / List": all of the caller's, including hidden ones, newest first.
@@ -93,6 +94,7 @@ pub enum Action {
         instance: Instance,
         /// The message.
         #[serde(with = "field::document")]
+        #[cfg_attr(test, schemars(with = "SentMessage"))]
         message: SentMessage,
         /// Ours: the epoch whose secret it is encrypted with, of a v4 client.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -244,6 +246,7 @@ pub enum Action {
 
 /// A message as a client sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SentMessage {
     /// Chosen by the sender: the idempotency key within the conversation.
     #[serde(rename = "ID")]

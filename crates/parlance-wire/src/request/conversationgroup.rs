@@ -16,6 +16,7 @@ pub const MAX_PARTICIPANTS: usize = 5000;
 
 /// The actions of this API, all of them extensions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Creates a group. The caller becomes its admin; friends are added, others invited.

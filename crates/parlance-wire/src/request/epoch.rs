@@ -16,6 +16,7 @@ pub const MAX_EPOCHS: usize = 50;
 
 /// The fields of `rekey`: the next epoch of a conversation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rekey {
     /// The conversation.
     pub conversationid: ConversationId,
@@ -51,6 +52,7 @@ pub struct Rekey {
 /// The fields of `shareepochs`, which gives a participant the secrets of epochs that they do not
 /// have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShareEpochs {
     /// The conversation.
     pub conversationid: ConversationId,

@@ -11,6 +11,7 @@ pub const MAX_USERS: usize = 1000;
 
 /// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Publishes the caller's next card.

@@ -19,6 +19,7 @@ pub(super) const V4_FIELDS: [&str; 4] = ["stationname", "kdf", "recoverykey", "c
 
 /// The actions of this API.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action<Secret = SecretHash> {
     /// Page "Login": logs a user in and binds the station to them.
@@ -49,6 +50,7 @@ pub type ClientAction = Action<Credential>;
 
 /// The fields of `register`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
 pub struct Register<Secret = SecretHash> {
     /// The address, from which the user's id is derived.

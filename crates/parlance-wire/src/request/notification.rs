@@ -7,6 +7,7 @@ use crate::id::{ConversationId, Receipt};
 
 /// The actions of this API.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Notification": takes the station's pending notifications.
@@ -26,6 +27,7 @@ pub const MAX_FRAME: usize = 4096;
 
 /// A frame that a v4 client may send over its socket.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFrame {
     /// Asks for an answer. Scripts in a browser cannot send the protocol's own ping.

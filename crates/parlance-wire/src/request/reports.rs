@@ -14,6 +14,7 @@ pub const MAX_MESSAGE_IDS: usize = 1000;
 
 /// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Report": the caller saw messages.
@@ -24,6 +25,7 @@ pub enum Action {
 
 /// The messages of a report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// The conversation.
     pub conversationid: ConversationId,

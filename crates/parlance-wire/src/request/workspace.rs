@@ -6,6 +6,7 @@ use crate::text::WorkspaceName;
 
 /// The actions of this API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Page "Workspace - register". Idempotent for its owner, refused to anyone else.

@@ -7,5 +7,6 @@ mod epochs;
 mod log;
 mod messages;
 mod people;
+mod rekey;
 
-pub use self::{epochs::NextEpoch, messages::Draft, people::Met};
+pub use self::{messages::Draft, people::Met, rekey::NextEpoch};
