@@ -268,7 +268,7 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "login",
-            &["from credentials c"],
+            &["u.*, c.credential_id"],
             format!("sha256('1'), null, {USER}, 100, now(), 'phone'"),
         ),
         ("friends", &["'offline' end as"], format!("{USER}, true")),

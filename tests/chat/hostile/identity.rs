@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::everything;
 use crate::world::{Conversation, Person, Roster, Socket, World, eventually, message, request};
 
+/// Actions that do not exist for version 3 clients.
+const SINCE_V4: [&str; 4] = ["epochs", "erase", "rekey", "shareepochs"];
+
 /// Every action that names a conversation: its API and its fields.
 fn actions(
     conversation: &Conversation,
@@ -72,6 +75,10 @@ fn actions(
         ),
     ));
     let ids = json!({ "messageids": [uuid::Uuid::new_v4()] });
+    all.push((
+        "chatconversation",
+        request("erase", conversation, ids.clone()),
+    ));
     all.extend(
         ["viewed", "delivered"]
             .map(|action| ("chatreports", request(action, conversation, ids.clone()))),
@@ -134,13 +141,19 @@ async fn no_action_reaches_another_users_conversation() {
     for (stranger, socket) in [&eve, &cleo].into_iter().zip(&mut sockets) {
         for conversation in [&conversation, &group] {
             for (api, request) in actions(conversation, &ann, stranger) {
-                tried.insert(request["action"].as_str().unwrap().to_owned());
-                for version in [3, 4] {
+                let action = request["action"].as_str().unwrap().to_owned();
+                let older = if SINCE_V4.contains(&&*action) {
+                    "unknown_action"
+                } else {
+                    "conversation_not_found"
+                };
+                for (version, code) in [(3, older), (4, "conversation_not_found")] {
                     stranger
                         .asks_as(version, api, request.clone())
                         .await
-                        .refused(404, "conversation_not_found");
+                        .refused(404, code);
                 }
+                tried.insert(action);
             }
             socket
                 .says(&json!({ "action": "typing", "conversationid": conversation.id }).to_string())
@@ -167,7 +180,7 @@ async fn no_action_reaches_another_users_conversation() {
             .ok();
         assert_eq!(invitations["invitations"], json!([]));
     }
-    assert_eq!(tried.len(), 24);
+    assert_eq!(tried.len(), 25);
     assert_eq!(everything(&world).await, before);
     // Nobody was notified of any of it: the next thing that Ann hears is this.
     let id = ben.adds(&conversation, "next").await;

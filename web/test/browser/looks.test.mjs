@@ -85,7 +85,7 @@ const inside = [
   ["details", async (person) => {
     await opened(person);
     await person.tab.locator(".pane-title").click();
-    await person.tab.getByText("Only you and Ben can read this.").waitFor();
+    await person.tab.getByText(/^End-to-end encrypted\. Compare/).first().waitFor();
   }],
   ["palette", async (person) => {
     await opened(person);

@@ -12,7 +12,7 @@ const failed = join(dirname(fileURLToPath(import.meta.url)), "../../.failed");
 /** How many characters of a page are shown after a failure, from either end. */
 const SHOWN = 400;
 /** How long something may take that a person waits for; a test that needs it fails, it is not slow. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 30_000;
 
 /** A server with these settings, a browser for the people, and the way between them. */
 export async function openWorld(settings = { REGISTRATION: "open" }) {
@@ -204,7 +204,7 @@ export function stories(settings) {
   before(async () => Object.assign(world, await openWorld(settings)), { timeout: 60_000 });
   after(async () => world.end?.());
   const story = (name, run) =>
-    test(name, { timeout: 120_000 }, async (t) => {
+    test(name, { timeout: 300_000 }, async (t) => {
       try {
         await run(t);
       } catch (error) {

@@ -185,7 +185,6 @@ impl Action {
                 Self::Signed(Signed::Account(action(name, body)?))
             }
             Api::Login if head.version().is_v4() => Self::Login(action(name, body)?),
-            Api::Login if name == "prelogin" => return Err(ParseError::UnknownAction),
             Api::Login => Self::Login(action(name, &without(body, &login::V4_FIELDS)?)?),
             Api::Workspace => Self::Workspace(action(name, body)?),
             Api::Notification => Self::Notification(action(name, body)?),
@@ -200,9 +199,6 @@ impl Action {
                     known: None,
                 }))
             }
-            Api::Conversation if name == "erase" && !head.version().is_v4() => {
-                return Err(ParseError::UnknownAction);
-            }
             Api::Conversation => Self::Signed(Signed::Conversation(action(name, body)?)),
             Api::ConversationGroup => Self::Signed(Signed::ConversationGroup(action(name, body)?)),
             Api::Reports => Self::Signed(Signed::Reports(action(name, body)?)),
@@ -215,8 +211,8 @@ impl Action {
 /// Returns `true` for an action of version 4, which does not exist for older clients.
 fn is_beyond_v3(api: Api, action: &str) -> bool {
     match api {
-        Api::Login => names::<account::Action>().contains(&action),
-        Api::Conversation => ["rekey", "epochs", "shareepochs"].contains(&action),
+        Api::Login => action == "prelogin" || names::<account::Action>().contains(&action),
+        Api::Conversation => ["rekey", "epochs", "shareepochs", "erase"].contains(&action),
         Api::Keys => true,
         _ => false,
     }
