@@ -12,7 +12,7 @@ import { allDue, renewDelayMs, renewIfDue } from "./renew.ts";
 import { compareVault, keepVault } from "./vault.ts";
 
 const RECEIPTS_MS = 300;
-const VAULT_MS = 5000;
+const VAULT_MS = 1000;
 /** One's other devices write the vault, too, and nobody tells of it. */
 const COMPARE_VAULT_MS = 600_000;
 
