@@ -73,7 +73,7 @@ interface ListAnswer {
   listedAt: number | null;
 }
 
-/** Asks for what has changed; for everything once a day, as names of people are in no line's version. */
+/** Asks for what has changed; for everything once a day, which repairs what a fault may have left here. */
 async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer> {
   const held = await store.conversations();
   const [now, listedAt] = [clock.now(), (await store.meta<number>("listedAt")) ?? 0];
