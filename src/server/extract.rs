@@ -14,6 +14,7 @@ use super::{
     load::BodyShare,
     metrics::UNKNOWN,
     request_log::RequestLog,
+    site,
     state::State,
 };
 use crate::{api::error::Error, chat, store};
@@ -129,6 +130,7 @@ impl<A: Parse> Post<A> {
         if http.method() != Method::POST {
             return Err(Error::MethodNotAllowed);
         }
+        site::check(&state.settings, &http)?;
         let head = Head::parse(&bytes);
         let name = head.as_ref().map_or("", |head| &*head.action);
         body::check_length(&state, api, name, bytes.len())?;

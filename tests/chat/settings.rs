@@ -92,6 +92,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
     ("DATA_DIR", "elsewhere", &["data_dir"], None),
     ("PG_BIN", "/opt/postgres", &["pg_bin"], None),
     (
+        "POSTGRES_SETTINGS",
+        "shared_buffers=64MB; archive_command=cp %p /mnt/wal/%f;",
+        &["postgres_settings"],
+        Some("shared_buffers=64MB; fsync=off"),
+    ),
+    (
         "DATABASE_CONNECTIONS",
         "9",
         &["database_connections"],
