@@ -53,7 +53,7 @@ impl Body {
     /// Reads the body of a request to this API, from this address.
     ///
     /// # Errors
-    /// `TooLarge`; `BadRequest`, if it does not arrive whole and in time; `RateLimited` and `Unavailable` (see
+    /// `TooLarge`; `UnsupportedEncoding`; `BadRequest`, if it does not arrive whole and in time; `RateLimited` and `Unavailable` (see
     /// [`super::load::Load::body`]).
     pub(super) async fn read(
         state: &State,
@@ -69,6 +69,11 @@ impl Body {
             Some(Api::Conversation | Api::ConversationGroup) => max.max(MAX_OF_SECRETS),
             _ => max,
         };
+        if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Error::UnsupportedEncoding);
+        }
         let declared: Option<usize> = request
             .headers()
             .get(header::CONTENT_LENGTH)

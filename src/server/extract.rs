@@ -13,6 +13,7 @@ use super::{
     load::BodyShare,
     metrics::UNKNOWN,
     request_log::{RequestLog, api_of},
+    site,
     state::State,
 };
 use crate::{api::error::Error, chat, store};
@@ -112,6 +113,7 @@ impl<A: Parse> Post<A> {
         if http.method() != Method::POST {
             return Err(Error::MethodNotAllowed);
         }
+        site::check(&state.settings, &http)?;
         let head = Head::parse(&bytes);
         let name = head.as_ref().map_or("", |head| &*head.action);
         body::check_length(&state, api, name, bytes.len())?;

@@ -23,6 +23,7 @@ use super::{
     address,
     identity::{self, SignedRequest},
     request_log::{RequestLog, Target},
+    site,
     state::State,
 };
 use crate::{api::error::Error, chat::error::Error as Rule, notify::registry::SocketLimits};
@@ -59,6 +60,7 @@ pub(super) async fn handshake(
     RequestLog::update(&request, |log| {
         (log.target, log.action) = (Target::WebSocket, WEBSOCKET.1);
     });
+    site::check(&state.settings, &request)?;
     let handshake = web::Query::<Handshake>::from_query(request.query_string())
         .map_err(|_| Error::bad_request("clientversioncode must be a whole number."))?
         .into_inner();

@@ -55,6 +55,7 @@ pub(crate) fn settings() -> Settings {
         database_connections: 4,
         data_dir: PathBuf::from("unused"),
         pg_bin: None,
+        postgres_settings: Vec::new(),
         registration: Registration::Open,
         invites: Invites::Everyone,
         message_lifetime: TimeDelta::days(7),
