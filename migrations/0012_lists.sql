@@ -45,13 +45,13 @@ insert into nick_changes (n) values (0);
 alter table users add column renamed bigint not null default 0;
 create index users_by_renaming on users (renamed) where renamed > 0;
 
--- A mark, 40 bytes: up to which transaction a reader's list has everything, which conversations are in it, how many changes of
--- nicks there were; and a check, which only a server can compute, and which is another one for each reader and era.
+-- A mark, 40 bytes: a check, which only a server can compute, and which is another one for each reader and era; up to which
+-- transaction the reader's list has everything, which conversations are in it, and how many changes of nicks there were.
 create function list_mark(era_id uuid, reader uuid, since bigint, conversations bigint, nicks bigint) returns bytea
 language sql immutable parallel safe
-return int8send(since) || int8send(conversations) || int8send(nicks) || substr(
+return substr(
     sha256(uuid_send(era_id) || uuid_send(reader) || int8send(since) || int8send(conversations) || int8send(nicks)), 1, 16
-);
+) || int8send(since) || int8send(conversations) || int8send(nicks);
 
 -- How many sockets of the user's are open on the node; 0 for a moment after the last one. Nodes of the release before write rows
 -- without it.

@@ -52,10 +52,8 @@ pub(crate) async fn compare(
 
 /// How many changes of nicks a mark's list knows.
 pub(crate) fn nick_changes(mark: &ListMark) -> i64 {
-    let [[_, _, n, ..], _] = mark.as_bytes().as_chunks().0 else {
-        return 0;
-    };
-    i64::from_be_bytes(*n)
+    let [.., a, b, c, d, e, f, g, h] = *mark.as_bytes();
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// Begins an era if there is none and all nodes record what they change; ends it if one does not.

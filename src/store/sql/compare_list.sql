@@ -10,9 +10,9 @@ with present as materialized (
     cross join (select n from nick_changes where is_count) n
 ), marked as materialized (
     -- The mark, taken apart.
-    select ('x' || encode(substr($2::bytea, 1, 8), 'hex'))::bit(64)::bigint as since,
-           ('x' || encode(substr($2, 9, 8), 'hex'))::bit(64)::bigint as conversations,
-           ('x' || encode(substr($2, 17, 8), 'hex'))::bit(64)::bigint as nicks
+    select ('x' || encode(substr($2::bytea, 17, 8), 'hex'))::bit(64)::bigint as since,
+           ('x' || encode(substr($2, 25, 8), 'hex'))::bit(64)::bigint as conversations,
+           ('x' || encode(substr($2, 33, 8), 'hex'))::bit(64)::bigint as nicks
 ), known as materialized (
     -- The same, if it was made for this reader in this era, and is not so old that 32 bits of a transaction's number do not say
     -- which one is older.
