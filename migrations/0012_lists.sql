@@ -27,7 +27,7 @@ create unlogged table list_era (
 );
 create view present_list_era as
 select era_id, complete_from from list_era
-where postmaster_started_at = pg_postmaster_start_time()
+where is_era and postmaster_started_at = pg_postmaster_start_time()
     and database = (select d.oid from pg_database d where d.datname = current_database());
 
 -- Nodes of releases before this one do not record what they change.

@@ -34,8 +34,8 @@ async fn what_has_changed_in_a_long_list_is_found_without_reading_the_list() {
         "insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
         select conversation_id, md5('u1')::uuid, '', '', 'member', now() from conversations where is_group
         on conflict do nothing;
-        insert into list_eras (cluster, began) values (0, 3);
-        insert into list_changes_begin (complete_from) values ('3');
+        insert into list_era (era_id, database, postmaster_started_at, complete_from)
+        select md5('era')::uuid, oid, pg_postmaster_start_time(), '3' from pg_database where datname = current_database();
         prepare compare as {};
         prepare list as {}",
         statement(&["with present as materialized"]),
@@ -48,9 +48,10 @@ async fn what_has_changed_in_a_long_list_is_found_without_reading_the_list() {
     let user = "md5('u1')::uuid";
     // No other transaction runs in this database.
     let mark: String = sqlx::query_scalar(
-        "select encode(uuid_send(era_id) || int8send(pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
-                || int8send(o.conversations) || int8send(0), 'hex')
-        from list_eras,
+        "select encode(list_mark(
+                    era_id, md5('u1')::uuid, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, o.conversations, 0
+                ), 'hex')
+        from present_list_era,
              (select bit_xor(uuid_hash_extended(conversation_id, 0)) as conversations from participants where user_id = md5('u1')::uuid) o",
     )
     .fetch_one(&mut db)
@@ -75,7 +76,7 @@ async fn what_has_changed_in_a_long_list_is_found_without_reading_the_list() {
     assert!(compared * 100 < whole, "{compared} of {whole}");
     assert_eq!(read(&mut db, &call, "messages").await, 0);
     // Where it is not known what has changed, each of the user's is looked at, and nothing else of it.
-    sqlx::raw_sql("delete from list_changes_begin")
+    sqlx::raw_sql("update list_era set complete_from = '9000000000000000000'")
         .execute(&mut db)
         .await
         .unwrap();
