@@ -118,25 +118,24 @@ pub(crate) async fn changed_since(call: &Call<'_>, known: Known) -> Result<ListC
         Known::Nothing => None,
         Known::Since(mark) => store::list::compare(db, call.user, &mark).await?,
     };
-    match compared.filter(|compared| compared.is_known) {
-        Some(compared) => Ok(ListChanges {
-            rows: if compared.changed.is_empty() {
-                vec![]
-            } else {
-                store::conversation::some_with_unread(db, call.user, &compared.changed).await?
-            },
+    if let Some(compared) = compared.filter(|compared| compared.is_known) {
+        let rows = if compared.changed.is_empty() {
+            vec![]
+        } else {
+            store::conversation::some_with_unread(db, call.user, &compared.changed).await?
+        };
+        return Ok(ListChanges {
+            rows,
             conversations: compared.conversations,
             mark: Some(compared.mark),
-        }),
-        None => {
-            let rows = store::conversation::list_with_unread(db, call.user).await?;
-            Ok(ListChanges {
-                conversations: Some(rows.iter().map(|row| row.conversation_id).collect()),
-                mark: rows.first().and_then(|row| row.mark),
-                rows,
-            })
-        }
+        });
     }
+    let rows = store::conversation::list_with_unread(db, call.user).await?;
+    Ok(ListChanges {
+        conversations: Some(rows.iter().map(|row| row.conversation_id).collect()),
+        mark: rows.first().and_then(|row| row.mark),
+        rows,
+    })
 }
 
 /// Clears a conversation for everyone: it gets a new instance.

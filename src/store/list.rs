@@ -52,8 +52,8 @@ pub(crate) async fn compare(
 
 /// How many changes of nicks a mark's list knows.
 pub(crate) fn nick_changes(mark: &ListMark) -> i64 {
-    let [.., a, b, c, d, e, f, g, h] = *mark.as_bytes();
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let count = mark.as_bytes().iter().skip(32);
+    count.fold(0, |count, byte| (count << 8) | i64::from(*byte))
 }
 
 /// Begins an era if there is none and all nodes record what they change; ends it if one does not.
