@@ -179,7 +179,8 @@ async fn two_nodes_that_begin_an_era_at_once_begin_one() {
     for _ in 0..20 {
         world.sql("delete from list_era").await;
         let (one, other) = tokio::join!(keep_era(&world.store), keep_era(&world.store));
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
         let held = Held::whole(&ben).await;
         keep_era(&world.store).await.unwrap();
         assert!(!is_unknown(&ben, &held.known).await);
