@@ -113,6 +113,9 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             .await
             .map_err(|error| with_causes(&error))?;
     }
+    store::list::keep_era(&state.services.db)
+        .await
+        .map_err(|error| with_causes(&error))?;
 
     let shared = state.clone();
     let server = HttpServer::new(move || {
