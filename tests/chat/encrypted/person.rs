@@ -34,29 +34,34 @@ pub(super) struct Talk {
 impl Person {
     /// A new user with a card.
     pub(super) async fn new(world: &World, name: &str) -> Self {
+        let mut person = Self::registers(world, name, None).await;
+        person.publishes_first_card().await;
+        person
+    }
+
+    /// A user who registers, with an invitation's code or without, and has not published a card.
+    pub(super) async fn registers(world: &World, name: &str, invite: Option<&str>) -> Self {
         let server = Server::new(&world.url).unwrap();
         let email = format!("{}@example.org", name.to_lowercase());
         let new = NewUser {
             email: &email,
             fullname: name,
             nick: name,
-            invite: None,
+            invite,
         };
         server.register(&new, PASSWORD).await.unwrap();
         let session = server.login(&email, PASSWORD, StationId::random()).await;
         let session = session.unwrap();
-        let mut person = Self {
+        Self {
             state: session.begin_key_log().await.unwrap(),
             sign: SigningKey::generate().unwrap(),
             email,
             session,
             sent: 0,
-        };
-        person.publishes_first_card().await;
-        person
+        }
     }
 
-    async fn publishes_first_card(&mut self) {
+    pub(super) async fn publishes_first_card(&mut self) {
         let before = self.state.log.newest(self.user()).unwrap();
         let email = Email::parse(&self.email).unwrap();
         let (server, pair) = (self.state.pins.server(), &self.session.identity().pair);
