@@ -29,11 +29,15 @@ pub(crate) use self::{
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
         crate::store::conversation::conversation_rows!(
-            $before, group of $key, unread "null::bigint", version "null::bigint", names "null::text", [$after], $($argument),*
+            $before, group of $key, unread "null::bigint", version "null::bigint", names "null::text",
+            admins ["case when p.peer_id is null then
+                       (select array_agg(a.user_id) from participants a where a.conversation_id = ", $key, " and a.role = 'admin')
+                   end"], [$after], $($argument),*
         )
     };
     (
-        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, names $names:literal, [$($after:literal),*], $($argument:expr),*
+        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, names $names:literal,
+        admins [$($admins:literal),*], [$($after:literal),*], $($argument:expr),* $(,)?
     ) => {
         sqlx::query_as!(
             crate::store::rows::ConversationRow,
@@ -65,7 +69,9 @@ macro_rules! conversation_rows {
                 + $version
                 + r#" as "version?: ListVersion", "#
                 + $names
-                + r#" as "names?""#
+                + r#" as "names?", "#
+                $(+ $admins)*
+                + r#" as "admins?: Vec<UserId>""#
                 $(+ $after)*,
             $($argument),*
         )
@@ -86,6 +92,7 @@ macro_rules! listed_rows {
             unread "u.unread",
             version "list_version(c.conversation_id, c.xmin, p.xmin, o.names, o.roles, o.has_secret, c.last_seq, u.unread)",
             names "o.names",
+            admins ["o.admins"],
             [$from, "
             cross join lateral (
                 select case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
@@ -105,6 +112,7 @@ macro_rules! listed_rows {
             cross join lateral (
                 select md5(string_agg((select u.nick from users u where u.user_id = n.user_id), chr(10) order by n.user_id)) as names,
                        bit_xor(hashtextextended(n.role, uuid_hash_extended(n.user_id, 0))) as roles,
+                       array_agg(n.user_id) filter (where n.role = 'admin') as admins,
                        (
                            select true from epoch_secrets s
                            where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
@@ -125,11 +133,15 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>
             conversation_rows!(
                 "select",
                 group of "c.conversation_id",
-                "
+                unread "null::bigint",
+                version "null::bigint",
+                names "null::text",
+                admins ["null::uuid[]"],
+                ["
             from participants p
             join conversations c using (conversation_id)
             where p.user_id = $1
-            ",
+            "],
                 reader as _,
             )
             .fetch_all(c)

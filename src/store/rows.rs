@@ -121,6 +121,8 @@ pub(crate) struct ConversationRow {
     pub version: Option<ListVersion>,
     /// With `version`: the MD5 of the participants' nicks, by user id, joined by line feeds.
     pub names: Option<String>,
+    /// In a group, its admins. Not in the list of a v3 client.
+    pub admins: Option<Vec<UserId>>,
 }
 
 impl ConversationRow {
@@ -133,6 +135,18 @@ impl ConversationRow {
         };
         everyone.sort_unstable();
         everyone
+    }
+
+    /// The admins of a group, sorted by id; a direct conversation has none.
+    #[must_use]
+    pub(crate) fn admins(&self) -> Vec<UserId> {
+        let mut admins = self
+            .admins
+            .clone()
+            .filter(|_| self.is_group)
+            .unwrap_or_default();
+        admins.sort_unstable();
+        admins
     }
 }
 
