@@ -12,7 +12,7 @@ use parlance_wire::{key::PublicKey, request::epoch::ShareEpochs, text::Email};
 use super::{person::PASSWORD, person::Person, talk, wrong};
 use crate::world::World;
 
-async fn deletes_account(person: &Person) {
+pub(super) async fn deletes_account(person: &Person) {
     let email = Email::parse(&person.email).unwrap();
     let apikey = keys::apikey(&email, PASSWORD);
     person.session.delete_account(&apikey).await.unwrap();
@@ -108,24 +108,11 @@ fn key_of_both(person: &Person, mut keys: Keys) -> Keys {
     keys
 }
 
-/// Ben has lost his password, and registers again with an operator's reset.
-async fn resets(world: &World, ben: &Person) -> Person {
-    let code = "the code of a reset";
-    world
-        .sql(&format!(
-            "insert into invites (code_hash, purpose, email, created_at, expires_at)
-            values (sha256('{code}'), 'reset', '{}', now(), now() + interval '1 day')",
-            ben.email
-        ))
-        .await;
-    Person::registers(world, "Ben", Some(code)).await
-}
-
 #[tokio::test]
 async fn secrets_for_a_lost_key_are_deleted_and_can_be_shared_again() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
-    let again = resets(&world, &ben).await.session;
+    let again = ben.resets(&world).await.session;
     let stored = format!("epoch_secrets where user_id = '{}'", ben.user());
     assert_eq!(world.count(&stored).await, 0);
     assert_eq!(again.list().await.unwrap()[0].secret, "");
@@ -156,7 +143,7 @@ async fn after_a_reset_contacts_are_warned_and_the_next_card_is_a_new_identity_i
     ann.befriends(&cleo).await;
     let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
     ann.says("Hello", &mut anns).await.unwrap();
-    let mut again = resets(&world, &ben).await;
+    let mut again = ben.resets(&world).await;
 
     // No card names his new key yet, which may be anybody's: nothing is encrypted for it.
     let met = ann.meets(&[ben.user()]).await.unwrap();

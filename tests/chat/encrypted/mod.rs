@@ -2,9 +2,14 @@
 //! with its data.
 
 mod account;
-mod person;
+mod bot;
+mod direct;
+mod outside;
+pub(crate) mod person;
 mod race;
 mod reader;
+mod roles;
+mod tampered;
 
 use std::sync::Arc;
 
