@@ -3,16 +3,12 @@
 
 use std::net::IpAddr;
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{
-    address,
-    extract::{api_of, state_of},
-    identity,
-    load::BodyShare,
-    state::State,
+    address, extract::state_of, identity, load::BodyShare, request_log::api_of, state::State,
 };
 use crate::{api::error::Error, chat::error::Error as Rule, timings::Timings};
 use parlance_wire::{id::UserId, request::Api, signature::Claim};
@@ -47,7 +43,7 @@ impl FromRequest for Body {
         Box::pin(async move {
             let state = state_of(&request)?;
             let address = address::of_client(&state.settings, &request);
-            let api = api_of(request.query_string());
+            let api = api_of(&request.extensions());
             Self::read(&state, api, address, &request, payload).await
         })
     }
