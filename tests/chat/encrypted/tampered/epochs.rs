@@ -252,13 +252,6 @@ fn people(story: &Story) -> Vec<Case> {
             "WrongRoster",
             story.adds_ghost(),
         ),
-        case(
-            "somebody takes part no more",
-            Knows::All,
-            Does::Say,
-            "DifferentParticipants",
-            format!("delete from participants where user_id = '{cleo}'"),
-        ),
         all(
             "the server writes in Ann's name",
             "WrongSigner",
