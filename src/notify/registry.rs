@@ -190,6 +190,13 @@ impl Notifications {
         self.locked().sockets_of(user) > 0
     }
 
+    /// Returns `true` if this station has a socket open here.
+    pub(crate) fn has_socket_of(&self, user: UserId, station: StationId) -> bool {
+        let mut inner = self.locked();
+        let pending = inner.station(user, station);
+        pending.is_some_and(|pending| pending.subscriber.is_some())
+    }
+
     /// The users who have a socket open here.
     pub(crate) fn users_with_sockets(&self) -> HashSet<UserId> {
         let inner = self.locked();

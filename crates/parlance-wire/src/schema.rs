@@ -21,7 +21,7 @@ use crate::{
     },
     text::{
         Color, Email, EncryptedKey, FullName, HideId, Instance, MessageType, Nick, Opaque,
-        StationName, WorkspaceName,
+        PushEndpoint, StationName, WorkspaceName,
     },
     time::Timestamp,
 };
@@ -46,7 +46,7 @@ macro_rules! stands_as {
 
 stands_as!("string":
     Announcement, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FullName, HideId, Instance, InviteId,
-    ListVersion, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature, Salt,
+    ListVersion, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, PushEndpoint, Receipt, ReportId, RsaSignature, Salt,
     SecretHash, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
 );
 stands_as!("integer": Epoch, PageSize<const MAX: usize>, Whole<const MIN: u32, const MAX: u32>);

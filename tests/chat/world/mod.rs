@@ -72,6 +72,7 @@ pub(crate) fn settings() -> Settings {
         sockets: 1000,
         nats_url: None,
         tls: None,
+        push: None,
         metrics_addr: None,
         workers: 1,
         log_format: LogFormat::Human,
