@@ -149,7 +149,9 @@ async fn sockets_changed(
 /// subscription if that is what the service says.
 async fn push(state: &State, service: &Service, width: &Semaphore, target: &Target) {
     let db = &state.services.db;
+    let mut delay = Duration::ZERO;
     for attempt in 0..ATTEMPTS {
+        sleep(delay).await;
         let outcome = {
             // Held while it is sent and not while it waits: a service that is away does not stop
             // the others.
@@ -168,8 +170,8 @@ async fn push(state: &State, service: &Service, width: &Semaphore, target: &Targ
                 "gone"
             }
             Outcome::Again(after) => {
-                let delay = state.settings.timings.push_retry * 2_u32.pow(attempt);
-                sleep(after.unwrap_or(delay).min(MAX_DELAY)).await;
+                let usual = state.settings.timings.push_retry * 2_u32.pow(attempt);
+                delay = after.unwrap_or(usual).min(MAX_DELAY);
                 continue;
             }
         };

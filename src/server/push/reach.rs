@@ -175,18 +175,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_of_this_machine_is_not_connected_to() {
-        // A listener, so that a connection would succeed if it were made there.
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        assert!(listener.local_addr().is_ok());
+        // Each way of writing an address that the system understands, too.
         for host in ["localhost", "127.0.0.1", "127.1", "0x7f.0x1", "::1"] {
             assert!(
-                !matches!(connect(host).await, Ok(_)),
-                "{host} was connected to"
+                matches!(connect(host).await, Err(Unreachable::Internal)),
+                "{host}"
             );
         }
-        assert!(matches!(
-            connect("localhost").await,
-            Err(Unreachable::Internal)
-        ));
     }
 }

@@ -257,6 +257,13 @@ impl World {
         self.stop().await;
     }
 
+    /// Where the server's metrics are.
+    pub(crate) fn metrics_url(&self) -> String {
+        let running = self.running.lock().unwrap();
+        let address = running.as_ref().unwrap().metrics_address.unwrap();
+        format!("http://{address}/metrics")
+    }
+
     /// Number of messages and reports that wait to be stored.
     pub(crate) fn waiting(&self) -> usize {
         self.running.lock().unwrap().as_ref().unwrap().waiting()
