@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 30] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     (
         "CONVERSATIONS_PER_USER",
@@ -150,6 +150,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
         "127.0.0.1:9464",
         &["metrics_addr"],
         Some("9464"),
+    ),
+    (
+        "PUSH_CONTACT",
+        "mailto:you@example.org",
+        &["push"],
+        Some("you@example.org"),
     ),
     ("LOG_FORMAT", "json", &["log_format"], Some("xml")),
 ];

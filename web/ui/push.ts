@@ -2,6 +2,7 @@
 // have to agree on.
 
 import { effect } from "@preact/signals";
+import type { Waking } from "../core/index.ts";
 import { turnOnNotifications } from "./conversation/notify-question.tsx";
 import { words } from "./i18n/words.ts";
 import { route } from "./route.ts";
@@ -39,7 +40,7 @@ export async function turnOnPush(): Promise<NotPushed | null> {
   if (!found.ok) return found.failure.kind === "notOffered" ? "notOffered" : "failed";
   if (found.value.key === "") return "notOffered";
   try {
-    await tellWaking();
+    await client().setWaking(waking());
     const { endpoint } = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: found.value.key });
     const enabled = await client().enablePush(endpoint);
     if (enabled.ok) return null;
@@ -56,9 +57,14 @@ export async function turnOffPush(): Promise<void> {
   await client().disablePush();
 }
 
-function tellWaking(): Promise<void> {
+/** How what is new is shown, by what is set now. */
+function waking(): Waking {
   const { preview, sound } = settings.value;
-  return client().setWaking({ preview, sound, fresh: words.value.pushFresh, nothing: words.value.pushNothing });
+  return { preview, sound, fresh: words.value.pushFresh, nothing: words.value.pushNothing };
+}
+
+async function keepWaking(now: Waking): Promise<void> {
+  if ((await subscribed()) && session.peek().kind === "in") await client().setWaking(now);
 }
 
 /** Tells the server again where it pushes this device, if that is not what it knows. */
@@ -80,10 +86,8 @@ export function followPush(): void {
     was = kind;
   });
   effect(() => {
-    const { preview, sound, language } = settings.value;
-    void [preview, sound, language, words.value];
-    if (session.value.kind !== "in") return;
-    void subscribed().then((subscription) => (subscription && session.value.kind === "in" ? tellWaking() : undefined));
+    const now = waking();
+    if (session.value.kind === "in") void keepWaking(now);
   });
   effect(() => {
     if (route.value.at === "conversation") void dismiss(route.value.id);
