@@ -37,6 +37,10 @@ const WIDTH: usize = 16;
 const ATTEMPTS: u32 = 5;
 /// Maximum delay before the next attempt, whatever a push service asks for.
 const MAX_DELAY: Duration = Duration::from_mins(10);
+/// Pause between two rounds of claims.
+// Where hundreds of messages are stored in a second, one statement claims for all of them: the
+// database is for the messages.
+const GATHER: Duration = Duration::from_millis(200);
 /// Delay before a failed statement is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -81,6 +85,7 @@ async fn run(state: Arc<State>, service: Arc<Service>) {
             sleep(RETRY).await;
             queue.put_back(undone);
         }
+        sleep(GATHER).await;
     }
 }
 
