@@ -186,18 +186,26 @@ async fn who_wrote_it_read_it_muted_it_or_hid_it_is_left_alone() {
     pushed.leaves_alone(&ben).await;
     ben.does("unhide", &conversation, json!({})).await.ok();
     // What is no message for people.
-    let reaction = json!({ "Type": "Reaction" });
     let mut message = message("a heart");
-    message["Type"] = reaction["Type"].clone();
-    ann.does(
-        "add",
-        &conversation,
-        json!({ "message": message.to_string() }),
-    )
-    .await
-    .ok();
-    ann.views(&conversation, &[ann.adds(&conversation, "mine").await])
-        .await;
+    message["Type"] = "Reaction".into();
+    let reaction = json!({ "message": message.to_string() });
+    ann.does("add", &conversation, reaction).await.ok();
+    pushed.leaves_alone(&ben).await;
+    // What Ben has viewed by the time it would be pushed.
+    let (world, user) = (pushed.world.clone(), ben.user.clone());
+    let has_viewed = async |seq: i64| {
+        let whose = format!("where user_id = '{user}'");
+        world
+            .sql(&format!(
+                "update participants set viewed_seq = {seq} {whose}"
+            ))
+            .await;
+    };
+    has_viewed(1000).await;
+    ann.adds(&conversation, "viewed").await;
+    pushed.leaves_alone(&ben).await;
+    has_viewed(0).await;
+    ann.adds(&conversation, "heard").await;
     // This one is heard; and the author's own station was never pushed.
     pushed.pushes(&ben).await;
     assert!(!is_claimed(&pushed.world, &ann).await);

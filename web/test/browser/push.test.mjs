@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { stories } from "./world.mjs";
 
-const { world, story, joins, pair } = stories({ REGISTRATION: "open", PUSH_CONTACT: "mailto:operator@example.org" });
+const { world, story, joins } = stories({ REGISTRATION: "open", PUSH_CONTACT: "mailto:operator@example.org" });
 
 /** The place at which a device is pushed, which leads to an internal address: the server refuses to go there. */
 const endpoint = "https://push.localhost/of-this-device";
@@ -21,6 +21,20 @@ function playPushService(at) {
     localStorage.setItem("pushed", "yes");
     return Promise.resolve(subscription);
   };
+}
+
+/** Ann and Ben, each on a desk, in contact; Ann has the conversation open. */
+async function desks(t) {
+  const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben")]);
+  await ann.befriends(ben);
+  await ann.opens("Ben");
+  return [ann, ben];
+}
+
+/** Writes, and waits until the server has it. */
+async function writes(person, text, shownAs = text) {
+  await person.says(text);
+  await person.knows(shownAs, "Sent");
 }
 
 /** A person who may be notified, with the worker of their browser. */
@@ -68,25 +82,23 @@ async function shown(person, isDone) {
   }
 }
 
-const turnsOn = async (person) => {
-  await person.looksAt("Notifications");
-  const push = person.tab.getByRole("switch", { name: /^Notify when Parlance is closed/ });
-  await push.click();
-  await person.tab.waitForFunction(() => document.querySelectorAll("[role=switch][aria-checked=true]:not(:disabled)").length >= 2);
-  return push;
-};
+const pushSwitch = (person, state) => person.tab.getByRole("switch", { name: /^Notify when Parlance is closed/, ...state });
 
-story("a closed client is woken, and shows who wrote what; a click opens it", async (t) => {
-  const [ann, ben] = await pair(t);
+async function turnsOn(person) {
+  await person.looksAt("Notifications");
+  await pushSwitch(person, { disabled: false, checked: false }).click();
+  await pushSwitch(person, { checked: true }).waitFor();
+}
+
+story("a closed client is woken, and shows who wrote what; opened, it has the messages", async (t) => {
+  const [ann, ben] = await desks(t);
   await withWorker(ben);
-  const push = await turnsOn(ben);
-  assert.equal(await push.getAttribute("aria-checked"), "true");
+  await turnsOn(ben);
   await ben.tab.reload();
-  await ben.tab.getByRole("heading", { level: 1, name: "Notifications", exact: true }).waitFor();
-  await ben.tab.waitForFunction(() => [...document.querySelectorAll("[role=switch][aria-checked=true]")].length >= 2);
+  await pushSwitch(ben, { checked: true }).waitFor();
   await closes(ben);
   await ann.says("the first");
-  await ann.says("are you **there**?");
+  await writes(ann, "are you **there**?", "are you there?");
   const all = await isPushed(ben, (found) => found.length > 0);
   assert.equal(all.length, 1);
   const [{ title, body, tag, data }] = all;
@@ -102,7 +114,7 @@ story("a closed client is woken, and shows who wrote what; a click opens it", as
 });
 
 story("without names and text it only says that there is something; what was read elsewhere is said softly", async (t) => {
-  const [ann, ben] = await pair(t);
+  const [ann, ben] = await desks(t);
   await withWorker(ben);
   await turnsOn(ben);
   await ben.tab.getByRole("switch", { name: "Show names and text" }).click();
@@ -118,7 +130,7 @@ story("without names and text it only says that there is something; what was rea
     }
   });
   await closes(ben);
-  await ann.says("a secret");
+  await writes(ann, "a secret");
   const [plain] = await isPushed(ben, (found) => found.length > 0);
   assert.deepEqual([plain.title, plain.body, plain.data], ["Parlance", "New message", "#/"]);
   const [nothing] = await isPushed(ben, (found) => found.some(({ body }) => body === "No new messages"));
@@ -126,7 +138,7 @@ story("without names and text it only says that there is something; what was rea
 });
 
 story("a muted conversation is quiet, and so is everything while somebody looks", async (t) => {
-  const [ann, ben] = await pair(t);
+  const [ann, ben] = await desks(t);
   const cleo = await joins(t, "Cleo");
   await cleo.befriends(ben);
   await cleo.opens("Ben");
@@ -137,8 +149,8 @@ story("a muted conversation is quiet, and so is everything while somebody looks"
   await ben.tab.getByRole("menuitem", { name: "Mute" }).click();
   await ben.row("Ann", "muted").waitFor();
   await closes(ben);
-  await ann.says("not a sound");
-  await cleo.says("a sound");
+  await writes(ann, "not a sound");
+  await writes(cleo, "a sound");
   const all = await isPushed(ben, (found) => found.length > 0);
   assert.deepEqual(
     all.map(({ title, body }) => [title, body]),
@@ -152,12 +164,12 @@ story("a muted conversation is quiet, and so is everything while somebody looks"
 });
 
 story("who logs out is woken no more, and a device that cannot read says at least that there is something", async (t) => {
-  const [ann, ben] = await pair(t);
+  const [ann, ben] = await desks(t);
   await withWorker(ben);
   await turnsOn(ben);
   // The server is away when the push arrives.
   await closes(ben);
-  await ann.says("unread");
+  await writes(ann, "unread");
   world.way.cut();
   const [plain] = await isPushed(ben, (found) => found.length > 0);
   assert.deepEqual([plain.title, plain.body], ["Parlance", "New message"]);
