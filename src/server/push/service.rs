@@ -1,7 +1,7 @@
 //! Sends a push (RFC 8030) to the push service that an endpoint names, by the server's key (VAPID,
 //! RFC 8292). Redirects are not followed, and what a service answers is not read beyond its head.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
@@ -146,10 +146,13 @@ impl Service {
             .map_err(|error| error.to_string())?;
         // The connection is driven here and ends here: what a service sends after the head of its
         // answer is not read.
+        let mut answer = pin!(sender.send_request(request));
         let answer = tokio::select! {
-            answer = sender.send_request(request) => answer.map_err(|error| error.to_string())?,
-            ended = connection => return Err(format!("the connection ended: {ended:?}")),
+            answer = &mut answer => answer,
+            // Perhaps after the answer, which is there then; otherwise it fails.
+            _ = connection => answer.await,
         };
+        let answer = answer.map_err(|error| error.to_string())?;
         let after = answer.headers().get(RETRY_AFTER);
         let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(outcome(answer.status(), after.map(Duration::from_secs)))
