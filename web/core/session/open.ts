@@ -64,7 +64,7 @@ export class OpenSession {
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
       this.checkProofs(id, rows).catch((error: unknown) => ports.onFault(error));
     };
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell, arrived };
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), tell, arrived };
     this.shown = new AccountShown(this.account, out);
   }
 

@@ -2,8 +2,9 @@
 
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import type { UserId } from "../model/ids.ts";
+import type { Waiting } from "../model/timeline.ts";
 import type { Article, Barrier, Conversation } from "../model/view.ts";
-import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
@@ -13,7 +14,7 @@ export interface Surroundings {
   people: ReadonlyMap<UserId, PersonRecord>;
   names: Names;
   /** What waits in this conversation. */
-  outbox: readonly Outgoing[];
+  waiting: readonly Waiting[];
   draft: string;
 }
 
@@ -43,10 +44,10 @@ function previewOf(last: Article | undefined): Conversation["preview"] {
 }
 
 /** The newest article: also what became of it, and what waits. */
-async function lastArticle(account: Account, record: ConversationRecord, { outbox, names }: Surroundings): Promise<Article | undefined> {
-  if (record.newestVisible === 0 && outbox.length === 0) return undefined;
+async function lastArticle(account: Account, record: ConversationRecord, { waiting, names }: Surroundings): Promise<Article | undefined> {
+  if (record.newestVisible === 0 && waiting.length === 0) return undefined;
   const from = record.newestVisible === 0 ? Number.MAX_SAFE_INTEGER : record.newestVisible;
-  return (await readLog(account, record, outbox, names, from)).at(-1);
+  return (await readLog(account, record, waiting, names, from)).at(-1);
 }
 
 /** Whether it is hidden: for good, or as long as its content stays. */

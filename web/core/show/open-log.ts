@@ -1,14 +1,14 @@
 // The log of the conversation that is looked at: a part of what is here, from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { articles } from "../model/timeline.ts";
+import { articles, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
-import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
-import { contextOf, openRows, openWaiting } from "./log.ts";
+import { contextOf, openRows } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";
 
@@ -24,7 +24,7 @@ const MAX_TIMER_MS = 86_400_000;
 export interface LogAround {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
-  outbox: readonly Outgoing[];
+  waiting: readonly Waiting[];
 }
 
 /** The open log. */
@@ -118,8 +118,8 @@ export class OpenLog {
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
-    const { names, people, outbox } = this.around(id);
-    const [rows, waiting] = await Promise.all([openRows(this.account, record, this.from), openWaiting(this.account, outbox)]);
+    const { names, people, waiting } = this.around(id);
+    const rows = await openRows(this.account, record, this.from);
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     const shown = articles(rows, waiting, contextOf(record, names, this.account));
     const now = await withLines(this.account, record, shown, !older, { names, people, rows });

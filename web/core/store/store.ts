@@ -266,6 +266,12 @@ export class Store {
     return found.map(({ key, value }) => ({ ...(value as OutgoingRecord), order: key as number }));
   }
 
+  /** One that waits, by its place. */
+  async outgoing(order: number): Promise<Outgoing | undefined> {
+    const found = (await this.backend.get("outbox", order)) as OutgoingRecord | undefined;
+    return found && { ...found, order };
+  }
+
   async drafts(): Promise<Map<string, Boxed>> {
     return new Map((await this.backend.range("drafts", null)).map(({ key, value }) => [String(key), value as Boxed]));
   }

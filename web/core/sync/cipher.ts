@@ -10,7 +10,7 @@ import { unwrap } from "../crypto/keys.ts";
 import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
 import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
 import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
-import type { ConversationId, UserId } from "../model/ids.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { checkReading } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
@@ -27,6 +27,16 @@ const FOREVER_MS = 50 * 365 * 86_400_000;
 interface Secret {
   epoch: number;
   secret: Bytes;
+}
+
+/** A message before it is sealed. */
+export interface Unsealed {
+  id: MessageId;
+  content: Content;
+  /** Of an update: when its target disappears. */
+  until: number | null;
+  /** The number that this station gives it. */
+  n: number;
 }
 
 /** Reads and writes messages of one account. */
@@ -173,11 +183,10 @@ export class Cipher {
     return this.log;
   }
 
-  /** Seals a content for sending; the same bytes are then sent until they are answered. */
-  async seal(record: ConversationRecord, message: string, content: Content, now: number, until: number | null): Promise<SealedRecord> {
+  /** Seals a message for sending; the same bytes are then sent until they are answered. */
+  async seal(record: ConversationRecord, { id: message, content, until, n }: Unsealed, now: number): Promise<SealedRecord> {
     const { id } = record.wire;
     const { epoch, secret } = await this.current(record);
-    const n = record.n + 1;
     const validUntil = until ?? endOf(record, now);
     const head = headOf(record, await beginning(id, record.instance));
     const ep = record.roster ? await announcementHash(record.roster.announcement) : null;

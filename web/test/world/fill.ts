@@ -28,7 +28,7 @@ const textOf = (n: number): string => Array.from({ length: 4 + (n % 24) }, (_, i
 
 async function rowOf({ session, cipher }: Of, record: ConversationRecord, seq: number, at: number): Promise<WireMessage> {
   const id: MessageId = messageId(crypto.randomUUID());
-  const sealed = await cipher.seal(record, id, { kind: "text", text: textOf(seq), mentions: [], reply: null }, at, null);
+  const sealed = await cipher.seal(record, { id, content: { kind: "text", text: textOf(seq), mentions: [], reply: null }, until: null, n: seq }, at);
   return {
     ID: id,
     Type: sealed.type,
