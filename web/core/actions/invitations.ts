@@ -101,14 +101,13 @@ export async function checkProofs(account: Account, conversation: ConversationId
   const kept = updates.length > 0 ? await keptOf(account) : [];
   const record = await account.store.conversation(conversation);
   if (kept.length === 0 || !record || record.wire.isgroup) return;
-  for (const row of updates) {
-    const { content, trouble } = await account.cipher.open(record, row);
-    const person = await account.store.person(row.User);
+  for (const { content, trouble, user } of await account.cipher.openAll(record, updates)) {
+    const person = await account.store.person(user);
     const key = person && (await memberKey(person));
     if (content?.kind !== "verify" || trouble || !key) continue;
     for (const { id, secret, card } of kept) {
       if (!(await provesInvitation(secret, key, card, content.mac))) continue;
-      await trust(account, row.User);
+      await trust(account, user);
       await keep(account, (all) => all.filter((one) => one.id !== id));
     }
   }

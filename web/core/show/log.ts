@@ -41,7 +41,7 @@ export function contextOf(record: ConversationRecord, names: Names, { session, c
 /** Opens the rows from a number on. */
 export async function openRows(account: Account, record: ConversationRecord, from: number): Promise<Row[]> {
   const rows = await account.store.rows(record.wire.id, from);
-  return checkNumbers(await Promise.all(rows.map((row) => account.cipher.open(record, row))), record.hasGaps);
+  return checkNumbers(await account.cipher.openAll(record, rows), record.hasGaps);
 }
 
 /** Opens what waits. What a message says does not change while it does: of those that are known it is not decrypted again. */

@@ -30,6 +30,8 @@ export interface LogAround {
 /** The open log. */
 export class OpenLog {
   id: ConversationId | null = null;
+  /** Resolves when what was opened last is shown: that comes before everything else. */
+  opening: Promise<void> = Promise.resolve();
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
@@ -42,7 +44,13 @@ export class OpenLog {
   ) {}
 
   /** Opens a conversation at its newest rows, or at the first unread one. */
-  async open(id: ConversationId): Promise<void> {
+  open(id: ConversationId): Promise<void> {
+    const opening = this.openAt(id);
+    this.opening = opening.catch(() => undefined);
+    return opening;
+  }
+
+  private async openAt(id: ConversationId): Promise<void> {
     const record = await this.account.store.conversation(id);
     if (!record) return;
     this.id = id;

@@ -18,8 +18,10 @@ import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
 
-/** Conversations that are drawn before the first ones are shown. */
-const FIRST = 60;
+/** Conversations that fit on a screen: before these are drawn nothing is shown. */
+const FIRST = 16;
+/** Conversations that are drawn at the same time. */
+const WIDTH = 16;
 /** After a look that took as long, what comes next is not looked at for as long. */
 const MIN_REST_MS = 8;
 const MAX_REST_MS = 250;
@@ -227,20 +229,27 @@ export class AccountShown {
   private async draw(ids: readonly ConversationId[]): Promise<void> {
     const known = ids.flatMap((id) => this.records.get(id) ?? []);
     known.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
-    let [done, shownAt] = [0, FIRST];
-    for (const record of known) {
-      const { id } = record.wire;
-      const around = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
-      const now = await showConversation(this.account, record, around);
-      this.shown.set(id, reuse(this.shown.get(id), now));
-      done += 1;
-      // The first ones need not wait for all others.
-      if (done === shownAt) {
-        this.publish();
-        shownAt *= 4;
-      }
+    const isFirst = this.shown.size === 0;
+    let shownAt = FIRST;
+    for (let done = 0; done < known.length && !this.ended; ) {
+      const some = known.slice(done, done + WIDTH);
+      done += some.length;
+      await this.log.opening;
+      await Promise.all(some.map((record) => this.drawOne(record, "whole")));
+      // The first ones need not wait for all others, which are there without what they say.
+      if (done < shownAt) continue;
+      if (isFirst && shownAt === FIRST) await Promise.all(known.slice(done).map((record) => this.drawOne(record, "brief")));
+      this.publish();
+      shownAt *= 4;
     }
     this.publish();
+  }
+
+  private async drawOne(record: ConversationRecord, detail: "brief" | "whole"): Promise<void> {
+    const { id } = record.wire;
+    const around = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
+    const now = await showConversation(this.account, record, around, detail);
+    this.shown.set(id, reuse(this.shown.get(id), now));
   }
 
   private publish(): void {
