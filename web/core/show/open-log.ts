@@ -57,7 +57,7 @@ export class OpenLog {
     this.instance = record.instance;
     const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => counts(row, this.account.session.user));
     this.firstUnread = unread[0]?.ID ?? null;
-    const newest = await this.account.store.rowsBefore(id, Number.MAX_SAFE_INTEGER, PAGE);
+    const newest = await this.account.store.rowsBefore(id, record.head?.seq ?? 0, PAGE);
     const oldest = newest.at(-1)?.Seq ?? 0;
     const wanted = unread.at(-MAX_UNREAD)?.Seq;
     this.from = wanted === undefined || wanted > oldest ? oldest : ((await this.pageBefore(id, wanted, 10)) ?? wanted);
