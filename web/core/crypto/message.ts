@@ -118,16 +118,15 @@ export function paddedLength(length: number): number {
 }
 
 const signedText = async (additional: Bytes, body: Bytes): Promise<Bytes> =>
-  concat(label("body"), await sha256(additional), await sha256(body));
+  concat(label("body"), ...(await Promise.all([sha256(additional), sha256(body)])));
 
 async function sealAs(form: Form, under: EpochSecret, signer: CryptoKey, body: string, nonce: Bytes): Promise<string> {
   const kid = await derivedFrom(under.secret).kid;
   const additionalData = form.additional(under.epoch, kid);
   const bytes = utf8(body);
-  const signature = await sign(signer, await signedText(additionalData, bytes));
+  const [key, signature] = await Promise.all([keyOf(form, under.secret), signedText(additionalData, bytes).then((text) => sign(signer, text))]);
   const plain = new Uint8Array(paddedLength(4 + bytes.length + SIGNATURE_LENGTH));
   plain.set(concat(u32(bytes.length), bytes, signature));
-  const key = await keyOf(form, under.secret);
   const encrypted = await crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce, additionalData }, key, plain);
   const head = Uint8Array.of(form.letter, VERSION);
   return base64(concat(head, u32(under.epoch), kid, nonce, new Uint8Array(encrypted)));

@@ -79,9 +79,8 @@ export class Sealer {
     const content = await contentOf(this.account, outgoing);
     return serial.run(async () => {
       // It may have been taken back, or held, meanwhile.
-      const now = await store.outgoing(outgoing.order);
+      const [now, record] = await Promise.all([store.outgoing(outgoing.order), store.conversation(outgoing.conversation)]);
       if (!now || now.held) return null;
-      const record = await store.conversation(outgoing.conversation);
       if (!record || record.gone) {
         await hold(this.account, outgoing, { code: "conversation_not_found", sentence: "" });
         return null;

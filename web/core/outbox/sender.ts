@@ -115,13 +115,10 @@ export class Sender {
   private async sendAll(id: ConversationId, line: Line): Promise<void> {
     const waiting = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
     let before: SealedRecord | null = null;
-    for (const { order } of waiting) {
+    for (const outgoing of waiting) {
       if (this.stopped) return;
-      // It may have been taken back, or settled, meanwhile.
-      const outgoing = await this.account.store.outgoing(order);
-      if (!outgoing) continue;
       if (outgoing.held) break;
-      const isStored = line.stored.some((one) => one.order === order);
+      const isStored = line.stored.some(({ order }) => order === outgoing.order);
       const sealed: SealedRecord | null = isStored ? outgoing.sealed : await this.send(outgoing, before, line);
       // It is held by now, or was taken back: what waits is read anew.
       if (!sealed) break;

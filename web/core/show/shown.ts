@@ -150,9 +150,9 @@ export class AccountShown {
     const changed = list ? await this.readList() : conversations;
     if (!list) for (const id of conversations) await this.readOne(id);
     for (const id of conversations) changed.add(id);
-    await this.draw([...changed]);
     const { id } = this.log;
-    if (id && changed.has(id)) await this.log.refresh();
+    const isOpen = id !== null && changed.has(id);
+    await Promise.all([isOpen ? this.log.refresh() : null, this.draw([...changed])]);
   }
 
   private async readOutbox(): Promise<void> {

@@ -56,7 +56,7 @@ export interface Unsealed {
 /** Reads and writes messages of one account. */
 export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
-  private readonly read = new Map<string, Row>();
+  private readonly read = new Map<string, Promise<Row>>();
   /** The key log, as far as this tab knows it. */
   log: Followed | null = null;
 
@@ -116,10 +116,20 @@ export class Cipher {
     const key = `${record.wire.id}/${row.Seq}/${row.ID}/${row.Data.length}`;
     const known = this.read.get(key);
     if (known) return known;
+    if (this.read.size >= MAX_CACHED) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
+    const opening = this.openRow(reading, row);
+    this.read.set(key, opening);
+    // What could not be read is tried again when keys have come.
+    const forget = (): void => void this.read.delete(key);
+    opening.then(({ trouble }) => trouble && forget(), forget);
+    return opening;
+  }
+
+  private async openRow(reading: Reading, row: WireMessage): Promise<Row> {
     const isErased = row.Data === "";
     const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(reading, row);
     const until = row.ValidUntil - row.Created > FOREVER_MS ? null : row.ValidUntil;
-    const found: Row = {
+    return {
       seq: row.Seq,
       id: row.ID,
       user: row.User,
@@ -132,12 +142,6 @@ export class Cipher {
       station: row.Station,
       n: body?.n ?? null,
     };
-    // What could not be read is tried again when keys have come.
-    if (!trouble) {
-      if (this.read.size >= MAX_CACHED) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
-      this.read.set(key, found);
-    }
-    return found;
   }
 
   private async openBody(reading: Reading, row: WireMessage): Promise<{ body: Body | null; trouble: Trouble | null }> {
@@ -226,11 +230,14 @@ export class Cipher {
   /** Seals a message for sending; the same bytes are then sent until they are answered. */
   async seal(record: ConversationRecord, { id: message, content, until, n }: Unsealed, now: number): Promise<SealedRecord> {
     const { id } = record.wire;
-    const { epoch, secret } = await this.current(record);
     const validUntil = until ?? endOf(record, now);
-    const head = headOf(record, await beginning(id, record.instance));
-    const ep = record.roster ? await announcementHash(record.roster.announcement) : null;
-    const known = await this.keyLog();
+    const [{ epoch, secret }, ep, known, start] = await Promise.all([
+      this.current(record),
+      record.roster && announcementHash(record.roster.announcement),
+      this.keyLog(),
+      record.head ? "" : beginning(id, record.instance),
+    ]);
+    const head = headOf(record, start);
     const log = known.tree.size > 0 ? ([known.tree.size, known.roots.at(-1) ?? ""] as const) : null;
     const json = writeBody(content, { at: wireTime(now), until: wireTime(validUntil), n, head, ep, log });
     const type = typeOf(content);
