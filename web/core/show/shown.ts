@@ -148,11 +148,11 @@ export class AccountShown {
   private async read({ list, outbox, conversations }: Due): Promise<void> {
     if (outbox) await this.readOutbox();
     const changed = list ? await this.readList() : conversations;
-    if (!list) for (const id of conversations) await this.readOne(id);
     for (const id of conversations) changed.add(id);
     const { id } = this.log;
-    const isOpen = id !== null && changed.has(id);
-    await Promise.all([isOpen ? this.log.refresh() : null, this.draw([...changed])]);
+    const refreshed = id !== null && changed.has(id) ? this.log.refresh() : null;
+    if (!list) await Promise.all([...conversations].map((one) => this.readOne(one)));
+    await Promise.all([refreshed, this.draw([...changed])]);
   }
 
   private async readOutbox(): Promise<void> {

@@ -57,6 +57,8 @@ export interface Unsealed {
 export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
   private readonly read = new Map<string, Promise<Row>>();
+  /** The epochs under which was written last. */
+  private readonly newest = new Map<ConversationId, EpochRecord>();
   /** The key log, as far as this tab knows it. */
   log: Followed | null = null;
 
@@ -82,15 +84,25 @@ export class Cipher {
   /** Whether new messages can be encrypted: the secret for them is here, and can be opened. */
   async hasSecret(record: ConversationRecord): Promise<boolean> {
     if (!record.roster) return (await this.secretOrNull(record.wire.secret)) !== null;
-    return (await this.store.epochs(record.wire.id)).at(-1)?.announcement === record.roster.announcement;
+    return (await this.newestEpoch(record)) !== null;
   }
 
   /** The secret that new messages lie under. */
   async current(record: ConversationRecord): Promise<Secret> {
     if (!record.roster) return { epoch: 0, secret: await this.secret(record.wire.secret) };
-    const newest = (await this.store.epochs(record.wire.id)).at(-1);
-    if (!newest || newest.announcement !== record.roster.announcement) throw new Unreadable("noSecret");
+    const newest = await this.newestEpoch(record);
+    if (!newest) throw new Unreadable("noSecret");
     return { epoch: newest.epoch, secret: await this.secret(newest.wrapped) };
+  }
+
+  // The one that was announced last, if its secret is here. An announcement names its secret: it stays the one that it was.
+  private async newestEpoch({ wire: { id }, roster }: ConversationRecord): Promise<EpochRecord | null> {
+    const known = this.newest.get(id);
+    if (known && known.announcement === roster?.announcement) return known;
+    const newest = (await this.store.epochs(id)).at(-1);
+    if (!newest || newest.announcement !== roster?.announcement) return null;
+    this.newest.set(id, newest);
+    return newest;
   }
 
   private async signKeys(user: UserId): Promise<readonly Bytes[]> {
