@@ -37,6 +37,7 @@ export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
     clock: ports.clock,
     serial: ports.exclusive,
     tell: (hint: Hint) => ports.channel.post({ post: "hint", hint }),
+    sent: new Map(),
     arrived: (id, rows) => void proofs.push(checkProofs(account, id, rows)),
   };
   // First: what comes after the fetch is to wake this device again.
