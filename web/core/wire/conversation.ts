@@ -42,6 +42,8 @@ export interface WireConversation {
   hiddenby: string[];
   properties: { ismuted: boolean; isfavorite: boolean; hideid: string; listitembackgroundcolor: string }[];
   chain: string;
+  /** A group's admins by the server's word; absent where it does not say, as older ones do not. */
+  admins?: UserId[] | undefined;
   /** 0 where there are no epochs. */
   epoch: number;
   epochs: WireEpoch[];
@@ -65,6 +67,7 @@ export const conversation = object<WireConversation>({
   hiddenby: list(text),
   properties: list(object({ ismuted: flag, isfavorite: flag, hideid: text, listitembackgroundcolor: text })),
   chain: optional(text, ""),
+  admins: optional(list(parsed(userId)), undefined),
   epoch: optional(integer, 0),
   epochs: optional(list(epoch), []),
   unread: optional(integer, null),
