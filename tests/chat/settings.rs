@@ -92,6 +92,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 30] = [
     ("DATA_DIR", "elsewhere", &["data_dir"], None),
     ("PG_BIN", "/opt/postgres", &["pg_bin"], None),
     (
+        "POSTGRES_SETTINGS",
+        "shared_buffers=64MB; archive_command=cp %p /mnt/wal/%f;",
+        &["postgres_settings"],
+        Some("shared_buffers=64MB; fsync=off"),
+    ),
+    (
         "DATABASE_CONNECTIONS",
         "9",
         &["database_connections"],
@@ -195,6 +201,7 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             "MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
             "SIGNATURE_WINDOW" => "360",
             "LOG_FORMAT" => "Json",
+            "POSTGRES_SETTINGS" => "archive_command=cp %p /mnt/wal/%f",
             "TRUSTED_PROXIES" => "192.168.0.0/16",
             _ => value,
         };

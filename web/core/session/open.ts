@@ -6,7 +6,8 @@ import type { Connection } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
 import { newsOf } from "../show/news.ts";
 import { AccountShown, type Shown } from "../show/shown.ts";
-import type { SessionRecord, Store } from "../store/store.ts";
+import { LostLead } from "../store/backend.ts";
+import { type SessionRecord, Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { type Ask, type Post, readPost } from "../sync/ask.ts";
 import { Cipher } from "../sync/cipher.ts";
@@ -46,6 +47,8 @@ function shownAs(state: ConnectionState): Connection {
 /** One tab's part of a session. */
 export class OpenSession {
   readonly account: Account;
+  /** This session's own: when it ends, nothing is written by way of it any more. */
+  private readonly store: Store;
   readonly shown: AccountShown;
   private engine: Engine | null = null;
   private readonly endings: (() => void)[] = [];
@@ -53,18 +56,19 @@ export class OpenSession {
 
   constructor(
     private readonly ports: Ports,
-    private readonly store: Store,
     session: SessionRecord,
     private readonly out: Shown,
     private readonly events: SessionEvents,
   ) {
+    const store = new Store(ports.backend);
+    this.store = store;
     const cipher = new Cipher(store, session);
     const caller = callerOf(ports, session);
     const tell = (hint: Hint): void => this.tell(hint);
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
-      this.checkProofs(id, rows).catch((error: unknown) => ports.onFault(error));
+      this.checkProofs(id, rows).catch((error: unknown) => this.fault(error));
     };
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell, arrived };
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), tell, arrived };
     this.shown = new AccountShown(this.account, out);
   }
 
@@ -86,6 +90,7 @@ export class OpenSession {
     this.engine?.stop();
     this.engine = null;
     this.shown.stop();
+    this.store.end();
     return Promise.resolve();
   }
 
@@ -115,16 +120,16 @@ export class OpenSession {
     const engine = new inside.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
         this.connection(state);
-        if (state.kind === "live") inside.keepPresence(this.account).catch((error: unknown) => this.ports.onFault(error));
+        if (state.kind === "live") inside.keepPresence(this.account).catch((error: unknown) => this.fault(error));
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
       onBarred: (why) => void this.events.onEnded(why),
-      onFault: (error) => this.ports.onFault(error),
+      onFault: (error) => this.fault(error),
     });
     this.engine = engine;
     engine.start();
-    const endExpiry = inside.followExpiry(this.account, (error) => this.ports.onFault(error));
+    const endExpiry = inside.followExpiry(this.account, (error) => this.fault(error));
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
     endExpiry();
     engine.stop();
@@ -137,10 +142,20 @@ export class OpenSession {
     await invitations.checkProofs(this.account, id, rows);
   }
 
+  private async checkProofsAgain(): Promise<void> {
+    const { invitations } = await import("./inside.ts");
+    await invitations.checkProofsAgain(this.account);
+  }
+
   private connection(state: ConnectionState): void {
     const minutes = Math.round(this.account.caller.clockOffset / 60_000);
     this.out.set({ connection: shownAs(state), clockOff: minutes });
     this.post({ post: "connection", state });
+  }
+
+  // What was still under way when another tab began to lead, or the session ended, is nobody's fault.
+  private fault(error: unknown): void {
+    if (!(error instanceof LostLead)) this.ports.onFault(error);
   }
 
   private outdated(): void {
@@ -154,8 +169,9 @@ export class OpenSession {
   }
 
   private noticed(hint: Hint): void {
-    this.shown.noticed(hint).catch((error: unknown) => this.ports.onFault(error));
+    this.shown.noticed(hint).catch((error: unknown) => this.fault(error));
     this.engine?.noticed(hint);
+    if (this.engine && hint.list) this.checkProofsAgain().catch((error: unknown) => this.fault(error));
   }
 
   private post(post: Post): void {
@@ -172,7 +188,7 @@ export class OpenSession {
         for (const end of [...this.waiting]) end();
         return;
       case "ask":
-        this.engine?.answer(post.ask).catch((error: unknown) => this.ports.onFault(error));
+        this.engine?.answer(post.ask).catch((error: unknown) => this.fault(error));
         return;
       case "connection":
         if (!this.engine) this.out.set({ connection: shownAs(post.state) });

@@ -1,14 +1,14 @@
 // The log of the conversation that is looked at: a part of what is here, from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { articles } from "../model/timeline.ts";
+import { articles, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
-import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
-import { contextOf, openRows, openWaiting } from "./log.ts";
+import { contextOf, openRows } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";
 
@@ -24,12 +24,14 @@ const MAX_TIMER_MS = 86_400_000;
 export interface LogAround {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
-  outbox: readonly Outgoing[];
+  waiting: readonly Waiting[];
 }
 
 /** The open log. */
 export class OpenLog {
   id: ConversationId | null = null;
+  /** Resolves when what was opened last is shown: that comes before everything else. */
+  opening: Promise<void> = Promise.resolve();
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
@@ -42,14 +44,20 @@ export class OpenLog {
   ) {}
 
   /** Opens a conversation at its newest rows, or at the first unread one. */
-  async open(id: ConversationId): Promise<void> {
+  open(id: ConversationId): Promise<void> {
+    const opening = this.openAt(id);
+    this.opening = opening.catch(() => undefined);
+    return opening;
+  }
+
+  private async openAt(id: ConversationId): Promise<void> {
     const record = await this.account.store.conversation(id);
     if (!record) return;
     this.id = id;
     this.instance = record.instance;
     const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => counts(row, this.account.session.user));
     this.firstUnread = unread[0]?.ID ?? null;
-    const newest = await this.account.store.rowsBefore(id, Number.MAX_SAFE_INTEGER, PAGE);
+    const newest = await this.account.store.rowsBefore(id, record.head?.seq ?? 0, PAGE);
     const oldest = newest.at(-1)?.Seq ?? 0;
     const wanted = unread.at(-MAX_UNREAD)?.Seq;
     this.from = wanted === undefined || wanted > oldest ? oldest : ((await this.pageBefore(id, wanted, 10)) ?? wanted);
@@ -118,8 +126,8 @@ export class OpenLog {
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
-    const { names, people, outbox } = this.around(id);
-    const [rows, waiting] = await Promise.all([openRows(this.account, record, this.from), openWaiting(this.account, outbox)]);
+    const { names, people, waiting } = this.around(id);
+    const rows = await openRows(this.account, record, this.from);
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     const shown = articles(rows, waiting, contextOf(record, names, this.account));
     const now = await withLines(this.account, record, shown, !older, { names, people, rows });

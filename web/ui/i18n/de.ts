@@ -257,7 +257,7 @@ export const de: Catalogue = {
   signOutTitle: (device) => `„${device}“ abmelden?`,
   signOutText: "Es vergisst seine Schlüssel, sobald es wieder online ist.",
   logOutTitle: "Hier abmelden?",
-  logOutText: "Dieses Gerät vergisst deine Schlüssel und Nachrichten. Auf dem Server bleiben sie.",
+  logOutText: "Dieses Gerät vergisst deine Schlüssel und Nachrichten. Auf dem Server bleiben sie. Es merkt sich nur, auf welchem Server dieses Konto ist, um einen falschen zu bemerken.",
   logOutWaiting: (n) => f.plural(n, { one: "# Nachricht wartet noch. Sie ginge verloren.", other: "# Nachrichten warten noch. Sie gingen verloren." }),
 
   infoTitle: "Über die Nachricht",

@@ -265,7 +265,7 @@ export const en = {
   signOutTitle: (device: string) => `Sign out “${device}”?`,
   signOutText: "It forgets its keys when it is next online.",
   logOutTitle: "Log out here?",
-  logOutText: "This device forgets your keys and messages. They stay on the server.",
+  logOutText: "This device forgets your keys and messages. They stay on the server. It only remembers which server this account is on, to notice a false one.",
   logOutWaiting: (n: number) => f.plural(n, { one: "# message waits to be sent. It would be lost.", other: "# messages wait to be sent. They would be lost." }),
 
   // Message info

@@ -257,7 +257,7 @@ export const hu: Catalogue = {
   signOutTitle: (device) => `Kilépteted: „${device}”?`,
   signOutText: "Elfelejti a kulcsait, amint újra kapcsolódik.",
   logOutTitle: "Kilépsz itt?",
-  logOutText: "Ez a készülék elfelejti a kulcsaidat és az üzeneteidet. A kiszolgálón megmaradnak.",
+  logOutText: "Ez a készülék elfelejti a kulcsaidat és az üzeneteidet. A kiszolgálón megmaradnak. Csak azt jegyzi meg, melyik kiszolgálón van ez a fiók, hogy felismerje a hamisat.",
   logOutWaiting: (n) => f.plural(n, { other: "# üzenet vár küldésre. Elvesznének." }),
 
   infoTitle: "Az üzenetről",
