@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use parlance_wire::{
     chain::{Chain, DataHash},
-    id::{ConversationId, CredentialId, ListVersion, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
+    list::ListMark,
     request::conversation::SentMessage,
     text::Instance,
     time::Timestamp,
@@ -117,10 +118,10 @@ pub(crate) struct ConversationRow {
     pub group: Option<Vec<UserId>>,
     /// In the list of a v4 client: number of unread messages, at most 999.
     pub unread: Option<i64>,
-    /// In the list of a v4 client: the version of this line.
-    pub version: Option<ListVersion>,
-    /// With `version`: the MD5 of the participants' nicks, by user id, joined by line feeds.
-    pub names: Option<String>,
+    /// In the list of a v4 client, the same in each line: up to when the list has everything.
+    pub mark: Option<ListMark>,
+    /// In a group, its admins. Not in the list of a v3 client.
+    pub admins: Option<Vec<UserId>>,
 }
 
 impl ConversationRow {
@@ -133,6 +134,18 @@ impl ConversationRow {
         };
         everyone.sort_unstable();
         everyone
+    }
+
+    /// The admins of a group, sorted by id; a direct conversation has none.
+    #[must_use]
+    pub(crate) fn admins(&self) -> Vec<UserId> {
+        let mut admins = self
+            .admins
+            .clone()
+            .filter(|_| self.is_group)
+            .unwrap_or_default();
+        admins.sort_unstable();
+        admins
     }
 }
 

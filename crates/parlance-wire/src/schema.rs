@@ -9,12 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::{
     e2ee::{Announcement, Card, Epoch, RsaSignature, Signature},
-    id::{
-        ConversationId, CredentialId, InviteId, ListVersion, MessageId, Receipt, ReportId,
-        StationId, UserId,
-    },
+    id::{ConversationId, CredentialId, InviteId, MessageId, Receipt, ReportId, StationId, UserId},
     kdf::{Salt, Whole},
     key::{PublicKey, SecretHash},
+    list::Known,
     request::{
         Api, PageSize, account, availability, blocklist, conversation, conversationgroup, friends,
         keys, login, notification, reports, workspace,
@@ -46,7 +44,7 @@ macro_rules! stands_as {
 
 stands_as!("string":
     Announcement, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FullName, HideId, Instance, InviteId,
-    ListVersion, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature, Salt,
+    Known, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature, Salt,
     SecretHash, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
 );
 stands_as!("integer": Epoch, PageSize<const MAX: usize>, Whole<const MIN: u32, const MAX: u32>);

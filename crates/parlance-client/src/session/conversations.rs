@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parlance_wire::{
     id::{ConversationId, MessageId, UserId},
+    list::Known,
     request::{
         PageSize, Signed,
         conversation::{self, SentMessage},
@@ -48,14 +49,13 @@ impl Session {
         }
     }
 
-    /// The changes to the list since `known` was read: conversations that are new or have changed,
-    /// newest first, and those that are gone. Cheap if little has changed.
-    pub async fn list_changes(&self, known: &[Conversation]) -> Result<answer::ListChanges, Error> {
-        let known = known.iter().filter_map(|one| Some((one.id, one.version?)));
+    /// The changes to the list since the answer that `known` came with; with [`Known::Nothing`], all of
+    /// it. Cheap if little has changed.
+    pub async fn list_changes(&self, known: Known) -> Result<answer::ListChanges, Error> {
         self.call(Signed::Conversation(conversation::Action::List {
             limit: PageSize(None),
             after: None,
-            known: Some(known.collect()),
+            known: Some(known),
         }))
         .await
     }
@@ -124,6 +124,16 @@ impl Session {
             },
         ))
         .await
+    }
+
+    /// The message with this id, if the server has its content.
+    pub async fn stored(
+        &self,
+        conversation: &Conversation,
+        id: MessageId,
+    ) -> Result<Option<answer::Message>, Error> {
+        let page = self.download(&History::at(conversation, id)).await?;
+        Ok(page.messages.into_iter().find(|row| row.id == id))
     }
 
     /// Links of the conversation's chain, after the message of this number (docs/transcript.md).
