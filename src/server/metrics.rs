@@ -46,6 +46,7 @@ pub(super) struct Metrics {
     bus_gaps: Counter,
     resyncs: Counter,
     purged_rows: Family<Labels<1>, Counter>,
+    pushes: Family<Labels<1>, Counter>,
 }
 
 impl Default for Metrics {
@@ -127,6 +128,12 @@ impl Default for Metrics {
                 "Rows that this node purged",
                 Family::default(),
             ),
+            pushes: register(
+                registry,
+                "parlance_web_pushes",
+                "Web Pushes by what became of them",
+                Family::default(),
+            ),
             registry: std::mem::take(registry),
         }
     }
@@ -152,6 +159,11 @@ impl Metrics {
         self.request_seconds
             .get_or_create(&[("api", api), ("action", action)])
             .observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a push.
+    pub(super) fn count_push(&self, outcome: &'static str) {
+        self.pushes.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// Counts purged rows.

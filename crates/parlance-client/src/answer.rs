@@ -21,8 +21,8 @@ use serde::{
 
 pub use self::{
     account::{
-        CredentialInfo, Invite, Invites, Keys, Limits, NewInvite, Prelogin, Profile, SignedOut,
-        StationInfo, Stations, Vault,
+        CredentialInfo, Invite, Invites, Keys, Limits, NewInvite, Prelogin, Profile, Push,
+        SignedOut, StationInfo, Stations, Vault,
     },
     keys::{Cards, Epoch, Epochs, KeyLogPage},
     notification::{Erased, Event, Notification, Typing},

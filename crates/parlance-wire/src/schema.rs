@@ -19,7 +19,7 @@ use crate::{
     },
     text::{
         Color, Email, EncryptedKey, FullName, HideId, Instance, MessageType, Nick, Opaque,
-        StationName, WorkspaceName,
+        PushEndpoint, StationName, WorkspaceName,
     },
     time::Timestamp,
 };
@@ -44,7 +44,7 @@ macro_rules! stands_as {
 
 stands_as!("string":
     Announcement, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FullName, HideId, Instance, InviteId,
-    Known, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature, Salt,
+    Known, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, PushEndpoint, Receipt, ReportId, RsaSignature, Salt,
     SecretHash, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
 );
 stands_as!("integer": Epoch, PageSize<const MAX: usize>, Whole<const MIN: u32, const MAX: u32>);

@@ -1,10 +1,10 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
 import type { News } from "../api.ts";
-import type { ConversationId } from "../model/ids.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Connection } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
-import { openRows } from "../show/log.ts";
+import { newsOf } from "../show/news.ts";
 import { AccountShown, type Shown } from "../show/shown.ts";
 import { LostLead } from "../store/backend.ts";
 import { type SessionRecord, Store } from "../store/store.ts";
@@ -197,14 +197,7 @@ export class OpenSession {
 
   private async fresh(id: ConversationId, fresh: readonly WireMessage[]): Promise<void> {
     for (const { User } of fresh) this.shown.wrote(id, User);
-    const record = await this.store.conversation(id);
-    const [first] = fresh;
-    if (!record || !first || record.wire.properties[0]?.ismuted) return;
-    const ids = new Set(fresh.map(({ ID }) => ID));
-    for (const row of await openRows(this.account, record, first.Seq)) {
-      if (!ids.has(row.id) || row.content?.kind !== "text") continue;
-      const [where, who] = [this.shown.conversationName(id), this.shown.nameOf(row.user)];
-      this.events.onNews({ conversation: id, message: row.id, where, who, text: row.content.text });
-    }
+    const called = { where: this.shown.conversationName(id), nameOf: (user: UserId) => this.shown.nameOf(user) };
+    for (const news of await newsOf(this.account, id, fresh, called)) this.events.onNews(news);
   }
 }

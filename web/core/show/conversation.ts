@@ -99,7 +99,8 @@ export async function showConversation(
 
 const membersOf = (others: readonly UserId[], names: Names): string => others.map(names.of).slice(0, 4).join(", ");
 
-async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
+/** What it is called. */
+export async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
   if (!wire.isgroup) return others[0] ? names.of(others[0]) : names.of(account.session.user);
   const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];
   const name = await account.cipher.name(wire.id, wire.secret, wire.displayname, epochs);

@@ -409,6 +409,12 @@ export const de: Catalogue = {
   notifyText: "Nur auf diesem Gerät.",
   notifyOn: "Neue Nachrichten melden",
   notifyDenied: "Benachrichtigungen sind für diese Seite blockiert. Erlaub sie in den Einstellungen des Browsers.",
+  push: "Auch melden, wenn Parlance geschlossen ist",
+  pushText: "Der Push-Dienst deines Browsers weckt dieses Gerät. Er erfährt, wann etwas kommt, aber nicht, von wem oder was.",
+  pushUnsupported: "Dieser Browser lässt sich nicht wecken. Leg Parlance auf iPhone und iPad zuerst auf den Home-Bildschirm.",
+  pushFailed: "Der Push-Dienst des Browsers war nicht zu erreichen.",
+  pushFresh: "Neue Nachricht",
+  pushNothing: "Keine neuen Nachrichten",
   sound: "Einen Ton spielen",
   preview: "Namen und Text zeigen",
 

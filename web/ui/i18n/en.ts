@@ -425,6 +425,12 @@ export const en = {
   notifyText: "On this device only.",
   notifyOn: "Tell me about new messages",
   notifyDenied: "Notifications are blocked for this site. Allow them in the browser's settings.",
+  push: "Notify when Parlance is closed",
+  pushText: "Your browser's push service wakes this device. It learns when something comes, but not from whom or what.",
+  pushUnsupported: "This browser cannot be woken. On iPhone and iPad, add Parlance to the Home Screen first.",
+  pushFailed: "The browser's push service could not be reached.",
+  pushFresh: "New message",
+  pushNothing: "No new messages",
   sound: "Play a sound",
   preview: "Show names and text",
 
