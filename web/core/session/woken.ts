@@ -39,7 +39,6 @@ export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
     // It sends nothing: what a tab has sent is settled by the next one that leads.
     sent: new Map(),
     tell: (hint: Hint) => ports.channel.post({ post: "hint", hint }),
-    sent: new Map(),
     arrived: (id, rows) => void proofs.push(checkProofs(account, id, rows)),
   };
   // First: what comes after the fetch is to wake this device again.
