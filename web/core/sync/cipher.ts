@@ -137,6 +137,11 @@ export class Cipher {
     return opening;
   }
 
+  /** What was read of a conversation is not kept any more. */
+  forget(id: ConversationId): void {
+    for (const key of [...this.read.keys()]) if (key.startsWith(`${id}/`)) this.read.delete(key);
+  }
+
   private async openRow(reading: Reading, row: WireMessage): Promise<Row> {
     const isErased = row.Data === "";
     const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(reading, row);
