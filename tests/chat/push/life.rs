@@ -231,8 +231,8 @@ async fn a_name_that_leads_to_an_internal_address_is_not_connected_to() {
     })
     .await;
     let (ann, ben, conversation) = world.conversation().await;
-    // A name of this machine (RFC 6761).
-    let request = json!({ "action": "enablepush", "endpoint": "https://push.localhost/a" });
+    // It has the form of a name, but the system takes it for an address.
+    let request = json!({ "action": "enablepush", "endpoint": "https://127.0x1/a" });
     asks(&ben, request).await.ok();
     ann.adds(&conversation, "hi").await;
     let url = world.metrics_url();

@@ -36,7 +36,7 @@ export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
     cipher: new Cipher(store, session),
     clock: ports.clock,
     serial: ports.exclusive,
-    // It sends nothing: what the outbox has is settled by the tab that leads next.
+    // It sends nothing: what a tab has sent is settled by the next one that leads.
     sent: new Map(),
     tell: (hint: Hint) => ports.channel.post({ post: "hint", hint }),
     arrived: (id, rows) => void proofs.push(checkProofs(account, id, rows)),
