@@ -133,7 +133,11 @@ export class OpenLog {
       this.firstUnread = null;
     }
     const log = await this.draw(id, record);
-    if (this.id !== id) return;
+    if (this.id !== id) {
+      // It was left meanwhile.
+      this.account.cipher.forget(id);
+      return;
+    }
     this.out.set({ log });
     this.refreshWhenOver(log);
   }

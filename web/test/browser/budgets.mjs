@@ -14,6 +14,7 @@ const MANY = 10_000;
 const STARTS = 5;
 const KEYS = 200;
 const MESSAGES = 60;
+const WAITING = 500;
 
 const option = process.argv.indexOf("--minutes");
 const minutes = option < 0 ? 0.5 : Number(process.argv[option + 1]);
@@ -121,6 +122,17 @@ async function measureTheWay(ann, ben) {
   tell("from Enter to the other's screen, p95", quantile(times, 0.95), "ms", "");
 }
 
+async function measureWaiting({ way }, ann, ben) {
+  way.cut();
+  for (let i = 0; i < WAITING; i++) await ann.says(`Waiting ${i}`);
+  way.mend();
+  const begun = Date.now();
+  // The network is there again: so long as it was away, the next try would be a while off.
+  for (const { tab } of [ann, ben]) await tab.evaluate(() => dispatchEvent(new Event("online")));
+  await ben.article(`Waiting ${WAITING - 1}`).waitFor({ timeout: 300_000 });
+  tell(`${WAITING} messages that waited for the network are on the other's screen`, Date.now() - begun, "ms", "10,000 ms");
+}
+
 async function measureMemory(ann, ben) {
   // The first messages load what is loaded once.
   const before = await heapOf(ben);
@@ -186,6 +198,7 @@ try {
   await ann.opens("Ben");
   await ben.opens("Ann");
   await measureTheWay(ann, ben);
+  await measureWaiting(world, ann, ben);
   await measureMemory(ann, ben);
   await measureFullDevice(world, ann);
 } catch (error) {
