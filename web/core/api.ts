@@ -7,6 +7,7 @@ import type {
   Conversation,
   Device,
   Draft,
+  Exported,
   Hit,
   Invitation,
   Log,
@@ -138,7 +139,7 @@ export interface Client {
   /** Makes a new recovery key; the old one stops working. The password opens the vault for it. */
   newSheet: (password: string) => Promise<Outcome<string>>;
   /** Everything that is on this device, readable. */
-  exportData: (as: "json" | "html") => Promise<string>;
+  exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;
   /** What can be read out to compare the keys of two devices. */
   fingerprint: () => string;

@@ -260,7 +260,7 @@ class ClientOfPorts {
       setPresence: (presence) => this.setPresence(presence),
       changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
       newSheet: (password) => this.newSheet(password),
-      exportData: async (as) => (await inside()).own.exportData(session(), as),
+      exportData: async () => (await inside()).own.exportData(session()),
       deleteAccount: (password) => this.deleteAccount(password),
       fingerprint: () => this.fingerprint,
       connectNow: () => void session().ask({ kind: "wake" }),

@@ -4,7 +4,7 @@
 import { type Bytes, fromHex, random } from "../crypto/bytes.ts";
 import { parseCard } from "../crypto/card.ts";
 import { beginning } from "../crypto/chain.ts";
-import { announcementHash } from "../crypto/epoch.ts";
+import { announcementHash, parseAnnouncement } from "../crypto/epoch.ts";
 import { type Followed, UNKNOWN } from "../crypto/log.ts";
 import { unwrap } from "../crypto/keys.ts";
 import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
@@ -121,7 +121,7 @@ export class Cipher {
       if (error instanceof NewerVersion) return { body: null, trouble: "newerClient" };
       if (error instanceof MalformedBody) return { body: null, trouble: "neverReadable" };
       if (error instanceof Unreadable && error.why === "noSecret") return { body: null, trouble: "waitingForKey" };
-      // Damaged, of another place, or under a secret that is not ours: it stays what it is.
+      // Damaged, of another place, or under a secret that is not ours: it stays what it is, unless an admin shares the secret.
       return { body: null, trouble: "neverReadable" };
     }
   }
@@ -137,7 +137,7 @@ export class Cipher {
         const { body, signed } = await open(under, await this.signKeys(row.User), place, row.Data);
         return { json: body, signed };
       }
-      if (record.roster) throw new Unreadable("noSecret");
+      if (record.roster) throw new Unreadable(epoch > parseAnnouncement(record.roster.announcement).epoch ? "noSecret" : "notForMe");
     }
     return { json: await openPublished(await this.publishedSecret(record), place, row.Data), signed: false };
   }

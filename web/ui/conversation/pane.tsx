@@ -67,9 +67,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
       <h1 ref={title} class="unseen" tabIndex={-1}>
         {nameOf(c)}
       </h1>
-      <span class="not-phone">
-        <IconButton icon="search" label={w.searchHere} pressed={searching} onClick={onSearch} />
-      </span>
+      <IconButton icon="search" label={w.searchHere} pressed={searching} onClick={onSearch} />
       <span class="not-phone">
         <IconButton icon="details" label={w.details} pressed={details} onClick={() => openDetails(!details)} />
       </span>

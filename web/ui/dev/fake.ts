@@ -168,7 +168,8 @@ export function fakeClient(state: State): Client {
     setPresence: done,
     changePassword: done,
     newSheet: async () => ok("K7QFM2XD5TRBW4HN6PLC3VJGZ6KMD5SAR2YTH7EBX4NWQ7UFC3LP"),
-    exportData: async () => Promise.resolve("{}"),
+    exportData: async () =>
+      Promise.resolve({ user: me.id, name: me.name, email: me.email, at: new Date(NOW).toISOString(), contacts: [], conversations: [] }),
     deleteAccount: done,
     fingerprint: () => "9c71 03fa 55d0 e8b2 41c6 7a90 2f3d b814",
     connectNow: () => undefined,
