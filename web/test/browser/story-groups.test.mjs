@@ -71,6 +71,8 @@ story("a group is renamed, and its keys are renewed, from its menu; in a convers
   await ann.button("Save").click();
   await ben.button("Back").click();
   await ben.opens("Chamber choir");
+  await ann.says("Welcome");
+  await ben.sees("Welcome");
   await ann.chooses("Renew keys");
   await ben.log.getByText("The keys were renewed.").waitFor();
   await ann.says("Once more");

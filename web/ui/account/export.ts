@@ -71,9 +71,11 @@ function pageOf(all: Exported): string {
 <meta name="viewport" content="width=device-width">
 <title>${title}</title>
 <style>${styles}</style>
+<main>
 <h1 dir="auto">${title}</h1>
 <p>${escaped(all.email)}</p>
 ${all.conversations.map(section).join("\n")}
+</main>
 </html>
 `;
 }
