@@ -10,6 +10,7 @@ import type {
   Exported,
   Hit,
   Invitation,
+  Keep,
   Log,
   Me,
   Member,
@@ -97,7 +98,9 @@ export interface Client {
   discard: (id: string, message: string) => Promise<void>;
   info: (id: string, message: string) => Promise<MessageInfo>;
 
-  change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color" | "keep">>) => Promise<Outcome>;
+  change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>) => Promise<Outcome>;
+  /** How long what one writes there is kept, from now on, on whichever device. */
+  setKeep: (id: string, keep: Keep) => Promise<Outcome>;
   clear: (id: string) => Promise<Outcome>;
   leave: (id: string) => Promise<Outcome>;
   rename: (id: string, name: string) => Promise<Outcome>;

@@ -34,6 +34,7 @@ export function conversationCalls(session: () => Open, host: Host) {
     discard: (_of, message) => messages.discard(session(), message),
     info: (of, message) => messages.info(session(), id(of), message),
     change: async (of, to) => (await inside()).groups.changeSettings(session(), id(of), to),
+    setKeep: async (of, keep) => (await inside()).groups.setKeep(session(), id(of), keep),
     clear: async (of) => (await inside()).groups.clear(session(), id(of)),
     leave: async (of) => (await inside()).groups.leave(session(), id(of)),
     rename: async (of, name) => (await inside()).groups.rename(session(), id(of), name),

@@ -6,6 +6,7 @@ import type { Connection } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
 import { openRows } from "../show/log.ts";
 import { AccountShown, type Shown } from "../show/shown.ts";
+import { LostLead } from "../store/backend.ts";
 import type { SessionRecord, Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { type Ask, type Post, readPost } from "../sync/ask.ts";
@@ -13,6 +14,7 @@ import { Cipher } from "../sync/cipher.ts";
 import type { ConnectionState } from "../sync/connection.ts";
 import type { Engine } from "../sync/engine.ts";
 import type { WireMessage } from "../wire/conversation.ts";
+import { isPassing } from "../wire/refusal.ts";
 import { callerOf } from "./record.ts";
 
 /** How long a tab waits for the one that leads to do what it was asked. */
@@ -62,7 +64,7 @@ export class OpenSession {
     const caller = callerOf(ports, session);
     const tell = (hint: Hint): void => this.tell(hint);
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
-      this.checkProofs(id, rows).catch((error: unknown) => ports.onFault(error));
+      this.lookInto(id, rows).catch((error: unknown) => this.fault(error));
     };
     this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell, arrived };
     this.shown = new AccountShown(this.account, out);
@@ -115,7 +117,8 @@ export class OpenSession {
     const engine = new inside.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
         this.connection(state);
-        if (state.kind === "live") inside.keepPresence(this.account).catch((error: unknown) => this.ports.onFault(error));
+        if (state.kind !== "live") return;
+        for (const task of [inside.keepPresence, inside.takeAllShared]) task(this.account).catch((error: unknown) => this.fault(error));
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
@@ -132,9 +135,15 @@ export class OpenSession {
     this.store.term = undefined;
   }
 
-  private async checkProofs(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
-    const { invitations } = await import("./inside.ts");
+  private async lookInto(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
+    const { invitations, takeShared } = await import("./inside.ts");
     await invitations.checkProofs(this.account, id, rows);
+    if (rows.some(({ Type }) => Type === "Update")) await takeShared(this.account, id);
+  }
+
+  // What a loss of the connection, or of the lead, cut short is done again with the next one.
+  private fault(error: unknown): void {
+    if (!isPassing(error) && !(error instanceof LostLead)) this.ports.onFault(error);
   }
 
   private connection(state: ConnectionState): void {

@@ -62,7 +62,7 @@ function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
   const [chosen, setChosen] = useState(c.keep);
   const save = (): void => {
     onClose();
-    void attempt(client().change(c.id, { keep: chosen }));
+    void attempt(client().setKeep(c.id, chosen));
   };
   return (
     <Dialog title={w.keepMessages} size="small" onClose={onClose}>

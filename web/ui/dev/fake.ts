@@ -111,6 +111,10 @@ export function fakeClient(state: State): Client {
       change(id, to);
       return ok(null);
     },
+    setKeep: async (id, keep) => {
+      change(id, { keep });
+      return ok(null);
+    },
     clear: done,
     leave: done,
     rename: async (id, name) => {

@@ -240,7 +240,7 @@ export const ar: Catalogue = {
   noColor: "بلا لون",
   colorNames: { blue: "أزرق", indigo: "نيلي", violet: "بنفسجي", pink: "وردي", orange: "برتقالي", yellow: "أصفر", lime: "ليموني", green: "أخضر", turquoise: "فيروزي", brown: "بني" },
   keepFor: { forever: "دائمًا", year: "سنة", month: "٣٠ يومًا", week: "٧ أيام", day: "يوم" },
-  keepText: "ما يُكتب من الآن يختفي بعد هذه المدة، عند الجميع.",
+  keepText: "ما تكتبه هنا من الآن يختفي بعد هذه المدة لدى الجميع. يسري هذا على كل أجهزتك؛ وما يكتبه الآخرون يقررونه هم.",
 
   deleteTitle: "حذف عند الجميع؟",
   deleteText: "الأجهزة غير المتصلة تحذفها حين تعود.",

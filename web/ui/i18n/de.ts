@@ -240,7 +240,7 @@ export const de: Catalogue = {
   noColor: "Keine Farbe",
   colorNames: { blue: "Blau", indigo: "Indigo", violet: "Violett", pink: "Rosa", orange: "Orange", yellow: "Gelb", lime: "Limette", green: "Grün", turquoise: "Türkis", brown: "Braun" },
   keepFor: { forever: "Für immer", year: "Ein Jahr", month: "30 Tage", week: "7 Tage", day: "Einen Tag" },
-  keepText: "Was ab jetzt geschrieben wird, verschwindet nach dieser Zeit, für alle.",
+  keepText: "Was du hier ab jetzt schreibst, verschwindet nach dieser Zeit, für alle. Das gilt auf allen deinen Geräten; über das, was andere schreiben, entscheiden sie selbst.",
 
   deleteTitle: "Für alle löschen?",
   deleteText: "Geräte, die offline sind, löschen es, wenn sie wieder da sind.",

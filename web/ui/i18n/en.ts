@@ -247,7 +247,7 @@ export const en = {
   noColor: "No color",
   colorNames: { blue: "Blue", indigo: "Indigo", violet: "Violet", pink: "Pink", orange: "Orange", yellow: "Yellow", lime: "Lime", green: "Green", turquoise: "Turquoise", brown: "Brown" },
   keepFor: { forever: "For ever", year: "A year", month: "30 days", week: "7 days", day: "A day" },
-  keepText: "Messages written from now on disappear after this time, for everyone.",
+  keepText: "What you write here from now on disappears after this time, for everyone. It holds on all your devices; what others write is theirs to decide.",
 
   // Confirmations
   deleteTitle: "Delete for everyone?",

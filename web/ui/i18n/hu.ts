@@ -240,7 +240,7 @@ export const hu: Catalogue = {
   noColor: "Szín nélkül",
   colorNames: { blue: "Kék", indigo: "Indigó", violet: "Lila", pink: "Rózsaszín", orange: "Narancs", yellow: "Sárga", lime: "Lime", green: "Zöld", turquoise: "Türkiz", brown: "Barna" },
   keepFor: { forever: "Örökre", year: "Egy évig", month: "30 napig", week: "7 napig", day: "Egy napig" },
-  keepText: "Amit mostantól írnak, ennyi idő után eltűnik, mindenkinél.",
+  keepText: "Amit ezután ide írsz, ennyi idő múlva mindenkinél eltűnik. Ez minden készülékeden érvényes; amit mások írnak, arról ők döntenek.",
 
   deleteTitle: "Törlöd mindenkinél?",
   deleteText: "A kikapcsolt készülékek akkor törlik, amikor újra kapcsolódnak.",
