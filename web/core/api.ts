@@ -1,6 +1,7 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
 import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
+import type { KeptDraft } from "./model/draft.ts";
 import type {
   AlarmOf,
   Connection,
@@ -82,13 +83,15 @@ export interface Client {
   logOut: () => Promise<void>;
 
   open: (id: string) => Promise<void>;
-  closeLog: () => void;
+  /** This one is not looked at any more; another one that was opened meanwhile stays open. */
+  closeLog: (id: string) => void;
   loadOlder: (id: string) => Promise<void>;
   /** Loads until the message is in the log; false if it is not on this device. */
   reveal: (id: string, message: string) => Promise<boolean>;
   seenUpTo: (id: string, message: string) => void;
   typing: (id: string) => void;
-  saveDraft: (id: string, text: string) => Promise<void>;
+  /** Keeps what was begun on this device; an empty one is none. */
+  saveDraft: (id: string, draft: KeptDraft) => Promise<void>;
   /** Resolves when it lies safely on this device; the box may then be emptied. */
   send: (id: string, draft: Draft) => Promise<void>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;

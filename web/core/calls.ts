@@ -4,6 +4,7 @@ import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
 import { attempt, notOffered } from "./actions/outcome.ts";
 import type { Client } from "./api.ts";
+import type { KeptDraft } from "./model/draft.ts";
 import { conversationId, userId } from "./model/ids.ts";
 
 const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
@@ -16,12 +17,12 @@ export function conversationCalls(session: () => Open, host: Host) {
   const id = conversationId;
   return {
     open: (of: string) => session().shown.log.open(id(of)),
-    closeLog: () => host.closeLog(),
+    closeLog: (of: string) => host.closeLog(of),
     loadOlder: (of: string) => host.loadOlder(of),
     reveal: (of: string, message: string) => host.reveal(of, message),
     seenUpTo: (of: string, message: string) => void host.seenUpTo(of, message),
     typing: (of: string) => host.typing(of),
-    saveDraft: (of: string, text: string) => host.saveDraft(of, text),
+    saveDraft: (of: string, draft: KeptDraft) => host.saveDraft(of, draft),
     send: (of, draft) => messages.send(session(), id(of), draft),
     edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
     erase: (of, message) =>

@@ -5,6 +5,7 @@ import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
 import type { Client, News } from "./api.ts";
 import { conversationCalls } from "./calls.ts";
+import type { KeptDraft } from "./model/draft.ts";
 import { type ConversationId, conversationId, messageId, userId } from "./model/ids.ts";
 import type { Invitation, Me, Outcome } from "./model/view.ts";
 import type { Ports } from "./ports.ts";
@@ -175,12 +176,12 @@ class ClientOfPorts {
   }
 
   // What a screen still says while it goes, as the session has ended, is for nobody.
-  closeLog(): void {
-    this.open?.shown.log.close();
+  closeLog(id: string): void {
+    if (this.open?.shown.log.id === conversationId(id)) this.open.shown.log.close();
   }
 
-  async saveDraft(id: string, text: string): Promise<void> {
-    if (this.open) await messages.saveDraft(this.open, conversationId(id), text);
+  async saveDraft(id: string, draft: KeptDraft): Promise<void> {
+    if (this.open) await messages.saveDraft(this.open, conversationId(id), draft);
   }
 
   async seenUpTo(id: string, message: string): Promise<void> {

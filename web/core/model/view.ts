@@ -1,6 +1,7 @@
 // What a client shows: plain values, made anew when they change, the same objects while they do not.
 // Ids are typed here; what is handed in (see api.ts) is any text, checked at the door.
 
+import type { DraftTarget } from "./draft.ts";
 import type { ConversationId, MessageId, UserId } from "./ids.ts";
 
 /** How far a message of one's own has come; it only goes up, but for `notSent`. */
@@ -60,6 +61,8 @@ export interface Conversation {
   /** Of the last row, if it is one's own. */
   lastState: SendState | null;
   draft: string;
+  /** What the draft answers or is to change. */
+  draftTarget: DraftTarget | null;
   memberCount: number;
   hereCount: number;
   admin: boolean;

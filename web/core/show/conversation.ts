@@ -1,6 +1,7 @@
 // A conversation as the list and its head draw it.
 
 import { parseAnnouncement } from "../crypto/epoch.ts";
+import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
 import type { Article, Barrier, Conversation } from "../model/view.ts";
 import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
@@ -14,6 +15,7 @@ export interface Surroundings {
   names: Names;
   /** What waits in this conversation. */
   outbox: readonly Outgoing[];
+  /** As it is stored. */
   draft: string;
 }
 
@@ -65,6 +67,7 @@ export async function showConversation(account: Account, record: ConversationRec
   const last = await lastArticle(account, record, around);
   const [properties] = wire.properties;
   const color = properties?.listitembackgroundcolor ?? "";
+  const draft = readDraft(around.draft);
   const announcement = record.roster && parseAnnouncement(record.roster.announcement);
   return {
     id: wire.id,
@@ -80,7 +83,8 @@ export async function showConversation(account: Account, record: ConversationRec
     lastAt: Math.max(last?.at ?? 0, record.head?.message.date ?? 0),
     preview: previewOf(last),
     lastState: last?.own ? last.state : null,
-    draft: around.draft,
+    draft: draft.text,
+    draftTarget: draft.target,
     memberCount: wire.participants.length,
     hereCount: others.filter((id) => around.people.get(id)?.availability === "available").length,
     // Servers of the published form do not say who is an admin: then everyone may try.

@@ -52,13 +52,15 @@ export function fakeClient(state: State): Client {
       if (found) tell({ log: { id: found.id, entries: logs.get(id) ?? (now.conversations.length >= 1_000 ? long(60) : []), older: false, firstUnread: firstUnread.get(id) ?? null } });
       return Promise.resolve();
     },
-    closeLog: () => tell({ log: null }),
+    closeLog: (id) => {
+      if (now.log?.id === id) tell({ log: null });
+    },
     loadOlder: nothing,
     reveal: async () => Promise.resolve(true),
     seenUpTo: () => undefined,
     typing: () => undefined,
     saveDraft: async (id, draft) => {
-      change(id, { draft });
+      change(id, { draft: draft.text, draftTarget: draft.target });
       return Promise.resolve();
     },
     send: async (id, draft) => {
