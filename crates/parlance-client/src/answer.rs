@@ -4,6 +4,8 @@ mod account;
 mod keys;
 mod notification;
 mod people;
+#[cfg(test)]
+mod schema;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +32,7 @@ pub use self::{
 
 /// The answer to a login.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Login {
     /// The server's version.
     pub server: String,
@@ -59,6 +62,7 @@ pub struct Login {
 
 /// A conversation, as its caller sees it.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
@@ -72,9 +76,11 @@ pub struct Conversation {
     pub displayname: String,
     /// The newest message of the present instance.
     #[serde(deserialize_with = "blank")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub lastmessageid: Option<MessageId>,
     /// The newest report of the present instance.
     #[serde(deserialize_with = "blank")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub lastreportid: Option<ReportId>,
     /// When the newest message was written; Unix seconds.
     pub lastaccess: i64,
@@ -82,6 +88,8 @@ pub struct Conversation {
     pub secret: String,
     /// The present instance of its content.
     pub instance: Instance,
+    /// The caller, if they have hidden it for good.
+    pub hiddenby: Vec<UserId>,
     /// The caller's settings of it.
     pub properties: Vec<Properties>,
     /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
@@ -104,6 +112,7 @@ pub struct Conversation {
 
 /// The answer to [`Session::list_changes`](crate::Session::list_changes).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListChanges {
     /// Those that are new or have changed, newest first.
     pub conversations: Vec<Conversation>,
@@ -113,12 +122,14 @@ pub struct ListChanges {
 
 /// The answer to [`Session::erase`](crate::Session::erase).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ErasedMessages {
     pub(crate) messageids: Vec<MessageId>,
 }
 
 /// A participant of a conversation.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Participant {
     /// The user's id.
     pub userid: UserId,
@@ -128,6 +139,7 @@ pub struct Participant {
 
 /// A user's properties of a conversation.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Properties {
     /// The user.
     pub userid: UserId,
@@ -143,6 +155,7 @@ pub struct Properties {
 
 /// A message, as stored by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
     /// Its id.
     #[serde(rename = "ID")]
@@ -177,6 +190,7 @@ pub struct Message {
 
 /// A report that a user's station has received a message, or that the user has seen it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// Its id.
     #[serde(rename = "ID")]
@@ -200,6 +214,7 @@ pub struct Report {
 
 /// A message's times, as the server stored them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stored {
     /// Its id.
     #[serde(rename = "ID")]
@@ -214,6 +229,7 @@ pub struct Stored {
 
 /// A page of a conversation's rows, oldest first.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
     /// The messages.
     pub messages: Vec<Message>,
@@ -226,6 +242,7 @@ pub struct Page {
 
 /// A page of links of a conversation's chain (docs/transcript.md).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Transcript {
     /// The links, oldest first.
     pub transcript: Vec<Link>,
@@ -235,6 +252,7 @@ pub struct Transcript {
 
 /// A link: a message's place in the chain, even if the message is purged.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Link {
     /// The message's number.
     #[serde(rename = "Seq")]
@@ -252,6 +270,7 @@ pub struct Link {
 
 /// A group after a call, and the users who were invited instead of added.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Group {
     /// The group.
     pub conversation: Conversation,
@@ -262,6 +281,7 @@ pub struct Group {
 
 /// An invitation to a group.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Invitation {
     /// The group.
     pub conversationid: ConversationId,
@@ -281,15 +301,18 @@ pub struct Invitation {
 
 /// An answer without content.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 // A struct instead of `()`: an answer is an object, whose common fields are ignored.
 pub(crate) struct Done {}
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct OneConversation {
     pub conversation: Conversation,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Conversations {
     pub conversations: Vec<Conversation>,
     #[serde(default)]
@@ -297,16 +320,19 @@ pub(crate) struct Conversations {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Invitations {
     pub invitations: Vec<Invitation>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Added {
     pub message: Stored,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Registered {
     pub userid: UserId,
 }
