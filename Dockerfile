@@ -17,6 +17,13 @@ COPY --from=web /build/web/dist web/dist
 # With link-time optimisation (profile release), unlike script/server: an image is built once and runs for long.
 RUN cargo build --release --locked
 
+# For backups: PostgreSQL's programs, of the same major version as the database (docker-compose.yml).
+FROM postgres:17-bookworm AS backup
+COPY --from=build /build/target/release/parlance /usr/local/bin/parlance
+WORKDIR /backups
+# PostgreSQL does not run as root: `verify` restores into a scratch database, as this user.
+CMD ["sh", "-euc", "chown postgres . && file=$(date -u +%Y-%m-%dT%H%M%SZ).tar && gosu postgres parlance backup $file && gosu postgres parlance backup verify $file"]
+
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 parlance && install -d -o parlance /var/lib/parlance
@@ -26,5 +33,6 @@ COPY --from=build /build/target/release/parlance /usr/local/bin/parlance
 USER 10001
 ENV LISTEN_ADDR=0.0.0.0:8080 LOG_FORMAT=json
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["curl", "-fsS", "http://127.0.0.1:8080/readyz"]
+# As the server is configured. 0.0.0.0 is this container; its certificate has another name.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD curl -fsSk "http${TLS_CERT:+s}://$LISTEN_ADDR/readyz"
 CMD ["parlance", "serve"]

@@ -92,6 +92,8 @@ pub struct Settings {
     /// `PG_BIN`: the directory of PostgreSQL's programs. If `None`, the usual directories are
     /// searched.
     pub pg_bin: Option<PathBuf>,
+    /// `POSTGRES_SETTINGS`: configuration parameters of the embedded PostgreSQL, as `name=value`.
+    pub postgres_settings: Vec<String>,
     /// `REGISTRATION`.
     pub registration: Registration,
     /// `INVITES`.

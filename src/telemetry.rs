@@ -4,7 +4,14 @@
 
 use std::{error::Error as StdError, io::IsTerminal};
 
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use tracing_subscriber::{
+    Layer,
+    filter::{ParseError, Targets},
+    fmt,
+    layer::SubscriberExt,
+    registry,
+    util::SubscriberInitExt,
+};
 
 use crate::settings::LogFormat;
 
@@ -28,24 +35,28 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
         Err(std::env::VarError::NotPresent) => None,
         Err(std::env::VarError::NotUnicode(_)) => return Err(Error(None)),
     };
-    let filter = EnvFilter::try_new(text.as_deref().unwrap_or(DEFAULT_FILTER))
+    // Not `EnvFilter`: it looks at each request's span at each of its steps.
+    let filter: Targets = text
+        .as_deref()
+        .unwrap_or(DEFAULT_FILTER)
+        .parse()
         .map_err(|error| Error(Some(error)))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = fmt::layer()
         // Stdout is for the output of commands.
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    // A second start in the same process, as in a test, keeps the first one's log.
-    let _ = match format {
-        LogFormat::Human => log.try_init(),
+    let log = match format {
+        LogFormat::Human => log.boxed(),
         LogFormat::Json => log
             .json()
             .flatten_event(true)
             // Spans do not nest, so the list would only repeat the current span.
             .with_span_list(false)
-            .try_init(),
+            .boxed(),
     };
+    // A second start in the same process, as in a test, keeps the first one's log.
+    let _ = registry().with(filter).with(log).try_init();
     Ok(())
 }
 

@@ -3,8 +3,6 @@
 pub(super) mod epoch;
 pub(crate) mod view;
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::{
@@ -17,7 +15,8 @@ use crate::{
 };
 use parlance_wire::{
     e2ee::Epoch,
-    id::{ConversationId, ListVersion, MessageId},
+    id::{ConversationId, MessageId},
+    list::Known,
     request::{
         PageSize,
         conversation::{Action, SentMessage},
@@ -190,7 +189,7 @@ async fn list(
     call: &Call<'_>,
     limit: PageSize<1000>,
     after: Option<ConversationId>,
-    known: Option<BTreeMap<ConversationId, ListVersion>>,
+    known: Option<Known>,
 ) -> Result<Vec<u8>, Error> {
     // The published list has no pages: a v3 client would take the first page for the whole list.
     let is_page = call.version.is_v4() && (limit.0.is_some() || after.is_some());
@@ -200,8 +199,8 @@ async fn list(
                 "known stands for the whole list: it cannot be given with limit or after.".into(),
             ));
         }
-        let (rows, gone) = Box::pin(chat::conversation::changed_since(call, &known)).await?;
-        return view::changes(call, &rows, gone).await;
+        let changes = Box::pin(chat::conversation::changed_since(call, known)).await?;
+        return view::changes(call, changes).await;
     }
     let db = &call.services.db;
     let (rows, has_more) = if is_page {

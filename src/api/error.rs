@@ -15,6 +15,8 @@ pub(crate) enum Error {
     UnknownAction,
     #[error("An API must be called with POST.")]
     MethodNotAllowed,
+    #[error("A request's body must not be compressed.")]
+    UnsupportedEncoding,
     /// A header of the signature is missing.
     #[error("The header {0} is missing.")]
     SignatureMissing(&'static str),
@@ -87,6 +89,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
         Error::UnknownAction              => (404, "unknown_action"),
         Error::MethodNotAllowed           => (405, "method_not_allowed"),
         Error::Replayed                   => (409, "replayed"),
+        Error::UnsupportedEncoding        => (415, "unsupported_encoding"),
         Error::Rule(rule) => match rule {
             Rule::BadRequest(_)           => (400, "bad_request"),
             Rule::LoginFailed             => (401, "login_failed"),

@@ -77,11 +77,13 @@ pub(crate) fn perform(
         Poll {
             connection,
             received,
+            version,
         },
     );
     answer::ok(ChangesView {
         receipt: version.is_v4().then_some(receipt),
         newstations: new_stations(&changes, version),
+        erased: erased(&changes, version),
         // A poll gets ids only, even from a v4 client: its answer is kept until it is acknowledged,
         // and rows would make that large.
         ..view(&changes, user, ClientVersion::V3)?
@@ -124,7 +126,7 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
             vec![]
         },
         events,
-        erased: erased(changes),
+        erased: erased(changes, version),
         newstations: new_stations(changes, version),
         typing: changes
             .typing
@@ -138,10 +140,10 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
     })
 }
 
-/// Erased messages by conversation. Only v4 sockets get them.
-fn erased(changes: &Changes) -> Vec<ErasedView> {
+/// Erased messages by conversation, for v4 clients.
+fn erased(changes: &Changes, version: ClientVersion) -> Vec<ErasedView> {
     let mut views: Vec<ErasedView> = vec![];
-    for (conversation, message) in &changes.erased {
+    for (conversation, message) in changes.erased.iter().filter(|_| version.is_v4()) {
         match views.last_mut() {
             Some(view) if view.conversationid == *conversation => view.messageids.push(*message),
             _ => views.push(ErasedView {

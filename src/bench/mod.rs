@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod cost;
 mod fixture;
 pub(crate) mod floor;
+mod known;
 mod load;
 mod options;
 mod rekey;
@@ -127,6 +128,7 @@ async fn measure(
         let rows = match workload {
             Workload::SocketsIdle => vec![measuring.idle_sockets().await?],
             Workload::Rekey => measuring.rekey().await?.into(),
+            Workload::ListKnown => measuring.list_known().await?.into(),
             _ => vec![measuring.workload(workload).await?],
         };
         for row in rows {
@@ -146,6 +148,20 @@ struct Measuring<'a> {
 
 impl Measuring<'_> {
     async fn workload(&self, workload: Workload) -> Result<Row, String> {
+        self.runs(workload.name(), workload, |count, from| {
+            workload.requests(self.fixture, self.bench, self.signer, count, from)
+        })
+        .await
+    }
+
+    /// A row of this name: as many runs as the options say, with these requests; each run is given how many requests were made
+    /// for earlier ones.
+    async fn runs(
+        &self,
+        name: String,
+        workload: Workload,
+        requests: impl Fn(usize, usize) -> Result<Vec<Vec<u8>>, String>,
+    ) -> Result<Row, String> {
         let operations = self.bench.operations.unwrap_or(workload.operations());
         let connections = self
             .bench
@@ -165,13 +181,7 @@ impl Measuring<'_> {
                 rate: self.bench.rate,
                 operations,
             };
-            let requests = Arc::new(workload.requests(
-                self.fixture,
-                self.bench,
-                self.signer,
-                operations,
-                made,
-            )?);
+            let requests = Arc::new(requests(operations, made)?);
             // Numbers continue from run to run: a repeated report would be a retry, which costs
             // less than a new one.
             made += operations;
@@ -180,7 +190,7 @@ impl Measuring<'_> {
                 runs.push(results);
             }
         }
-        Ok(Row::median(workload.name(), connections, &runs))
+        Ok(Row::median(name, connections, &runs))
     }
 
     async fn once(

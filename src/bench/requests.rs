@@ -219,6 +219,23 @@ pub(crate) fn list(caller: Caller) -> Asked {
     }
 }
 
+/// The list as version 4 has it, or what has changed in it since this mark.
+#[must_use]
+pub(crate) fn list_v4(caller: Caller, known: Option<&str>) -> Asked {
+    let mut fields = json!({
+        // Without a nonce, a second request of the same second would be refused as a repetition.
+        "action": "list", "clientversioncode": ClientVersion::V4.code(), "nonce": Uuid::new_v4().simple().to_string(),
+    });
+    if let (Some(known), Some(fields)) = (known, fields.as_object_mut()) {
+        fields.insert("known".into(), known.into());
+    }
+    Asked {
+        caller,
+        api: "chatconversation",
+        fields,
+    }
+}
+
 /// A poll for notifications.
 #[must_use]
 pub(crate) fn poll(caller: Caller) -> Asked {

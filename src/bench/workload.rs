@@ -32,6 +32,8 @@ pub(crate) enum Workload {
     List,
     /// The list of a user with 1,000 conversations
     ListLong,
+    /// What has changed in it, as version 4 asks: 3 of 1,000; and all of it
+    ListKnown,
     /// Setting and clearing the favorite flag
     Flags,
     /// Notification polling
@@ -52,7 +54,7 @@ pub(super) fn needs(workloads: &[Workload]) -> Needs {
     Needs {
         long: any(&[Workload::Download, Workload::DownloadPartial]),
         short_lists: any(&[Workload::List]),
-        long_lists: any(&[Workload::ListLong]),
+        long_lists: any(&[Workload::ListLong, Workload::ListKnown]),
     }
 }
 
@@ -67,6 +69,7 @@ impl Workload {
         Self::DownloadPartial,
         Self::List,
         Self::ListLong,
+        Self::ListKnown,
         Self::Flags,
         Self::Poll,
         Self::Mix,
@@ -99,7 +102,7 @@ impl Workload {
         match self {
             Self::Add | Self::AddHot | Self::Poll => 40_000,
             Self::AddAlone => 4_000,
-            Self::ListLong => 3_000,
+            Self::ListLong | Self::ListKnown => 3_000,
             _ => 20_000,
         }
     }
@@ -235,7 +238,7 @@ impl Workload {
                     _ => requests::poll(caller),
                 }
             }
-            Self::SocketsIdle | Self::Rekey => return None,
+            Self::SocketsIdle | Self::Rekey | Self::ListKnown => return None,
         })
     }
 }

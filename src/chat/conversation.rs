@@ -1,7 +1,7 @@
 //! Conversations: creating and clearing them, and their properties in a user's own list.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -9,14 +9,15 @@ use super::{Call, epoch, error::Error, friend, quota};
 use crate::notify::event::Event;
 use crate::store::{
     self,
-    conversation::{Cleared, Comparison, Created, NewParticipant},
+    conversation::{Cleared, Created, NewParticipant},
     epoch::NewEpoch,
     participant::Property,
     rows::ConversationRow,
 };
 use parlance_wire::{
     e2ee::SignedAnnouncement,
-    id::{ConversationId, ListVersion, UserId},
+    id::{ConversationId, UserId},
+    list::{Known, ListMark},
     text::{DisplayName, Instance, Secret},
 };
 
@@ -99,34 +100,42 @@ pub(crate) async fn create(
         .ok_or(Error::ConversationNotFound)
 }
 
-/// The lines of the caller's list that differ from those that a client holds, and the conversations
-/// that the caller no longer takes part in.
-pub(crate) async fn changed_since(
-    call: &Call<'_>,
-    known: &BTreeMap<ConversationId, ListVersion>,
-) -> Result<(Vec<ConversationRow>, Vec<ConversationId>), Error> {
+/// What a client has to be told of the caller's list.
+#[derive(Debug)]
+pub(crate) struct ListChanges {
+    /// The lines that may have changed, the newest first.
+    pub rows: Vec<ConversationRow>,
+    /// All conversations of the list, if they are not those that the client knows.
+    pub conversations: Option<Vec<ConversationId>>,
+    /// The mark of the list as the client has it then.
+    pub mark: Option<ListMark>,
+}
+
+/// What has changed in the caller's list since it had this mark; all of it, if that cannot be said.
+pub(crate) async fn changed_since(call: &Call<'_>, known: Known) -> Result<ListChanges, Error> {
     let db = &call.services.db;
-    let versions: Vec<_> = known.values().copied().collect();
-    let Comparison { changed, total } =
-        store::conversation::compare(db, call.user, &versions).await?;
-    let rows = if changed.is_empty() {
-        vec![]
-    } else {
-        store::conversation::some_with_unread(db, call.user, &changed).await?
+    let compared = match known {
+        Known::Nothing => None,
+        Known::Since(mark) => store::list::compare(db, call.user, &mark).await?,
     };
-    let new = changed.iter().filter(|id| !known.contains_key(id)).count();
-    // If all known conversations are still in the list, as is usual, none is gone. One that is left
-    // after this is found the next time.
-    let remaining = usize::try_from(total).map_err(|error| Error::Internal(error.into()))? - new;
-    let gone = if known.len() == remaining && rows.len() == changed.len() {
-        vec![]
-    } else {
-        let known: Vec<_> = known.keys().copied().collect();
-        let kept = store::conversation::those_of(db, call.user, &known).await?;
-        let kept: HashSet<_> = kept.into_iter().collect();
-        known.into_iter().filter(|id| !kept.contains(id)).collect()
-    };
-    Ok((rows, gone))
+    if let Some(compared) = compared.filter(|compared| compared.is_known) {
+        let rows = if compared.changed.is_empty() {
+            vec![]
+        } else {
+            store::conversation::some_with_unread(db, call.user, &compared.changed).await?
+        };
+        return Ok(ListChanges {
+            rows,
+            conversations: compared.conversations,
+            mark: Some(compared.mark),
+        });
+    }
+    let rows = store::conversation::list_with_unread(db, call.user).await?;
+    Ok(ListChanges {
+        conversations: Some(rows.iter().map(|row| row.conversation_id).collect()),
+        mark: rows.first().and_then(|row| row.mark),
+        rows,
+    })
 }
 
 /// Clears a conversation for everyone: it gets a new instance.

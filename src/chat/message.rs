@@ -119,6 +119,7 @@ pub(crate) async fn erase(
         Some(Erased::Done {
             messages: gone,
             participants,
+            last_seq,
         }) => {
             // All of them are announced: a request that erased them before may have failed before
             // it announced them.
@@ -126,6 +127,7 @@ pub(crate) async fn erase(
                 conversation,
                 participants,
                 messages: messages.to_vec(),
+                last_seq,
             });
             Ok(gone)
         }

@@ -23,6 +23,8 @@ struct Names {
     by_user: HashMap<UserId, Arc<str>>,
     /// Counts changes, so that names that were read before a change are not cached after it.
     generation: u64,
+    /// How many changes of nicks the database had by the newest list.
+    nick_changes: i64,
 }
 
 impl NameCache {
@@ -75,6 +77,20 @@ impl NameCache {
             known.by_user.clear();
         }
         known.by_user.extend(read.iter().cloned());
+    }
+
+    /// Forgets all names if the database has had more changes of nicks than were seen here. The notice
+    /// of one comes a moment after its commit, and a list whose mark includes the change must not show
+    /// the name from before.
+    pub(crate) fn catch_up(&self, nick_changes: i64) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if known.nick_changes >= nick_changes {
+            return;
+        }
+        drop(known);
+        self.forget();
+        let mut known = self.locked();
+        known.nick_changes = known.nick_changes.max(nick_changes);
     }
 
     /// Forgets all names, because a user has changed.

@@ -18,9 +18,13 @@ use parlance_wire::id::UserId;
 // them at the same time.
 pub(crate) const MAX_BATCH: usize = 500;
 
-/// Records that this node holds sockets of these users. Returns the changes to announce.
-pub(crate) async fn set_online(db: &Db, node: Uuid, users: &[UserId]) -> Result<Vec<Event>, Error> {
-    Ok(changed(presence::socket_opened(db, node, users).await?))
+/// Records that this node holds so many sockets of each of these users. Returns the changes to announce.
+pub(crate) async fn set_online(
+    db: &Db,
+    node: Uuid,
+    sockets: &[(UserId, i32)],
+) -> Result<Vec<Event>, Error> {
+    Ok(changed(presence::socket_opened(db, node, sockets).await?))
 }
 
 /// Records that this node has held no socket of these users for a while. Returns the changes to announce.

@@ -48,7 +48,7 @@ pub(crate) struct Changes {
     pub rows: BTreeMap<(ConversationId, i64), Arc<NewRow>>,
     /// Users who are writing a message, and in which conversation; for v4 sockets.
     pub typing: BTreeSet<(ConversationId, UserId)>,
-    /// Messages that were erased; for v4 sockets. Their conversations are also among the changed
+    /// Messages that were erased; for v4 stations. Their conversations are also among the changed
     /// ones.
     pub erased: BTreeSet<(ConversationId, MessageId)>,
     /// Stations from which the user logged in for the first time; for v4 stations.
@@ -68,6 +68,7 @@ impl Changes {
             && !self.resync
             && self.friends.is_empty()
             && self.stations.is_empty()
+            && self.erased.is_empty()
             && self.typing.is_empty()
     }
 
@@ -148,6 +149,7 @@ impl Changes {
         }
         self.friends.extend(sent.friends);
         self.stations.extend(sent.stations);
+        self.erased.extend(sent.erased);
         self.list |= sent.list;
         self.resync |= sent.resync;
         self.bound();
@@ -162,9 +164,11 @@ impl Changes {
             resync,
             friends,
             stations,
+            erased,
             ..
         } = self;
         Self {
+            erased: erased.clone(),
             conversations: conversations.clone(),
             list: *list,
             resync: *resync,
@@ -268,14 +272,36 @@ impl Order {
     /// An event's rows, if they follow what was announced of the conversation before; otherwise
     /// none. The guard has to be held until they are passed on.
     pub(super) fn rows<'a>(&self, event: &'a Event) -> (Option<Turn<'_>>, &'a [Arc<NewRow>]) {
-        let Event::ConversationChanged {
-            conversation,
-            new: Some(new),
-            ..
-        } = event
-        else {
-            return (None, &[]);
-        };
+        match event {
+            Event::ConversationChanged {
+                conversation,
+                new: Some(new),
+                ..
+            } => {
+                let mut heads = self.turn(conversation);
+                let joins = advance(&mut heads, *conversation, new);
+                (Some(heads), if joins { &new.rows } else { &[] })
+            }
+            Event::Erased {
+                conversation,
+                last_seq,
+                ..
+            } => {
+                // As if all rows up to here had been announced: one that comes late may be an erased one, and is only named.
+                let mut heads = self.turn(conversation);
+                let all = NewRows {
+                    first: *last_seq,
+                    last: *last_seq,
+                    rows: vec![],
+                };
+                advance(&mut heads, *conversation, &all);
+                (Some(heads), &[])
+            }
+            _ => (None, &[]),
+        }
+    }
+
+    fn turn(&self, conversation: &ConversationId) -> Turn<'_> {
         let [byte, ..] = self.hasher.hash_one(conversation).to_ne_bytes();
         // Not `expect`: the lint is off in the unit tests.
         #[allow(
@@ -285,9 +311,7 @@ impl Order {
         let stripe = &self.stripes[usize::from(byte)];
         // A panic while the lock is held cannot leave a head half-changed, so a poisoned lock is
         // still good.
-        let mut heads = stripe.lock().unwrap_or_else(PoisonError::into_inner);
-        let joins = advance(&mut heads, *conversation, new);
-        (Some(heads), if joins { &new.rows } else { &[] })
+        stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Event {
         /// All of its participants.
         participants: Vec<UserId>,
         messages: Vec<MessageId>,
+        /// The number of the conversation's newest row at that moment: up to it a row may be one of them.
+        last_seq: i64,
     },
     /// A user's list of conversations has changed.
     ListChanged {

@@ -9,7 +9,7 @@ mod poll;
 mod subscription;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -60,6 +60,8 @@ struct Pending {
     /// The answer to the last poll, until the station acknowledges it.
     in_flight: Option<InFlight>,
     polled_at: Instant,
+    /// What it understood when it polled last.
+    polls_as: ClientVersion,
     /// The station's socket.
     subscriber: Option<Arc<Subscriber>>,
 }
@@ -187,14 +189,22 @@ impl Notifications {
 
     /// Returns `true` if a socket of this user is open here.
     pub(crate) fn has_socket(&self, user: UserId) -> bool {
-        self.locked().sockets_of(user) > 0
+        self.sockets_of(user) > 0
     }
 
-    /// The users who have a socket open here.
-    pub(crate) fn users_with_sockets(&self) -> HashSet<UserId> {
+    /// How many sockets a user has open here.
+    pub(crate) fn sockets_of(&self, user: UserId) -> usize {
+        self.locked().sockets_of(user)
+    }
+
+    /// How many sockets each user has open here, if any.
+    pub(crate) fn sockets(&self) -> HashMap<UserId, usize> {
         let inner = self.locked();
         let users = inner.by_user.keys().copied();
-        users.filter(|user| inner.sockets_of(*user) > 0).collect()
+        users
+            .map(|user| (user, inner.sockets_of(user)))
+            .filter(|(_, sockets)| *sockets > 0)
+            .collect()
     }
 
     /// The stations with a socket on this node, of one user or of everyone.
@@ -279,6 +289,7 @@ impl Pending {
             changes: Changes::resync(),
             in_flight: None,
             polled_at: Instant::now(),
+            polls_as: ClientVersion::V3,
             subscriber: None,
         }
     }
@@ -294,11 +305,13 @@ impl Pending {
         {
             return;
         }
-        self.changes.add(
-            event,
-            rows,
-            subscriber.map_or(ClientVersion::V3, |subscriber| subscriber.version),
-        );
+        let version = match (subscriber, event) {
+            (Some(subscriber), _) => subscriber.version,
+            (None, Event::Erased { .. }) => self.polls_as,
+            // A poll gets no rows, whatever the version.
+            (None, _) => ClientVersion::V3,
+        };
+        self.changes.add(event, rows, version);
         if let Some(subscriber) = subscriber.filter(|_| !self.changes.is_empty()) {
             subscriber.wake();
         }

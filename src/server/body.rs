@@ -3,16 +3,12 @@
 
 use std::net::IpAddr;
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{
-    address,
-    extract::{api_of, state_of},
-    identity,
-    load::BodyShare,
-    state::State,
+    address, extract::state_of, identity, load::BodyShare, request_log::api_of, state::State,
 };
 use crate::{api::error::Error, chat::error::Error as Rule, timings::Timings};
 use parlance_wire::{id::UserId, request::Api, signature::Claim};
@@ -47,7 +43,7 @@ impl FromRequest for Body {
         Box::pin(async move {
             let state = state_of(&request)?;
             let address = address::of_client(&state.settings, &request);
-            let api = api_of(request.query_string());
+            let api = api_of(&request.extensions());
             Self::read(&state, api, address, &request, payload).await
         })
     }
@@ -57,7 +53,7 @@ impl Body {
     /// Reads the body of a request to this API, from this address.
     ///
     /// # Errors
-    /// `TooLarge`; `BadRequest`, if it does not arrive whole and in time; `RateLimited` and `Unavailable` (see
+    /// `TooLarge`; `UnsupportedEncoding`; `BadRequest`, if it does not arrive whole and in time; `RateLimited` and `Unavailable` (see
     /// [`super::load::Load::body`]).
     pub(super) async fn read(
         state: &State,
@@ -73,6 +69,11 @@ impl Body {
             Some(Api::Conversation | Api::ConversationGroup) => max.max(MAX_OF_SECRETS),
             _ => max,
         };
+        if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Error::UnsupportedEncoding);
+        }
         let declared: Option<usize> = request
             .headers()
             .get(header::CONTENT_LENGTH)

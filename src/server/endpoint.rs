@@ -9,9 +9,10 @@ use super::{
     body::Body,
     connection,
     export::{self, Export},
-    extract::{AtStation, ByUser, PollRequest, Post, api_of},
+    extract::{AtStation, ByUser, PollRequest, Post},
     identity,
     load::InProgress,
+    request_log::api_of,
     state::State,
     web_client,
 };
@@ -31,14 +32,12 @@ pub(super) const PATHS: [&str; 3] = ["/", "/index.php", "/ozeki/index.php"];
 pub(super) fn resource(path: &str) -> Resource {
     let names = |apis: &'static [Api]| {
         guard::fn_guard(move |context| {
-            let query = context.head().uri.query().unwrap_or_default();
-            api_of(query).is_some_and(|api| apis.contains(&api))
+            api_of(&context.req_data()).is_some_and(|api| apis.contains(&api))
         })
     };
     // The routes accept any method: with a wrong one, a request would otherwise fall through to
     // `unknown_api` instead of getting 405.
     web::resource(path)
-        // The most frequent one first, as each guard parses the query again.
         .route(web::route().guard(names(&SIGNED)).to(signed))
         .route(
             web::route()

@@ -3,9 +3,8 @@
 
 use std::net::IpAddr;
 
-use actix_web::{FromRequest, HttpRequest, dev, http::Method, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev, http::Method, web};
 use futures_util::future::LocalBoxFuture;
-use serde::Deserialize;
 
 use super::{
     address,
@@ -13,7 +12,8 @@ use super::{
     identity::{self, SignedRequest},
     load::BodyShare,
     metrics::UNKNOWN,
-    request_log::RequestLog,
+    request_log::{RequestLog, api_of},
+    site,
     state::State,
 };
 use crate::{api::error::Error, chat, store};
@@ -23,21 +23,6 @@ use parlance_wire::{
     time::Timestamp,
     version::ClientVersion,
 };
-
-/// The query of a URL. Its order does not matter.
-#[derive(Debug, Default, Deserialize)]
-struct ApiQuery {
-    #[serde(default)]
-    srv: String,
-    #[serde(default)]
-    api: String,
-}
-
-/// The API that a URL's query names.
-pub(super) fn api_of(query: &str) -> Option<Api> {
-    let query = web::Query::<ApiQuery>::from_query(query).ok()?;
-    Api::named(&query.srv, &query.api)
-}
 
 /// The state that `server::start` shares with all requests.
 pub(super) fn state_of(request: &HttpRequest) -> Result<web::Data<State>, Error> {
@@ -120,15 +105,15 @@ impl<A: Parse> Post<A> {
     async fn read(http: HttpRequest, payload: dev::Payload) -> Result<Self, Error> {
         let state = state_of(&http)?;
         let address = address::of_client(&state.settings, &http);
-        let api = api_of(http.query_string());
+        let api = api_of(&http.extensions());
         // The body first: if there are two reasons to refuse a request, the body's is given,
         // whatever the URL is.
         let Body { bytes, share } = Body::read(&state, api, address, &http, payload).await?;
         let api = api.ok_or(Error::UnknownApi)?;
-        RequestLog::update(&http, |log| log.api = api.names().1);
         if http.method() != Method::POST {
             return Err(Error::MethodNotAllowed);
         }
+        site::check(&state.settings, &http)?;
         let head = Head::parse(&bytes);
         let name = head.as_ref().map_or("", |head| &*head.action);
         body::check_length(&state, api, name, bytes.len())?;

@@ -44,6 +44,12 @@ pub(super) async fn heartbeat(state: Arc<State>) {
             tracing::debug!(error = with_causes(&error), "the database is away");
             continue;
         }
+        if let Err(error) = store::list::keep_era(&state.services.db).await {
+            tracing::debug!(
+                error = with_causes(&error),
+                "whether lists can be compared is looked at with the next heartbeat"
+            );
+        }
         if let Err(error) = presence::reconcile(&state).await {
             tracing::debug!(
                 error = with_causes(&error),

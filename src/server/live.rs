@@ -22,7 +22,8 @@ use self::{
 use super::{
     address,
     identity::{self, SignedRequest},
-    request_log::RequestLog,
+    request_log::{RequestLog, Target},
+    site,
     state::State,
 };
 use crate::{api::error::Error, chat::error::Error as Rule, notify::registry::SocketLimits};
@@ -57,8 +58,9 @@ pub(super) async fn handshake(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     RequestLog::update(&request, |log| {
-        (log.api, log.action) = (WEBSOCKET.1, WEBSOCKET.1);
+        (log.target, log.action) = (Target::WebSocket, WEBSOCKET.1);
     });
+    site::check(&state.settings, &request)?;
     let handshake = web::Query::<Handshake>::from_query(request.query_string())
         .map_err(|_| Error::bad_request("clientversioncode must be a whole number."))?
         .into_inner();

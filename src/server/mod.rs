@@ -22,6 +22,7 @@ mod purge;
 mod refusals;
 mod request_log;
 mod running;
+mod site;
 mod state;
 mod tls;
 mod users;
@@ -37,6 +38,8 @@ use std::{
 use actix_web::{
     App, HttpServer,
     dev::Server,
+    guard,
+    http::header::STRICT_TRANSPORT_SECURITY,
     middleware::{DefaultHeaders, from_fn},
     web,
 };
@@ -110,18 +113,28 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             .await
             .map_err(|error| with_causes(&error))?;
     }
+    store::list::keep_era(&state.services.db)
+        .await
+        .map_err(|error| with_causes(&error))?;
 
     let shared = state.clone();
     let server = HttpServer::new(move || {
+        let headers = DefaultHeaders::new()
+            .add(("X-Content-Type-Options", "nosniff"))
+            .add(("Cache-Control", "no-store"));
+        let headers = if shared.settings.tls.is_some() {
+            // A year: a browser that was here once does not speak plain HTTP to this name any more.
+            headers.add((STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
+        } else {
+            headers
+        };
+        // Some monitors ask with HEAD.
+        let probe = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
         let app = App::new()
             .app_data(web::Data::from(shared.clone()))
-            .wrap(
-                DefaultHeaders::new()
-                    .add(("X-Content-Type-Options", "nosniff"))
-                    .add(("Cache-Control", "no-store")),
-            )
-            .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz));
+            .wrap(headers)
+            .route("/healthz", probe().to(health::healthz))
+            .route("/readyz", probe().to(health::readyz));
         // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
         let observed = web::scope("").wrap(from_fn(request_log::observe));
         let observed = endpoint::PATHS.iter().fold(observed, |scope, path| {

@@ -1,10 +1,10 @@
 //! Presence: a user with an open socket on any node, or one that closed a moment ago, is online.
-//! The database has a row per user and node. A single task writes this node's rows, so that an
-//! older state never overwrites a newer one; it retries failed writes, and each heartbeat compares
-//! the rows with the open sockets.
+//! The database has a row per user and node, with the number of sockets. A single task writes this
+//! node's rows, so that an older state never overwrites a newer one; it retries failed writes, and
+//! each heartbeat compares the rows with the open sockets.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,24 +25,42 @@ use parlance_wire::id::UserId;
 /// Delay before a failed write is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What may be out of date in a user's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// The number of sockets alone: the user stays as available as they are.
+    Count,
+    /// Whether they are online.
+    Presence,
+}
+
 /// The users whose rows in the database may be out of date.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
-    due: Mutex<HashSet<UserId>>,
+    due: Mutex<HashMap<UserId, Due>>,
     wake: Notify,
     /// When the last socket of a user was closed, for users who still count as online.
     closed_at: Mutex<HashMap<UserId, Instant>>,
 }
 
 impl Presence {
-    /// Requests that a user's row is brought up to date.
+    /// Requests that a user's row is brought up to date: they have another socket, or none any more.
     pub(super) fn refresh(&self, user: UserId) {
-        self.due().insert(user);
+        self.request([(user, Due::Presence)]);
+    }
+
+    fn request(&self, users: impl IntoIterator<Item = (UserId, Due)>) {
+        let mut due = self.due();
+        for (user, what) in users {
+            let most = due.entry(user).or_insert(what);
+            *most = what.max(*most);
+        }
+        drop(due);
         self.wake.notify_one();
     }
 
-    fn due(&self) -> MutexGuard<'_, HashSet<UserId>> {
-        // A panic while the lock is held cannot leave the set half-changed, so a poisoned lock is
+    fn due(&self) -> MutexGuard<'_, HashMap<UserId, Due>> {
+        // A panic while the lock is held cannot leave the map half-changed, so a poisoned lock is
         // still good.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +86,11 @@ pub(super) fn mark_offline_after_grace(
     drop(subscription);
     // Not during shutdown: clients reconnect to another node, or to this one after its restart, and
     // should stay online.
-    if state.notifications.has_socket(user) || state.is_stopping() {
+    if state.is_stopping() {
+        return;
+    }
+    state.presence.request([(user, Due::Count)]);
+    if state.notifications.has_socket(user) {
         return;
     }
     tokio::spawn(async move {
@@ -82,10 +104,11 @@ pub(super) async fn run(state: Arc<State>) {
     loop {
         // Taken out before the write instead of after it, so that a change in between makes the
         // user due again.
-        let users: Vec<UserId> = {
+        let users: Vec<(UserId, Due)> = {
             let mut due = state.presence.due();
-            let some: Vec<UserId> = due.iter().copied().take(MAX_BATCH).collect();
-            some.into_iter().filter(|user| due.remove(user)).collect()
+            let some: Vec<UserId> = due.keys().copied().take(MAX_BATCH).collect();
+            let taken = some.iter().filter_map(|user| due.remove_entry(user));
+            taken.collect()
         };
         if users.is_empty() {
             state.presence.wake.notified().await;
@@ -103,21 +126,38 @@ pub(super) async fn run(state: Arc<State>) {
                 // It may have been committed without friends being notified.
                 state.resync.request_everywhere();
             }
-            state.presence.due().extend(users);
+            state.presence.request(users);
             tokio::time::sleep(RETRY).await;
         }
     }
 }
 
-async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
-    // Decided now and not when the write was requested, as the user may have come back.
-    let (online, offline): (Vec<UserId>, Vec<UserId>) =
-        users.iter().partition(|user| is_online(state, **user));
-    if !online.is_empty() {
-        state.announce(&set_online(&state.services.db, state.node, &online).await?);
+async fn write(state: &State, users: &[(UserId, Due)]) -> Result<(), Error> {
+    let db = &state.services.db;
+    // Decided now, not when the write was requested: a user may have come back.
+    let (online, offline): (Vec<_>, Vec<_>) = users
+        .iter()
+        .copied()
+        .partition(|(user, _)| is_online(state, *user));
+    let (arrived, counted): (Vec<_>, Vec<_>) = online
+        .into_iter()
+        .partition(|(_, what)| *what == Due::Presence);
+    let with_counts = |users: Vec<(UserId, Due)>| -> Vec<(UserId, i32)> {
+        let sockets = |user| i32::try_from(state.notifications.sockets_of(user));
+        users
+            .into_iter()
+            .map(|(user, _)| (user, sockets(user).unwrap_or(i32::MAX)))
+            .collect()
+    };
+    if !arrived.is_empty() {
+        state.announce(&set_online(db, state.node, &with_counts(arrived)).await?);
     }
+    if !counted.is_empty() {
+        store::presence::count_sockets(db, state.node, &with_counts(counted)).await?;
+    }
+    let offline: Vec<UserId> = offline.into_iter().map(|(user, _)| user).collect();
     if !offline.is_empty() {
-        state.announce(&set_offline(&state.services.db, state.node, &offline).await?);
+        state.announce(&set_offline(db, state.node, &offline).await?);
     }
     Ok(())
 }
@@ -125,14 +165,23 @@ async fn write(state: &State, users: &[UserId]) -> Result<(), Error> {
 /// Compares this node's rows with its open sockets, and requests updates where they differ.
 pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
     let stored = store::presence::online_on(&state.services.db, state.node).await?;
-    let open = state.notifications.users_with_sockets();
+    let open = state.notifications.sockets();
+    let differs = |user: UserId, sockets: i32| {
+        if !is_online(state, user) {
+            return Some((user, Due::Presence));
+        }
+        let count = open.get(&user).copied().unwrap_or(0);
+        (i32::try_from(count) != Ok(sockets)).then_some((user, Due::Count))
+    };
     let wrong = stored
         .iter()
-        .filter(|user| !is_online(state, **user))
-        .chain(open.difference(&stored));
-    // Only requested, because `run` alone writes: an older state must never overwrite a newer one.
-    for user in wrong {
-        state.presence.refresh(*user);
+        .filter_map(|(user, sockets)| differs(*user, *sockets));
+    let missing = open.keys().filter(|user| !stored.contains_key(user));
+    // Only requested: `run` alone writes, so that an older state never overwrites a newer one.
+    let missing = missing.map(|user| (*user, Due::Presence));
+    let wrong: Vec<_> = wrong.chain(missing).collect();
+    if !wrong.is_empty() {
+        state.presence.request(wrong);
     }
     state
         .presence

@@ -78,6 +78,12 @@ pub(super) async fn run(state: Arc<State>) {
                 "cleared rows were not deleted; the next round tries again"
             ),
         }
+        if let Err(error) = store::list::prune(&state.services.db).await {
+            tracing::debug!(
+                error = with_causes(&error),
+                "changes of lists were not pruned; the next round tries again"
+            );
+        }
         let kept_since = store::purge::kept_since(&state.services.db, state.settings.expiry_grace)
             .await
             .unwrap_or_else(|error| {

@@ -8,11 +8,12 @@ use std::{
 use actix_web::{
     HttpMessage, HttpRequest,
     body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{Extensions, ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
     middleware::Next,
     web,
 };
+use serde::Deserialize;
 use tracing::{Instrument, field::display};
 use uuid::Uuid;
 
@@ -21,37 +22,63 @@ use crate::{
     api::error::{self, Error},
     chat::error::Error as Rule,
 };
-use parlance_wire::id::UserId;
+use parlance_wire::{id::UserId, request::Api, signature::WEBSOCKET};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Facts about a request, for the log and the metrics.
+/// What a request's URL names.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    Api(Api),
+    WebSocket,
+    Unknown,
+}
+
+/// Facts about a request, for its routes, the log and the metrics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestLog {
-    /// The API's name in a URL. Like `action`, it is from a closed set; anything else is `unknown`.
-    pub api: &'static str,
+    pub target: Target,
+    /// From a closed set; anything else is `unknown`.
     pub action: &'static str,
     /// The user who signed it.
     pub user: Option<UserId>,
 }
 
-impl Default for RequestLog {
-    fn default() -> Self {
+/// The query of an API's URL. Its order does not matter.
+#[derive(Debug, Default, Deserialize)]
+struct ApiQuery {
+    #[serde(default)]
+    srv: String,
+    #[serde(default)]
+    api: String,
+}
+
+impl RequestLog {
+    /// Of a request whose URL has this query.
+    fn of_query(query: &str) -> Self {
+        let api = web::Query::<ApiQuery>::from_query(query)
+            .ok()
+            .and_then(|query| Api::named(&query.srv, &query.api));
         Self {
-            api: UNKNOWN,
+            target: api.map_or(Target::Unknown, Target::Api),
             action: UNKNOWN,
             user: None,
         }
     }
+
+    /// Updates the log of a request, if it is observed.
+    pub(super) fn update(request: &HttpRequest, change: impl FnOnce(&mut Self)) {
+        if let Some(log) = request.extensions_mut().get_mut::<Self>() {
+            change(log);
+        }
+    }
 }
 
-impl RequestLog {
-    /// Updates the log of a request.
-    pub(super) fn update(request: &HttpRequest, change: impl FnOnce(&mut Self)) {
-        let mut extensions = request.extensions_mut();
-        let mut log = extensions.get::<Self>().copied().unwrap_or_default();
-        change(&mut log);
-        extensions.insert(log);
+/// The API that a request's URL names. It is parsed once, as several routes ask.
+pub(super) fn api_of(request: &Extensions) -> Option<Api> {
+    match request.get::<RequestLog>()?.target {
+        Target::Api(api) => Some(api),
+        Target::WebSocket | Target::Unknown => None,
     }
 }
 
@@ -64,7 +91,9 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let id = Uuid::new_v4().simple();
     // At level error, so that every warning has its request's id, whatever level is logged.
     let span = tracing::error_span!("request", %id);
-    let header = HeaderValue::from_str(&id.to_string())?;
+    let header = HeaderValue::from_str(id.encode_lower(&mut Uuid::encode_buffer()))?;
+    let log = RequestLog::of_query(request.query_string());
+    request.extensions_mut().insert(log);
     let handled = async move {
         let begun = Instant::now();
         let address = address::of_client(&state.settings, request.request());
@@ -90,12 +119,20 @@ fn log_outcome<B>(
     address: IpAddr,
     elapsed: Duration,
 ) {
-    let RequestLog { api, action, user } = response
-        .request()
-        .extensions()
-        .get::<RequestLog>()
-        .copied()
-        .unwrap_or_default();
+    let extensions = response.request().extensions();
+    let Some(&RequestLog {
+        target,
+        action,
+        user,
+    }) = extensions.get::<RequestLog>()
+    else {
+        return;
+    };
+    let api = match target {
+        Target::Api(api) => api.names().1,
+        Target::WebSocket => WEBSOCKET.1,
+        Target::Unknown => UNKNOWN,
+    };
     let refusal = response
         .response()
         .error()

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{
     Database, Error, Invites, LogFormat, Registration, Settings, Tls,
-    variables::{Variables, duration, networks, public_url},
+    variables::{Variables, duration, networks, postgres_settings, public_url},
 };
 use crate::{clock::Clock, timings::Timings};
 
@@ -50,6 +50,13 @@ impl Settings {
                 .text("DATA_DIR")?
                 .map_or_else(|| "data".into(), PathBuf::from),
             pg_bin: env.path("PG_BIN"),
+            postgres_settings: env.parse(
+                "POSTGRES_SETTINGS",
+                "",
+                "name=value of PostgreSQL's parameters for memory, WAL, replication, archiving or \
+                 vacuum, separated by semicolons, as shared_buffers=1GB;work_mem=16MB",
+                postgres_settings,
+            )?,
             registration: env.registration()?,
             invites: env.invites()?,
             message_lifetime: env.parse(

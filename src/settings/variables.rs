@@ -99,6 +99,50 @@ pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
         .collect()
 }
 
+/// Parameters of PostgreSQL that an operator may choose. Those that keep acknowledged messages safe,
+/// and the server private, are not among them.
+const POSTGRES_PARAMETERS: [&str; 26] = [
+    "archive_command",
+    "archive_mode",
+    "archive_timeout",
+    "checkpoint_completion_target",
+    "checkpoint_timeout",
+    "effective_cache_size",
+    "effective_io_concurrency",
+    "hot_standby",
+    "huge_pages",
+    "logical_decoding_work_mem",
+    "maintenance_work_mem",
+    "max_parallel_workers_per_gather",
+    "max_replication_slots",
+    "max_slot_wal_keep_size",
+    "max_wal_senders",
+    "max_wal_size",
+    "min_wal_size",
+    "random_page_cost",
+    "shared_buffers",
+    "temp_buffers",
+    "vacuum_cost_limit",
+    "wal_buffers",
+    "wal_compression",
+    "wal_keep_size",
+    "wal_level",
+    "work_mem",
+];
+
+/// `name=value`, separated by semicolons.
+pub(super) fn postgres_settings(text: &str) -> Option<Vec<String>> {
+    let parts = text.split(';').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let is_known = POSTGRES_PARAMETERS.contains(&name) || name.starts_with("autovacuum_");
+            (is_known && !value.is_empty()).then(|| part.to_owned())
+        })
+        .collect()
+}
+
 pub(super) fn public_url(text: &str) -> Option<String> {
     let rest = text
         .strip_prefix("http://")

@@ -8,7 +8,7 @@ use super::{
     conversation::NewParticipant,
     error::Result,
     group::Changed,
-    invitation,
+    invitation, list,
     quota::{self, Daily, Limits},
 };
 use parlance_wire::{
@@ -175,8 +175,9 @@ pub(super) async fn bump_members_version(
         "update conversations set roster = roster + 1 where conversation_id = $1",
         conversation as _
     )
-    .execute(c)
+    .execute(&mut *c)
     .await?;
+    list::changed(c, conversation).await?;
     Ok(())
 }
 

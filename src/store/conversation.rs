@@ -10,7 +10,8 @@ use super::{Db, error::Result};
 use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::ListMark,
     text::Instance,
     time::Timestamp,
 };
@@ -29,11 +30,11 @@ pub(crate) use self::{
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
         crate::store::conversation::conversation_rows!(
-            $before, group of $key, unread "null::bigint", version "null::bigint", names "null::text", [$after], $($argument),*
+            $before, group of $key, unread "null::bigint", mark "null::bytea", [$after], $($argument),*
         )
     };
     (
-        $before:literal, group of $key:literal, unread $unread:literal, version $version:literal, names $names:literal, [$($after:literal),*], $($argument:expr),*
+        $before:literal, group of $key:literal, unread $unread:literal, mark $mark:literal, [$($after:literal),*], $($argument:expr),*
     ) => {
         sqlx::query_as!(
             crate::store::rows::ConversationRow,
@@ -62,10 +63,8 @@ macro_rules! conversation_rows {
                    end as "group: Vec<UserId>", "#
                 + $unread
                 + r#" as "unread?", "#
-                + $version
-                + r#" as "version?: ListVersion", "#
-                + $names
-                + r#" as "names?""#
+                + $mark
+                + r#" as "mark?: ListMark""#
                 $(+ $after)*,
             $($argument),*
         )
@@ -80,12 +79,26 @@ pub(super) use conversation_rows;
 /// the newest 5,000, so that a conversation full of other messages is not read as a whole.
 macro_rules! listed_rows {
     ($before:literal, from $from:literal, $after:literal, $($argument:expr),* $(,)?) => {
+        // The mark (`store::list`) is computed once.
+        listed_rows!(
+            $before, from $from,
+            mark "(
+                select list_mark(e.era_id, $1, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, o.conversations, n.n)
+                from present_list_era e
+                cross join (
+                    select bit_xor(uuid_hash_extended(conversation_id, 0)) as conversations from participants where user_id = $1
+                ) o
+                cross join (select n from nick_changes where is_count) n
+            )",
+            $after, $($argument),*
+        )
+    };
+    ($before:literal, from $from:literal, mark $mark:literal, $after:literal, $($argument:expr),*) => {
         conversation_rows!(
             $before,
             group of "c.conversation_id",
             unread "u.unread",
-            version "list_version(c.conversation_id, c.xmin, p.xmin, o.names, o.roles, o.has_secret, c.last_seq, u.unread)",
-            names "o.names",
+            mark $mark,
             [$from, "
             cross join lateral (
                 select case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
@@ -102,16 +115,6 @@ macro_rules! listed_rows {
                 ) end as unread
                 offset 0
             ) u
-            cross join lateral (
-                select md5(string_agg((select u.nick from users u where u.user_id = n.user_id), chr(10) order by n.user_id)) as names,
-                       bit_xor(hashtextextended(n.role, uuid_hash_extended(n.user_id, 0))) as roles,
-                       (
-                           select true from epoch_secrets s
-                           where s.conversation_id = c.conversation_id and s.epoch = c.epoch and s.user_id = p.user_id
-                       ) is not null as has_secret
-                from participants n where n.conversation_id = c.conversation_id
-                offset 0
-            ) o
             ", $after],
             $($argument),*
         )
@@ -161,50 +164,6 @@ pub(crate) async fn list_with_unread(db: &Db, reader: UserId) -> Result<Vec<Conv
     Ok(rows)
 }
 
-/// The comparison of a user's list with the lines that a client holds.
-#[derive(Debug)]
-pub(crate) struct Comparison {
-    /// The conversations whose lines differ from those that the client holds.
-    pub changed: Vec<ConversationId>,
-    /// Number of lines in the list.
-    pub total: i64,
-}
-
-/// Compares a user's list with the versions of the lines that a client holds. The database does not
-/// send lines that are the same.
-pub(crate) async fn compare(db: &Db, reader: UserId, known: &[ListVersion]) -> Result<Comparison> {
-    db.run(async |c| {
-        sqlx::query_file_as!(
-            Comparison,
-            "src/store/sql/compare_list.sql",
-            reader as _,
-            known as _,
-        )
-        .fetch_one(c)
-        .await
-    })
-    .await
-}
-
-/// Returns those of the conversations that the user takes part in.
-pub(crate) async fn those_of(
-    db: &Db,
-    user: UserId,
-    conversations: &[ConversationId],
-) -> Result<Vec<ConversationId>> {
-    db.run(async |c| {
-        sqlx::query_scalar!(
-            r#"select conversation_id as "id: ConversationId" from participants
-            where user_id = $1 and conversation_id = any($2)"#,
-            user as _,
-            conversations as _,
-        )
-        .fetch_all(c)
-        .await
-    })
-    .await
-}
-
 /// Like [`list_with_unread`], for these conversations only. Those that the reader has left are
 /// missing.
 pub(crate) async fn some_with_unread(
@@ -219,10 +178,11 @@ pub(crate) async fn some_with_unread(
                 from "
             from participants p
             join conversations c using (conversation_id)",
+                mark "null::bytea",
                 "where p.user_id = $1 and p.conversation_id = any($2)
             ",
                 reader as _,
-                conversations as _,
+                conversations as _
             )
             .fetch_all(c)
             .await

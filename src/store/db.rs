@@ -24,6 +24,9 @@ use super::error::{Error, Result};
 
 pub use self::session::session_options;
 
+/// How sessions are called, for the operator; and for nodes of later releases, which have to know
+/// what this one does not do (`store/list.rs`).
+const SESSION_NAME: &str = concat!("parlance ", env!("CARGO_PKG_VERSION"));
 /// A statement slower than this is logged (its text, never its values).
 const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 /// Maximum time to an answer; after that the database counts as away. Longer than a statement's 10
@@ -54,7 +57,7 @@ impl Db {
     #[must_use]
     pub fn new(options: PgConnectOptions, connections: u32) -> Self {
         let options = options
-            .application_name("parlance")
+            .application_name(SESSION_NAME)
             // In the startup message: this needs no round trip, and applies from the first
             // statement on.
             .options(SESSION)

@@ -11,6 +11,7 @@ use super::{
     db::End,
     error::{Result, impossible},
     group::{self, Change, Changed},
+    list,
     notice::{self, Notice},
     quota::{self, Limits},
 };
@@ -158,6 +159,7 @@ async fn delete_in(
     )
     .execute(&mut *c)
     .await?;
+    list::renamed(&mut *c, user).await?;
     // The database's clock, like `stored_at`; but not `now()`, which is when this transaction began:
     // a message that got its conversation's lock before this did is to be erased, too.
     sqlx::query!(

@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgQueryResult};
 use super::{
     Db,
     audit::{self, Actor, Change},
-    key_log,
+    key_log, list,
 };
 use parlance_wire::time::Timestamp;
 
@@ -248,6 +248,7 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
+    list::end_era(&mut tx).await?;
     let invitations = sqlx::query!(
         "delete from invitations i
         using conversations c

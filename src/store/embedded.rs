@@ -117,6 +117,7 @@ async fn run(
         pg_bin: settings.pg_bin.clone(),
         db: Db::new(options.clone(), connections),
         connections,
+        settings: settings.postgres_settings.clone(),
         check_every,
         stopping: AtomicBool::new(false),
         stop: Notify::new(),

@@ -17,6 +17,8 @@ pub(crate) enum Erased {
     Done {
         messages: Vec<MessageId>,
         participants: Vec<UserId>,
+        /// The number of the conversation's newest row at that moment.
+        last_seq: i64,
     },
     /// The conversation has this other instance.
     StaleInstance(Instance),
@@ -37,7 +39,7 @@ pub(crate) async fn erase(
         // The lock comes first, so that participation and role are read under it. Only participants
         // wait for it.
         let locked = sqlx::query!(
-            r#"select c.instance as "instance: Instance", c.is_group
+            r#"select c.instance as "instance: Instance", c.is_group, c.last_seq
             from participants p
             join conversations c using (conversation_id)
             where p.conversation_id = $1 and p.user_id = $2
@@ -98,6 +100,7 @@ select message_id as "message_id: MessageId" from gone order by seq"#,
         Ok(End::Commit(Some(Erased::Done {
             messages,
             participants,
+            last_seq: locked.last_seq,
         })))
     })
     .await

@@ -25,6 +25,7 @@ pub(crate) mod history;
 pub(crate) mod invitation;
 pub mod invite;
 pub(crate) mod key_log;
+pub mod list;
 pub(crate) mod message;
 pub mod notice;
 pub mod oversight;

@@ -214,8 +214,8 @@ async fn close(
     let next = Instance::random();
     sqlx::query!(
         "update conversations
-        set instance = $2, roster = roster + 1, cleared_seq = last_seq, last_message_id = null, last_report_id = null,
-            chain = null
+        set instance = $2, roster = roster + 1, cleared_seq = last_seq, last_message_id = null, last_message_seq = 0,
+            last_report_id = null, chain = null
         where conversation_id = $1",
         conversation as _,
         next.as_str(),

@@ -4,7 +4,8 @@ use super::{Db, conversation::conversation_rows, error::Result};
 use crate::store::rows::ConversationRow;
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::ListMark,
     text::{Color, HideId, Instance},
     time::Timestamp,
 };

@@ -2,7 +2,7 @@
 //! is online on a node. (The table keeps its old name because, during a rolling upgrade, nodes of
 //! the previous release still use it.)
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
@@ -19,20 +19,24 @@ pub struct AvailabilityChange {
     pub friends: Vec<UserId>,
 }
 
-/// Records that a node holds sockets of these users, who are then available unless they set
-/// something else. Returns the users for whom that is a change.
+/// Records how many sockets a node holds of each of these users, who are then available unless they
+/// set something else. Returns the users for whom that is a change.
 pub async fn socket_opened(
     db: &Db,
     node: Uuid,
-    users: &[UserId],
+    sockets: &[(UserId, i32)],
 ) -> Result<Vec<AvailabilityChange>> {
+    let (users, counts): (Vec<UserId>, Vec<i32>) = sockets.iter().copied().unzip();
     db.transaction(async |tx| {
-        lock(tx, users).await?;
+        lock(tx, &users).await?;
         sqlx::query!(
-            "insert into listeners (user_id, node_id) select user_id, $1 from users where user_id = any($2)
-            on conflict on constraint listeners_key do nothing",
+            "insert into listeners (user_id, node_id, sockets)
+            select s.user_id, $1, s.sockets from unnest($2::uuid[], $3::int[]) as s (user_id, sockets)
+            where exists (select from users u where u.user_id = s.user_id)
+            on conflict on constraint listeners_key do update set sockets = excluded.sockets",
             node,
-            users as _,
+            &users as _,
+            &counts,
         )
         .execute(&mut *tx)
         .await?;
@@ -48,13 +52,33 @@ pub async fn socket_opened(
             )
             select user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>" from changed
             "#,
-            users as _,
+            &users as _,
         )
         .fetch_all(tx)
         .await?;
         Ok(End::Commit(changes))
     })
     .await
+}
+
+/// Records how many sockets a node holds of each of these users, without a change of their
+/// availability. A user who counts as online for a while after their last socket has none.
+pub async fn count_sockets(db: &Db, node: Uuid, sockets: &[(UserId, i32)]) -> Result<()> {
+    let (users, counts): (Vec<UserId>, Vec<i32>) = sockets.iter().copied().unzip();
+    db.run(async |c| {
+        sqlx::query!(
+            "update listeners l set sockets = s.sockets
+            from unnest($2::uuid[], $3::int[]) as s (user_id, sockets)
+            where l.user_id = s.user_id and l.node_id = $1",
+            node,
+            &users as _,
+            &counts,
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
+    Ok(())
 }
 
 /// Records that a node no longer holds sockets of these users. Those without a socket on any node
@@ -91,19 +115,22 @@ async fn lock(c: &mut PgConnection, users: &[UserId]) -> Result<()> {
     Ok(())
 }
 
-/// The users for whom the database says that this node holds a socket.
-pub async fn online_on(db: &Db, node: Uuid) -> Result<HashSet<UserId>> {
-    let users: Vec<UserId> = db
+/// The users who are online on this node, as the database says, and how many sockets it holds of each.
+pub async fn online_on(db: &Db, node: Uuid) -> Result<HashMap<UserId, i32>> {
+    let rows = db
         .run(async |c| {
-            sqlx::query_scalar!(
-                r#"select user_id as "user_id: UserId" from listeners where node_id = $1"#,
+            sqlx::query!(
+                r#"select user_id as "user_id: UserId", sockets from listeners where node_id = $1"#,
                 node
             )
             .fetch_all(c)
             .await
         })
         .await?;
-    Ok(users.into_iter().collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.user_id, row.sockets))
+        .collect())
 }
 
 /// The result of a heartbeat.
@@ -134,8 +161,8 @@ pub async fn heartbeat(db: &Db, node: Uuid, timeout: Duration) -> Result<Heartbe
             sqlx::query!(
                 r#"
                 with own as (
-                    insert into nodes (node_id, alive_until, seen_at)
-                    values ($1, clock_timestamp() + make_interval(secs => $2), clock_timestamp())
+                    insert into nodes (node_id, alive_until, seen_at, records_changes)
+                    values ($1, clock_timestamp() + make_interval(secs => $2), clock_timestamp(), true)
                     on conflict on constraint nodes_key do update set alive_until = excluded.alive_until, seen_at = excluded.seen_at
                 )
                 select node_id, alive_until >= clock_timestamp() and ended_at is null as "is_alive!" from nodes

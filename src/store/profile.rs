@@ -4,6 +4,7 @@ use super::{
     Db,
     db::End,
     error::Result,
+    list,
     notice::{self, Notice},
     quota::{self, Daily, Exceeded, Limits},
 };
@@ -68,6 +69,7 @@ pub(crate) async fn change(
             if let Some(exceeded) = quota::charge(c, user, Daily::Nicks, 1, limits).await? {
                 return Ok(End::Rollback(Changed::Exceeded(exceeded)));
             }
+            list::renamed(&mut *c, user).await?;
             let seen_by = sqlx::query!(
                 r#"
                 select o.user_id as "user_id!: UserId", bool_or(o.is_friend) as "is_friend!" from (

@@ -29,6 +29,10 @@ macro_rules! retire {
     select conversation_id, seq, count(*) as reports from about group by conversation_id, seq
 ), unreported as (
     delete from reports where ctid = any(array(select place from about))
+), listed as (
+    -- Lists may have changed: what was unread may be gone.
+    insert into list_changes (changed, conversation_id)
+    select distinct pg_current_xact_id(), conversation_id from gone
 ), kept as (
     -- Keeps what the chain and retries need of a message.
     insert into expired_messages (conversation_id, seq, message_id, instance, user_id, station_id, type,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use parlance_wire::{
     chain::{Chain, DataHash},
-    id::{ConversationId, CredentialId, ListVersion, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
+    list::ListMark,
     request::conversation::SentMessage,
     text::Instance,
     time::Timestamp,
@@ -117,10 +118,8 @@ pub(crate) struct ConversationRow {
     pub group: Option<Vec<UserId>>,
     /// In the list of a v4 client: number of unread messages, at most 999.
     pub unread: Option<i64>,
-    /// In the list of a v4 client: the version of this line.
-    pub version: Option<ListVersion>,
-    /// With `version`: the MD5 of the participants' nicks, by user id, joined by line feeds.
-    pub names: Option<String>,
+    /// In the list of a v4 client, the same in each line: up to when the list has everything.
+    pub mark: Option<ListMark>,
 }
 
 impl ConversationRow {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use sqlx::{ConnectOptions, PgConnection};
 
-use super::Db;
+use super::{Db, list};
 use parlance_wire::{
     id::{ConversationId, MessageId, StationId, UserId},
     text::{Email, Instance},
@@ -151,7 +151,7 @@ impl Seeder {
                     .await?;
             }
         }
-        Ok(())
+        list::end_era(&mut self.0).await
     }
 
     /// Inserts a group without an epoch, whose first user is its admin.

@@ -41,8 +41,8 @@ pub struct UserRow {
     pub last_seen_at: Option<Timestamp>,
     /// Number of stations that they have logged in from.
     pub stations: i64,
-    /// Number of nodes on which they have open sockets.
-    pub nodes: i64,
+    /// Number of open sockets, on all nodes.
+    pub sockets: i64,
     /// Number of conversations that they take part in.
     pub conversations: i64,
     /// Size of the messages that they sent and that still exist, if it was added up.

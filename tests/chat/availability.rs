@@ -81,7 +81,7 @@ async fn only_users_with_sockets_on_an_ended_node_go_offline() {
     }
     // Ann has a socket on the first node, Ben on both.
     for (node, user) in [(gone, anns), (gone, bens), (lives, bens)] {
-        presence::socket_opened(&world.store, node, &[user])
+        presence::socket_opened(&world.store, node, &[(user, 1)])
             .await
             .unwrap();
     }
@@ -134,7 +134,7 @@ async fn only_users_with_sockets_on_an_ended_node_go_offline() {
     );
     // A user who closes a socket on one node and has another one stays online; after the last one
     // they are offline.
-    presence::socket_opened(&world.store, gone, &[bens])
+    presence::socket_opened(&world.store, gone, &[(bens, 1)])
         .await
         .unwrap();
     assert!(
@@ -159,19 +159,20 @@ async fn two_nodes_that_write_at_once_do_not_overlook_each_other() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;
     let users = [UserId::parse(&ann.user).unwrap()];
+    let sockets = [(users[0], 1)];
     let [here, there] = [Uuid::new_v4(), Uuid::new_v4()];
     for round in 0..100 {
-        presence::socket_opened(&world.store, here, &users)
+        presence::socket_opened(&world.store, here, &sockets)
             .await
             .unwrap();
         // One socket closes while another opens, and then both close.
         let (left, arrived) = tokio::join!(
             presence::socket_closed(&world.store, here, &users),
-            presence::socket_opened(&world.store, there, &users)
+            presence::socket_opened(&world.store, there, &sockets)
         );
         assert_eq!(left.unwrap().len(), arrived.unwrap().len(), "round {round}");
         assert_eq!(ben.friend_is().await, "available", "round {round}");
-        presence::socket_opened(&world.store, here, &users)
+        presence::socket_opened(&world.store, here, &sockets)
             .await
             .unwrap();
         let (one, other) = tokio::join!(

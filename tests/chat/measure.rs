@@ -34,7 +34,7 @@ fn each_workload_is_measured_and_nothing_is_refused() {
     let rows: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let rows = rows.as_array().unwrap();
-    assert_eq!(rows.len(), 16, "{rows:#?}");
+    assert_eq!(rows.len(), 18, "{rows:#?}");
     for row in &rows[1..] {
         assert_eq!(row["errors"], serde_json::json!({}), "{row}");
         assert!(

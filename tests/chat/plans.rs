@@ -216,7 +216,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "seen_by",
             &[
-                "\"names?\"\n            from participants p",
+                "\"mark?: ListMark\"\n            from participants p",
                 "and p.user_id = $2\n",
                 "c.last_access_at as",
             ],
@@ -281,7 +281,12 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "arrive",
             &["insert into listeners"],
-            format!("md5('n')::uuid, array[{USER}]"),
+            format!("md5('n')::uuid, array[{USER}], array[1]"),
+        ),
+        (
+            "count sockets",
+            &["update listeners l set sockets"],
+            format!("md5('n')::uuid, array[{USER}], array[1]"),
         ),
         (
             "leave",

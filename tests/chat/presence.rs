@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::{
     nodes::{at, end, two_nodes},
     proxy::behind_a_proxy,
-    world::{Socket, World, address, eventually, now},
+    world::{Person, Socket, World, address, eventually, now},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -117,7 +117,6 @@ async fn a_socket_that_opens_while_the_end_of_another_is_written_is_online() {
             row().await.is_some()
         })
         .await;
-        let before = row().await;
         let mut hold = world.db.begin().await.unwrap();
         sqlx::query("select from users for no key update")
             .execute(&mut *hold)
@@ -125,6 +124,8 @@ async fn a_socket_that_opens_while_the_end_of_another_is_written_is_online() {
             .unwrap();
         drop(socket);
         world.blocked_process().await;
+        // After the number of sockets was written, which waits for nobody.
+        let before = row().await;
         let socket = Socket::open(&ann, 3).await;
         hold.rollback().await.unwrap();
         eventually("what was on its way, and what came after it", async || {
@@ -136,6 +137,57 @@ async fn a_socket_that_opens_while_the_end_of_another_is_written_is_online() {
         eventually("the end", async || row().await.is_none()).await;
     }
     world.end().await;
+}
+
+/// How many sockets the database says that there are, on all nodes.
+async fn counted(world: &World, person: &Person) -> Option<i64> {
+    sqlx::query_scalar("select sum(sockets) from listeners where user_id = $1::text::uuid")
+        .bind(&person.user)
+        .fetch_one(&world.db)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn sockets_are_counted_on_every_node() {
+    let nodes = two_nodes(soon).await;
+    let (ann, ben) = nodes[0].friends().await;
+    let is = async |count: Option<i64>| {
+        eventually(&format!("{count:?} sockets"), async || {
+            counted(&nodes[0], &ann).await == count
+        })
+        .await;
+    };
+    let first = Socket::of(&ann, 4).await;
+    is(Some(1)).await;
+    let second = Socket::of(&ann.second_device().await, 4).await;
+    is(Some(2)).await;
+    let elsewhere = at(&nodes[1], &ann).await;
+    let third = Socket::of(&elsewhere.second_device().await, 4).await;
+    is(Some(3)).await;
+    // One that says that they are offline stays so, when another socket ends.
+    ann.asks(
+        "chatavailability",
+        serde_json::json!({ "action": "useroffline" }),
+    )
+    .await
+    .ok();
+    ben.sees_friend("offline").await;
+    second.closes().await;
+    is(Some(2)).await;
+    assert_eq!(ben.friend_is().await, "offline");
+    // What the database has wrong is corrected, and so is what a node of the release before wrote.
+    nodes[0].sql("update listeners set sockets = 7").await;
+    is(Some(2)).await;
+    // Who had their last one a moment ago is online, without any.
+    first.closes().await;
+    third.closes().await;
+    is(Some(0)).await;
+    for node in &nodes {
+        node.clock.advance(HOUR * 2);
+    }
+    is(None).await;
+    end(nodes).await;
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 30] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     (
         "CONVERSATIONS_PER_USER",
@@ -91,6 +91,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 29] = [
     ),
     ("DATA_DIR", "elsewhere", &["data_dir"], None),
     ("PG_BIN", "/opt/postgres", &["pg_bin"], None),
+    (
+        "POSTGRES_SETTINGS",
+        "shared_buffers=64MB; archive_command=cp %p /mnt/wal/%f;",
+        &["postgres_settings"],
+        Some("shared_buffers=64MB; fsync=off"),
+    ),
     (
         "DATABASE_CONNECTIONS",
         "9",
@@ -189,6 +195,7 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             "MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
             "SIGNATURE_WINDOW" => "360",
             "LOG_FORMAT" => "Json",
+            "POSTGRES_SETTINGS" => "archive_command=cp %p /mnt/wal/%f",
             "TRUSTED_PROXIES" => "192.168.0.0/16",
             _ => value,
         };

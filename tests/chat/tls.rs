@@ -1,7 +1,7 @@
 //! TLS without a proxy: the certificate is read at the start and on SIGHUP, and a bad one changes
 //! nothing.
 
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
 use crate::world::World;
 
@@ -37,14 +37,24 @@ async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
     let world = World::with(|settings| settings.tls = Some(files.clone())).await;
     let shown = |world: &Arc<World>| {
         let address = world.url.trim_start_matches("http://").to_owned();
-        let output = std::process::Command::new("openssl")
-            .args(["s_client", "-connect", &address])
-            .stdin(std::process::Stdio::null())
-            .output()
+        let mut openssl = std::process::Command::new("openssl")
+            .args(["s_client", "-ign_eof", "-connect", &address])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
             .unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let request = b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        openssl.stdin.take().unwrap().write_all(request).unwrap();
+        let output = openssl.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stdout).to_lowercase()
     };
-    assert!(shown(&world).contains("first.example"));
+    let first = shown(&world);
+    assert!(first.contains("first.example"));
+    assert!(
+        first.contains("strict-transport-security: max-age=31536000"),
+        "{first}"
+    );
     make("second.example");
     world.reads_certificate_again().unwrap();
     assert!(shown(&world).contains("second.example"));

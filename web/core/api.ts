@@ -144,6 +144,8 @@ export interface Client {
   changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;
   /** Makes a new recovery key; the old one stops working. The password opens the vault for it. */
   newSheet: (password: string) => Promise<Outcome<string>>;
+  /** Replaces all keys of the account, which those before vouch for; other devices are signed out. The password opens the vault. */
+  newKeys: (password: string) => Promise<Outcome>;
   /** Everything that is on this device, readable. */
   exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;

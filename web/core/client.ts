@@ -217,6 +217,12 @@ class ClientOfPorts {
     return outcome;
   }
 
+  async newKeys(password: string): Promise<Outcome> {
+    const outcome = await (await later()).newKeys(this.session(), password);
+    if (outcome.ok) this.fingerprint = await fingerprintOf(this.session().account.session);
+    return outcome;
+  }
+
   async deleteAccount(word: string): Promise<Outcome> {
     const outcome = await (await later()).deleteAccount(this.session(), word);
     if (outcome.ok) await this.end(null);
@@ -261,6 +267,7 @@ class ClientOfPorts {
       setPresence: (presence) => this.setPresence(presence),
       changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
       newSheet: (password) => this.newSheet(password),
+      newKeys: (password) => this.newKeys(password),
       exportData: async () => (await inside()).own.exportData(session()),
       deleteAccount: (password) => this.deleteAccount(password),
       fingerprint: () => this.fingerprint,

@@ -7,10 +7,11 @@ mod people;
 #[cfg(test)]
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
-    id::{ConversationId, ListVersion, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, MessageId, ReportId, StationId, UserId},
+    list::Known,
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
     word::{CredentialKind, UserRole},
@@ -104,20 +105,19 @@ pub struct Conversation {
     /// In a list: the number of messages to be viewed. 999 means that many or more.
     #[serde(default)]
     pub unread: Option<u32>,
-    /// In a list: the version of this line, for
-    /// [`Session::list_changes`](crate::Session::list_changes).
-    #[serde(default)]
-    pub version: Option<ListVersion>,
 }
 
 /// The answer to [`Session::list_changes`](crate::Session::list_changes).
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListChanges {
-    /// Those that are new or have changed, newest first.
+    /// Those that are new or may look different, the newest first.
     pub conversations: Vec<Conversation>,
-    /// Those that the user no longer takes part in.
-    pub gone: Vec<ConversationId>,
+    /// All of the list, where others than those that were known may be in it: what is not among them is gone.
+    #[serde(default)]
+    pub conversationids: Option<BTreeSet<ConversationId>>,
+    /// What to ask with the next time.
+    pub known: Known,
 }
 
 /// The answer to [`Session::erase`](crate::Session::erase).

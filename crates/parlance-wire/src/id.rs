@@ -117,45 +117,6 @@ id!(
     ReportId, hyphenated, "a UUID"
 );
 
-/// The version of a line of a user's list of conversations. 16 hex digits on the wire. Equal
-/// versions mean that the line is the same; nothing else follows from it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
-#[cfg_attr(feature = "sqlx", sqlx(transparent))]
-pub struct ListVersion(i64);
-
-impl ListVersion {
-    /// The version of a line that may be outdated. It equals no other version.
-    pub const NONE: Self = Self(0);
-
-    /// Parses the wire's form. Returns `None` for any other text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
-        Some(Self(number.cast_signed()))
-    }
-}
-
-impl fmt::Display for ListVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0.cast_unsigned())
-    }
-}
-
-impl Serialize for ListVersion {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ListVersion {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("expected 16 hexadecimal digits"))
-    }
-}
-
 impl UserId {
     /// The id of the user with this e-mail address (docs/api.md, Identifiers).
     #[must_use]
@@ -259,21 +220,6 @@ mod tests {
         let direct = "8ca16186c36a4e0a1ef2096e6c60b613";
         assert_eq!(ConversationId::between(alice, admin).to_string(), direct);
         assert_eq!(ConversationId::between(admin, alice).to_string(), direct);
-    }
-
-    #[test]
-    fn a_version_of_a_line_is_sixteen_hex_digits() {
-        for text in ["0000000000000000", "ffffffffffffffff", "8000000000000001"] {
-            assert_eq!(ListVersion::parse(text).unwrap().to_string(), text);
-        }
-        for wrong in [
-            "",
-            "+000000000000000",
-            "000000000000000",
-            "g000000000000000",
-        ] {
-            assert!(ListVersion::parse(wrong).is_none(), "{wrong}");
-        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod e2ee;
 pub mod id;
 pub mod kdf;
 pub mod key;
+pub mod list;
 pub mod request;
 #[cfg(any(test, feature = "schema"))]
 pub mod schema;

@@ -12,11 +12,12 @@ use serde_json::{Map, Value};
 use crate::{
     e2ee::{Announcement, Card, Epoch, LogHead, RsaSignature, SignKey, Signature},
     id::{
-        ConversationId, CredentialId, InviteId, ListVersion, MessageId, Receipt, ReportId,
-        ServerId, StationId, UserId,
+        ConversationId, CredentialId, InviteId, MessageId, Receipt, ReportId, ServerId, StationId,
+        UserId,
     },
     kdf::{Salt, Whole},
     key::{PublicKey, SecretHash},
+    list::Known,
     request::PageSize,
     text::{
         Color, Email, EncryptedKey, FullName, HideId, Instance, MessageType, Nick, Opaque,
@@ -45,7 +46,7 @@ macro_rules! stands_as {
 
 stands_as!("string":
     Announcement, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FullName, HideId, Instance, InviteId,
-    ListVersion, LogHead, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature,
+    Known, LogHead, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature,
     Salt, SecretHash, ServerId, SignKey, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
 );
 stands_as!("integer": Epoch, PageSize<const MAX: usize>, Whole<const MIN: u32, const MAX: u32>);

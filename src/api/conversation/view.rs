@@ -2,18 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use md5::{Digest, Md5};
 use serde::Serialize;
 
 use super::epoch::EpochView;
 use crate::{
     api::answer,
-    chat::{Call, error::Error},
-    store::rows::ConversationRow,
+    chat::{Call, conversation::ListChanges, error::Error},
+    store::{self, rows::ConversationRow},
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::{Known, ListMark},
     text::Instance,
     version::ClientVersion,
 };
@@ -47,8 +47,6 @@ struct ConversationView<'a> {
     epochs: Option<Vec<EpochView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<ListVersion>,
 }
 
 /// A value, or the empty text.
@@ -83,22 +81,10 @@ impl<'a> ConversationView<'a> {
     ) -> Self {
         let reader_if = |is| if is { vec![row.user_id] } else { vec![] };
         let everyone = row.participants();
-        let name = |id: &UserId| names.get(id).map_or("", |name| &**name);
         let participant = |id: &UserId| ParticipantView {
             userid: *id,
-            username: name(id),
+            username: names.get(id).map_or("", |name| name),
         };
-        // A cached name may be outdated for a moment. The line then gets a version that does not
-        // match the database's, and is sent again.
-        let line = row.version.map(|version| {
-            let shown: Vec<&str> = everyone.iter().map(name).collect();
-            let shown = hex::encode(Md5::digest(shown.join("\n")));
-            if row.names.as_ref() == Some(&shown) {
-                version
-            } else {
-                ListVersion::NONE
-            }
-        });
         Self {
             id: row.conversation_id,
             isgroup: row.is_group,
@@ -126,7 +112,6 @@ impl<'a> ConversationView<'a> {
             epoch: version.is_v4().then_some(row.epoch),
             epochs: version.is_v4().then(|| EpochView::newest(row)),
             unread: row.unread,
-            version: line,
         }
     }
 }
@@ -137,7 +122,9 @@ struct ListView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hasmore: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    gone: Option<Vec<ConversationId>>,
+    conversationids: Option<Vec<ConversationId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<Known>,
 }
 
 #[derive(Serialize)]
@@ -153,6 +140,32 @@ pub(crate) async fn list(
     rows: &[ConversationRow],
     has_more: bool,
 ) -> Result<Vec<u8>, Error> {
+    let mark = rows.first().and_then(|row| row.mark);
+    let v4 = call.version.is_v4();
+    answer_list(call, rows, mark, v4.then_some(has_more), None).await
+}
+
+/// The answer with the changes to the caller's list.
+pub(crate) async fn changes(call: &Call<'_>, changes: ListChanges) -> Result<Vec<u8>, Error> {
+    let ListChanges {
+        rows,
+        conversations,
+        mark,
+    } = changes;
+    answer_list(call, &rows, mark, Some(false), conversations).await
+}
+
+async fn answer_list(
+    call: &Call<'_>,
+    rows: &[ConversationRow],
+    mark: Option<ListMark>,
+    hasmore: Option<bool>,
+    conversationids: Option<Vec<ConversationId>>,
+) -> Result<Vec<u8>, Error> {
+    if let Some(mark) = mark {
+        let nick_changes = store::list::nick_changes(&mark);
+        call.services.names.catch_up(nick_changes);
+    }
     // For all rows at once: a list of 1,000 conversations must not cost 1,000 statements.
     let names = names(call, rows).await?;
     let conversations = rows
@@ -161,26 +174,9 @@ pub(crate) async fn list(
         .collect();
     answer::ok(ListView {
         conversations,
-        hasmore: call.version.is_v4().then_some(has_more),
-        gone: None,
-    })
-}
-
-/// The answer with the changes to the caller's list.
-pub(crate) async fn changes(
-    call: &Call<'_>,
-    rows: &[ConversationRow],
-    gone: Vec<ConversationId>,
-) -> Result<Vec<u8>, Error> {
-    let names = names(call, rows).await?;
-    let conversations = rows
-        .iter()
-        .map(|row| ConversationView::of(row, &names, call.version))
-        .collect();
-    answer::ok(ListView {
-        conversations,
-        hasmore: Some(false),
-        gone: Some(gone),
+        hasmore,
+        conversationids,
+        known: call.version.is_v4().then(|| mark.into()),
     })
 }
 

@@ -96,13 +96,13 @@ fn as_json(user: &UserRow) -> serde_json::Value {
     json!({
         "userid": user.user_id, "email": user.email, "fullname": user.full_name, "nick": user.nick,
         "role": user.role, "created": user.created_at, "disabled": user.disabled_at, "lastseen": user.last_seen_at,
-        "stations": user.stations, "nodes": user.nodes, "conversations": user.conversations, "bytes": user.bytes,
+        "stations": user.stations, "sockets": user.sockets, "conversations": user.conversations, "bytes": user.bytes,
     })
 }
 
 fn as_text(user: &UserRow) -> String {
     let seen = match user.last_seen_at {
-        Some(_) if user.nodes > 0 => "online".to_owned(),
+        Some(_) if user.sockets > 0 => "online".to_owned(),
         Some(at) => format!("last seen {at}"),
         None => "never seen".to_owned(),
     };

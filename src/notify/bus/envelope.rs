@@ -38,6 +38,7 @@ pub(super) enum Hint {
         id: ConversationId,
         of: Vec<UserId>,
         messages: Vec<MessageId>,
+        last: i64,
     },
     List {
         of: Vec<UserId>,
@@ -82,10 +83,12 @@ impl From<&Event> for Hint {
                 conversation,
                 participants,
                 messages,
+                last_seq,
             } => Self::Erased {
                 id: *conversation,
                 of: participants.clone(),
                 messages: messages.clone(),
+                last: *last_seq,
             },
             Event::ListChanged { of } => Self::List { of: of.clone() },
             Event::FriendChanged { friend, seen_by } => Self::Friend {
@@ -131,10 +134,16 @@ impl From<Hint> for Event {
                 reader: user,
                 station,
             },
-            Hint::Erased { id, of, messages } => Self::Erased {
+            Hint::Erased {
+                id,
+                of,
+                messages,
+                last,
+            } => Self::Erased {
                 conversation: id,
                 participants: of,
                 messages,
+                last_seq: last,
             },
             Hint::List { of } => Self::ListChanged { of },
             Hint::Friend { id, of } => Self::FriendChanged {

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use super::{Notifications, Pending};
 use crate::notify::changes::Changes;
-use parlance_wire::id::{ConversationId, Receipt, StationId, UserId};
+use parlance_wire::{
+    id::{ConversationId, Receipt, StationId, UserId},
+    version::ClientVersion,
+};
 
 /// The part of a poll that acknowledges earlier answers.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +16,8 @@ pub(crate) struct Poll {
     pub connection: Option<u64>,
     /// The receipt of the last answer that the station received.
     pub received: Option<Receipt>,
+    /// What the station understands.
+    pub version: ClientVersion,
 }
 
 /// Data that a station has fetched, and need not be notified of again.
@@ -84,6 +89,7 @@ impl Notifications {
 impl Pending {
     /// Answers a poll.
     fn poll(&mut self, poll: Poll, receipt: Receipt) -> Changes {
+        self.polls_as = poll.version;
         // Acknowledged first: what this poll confirms must not be sent again.
         let in_flight = self.in_flight.as_ref();
         if in_flight.is_some_and(|in_flight| Some(in_flight.receipt) == poll.received) {

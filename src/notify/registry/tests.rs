@@ -28,6 +28,7 @@ fn changed_in(subscription: &Subscription) -> Pin<Box<impl Future<Output = ()> +
 const SILENT: Poll = Poll {
     connection: None,
     received: None,
+    version: ClientVersion::V3,
 };
 
 fn user(n: u8) -> UserId {
@@ -50,6 +51,7 @@ fn on(connection: u64) -> Poll {
     Poll {
         connection: Some(connection),
         received: None,
+        version: ClientVersion::V3,
     }
 }
 
@@ -69,6 +71,7 @@ fn take(notifications: &Notifications, u: u8, s: u8) -> Changes {
         Poll {
             connection: None,
             received: Some(receipt),
+            version: ClientVersion::V3,
         },
     );
     assert!(again.is_empty());

@@ -8,7 +8,8 @@ use crate::store::{
 };
 use parlance_wire::{
     chain::Chain,
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::ListMark,
     text::Instance,
     time::Timestamp,
 };
@@ -89,6 +90,9 @@ async fn clear_once(
                 where c.conversation_id = $1 and l.instance = $3
                     and not l.is_member and not l.is_blocked and not l.membership_changed
                 returning c.*
+            ), noted as (
+                insert into list_changes (changed, conversation_id)
+                select pg_current_xact_id(), conversation_id from cleared
             )
             select",
             group of "$1",

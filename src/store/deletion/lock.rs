@@ -40,6 +40,9 @@ pub(super) async fn direct_conversations(
             ))
             order by conversation_id
             for no key update
+        ), noted as (
+            insert into list_changes (changed, conversation_id)
+            select pg_current_xact_id(), conversation_id from locked
         )
         update conversations c set roster = roster + 1
         from locked where c.conversation_id = locked.conversation_id

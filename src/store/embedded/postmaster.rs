@@ -67,7 +67,8 @@ pub(super) struct Postmaster {
 }
 
 impl Postmaster {
-    /// Starts PostgreSQL on a cluster, with this many connections for the node itself.
+    /// Starts PostgreSQL on a cluster, with this many connections for the node itself, and with the
+    /// operator's settings.
     ///
     /// # Errors
     /// The shell cannot be run.
@@ -75,6 +76,7 @@ impl Postmaster {
         paths: &ClusterPaths,
         programs: Programs,
         connections: u32,
+        settings: &[String],
     ) -> Result<Self, Error> {
         let identity = programs.identity();
         let mut command = Command::new("/bin/sh");
@@ -89,8 +91,10 @@ impl Postmaster {
             format!("max_connections={}", connections + SPARE_CONNECTIONS),
         ];
         let common = POSTGRES_SETTINGS.iter().copied();
-        // On the command line, which takes precedence over an edited postgresql.conf.
-        for setting in own.iter().map(String::as_str).chain(common) {
+        let settings = settings.iter().map(String::as_str);
+        // On the command line, which takes precedence over an edited postgresql.conf. Of two with
+        // the same name the last counts.
+        for setting in own.iter().map(String::as_str).chain(common).chain(settings) {
             command.args(["-c", setting]);
         }
         paths.owner.run(command.as_std_mut());

@@ -40,6 +40,8 @@ pub(super) struct Supervisor {
     /// The connections of this process.
     pub db: Db,
     pub connections: u32,
+    /// `POSTGRES_SETTINGS`.
+    pub settings: Vec<String>,
     /// How often the running version is compared with the programs on disk; `None` for a single
     /// command.
     pub check_every: Option<Duration>,
@@ -55,7 +57,7 @@ enum Event {
 
 impl Supervisor {
     pub(super) fn spawn(&self, programs: Programs) -> Result<Postmaster, Error> {
-        Postmaster::spawn(&self.paths, programs, self.connections)
+        Postmaster::spawn(&self.paths, programs, self.connections, &self.settings)
     }
 
     /// Makes [`Supervisor::watch`] shut it down.

@@ -22,7 +22,7 @@ use crate::store::{
     conversation::NewParticipant,
     error::{Error, Result},
     group::{self, Change, Changed},
-    invitation,
+    invitation, list,
     quota::{self, Limits},
 };
 
@@ -236,7 +236,8 @@ pub(in crate::store) async fn begin(
         &members as _,
         now as _,
     )
-    .execute(c)
+    .execute(&mut *c)
     .await?;
+    list::changed(c, conversation).await?;
     Ok(())
 }

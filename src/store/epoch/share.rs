@@ -66,6 +66,14 @@ pub(crate) async fn share(
             &epochs,
             &secrets as _,
         )
+        .execute(&mut *c)
+        .await?;
+        // Written as it is: a line of a list has changed if this row was written (`store::list`).
+        sqlx::query!(
+            "update participants set secret = secret where conversation_id = $1 and user_id = $2",
+            conversation as _,
+            user as _,
+        )
         .execute(c)
         .await?;
         Ok(End::Commit(Shared::Done))

@@ -139,8 +139,10 @@ async fn set_role(
         return Ok(Some(Changed::LastAdmin));
     }
     if role == Role::Admin {
-        invitation::withdraw_hidden(c, conversation).await?;
+        invitation::withdraw_hidden(&mut *c, conversation).await?;
     }
+    // Roles are told as the list changes: its row of the conversation says so.
+    admission::bump_members_version(c, conversation).await?;
     Ok(None)
 }
 

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use super::NewUser;
 use crate::store::{
     error::Result,
+    list,
     notice::{self, Notice},
     vault,
 };
@@ -51,9 +52,23 @@ pub(super) async fn insert(
         user.recovery.map(SecretHash::as_bytes),
         vault::written(user.kdf)?,
     )
-    .execute(c)
+    .execute(&mut *c)
     .await?;
-    Ok(stored.rows_affected() > 0)
+    if stored.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let user_id = UserId::of(user.email);
+    let is_known = sqlx::query_scalar!(
+        r#"select exists (select from participants where user_id = $1) as "is_known!""#,
+        user_id as _,
+    )
+    .fetch_one(&mut *c)
+    .await?;
+    // Direct conversations are left of a deleted account. Other new users wait for nobody's names.
+    if is_known {
+        list::renamed(c, user_id).await?;
+    }
+    Ok(true)
 }
 
 /// Gives a user new keys. Deletes their credentials, their stations, and the secrets that were
@@ -75,6 +90,9 @@ pub(super) async fn replace(
     sqlx::query!(
         "with useless as (
             update invitations set epoch = 0 where user_id = $1 and epoch > 0
+        ), listed as (
+            -- Written as it is, because the secret in the user's list goes (`store::list`).
+            update participants set secret = secret where user_id = $1
         )
         delete from epoch_secrets s
         using participants p join epochs e using (conversation_id)
@@ -118,6 +136,7 @@ pub(super) async fn replace(
     )
     .fetch_one(&mut *c)
     .await?;
+    list::renamed(&mut *c, user_id).await?;
     notice::send(c, [Notice::User(user_id)]).await?;
     Ok(friends)
 }

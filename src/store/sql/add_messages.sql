@@ -110,6 +110,10 @@ with input as materialized (
         last_access_at = greatest(c.last_access_at, n.newest)
     from linked n
     where c.conversation_id = n.conversation_id and n.place = n.last_place
+), noted as (
+    -- What has changed in lists.
+    insert into list_changes (changed, conversation_id)
+    select pg_current_xact_id(), conversation_id from linked where place = last_place
 )
 select place as "place!", outcome as "outcome!", seq as "seq!",
        last_message_id as "last_message_id?: MessageId",

@@ -69,6 +69,10 @@ with input as materialized (
     set last_seq = n.seq, last_report_id = n.report_id
     from sequenced n
     where c.conversation_id = n.conversation_id and n.is_last
+), noted as (
+    -- What has changed in lists.
+    insert into list_changes (changed, conversation_id)
+    select pg_current_xact_id(), conversation_id from sequenced where is_last
 ), viewed as (
     -- The newest message that each has viewed.
     select conversation_id, user_id, max(message_seq) as seq from sequenced

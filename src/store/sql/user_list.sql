@@ -17,8 +17,8 @@ with page as (
 select user_id as "user_id: UserId", email as "email!", full_name, nick, role, created_at as "created_at: Timestamp",
        disabled_at as "disabled_at: Timestamp", last_seen_at as "last_seen_at: Timestamp", stations as "stations!",
        -- Only of living nodes: a node that was killed leaves its rows for a moment.
-       (select count(*) from listeners l join nodes n using (node_id)
-           where l.user_id = page.user_id and n.ended_at is null and n.alive_until > now()) as "nodes!",
+       (select coalesce(sum(l.sockets), 0) from listeners l join nodes n using (node_id)
+           where l.user_id = page.user_id and n.ended_at is null and n.alive_until > now()) as "sockets!",
        (select count(*) from participants p where p.user_id = page.user_id) as "conversations!",
        -- Added up only on demand.
        null::bigint as bytes

@@ -178,11 +178,14 @@ async fn operators_filter_the_list_of_users_and_page_through_it() {
         ))
         .await;
     assert_eq!(names(&["--idle", "8days"]), ["Ann"]);
+    let sockets = async |count: i64| {
+        eventually("ann's sockets are counted", async || {
+            commands.json(&["user", "list", "--search", "ann"])[0]["sockets"] == count
+        })
+        .await;
+    };
     let _socket = Socket::of(&ann, 4).await;
-    eventually("ann is online", async || {
-        commands.json(&["user", "list", "--search", "ann"])[0]["nodes"] == 1
-    })
-    .await;
+    sockets(1).await;
     let ann_row = &commands.json(&["user", "list", "--search", "ann", "--bytes"])[0];
     assert_eq!(
         (

@@ -8,20 +8,21 @@ use std::path::{Path, PathBuf};
 
 use parlance::store::MIGRATIONS;
 use serde_json::Value;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     cli::{good, parlance, run},
     world::World,
 };
 
-struct Backup {
+pub(crate) struct Backup {
     dir: tempfile::TempDir,
     file: PathBuf,
 }
 
 impl Backup {
     /// Backs up a world with present, cleared and expired messages.
-    fn of(world: &World) -> Self {
+    pub(crate) fn of(world: &World) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("of today.parlance");
         let said = good(&run(
@@ -34,6 +35,11 @@ impl Backup {
         let said: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(said["manifest"]["migration"], newest_migration());
         Self { dir, file }
+    }
+
+    /// Restores it into an empty database.
+    pub(crate) fn restores_into(&self, options: &PgConnectOptions) {
+        good(&run(parlance(options).arg("restore").arg(&self.file), ""));
     }
 
     /// A damaged copy.

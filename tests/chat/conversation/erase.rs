@@ -95,6 +95,88 @@ async fn an_erased_message_is_gone_for_everyone_and_its_link_remains() {
 }
 
 #[tokio::test]
+async fn a_page_from_before_is_never_served_again() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let mut ids = vec![];
+    for n in 0..12 {
+        ids.push(ann.adds(&conversation, &format!("said {n}")).await);
+    }
+    for id in &ids[..3] {
+        // Cached, erased, and then more is appended to what was cached.
+        for _ in 0..2 {
+            let page = ben.asks_as(
+                4,
+                "chatconversation",
+                request("download", &conversation, json!({})),
+            );
+            page.await.ok();
+        }
+        erases(&ann, &conversation, &[id]).await.ok();
+        ann.adds(&conversation, "after it").await;
+        for _ in 0..3 {
+            let page = ben.asks_as(
+                4,
+                "chatconversation",
+                request("download", &conversation, json!({})),
+            );
+            let text = page.await.text;
+            assert!(
+                text.contains("after it") && !text.contains(id.as_str()),
+                "{text}"
+            );
+        }
+    }
+    // While others erase and write, no reader that begins after an erasure sees it undone.
+    let reader = async {
+        for id in &ids[3..] {
+            erases(&ann, &conversation, &[id]).await.ok();
+            let page = ben.asks_as(
+                4,
+                "chatconversation",
+                request("download", &conversation, json!({})),
+            );
+            let text = page.await.text;
+            assert!(!text.contains(id.as_str()), "{text}");
+        }
+    };
+    let others = async {
+        for n in 0..20 {
+            ann.adds(&conversation, &format!("more {n}")).await;
+            let page = ann.asks_as(
+                4,
+                "chatconversation",
+                request("download", &conversation, json!({})),
+            );
+            page.await.ok();
+        }
+    };
+    tokio::join!(reader, others);
+    assert_eq!(world.count("messages where data like 'said %'").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_v4_poll_says_what_was_erased() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let id = ann.adds(&conversation, "x").await;
+    let poll = async |received: Value| {
+        let fields = json!({ "action": "download", "received": received });
+        ben.asks_as(4, "chatnotification", fields).await.ok()
+    };
+    let receipt = poll(Value::Null).await["receipt"].clone();
+    let receipt = poll(receipt).await["receipt"].clone();
+    erases(&ann, &conversation, &[&id]).await.ok();
+    let told = poll(receipt).await;
+    let erased = json!([{ "conversationid": conversation.id, "messageids": [id] }]);
+    assert_eq!(told["erased"], erased);
+    assert_eq!(told["conversationchangedof"], json!([conversation.id]));
+    assert!(poll(told["receipt"].clone()).await.get("erased").is_none());
+    world.end().await;
+}
+
+#[tokio::test]
 async fn readers_are_told_of_erased_messages_at_once() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;

@@ -4,6 +4,7 @@
 mod access;
 mod clear;
 mod create;
+mod era;
 mod erase;
 mod known;
 mod list;

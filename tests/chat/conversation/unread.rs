@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Conversation, Person, World, message};
+use crate::world::{Conversation, Person, World, message, request};
 
 /// Number of unread messages of a conversation, from a v4 client's list and its pages.
 async fn unread(person: &Person, conversation: &Conversation) -> Value {
@@ -68,7 +68,15 @@ async fn messages_of_others_after_the_newest_viewed_one_are_unread() {
         ),
         (json!(0), json!(2))
     );
-    ben.views(&conversation, &ids).await.ok();
+    // From any station.
+    ben.second_device()
+        .await
+        .views(&conversation, &ids[..4])
+        .await
+        .ok();
+    assert_eq!(unread(&ben, &conversation).await, 1);
+    let erase = request("erase", &conversation, json!({ "messageids": [ids[4]] }));
+    ann.asks_as(4, "chatconversation", erase).await.ok();
     assert_eq!(unread(&ben, &conversation).await, 0);
     // A published client gets no such field.
     assert!(ben.sees(&conversation).await.get("unread").is_none());

@@ -47,6 +47,22 @@ async fn it_starts_on_nothing_safely_and_stops_cleanly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn its_postgresql_has_the_operators_settings() {
+    let dir = Dir::new();
+    let settings = "shared_buffers=48MB; max_wal_senders=3";
+    let server = Server::start_as(parlance(&dir.data()).env("POSTGRES_SETTINGS", settings));
+    for (setting, value) in [
+        ("shared_buffers", "48MB"),
+        ("max_wal_senders", "3"),
+        ("fsync", "on"),
+    ] {
+        let shown = psql(&dir.data(), &format!("show {setting}"));
+        assert_eq!(shown, value, "{setting}");
+    }
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_flight_is_answered_before_the_end() {
     use std::io::{Read, Write};
     let dir = Dir::new();

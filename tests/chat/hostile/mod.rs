@@ -2,6 +2,7 @@
 //! page, lines in the log, the duration of a login, and the actions that a browser may be tricked
 //! into.
 
+mod browser;
 mod identity;
 mod leak;
 mod sql;

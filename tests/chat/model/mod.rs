@@ -23,7 +23,7 @@ use self::{
     conversation::{Conversation, Message},
     step::Step,
 };
-use crate::world::{Answer, Person, World, at, message, request};
+use crate::world::{Answer, Held, Person, World, at, message, request};
 
 const NAMES: [&str; 3] = ["Ann", "Ben", "Cleo"];
 /// An index into [`NAMES`], or into the existing conversations.
@@ -39,6 +39,8 @@ struct Model {
     workspaces: BTreeMap<&'static str, Who>,
     conversations: Vec<Conversation>,
     expected: [Expected; NAMES.len()],
+    /// Each one's list, as a v4 client has it that asks only for what has changed.
+    held: [Held; NAMES.len()],
     clock: usize,
 }
 
@@ -79,6 +81,7 @@ impl Model {
             workspaces: BTreeMap::new(),
             conversations: vec![],
             expected: Default::default(),
+            held: Default::default(),
             clock: 0,
         };
         // Most failures need existing conversations.
@@ -120,7 +123,16 @@ impl Model {
         .await
     }
 
+    /// Takes a step. Whoever asks afterwards what has changed in their list has the whole list.
     async fn takes(&mut self, step: Step) {
+        self.step(step).await;
+        let who = self.clock % NAMES.len();
+        let person = &self.people[who];
+        self.held[who].catches_up(person).await;
+        assert_eq!(self.held[who].lines, Held::whole(person).await.lines);
+    }
+
+    async fn step(&mut self, step: Step) {
         self.clock += 1;
         match step {
             Step::Login { who, how } => self.login(who, how).await,

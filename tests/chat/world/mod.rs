@@ -6,6 +6,7 @@ mod changes;
 mod cluster;
 mod conversation;
 mod epoch;
+mod held;
 mod hold;
 mod key;
 mod person;
@@ -39,6 +40,7 @@ pub(crate) use self::{
     cluster::{database, empty_database, postmaster, socket_dir},
     conversation::{Conversation, message, request},
     epoch::{Epoch, Roster, secret},
+    held::Held,
     hold::Hold,
     key::{key, public_key, sign},
     person::Person,
@@ -55,6 +57,7 @@ pub(crate) fn settings() -> Settings {
         database_connections: 4,
         data_dir: PathBuf::from("unused"),
         pg_bin: None,
+        postgres_settings: Vec::new(),
         registration: Registration::Open,
         invites: Invites::Everyone,
         message_lifetime: TimeDelta::days(7),

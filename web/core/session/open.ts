@@ -14,6 +14,7 @@ import { Cipher } from "../sync/cipher.ts";
 import type { ConnectionState } from "../sync/connection.ts";
 import type { Engine } from "../sync/engine.ts";
 import type { WireMessage } from "../wire/conversation.ts";
+import { groupInvitations } from "../wire/group.ts";
 import { isPassing } from "../wire/refusal.ts";
 import { callerOf } from "./record.ts";
 
@@ -122,7 +123,7 @@ export class OpenSession {
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
-      onBarred: (why) => void this.events.onEnded(why),
+      onBarred: (why) => void this.barred(why, engine),
       onFault: (error) => this.ports.onFault(error),
     });
     this.engine = engine;
@@ -133,6 +134,21 @@ export class OpenSession {
     engine.stop();
     this.engine = null;
     this.store.term = undefined;
+  }
+
+  /** Takes over what another tab has written of the session, as new keys. */
+  private async readSession(): Promise<void> {
+    const { session, serial } = this.account;
+    const stored = await serial.run(() => this.store.session());
+    if (stored?.station === session.station) Object.assign(session, stored);
+  }
+
+  // New keys may have taken the place of those that the refused request was signed with.
+  private async barred(why: "signedOut" | "disabled", engine: Engine): Promise<void> {
+    await this.readSession();
+    const isIn = await groupInvitations(this.account.caller).then(() => true, () => false);
+    if (isIn) await engine.answer({ kind: "useHere" });
+    else await this.events.onEnded(why);
   }
 
   private async lookInto(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
@@ -177,6 +193,7 @@ export class OpenSession {
         return;
       case "hint":
         if (post.hint.session) void this.events.onEnded(null);
+        if (post.hint.keys) void this.readSession();
         this.noticed(post.hint);
         for (const end of [...this.waiting]) end();
         return;

@@ -287,7 +287,7 @@ export class Store {
   /** Forgets everything of the account. */
   forgetAll(): Promise<void> {
     const all = ["people", "conversations", "rows", "ids", "epochs", "outbox", "drafts"] as const;
-    const metas = ["session", "log", "requests", "asked", "shared", "invitations", "stations", "heads", "alarm", "listedAt", "vaultAt"].map((key): Change => ({ remove: "meta", key }));
+    const metas = ["session", "log", "requests", "asked", "shared", "invitations", "stations", "heads", "alarm", "listedAt", "listMark", "vaultAt"].map((key): Change => ({ remove: "meta", key }));
     return this.backend.write([...all.map((name): Change => ({ clear: name, range: null })), ...metas]);
   }
 }

@@ -6,7 +6,7 @@ import { parseCard } from "../crypto/card.ts";
 import { beginning } from "../crypto/chain.ts";
 import { announcementHash, parseAnnouncement } from "../crypto/epoch.ts";
 import { type Followed, UNKNOWN } from "../crypto/log.ts";
-import { unwrap } from "../crypto/keys.ts";
+import { unwrapWithAny } from "../crypto/keys.ts";
 import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
 import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
 import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
@@ -45,7 +45,7 @@ export class Cipher {
   secret(wrapped: string): Promise<Bytes> {
     const known = this.unwrapped.get(wrapped);
     if (known) return known;
-    const opened = unwrap(wrapped, this.session.keys.rsaOpen);
+    const opened = unwrapWithAny(wrapped, this.session.keys);
     this.unwrapped.set(wrapped, opened);
     return opened;
   }

@@ -59,16 +59,21 @@ const headsOf = async (store: Store): Promise<Heads> => (await store.meta<Heads>
 /** Takes one conversation out of an answer. */
 export function takeConversation(account: Account, wire: WireConversation): Promise<void> {
   return account.serial.run(async () => {
-    const { record, changes } = merged(await account.store.conversation(wire.id), wire, await headsOf(account.store));
-    await account.store.write(...changes, change.conversation(record));
+    const held = await account.store.conversation(wire.id);
+    const { record, changes } = merged(held, wire, await headsOf(account.store));
+    // One that is not of the marked list may be gone before the next comparison, which would then not tell that.
+    const unmarked: Change[] = held ? [] : [{ remove: "meta", key: "listMark" }];
+    await account.store.write(...changes, change.conversation(record), ...unmarked);
     account.tell({ list: true, conversations: [wire.id] });
   });
 }
 
-/** What the server says of the list: lines that have changed, and those that are gone. */
+/** What the server says of the list: lines that may have changed, and those that are gone. */
 interface ListAnswer {
   changed: WireConversation[];
   gone: ConversationId[];
+  /** The mark of what was held before, empty if there was none; and the one of what is held after it. */
+  marks: { before: string; after: string };
   /** When all lines were fetched; null if only those that have changed. */
   listedAt: number | null;
 }
@@ -76,20 +81,17 @@ interface ListAnswer {
 /** Asks for what has changed; for everything once a day, which repairs what a fault may have left here. */
 async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer> {
   const held = await store.conversations();
-  const [now, listedAt] = [clock.now(), (await store.meta<number>("listedAt")) ?? 0];
-  const isRecent = now >= listedAt && now - listedAt < DAY_MS;
-  const versions = held.flatMap(({ wire }) => (wire.version ? [[wire.id, wire.version] as const] : []));
-  if (isRecent && versions.length > 0) {
-    const { changed, gone } = await listChanges(caller, Object.fromEntries(versions));
-    // A line that came with the answer to a call has no version: it is listed, or it is gone.
-    const listed = new Set([...versions.map(([id]) => id), ...changed.map(({ id }) => id)]);
-    const others = held.map(({ wire }) => wire.id).filter((id) => !listed.has(id));
-    return { changed, gone: [...gone, ...others], listedAt: null };
+  const [now, listedAt, before] = [clock.now(), (await store.meta<number>("listedAt")) ?? 0, (await store.meta<string>("listMark")) ?? ""];
+  const goneFrom = (ids: readonly ConversationId[]): ConversationId[] => {
+    const listed = new Set(ids);
+    return held.map(({ wire }) => wire.id).filter((id) => !listed.has(id));
+  };
+  if (before !== "" && now >= listedAt && now - listedAt < DAY_MS) {
+    const { changed, ids, mark } = await listChanges(caller, before);
+    return { changed, gone: ids ? goneFrom(ids) : [], marks: { before, after: mark }, listedAt: null };
   }
-  const changed = await listConversations(caller);
-  const listed = new Set(changed.map(({ id }) => id));
-  const gone = held.map(({ wire }) => wire.id).filter((id) => !listed.has(id));
-  return { changed, gone, listedAt: now };
+  const { conversations, mark } = await listConversations(caller);
+  return { changed: conversations, gone: goneFrom(conversations.map(({ id }) => id)), marks: { before, after: mark }, listedAt: now };
 }
 
 interface Compared {
@@ -106,12 +108,15 @@ async function mergeList(account: Account, { list, people, barred, groups }: Com
   const results = list.changed.map((wire) => merged(held.get(wire.id), wire, heads));
   const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
   const told = { list: list.changed, friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
+  // It was taken away meanwhile, if another conversation was added that the answer may not have.
+  const isMarked = ((await store.meta<string>("listMark")) ?? "") === list.marks.before;
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
     ...list.gone.flatMap((id) => held.get(id) ?? []).flatMap(unlisted),
     ...mergePeople(known, told).map((person) => change.person(noted(known.get(person.id), person, account.clock.now()))),
     { put: "meta", key: "requests", value: requestsOf(people, groups) },
     ...(list.listedAt === null ? [] : [{ put: "meta", key: "listedAt", value: list.listedAt } as const]),
+    ...(isMarked ? [{ put: "meta", key: "listMark", value: list.marks.after } as const] : []),
   );
   account.tell({ list: true });
 }

@@ -315,8 +315,10 @@ export type Link = {
 export type ListChanges = {
   /** Those that are new or have changed, newest first. */
   conversations: readonly Conversation[];
-  /** Those that the user no longer takes part in. */
-  gone: readonly string[];
+  /** x */
+  conversationids?: readonly string[] | null | undefined;
+  /** x */
+  known?: string | undefined;
 };
 
 /** The answer to a login. */

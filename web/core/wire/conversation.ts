@@ -58,7 +58,6 @@ export const conversation = answer<Conversation>()({
   epoch: optional(integer, 0),
   epochs: optional(list(epoch), []),
   unread: optional(integer, null),
-  version: optional(text, ""),
 });
 
 /** A conversation, as its caller sees it. */
@@ -101,32 +100,38 @@ const page = answer<Page>()({ messages: list(message), reports: list(report), ha
 /** A page of rows, oldest first. */
 export type Rows = ReturnType<typeof page>;
 
-const listPage = answer<Conversations>()({ conversations: list(conversation), hasmore: optional(flag, false) });
-const listAnswer = answer<ListChanges>()({ conversations: list(conversation), gone: optional(list(parsed(conversationId)), null) });
+const listPage = answer<Conversations & Pick<ListChanges, "known">>()({ conversations: list(conversation), hasmore: optional(flag, false), known: optional(text, "") });
+const listAnswer = answer<ListChanges>()({
+  conversations: list(conversation),
+  conversationids: optional(list(parsed(conversationId)), null),
+  known: optional(text, ""),
+});
 
-/** All conversations, in pages. */
-export async function listConversations(caller: Caller): Promise<WireConversation[]> {
+/** All conversations, in pages, and the mark to ask with for what changes. */
+export async function listConversations(caller: Caller): Promise<{ conversations: WireConversation[]; mark: string }> {
   const all = new Map<ConversationId, WireConversation>();
   let after: ConversationId | undefined;
+  // The first page's: what changes while the others are read is told by it.
+  let mark: string | undefined;
   for (;;) {
-    const { conversations, hasmore } = await caller.call("chatconversation", "list", { limit: 500, after }, listPage);
+    const { conversations, hasmore, known } = await caller.call("chatconversation", "list", { limit: 500, after }, listPage);
     for (const found of conversations) all.set(found.id, found);
+    mark ??= known;
     const last = conversations.at(-1);
-    if (!hasmore || !last) return [...all.values()];
+    if (!hasmore || !last) return { conversations: [...all.values()], mark };
     after = last.id;
   }
 }
 
-/** The lines of the list that are others than those that are held, and those that are not in it any more. */
+/** The lines of the list that may have changed since this mark, the next mark, and all ids; null if the conversations are the same. */
 export async function listChanges(
   caller: Caller,
-  known: Readonly<Record<ConversationId, string>>,
-): Promise<{ changed: WireConversation[]; gone: ConversationId[] }> {
-  const { conversations, gone } = await caller.call("chatconversation", "list", { known }, listAnswer);
-  // A server that does not know `known` answers the whole list.
-  const listed = new Set(conversations.map(({ id }) => id));
-  const others = (Object.keys(known) as ConversationId[]).filter((id) => !listed.has(id));
-  return { changed: conversations, gone: gone ?? others };
+  mark: string,
+): Promise<{ changed: WireConversation[]; ids: ConversationId[] | null; mark: string }> {
+  const { conversations, conversationids, known } = await caller.call("chatconversation", "list", { known: mark }, listAnswer);
+  // A server that does not know `known` answers the whole list, without a mark.
+  const ids = known === "" ? conversations.map(({ id }) => id) : conversationids;
+  return { changed: conversations, ids, mark: known };
 }
 
 /** Where the rows of a conversation are. */

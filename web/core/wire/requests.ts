@@ -193,8 +193,8 @@ export interface Requests {
     list: {
       /** Ours: the conversation after which the page begins, for a v4 client. */
       after?: string | null | undefined;
-      /** Ours: the lines that a v4 client holds (all of them), with their versions. The answer contains those that differ. */
-      known?: Readonly<Record<string, string>> | null | undefined;
+      /** Ours: the list that a v4 client has. The answer contains the changes to it. */
+      known?: string | null | undefined;
       /** Ours: the maximum number of conversations, for a v4 client. */
       limit?: number | undefined;
     };

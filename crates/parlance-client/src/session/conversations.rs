@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parlance_wire::{
     id::{ConversationId, MessageId, UserId},
+    list::Known,
     request::{
         PageSize, Signed,
         conversation::{self, SentMessage},
@@ -48,14 +49,13 @@ impl Session {
         }
     }
 
-    /// The changes to the list since `known` was read: conversations that are new or have changed,
-    /// newest first, and those that are gone. Cheap if little has changed.
-    pub async fn list_changes(&self, known: &[Conversation]) -> Result<answer::ListChanges, Error> {
-        let known = known.iter().filter_map(|one| Some((one.id, one.version?)));
+    /// The changes to the list since the answer that `known` came with; with [`Known::Nothing`], all of
+    /// it. Cheap if little has changed.
+    pub async fn list_changes(&self, known: Known) -> Result<answer::ListChanges, Error> {
         self.call(Signed::Conversation(conversation::Action::List {
             limit: PageSize(None),
             after: None,
-            known: Some(known.collect()),
+            known: Some(known),
         }))
         .await
     }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     e2ee::{Announcement, Epoch, Signature},
-    id::{ConversationId, ListVersion, MessageId, ReportId, UserId},
+    id::{ConversationId, MessageId, ReportId, UserId},
+    list::Known,
     text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
     time::Timestamp,
 };
@@ -18,9 +19,6 @@ use crate::{
 /// Maximum messages that are erased at once. Their reports are deleted with them, up to two per
 /// message and participant.
 pub const MAX_ERASED: usize = 100;
-
-/// Maximum lines of a list that a client can name as known.
-pub const MAX_KNOWN: usize = 10_000;
 
 /// The actions of this API, in the order of the published pages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,14 +37,9 @@ pub enum Action {
             skip_serializing_if = "Option::is_none"
         )]
         after: Option<ConversationId>,
-        /// Ours: the lines that a v4 client holds (all of them), with their versions. The answer
-        /// contains those that differ.
-        #[serde(
-            default,
-            deserialize_with = "field::known_lines",
-            skip_serializing_if = "Option::is_none"
-        )]
-        known: Option<BTreeMap<ConversationId, ListVersion>>,
+        /// Ours: the list that a v4 client has. The answer contains the changes to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known: Option<Known>,
     },
     /// Page "Conversation / Partial download": the newest rows before the cursor.
     DownloadPartial {

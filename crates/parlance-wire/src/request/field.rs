@@ -1,14 +1,11 @@
 //! Parsing and writing single fields: optional text, page sizes, a document in a string.
 
-use std::collections::BTreeMap;
-
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IntoDeserializer, value::StringDeserializer},
 };
 
-use super::conversation::MAX_KNOWN;
-use crate::id::{ConversationId, ListVersion, MessageId};
+use crate::id::MessageId;
 
 /// Maximum rows of a page: 1 to `MAX`, if it is given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,19 +46,6 @@ impl<'de, const MAX: usize> Deserialize<'de> for PageSize<MAX> {
             ))),
         }
     }
-}
-
-/// Reads the known lines of a list, at most [`MAX_KNOWN`].
-pub(super) fn known_lines<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<BTreeMap<ConversationId, ListVersion>>, D::Error> {
-    let lines = Option::<BTreeMap<_, _>>::deserialize(from)?;
-    if lines.as_ref().is_some_and(|lines| lines.len() > MAX_KNOWN) {
-        return Err(de::Error::custom(format_args!(
-            "expected an object of at most {MAX_KNOWN} conversations"
-        )));
-    }
-    Ok(lines)
 }
 
 /// Reads a list of at most `MAX` message ids.

@@ -46,8 +46,9 @@ mod tests {
     use super::*;
     use crate::{
         e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
-        id::{ConversationId, ListVersion, MessageId, Receipt, ReportId, UserId},
+        id::{ConversationId, MessageId, Receipt, ReportId, UserId},
         key::Credential,
+        list::ListMark,
         request::{
             Head, PageSize, availability, blocklist, conversation, conversationgroup, epoch,
             friends, keys, login, notification, reports, workspace,
@@ -141,10 +142,7 @@ mod tests {
                 List {
                     limit: PageSize(None),
                     after: None,
-                    known: Some(BTreeMap::from([(
-                        conversationid,
-                        ListVersion::parse("0123456789abcdef").unwrap(),
-                    )])),
+                    known: Some(ListMark::parse(&"0123456789abcdef".repeat(5)).into()),
                 },
                 List {
                     limit: PageSize(Some(1000)),

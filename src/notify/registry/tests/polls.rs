@@ -38,6 +38,7 @@ fn the_answer_to_a_poll_is_repeated_until_it_is_acknowledged() {
         Poll {
             connection: None,
             received: Some(Receipt::random()),
+            version: ClientVersion::V3,
         },
     );
     assert_eq!(changes.conversations.len(), 1);
@@ -46,7 +47,8 @@ fn the_answer_to_a_poll_is_repeated_until_it_is_acknowledged() {
             &notifications,
             Poll {
                 connection: None,
-                received: Some(lost)
+                received: Some(lost),
+                version: ClientVersion::V3,
             }
         ),
         1
@@ -56,7 +58,8 @@ fn the_answer_to_a_poll_is_repeated_until_it_is_acknowledged() {
             &notifications,
             Poll {
                 connection: None,
-                received: Some(receipt)
+                received: Some(receipt),
+                version: ClientVersion::V3,
             }
         ),
         1

@@ -98,3 +98,61 @@ fn a_resync_brings_no_rows_and_keeps_the_friends_to_look_at() {
     notifications.announce(&[written(7, 3, 0)]);
     assert_eq!(rows(&subscription), [3]);
 }
+
+#[test]
+fn a_row_that_is_announced_after_it_was_erased_is_only_named() {
+    let notifications = Arc::new(Notifications::default());
+    let (subscription, _) = notifications
+        .subscribe(user(1), station(1), ClientVersion::V4, LIMITS)
+        .unwrap();
+    subscription.feed().take();
+    notifications.announce(&[written(7, 1, 0)]);
+    assert_eq!(rows(&subscription), [1]);
+    let message = parlance_wire::id::MessageId::random();
+    notifications.announce(&[Event::Erased {
+        conversation: conversation(7),
+        participants: vec![user(1)],
+        messages: vec![message],
+        last_seq: 2,
+    }]);
+    let frame = subscription.feed().take();
+    assert_eq!(frame.erased, [(conversation(7), message)].into());
+    // It was stored before, and its announcement comes late.
+    notifications.announce(&[written(7, 2, 0)]);
+    let frame = subscription.feed().take();
+    assert!(frame.rows.is_empty() && frame.conversations.contains(&conversation(7)));
+    notifications.announce(&[written(7, 3, 0)]);
+    assert_eq!(rows(&subscription), [3]);
+}
+
+#[test]
+fn a_v4_station_that_polls_is_told_what_was_erased_until_it_has_the_answer() {
+    let notifications = polled();
+    let erased = |n| Event::Erased {
+        conversation: conversation(n),
+        participants: vec![user(1)],
+        messages: vec![parlance_wire::id::MessageId::random()],
+        last_seq: 2,
+    };
+    let poll = |version, received| {
+        notifications.poll(
+            user(1),
+            station(1),
+            Poll {
+                connection: None,
+                received,
+                version,
+            },
+        )
+    };
+    // An older one would not understand it.
+    notifications.announce(&[erased(7)]);
+    let (changes, receipt) = poll(ClientVersion::V3, None);
+    assert!(changes.erased.is_empty() && changes.conversations.len() == 1);
+    poll(ClientVersion::V4, Some(receipt));
+    notifications.announce(&[erased(8)]);
+    assert_eq!(poll(ClientVersion::V4, None).0.erased.len(), 1);
+    let (again, receipt) = poll(ClientVersion::V4, None);
+    assert_eq!(again.erased.len(), 1);
+    assert!(poll(ClientVersion::V4, Some(receipt)).0.is_empty());
+}

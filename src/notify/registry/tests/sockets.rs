@@ -37,10 +37,7 @@ fn sockets_are_counted_for_each_user_and_in_all() {
     let (_again, _) = subscribe(1, 2).unwrap();
     drop(second);
     assert!(notifications.has_socket(user(1)) && subscribe(3, 5).is_err());
-    assert_eq!(
-        notifications.users_with_sockets(),
-        [user(1), user(2)].into()
-    );
+    assert_eq!(notifications.sockets(), [(user(1), 2), (user(2), 1)].into());
     drop(first);
     assert!(subscribe(3, 5).is_ok());
 }
