@@ -1,7 +1,7 @@
 // srv=chatserver&api=chatlogin: getting in, and one's own account.
 
-import { userId } from "../model/ids.ts";
-import { fromHex, hex } from "../crypto/bytes.ts";
+import { type UserId, userId } from "../model/ids.ts";
+import { type Bytes, fromHex, hex, utf8 } from "../crypto/bytes.ts";
 import type { SignedCard } from "../crypto/card.ts";
 import type { Argon2id } from "../crypto/kdf.ts";
 import type { CredentialInfo, Kdf as KdfJson, Keys, Login, StationInfo, Stations, Vault } from "./answers.ts";
@@ -163,6 +163,21 @@ export const changePassword = (caller: Caller, { kdf: hash, recoverykey, card, .
   const fields = { ...rest, kdf: wireKdf(hash), ...(recoverykey && { recoverykey }), ...(card && { card }) };
   return caller.call("chatlogin", "changepassword", fields, done);
 };
+
+/** What takes the place of all keys. */
+export interface NewKeys extends NextVault {
+  publickey: string;
+  /** By the new key, over `keysProof`. */
+  proof: string;
+  /** Names the new keys; signed by those before. */
+  card: SignedCard;
+}
+
+/** What the new key signs, so that nobody claims another's. */
+export const keysProof = (user: UserId, publickey: string): Bytes => utf8(`parlance new key 1\n${user}\n${publickey}`);
+
+/** Replaces the keys, the card and the vault, and ends all other stations. */
+export const changeKeys = (caller: Caller, to: NewKeys): Promise<null> => caller.call("chatlogin", "changekeys", { ...to }, done);
 
 /** Replaces the recovery key's credential and the vault. */
 export const changeRecovery = (caller: Caller, to: NextVault & { recoverykey: string }): Promise<null> =>
