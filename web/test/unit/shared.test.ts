@@ -24,18 +24,18 @@ async function logsIn(email: string): Promise<Client> {
   assert.ok((await client.logIn(email, password)).ok);
   return client;
 }
-const until = (client: Client, holds: (client: Client) => boolean): Promise<void> =>
+const until = (clients: readonly Client[], holds: () => boolean): Promise<void> =>
   new Promise((resolve) => {
     const look = (): void => {
-      if (!holds(client)) return;
-      end();
+      if (!holds()) return;
+      for (const end of ends) end();
       resolve();
     };
-    const end = client.subscribe(look);
+    const ends = clients.map((client) => client.subscribe(look));
     look();
   });
-const keeps = (client: Client, id: string, keep: Keep): Promise<void> =>
-  until(client, ({ state }) => state.conversations.some((c) => c.id === id && c.keep === keep));
+const keepOf = ({ state }: Client, id: string): Keep | undefined => state.conversations.find((c) => c.id === id)?.keep;
+const keeps = (client: Client, id: string, keep: Keep): Promise<void> => until([client], () => keepOf(client, id) === keep);
 
 const [ann, ben] = await Promise.all([joins("Ann"), joins("Ben")]);
 const direct = await ann.befriends(ben);
@@ -69,9 +69,8 @@ test("devices that choose at the same moment end with the same", async () => {
   const chosen = await Promise.all([ann.client.setKeep(direct, "month"), phone.setKeep(direct, "year")]);
   assert.ok(chosen.every(({ ok }) => ok));
   const both = [ann.client, phone];
-  const of = (client: Client): Keep | undefined => client.state.conversations.find(({ id }) => id === direct)?.keep;
-  await Promise.all(both.map((client) => until(client, ({ state }) => state.waiting === 0)));
-  await Promise.all(both.map((client) => until(client, () => of(ann.client) === of(phone))));
+  const isNew = (client: Client): boolean => ["month", "year"].includes(keepOf(client, direct) ?? "");
+  await until(both, () => both.every((client) => client.state.waiting === 0 && isNew(client)) && keepOf(ann.client, direct) === keepOf(phone, direct));
   const tablet = await logsIn(ann.email);
-  await keeps(tablet, direct, of(phone) ?? "forever");
+  await until([...both, tablet], () => both.every((client) => keepOf(client, direct) === keepOf(tablet, direct)));
 });
