@@ -69,6 +69,29 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// Web Push.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// Whom a push service may turn to, as a `mailto:` or `https:` address.
+    pub contact: String,
+    /// Not for operators; tests have a push service of their own.
+    pub services: PushServices,
+}
+
+/// Where push services are reached.
+#[derive(Debug, Clone)]
+pub enum PushServices {
+    /// At public addresses, by the certificates that the system trusts.
+    Public,
+    /// All of them here, whatever they are called.
+    At {
+        /// The address of the test's service.
+        address: SocketAddr,
+        /// Its certificate, as DER.
+        certificate: Vec<u8>,
+    },
+}
+
 /// The link with which a web client registers someone. The code is in the fragment, which is never
 /// sent to a server or logged.
 #[must_use]
@@ -128,6 +151,8 @@ pub struct Settings {
     pub nats_url: Option<String>,
     /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
     pub tls: Option<Tls>,
+    /// `PUSH_CONTACT`: Web Push, if it is turned on.
+    pub push: Option<Push>,
     /// `METRICS_ADDR`: where `/metrics` is served, if anywhere.
     pub metrics_addr: Option<SocketAddr>,
     /// `WORKERS`: threads that answer requests.

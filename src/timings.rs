@@ -30,6 +30,10 @@ pub struct Timings {
     pub body_timeout: Duration,
     /// Maximum time between two parts of a large body.
     pub body_silence: Duration,
+    /// A station that was pushed and did not wake up is pushed again after this long.
+    pub push_again: Duration,
+    /// Delay before a push is tried again; doubled with each attempt.
+    pub push_retry: Duration,
     /// How often repeated refusals are summarized in the log.
     pub refusal_summary: Duration,
 }
@@ -55,6 +59,9 @@ impl Default for Timings {
             write_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             body_silence: Duration::from_secs(5),
+            // The push service keeps the last push only, and shows it when the device is reachable again.
+            push_again: Duration::from_mins(15),
+            push_retry: Duration::from_secs(5),
             refusal_summary: Duration::from_mins(1),
         }
     }

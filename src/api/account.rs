@@ -24,6 +24,7 @@ use parlance_wire::{
     kdf::Kdf,
     key::SecretHash,
     request::account::{self, Action, ChangeKeys, ChangePassword},
+    text::PushEndpoint,
     time::Timestamp,
 };
 
@@ -92,6 +93,14 @@ struct KeyView {
 #[derive(Serialize)]
 struct SignedOutView {
     signedout: u64,
+}
+
+#[derive(Serialize)]
+struct PushView<'a> {
+    /// The key by which push services know this server; empty where it sends no pushes.
+    pushkey: &'a str,
+    /// Where the caller's station is pushed; empty if it is not.
+    endpoint: &'a str,
 }
 
 #[derive(Serialize)]
@@ -212,6 +221,26 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             };
             let signedout = store::station::end(&call.services.db, call.user, which).await?;
             answer::ok(SignedOutView { signedout })
+        }
+        Action::Push => {
+            let endpoint =
+                store::push::endpoint(&call.services.db, call.user, call.station).await?;
+            answer::ok(PushView {
+                pushkey: call.services.push_key().unwrap_or_default(),
+                endpoint: endpoint.as_ref().map_or("", PushEndpoint::as_str),
+            })
+        }
+        Action::EnablePush { endpoint } => {
+            chat::push::enable(call, &endpoint).await?;
+            answer::ok(Nothing {})
+        }
+        Action::DisablePush => {
+            store::push::disable(&call.services.db, call.user, call.station).await?;
+            answer::ok(Nothing {})
+        }
+        Action::AckPush => {
+            store::push::release(&call.services.db, call.user, call.station).await?;
+            answer::ok(Nothing {})
         }
         Action::Keys => {
             let rows = store::credential::list(&call.services.db, call.user).await?;

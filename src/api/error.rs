@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use super::answer;
 use crate::{chat::error::Error as Rule, store::error::Cause};
-use parlance_wire::{id::UserId, request::ParseError, signature::ClaimError, text::Instance};
+use parlance_wire::{
+    e2ee::CardHash, id::UserId, request::ParseError, signature::ClaimError, text::Instance,
+};
 
 /// The reasons why a request is refused, by a rule or before it reaches one.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +149,8 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         #[serde(skip_serializing_if = "Option::is_none")]
         n: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        card: Option<CardHash>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         version: Option<i32>,
     }
     let mut view = View {
@@ -157,6 +161,7 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         epoch: None,
         participantids: None,
         n: None,
+        card: None,
         version: None,
     };
     // Data that the caller needs for another attempt.
@@ -164,7 +169,10 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         Error::Rule(Rule::StaleInstance(present)) => view.instance = Some(present),
         Error::Rule(Rule::StaleEpoch(present)) => view.epoch = Some(*present),
         Error::Rule(Rule::StaleRoster(present)) => view.participantids = Some(present),
-        Error::Rule(Rule::StaleCard(newest)) => view.n = Some(*newest),
+        Error::Rule(Rule::StaleCard(newest)) => {
+            view.n = Some(newest.map_or(0, |(n, _)| n));
+            view.card = newest.map(|(_, card)| card);
+        }
         Error::Rule(Rule::StaleVersion(present)) => view.version = Some(*present),
         _ => {}
     }

@@ -64,6 +64,9 @@ struct Version4View<'a> {
     /// The kind of key that opened the login. After `recovery`, a client asks for a new password.
     key: &'a str,
     limits: LimitsView,
+    /// The key by which push services know this server; absent where it sends no pushes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushkey: Option<&'a str>,
 }
 
 /// The URL of each API, in the published order.
@@ -143,6 +146,7 @@ pub(crate) async fn perform(
                     version: account.vault_version,
                     key: &account.kind,
                     limits: LimitsView::of(context.settings),
+                    pushkey: context.services.push_key(),
                 }),
             })
         }

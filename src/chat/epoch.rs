@@ -67,7 +67,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
         signature: request.signature,
     };
     verify(call, &signed, id, standing.card.as_deref())?;
-    let members = members(&standing, announcement)?;
+    let check::Roster { members, successor } = roster(&standing, announcement)?;
     let add: Vec<UserId> = request.addparticipants.iter().copied().collect();
     if !request.secrets.keys().eq(&members) || !add.iter().all(|user| members.contains(user)) {
         return Err(Error::StaleRoster(roster_after(call, request).await?));
@@ -99,6 +99,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
             members: &members,
             secrets: &request.secrets,
         },
+        successor,
         names: &names,
         remove: &remove,
         add: &add,
@@ -116,9 +117,12 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
 }
 
 /// The participants of the announced epoch.
-fn members(standing: &Standing, announcement: &Announcement) -> Result<BTreeSet<UserId>, Error> {
+fn roster(standing: &Standing, announcement: &Announcement) -> Result<check::Roster, Error> {
     let (Some(before), Some(members)) = (&standing.announcement, &standing.members) else {
-        return check::first(announcement, standing.is_group);
+        return Ok(check::Roster {
+            members: check::first(announcement, standing.is_group)?,
+            successor: None,
+        });
     };
     let before = Announcement::parse(before).map_err(|error| Error::Internal(error.into()))?;
     // It follows a different history.

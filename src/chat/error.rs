@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::notify::registry::TooManySockets;
 use crate::store::{self, batcher::BatchError, error::Cause};
 use crate::telemetry::with_causes;
-use parlance_wire::{id::UserId, text::Instance};
+use parlance_wire::{e2ee::CardHash, id::UserId, text::Instance};
 
 /// The reasons why a request is refused or fails. Nothing of it was stored, unless it is
 /// `uncertain`.
@@ -40,9 +40,9 @@ pub(crate) enum Error {
     /// The participants, now or after the change, are not those of the call, but these.
     #[error("The conversation has other participants.")]
     StaleRoster(Vec<UserId>),
-    /// The user's newest card has this number, or 0 if there is none.
+    /// The user's newest card has this number and hash; `None` if there is none.
     #[error("The next card must have the number after that of your newest card.")]
-    StaleCard(u64),
+    StaleCard(Option<(u64, CardHash)>),
     /// The vault already has another version. Contains that version.
     #[error("The vault has a newer version.")]
     StaleVersion(i32),

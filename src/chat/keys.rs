@@ -100,7 +100,7 @@ pub(crate) fn first<'a>(
 pub(super) fn published(published: Published) -> Result<(), Error> {
     match published {
         Published::New | Published::Known => Ok(()),
-        Published::Stale(n) => Err(Error::StaleCard(n)),
+        Published::Stale(newest) => Err(Error::StaleCard(newest)),
         Published::Invalid(invalid) => Err(not_valid(&invalid)),
         Published::TooMany(wait) => Err(Error::DailyLimit(
             format!("You can publish at most {MAX_CARDS_PER_DAY} cards in 24 hours."),

@@ -15,6 +15,7 @@ pub(crate) mod message;
 pub(crate) mod name_cache;
 pub(crate) mod page_cache;
 pub(crate) mod presence;
+pub(crate) mod push;
 pub(crate) mod quota;
 pub(crate) mod report;
 pub(crate) mod server_identity;
@@ -28,7 +29,7 @@ use parlance_wire::{
 };
 
 use crate::{
-    notify::event::Event,
+    notify::{event::Event, push::PushQueue},
     settings::{Invites, Registration, Settings},
     store::{Db, batcher::Batcher, report::NewReport, rows::NewMessage},
 };
@@ -45,6 +46,8 @@ pub(crate) struct Services {
     pub reports: Batcher<NewReport>,
     pub names: name_cache::NameCache,
     pub pages: page_cache::PageCache,
+    /// What is to be pushed to stations without a socket, if the operator turned that on.
+    pub push: Option<PushQueue>,
     pub policy: Policy,
 }
 
@@ -80,6 +83,7 @@ impl Services {
             reports: Batcher::new(db.clone()),
             names: name_cache::NameCache::default(),
             pages: page_cache::PageCache::default(),
+            push: settings.push.as_ref().map(|_| PushQueue::default()),
             policy: Policy {
                 registration: settings.registration,
                 invites: settings.invites,
@@ -93,6 +97,12 @@ impl Services {
             db,
             identity,
         }
+    }
+
+    /// The key by which push services know this server. Returns `None` where it sends no pushes.
+    #[must_use]
+    pub(crate) fn push_key(&self) -> Option<&str> {
+        self.push.as_ref().map(|_| self.identity.push.public())
     }
 }
 

@@ -14,7 +14,7 @@ use parlance_wire::{
     text::Email,
 };
 
-use super::error::Error;
+use super::{error::Error, push::PushKey};
 use crate::store::{self, Db};
 
 /// Separates the key for the salts from other uses of the seed.
@@ -25,6 +25,8 @@ pub(crate) struct ServerIdentity {
     pub id: ServerId,
     /// The public half of the key.
     pub key: SignKey,
+    /// The key by which push services know it.
+    pub push: PushKey,
     pair: Ed25519KeyPair,
     /// The key for salts of addresses without a user.
     salts: hmac::Key,
@@ -44,6 +46,7 @@ impl ServerIdentity {
         Ok(Self {
             id,
             key,
+            push: PushKey::derive(&seed)?,
             pair,
             salts: hmac::Key::new(hmac::HMAC_SHA256, salts.as_ref()),
         })

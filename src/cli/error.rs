@@ -3,7 +3,7 @@
 use std::{io, process::ExitStatus};
 
 use parlance_client::keys::KeyError;
-use parlance_wire::id::{ConversationId, InviteId};
+use parlance_wire::id::{ConversationId, InviteId, MessageId};
 use tokio::task::JoinError;
 
 use super::{backup, env_file, program};
@@ -37,6 +37,44 @@ pub enum Error {
     /// A key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A server refused a call, or could not be reached.
+    #[error(transparent)]
+    Client(#[from] parlance_client::Error),
+    /// There is no home directory for the keys of services.
+    #[error("there is no home directory; name one for the keys with --keys")]
+    NoHome,
+    /// Standard input is empty.
+    #[error("there is no text on standard input")]
+    NothingToSend,
+    /// The apikey of a service is nowhere.
+    #[error(
+        "put the apikey of {service} into PARLANCE_APIKEY, or into {path}, readable by its owner alone"
+    )]
+    NoApikey {
+        /// The service.
+        service: String,
+        /// The file where it was looked for.
+        path: String,
+    },
+    /// Others can read an apikey.
+    #[error("others can read {0}; run chmod 600 on it")]
+    OpenApikey(String),
+    /// The person has not accepted the service yet.
+    #[error("{service} is no contact of {to} yet: {to} was asked, and has to accept")]
+    NotAFriend {
+        /// The service.
+        service: String,
+        /// The person.
+        to: String,
+    },
+    /// The person has other keys than before.
+    #[error(
+        "the keys of {0} have changed; ask them whether that is so, and then pass --accept-new-keys"
+    )]
+    NewKeys(String),
+    /// The id names a message with another text, or of somebody else.
+    #[error("there is another message {0}")]
+    OtherMessage(MessageId),
     /// A PostgreSQL program (`psql`, `pg_dump`) could not be run.
     #[error(transparent)]
     Program(#[from] program::Error),

@@ -12,6 +12,7 @@ mod invite;
 mod output;
 mod program;
 mod psql;
+mod send;
 mod serve;
 mod user;
 
@@ -59,6 +60,11 @@ enum Command {
     /// Exit code 1 if a line was. Note the newest line's hash elsewhere: with --known, it must
     /// still be in the log.
     Audit(audit::Audit),
+    /// Send standard input as a service's message to a person, end-to-end encrypted
+    ///
+    /// Prints the message's id. The service has an account made with `user apikey`; its apikey is
+    /// in PARLANCE_APIKEY or in a file that its owner alone can read.
+    Send(send::Sending),
     /// Open psql on the database
     Psql {
         /// Arguments for psql, as -c 'select 1'
@@ -115,6 +121,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Conversation(command) => conversation::run(&settings, command).await,
         Command::Invite(invite) => invite::run(&settings, invite).await,
         Command::Audit(audit) => audit::run(&settings, &audit).await,
+        Command::Send(send) => send::run(&settings, &send).await,
         Command::Psql { arguments } => psql::run(&settings, &arguments).await,
         Command::Doctor(doctor) => doctor::run(&settings, &doctor).await,
         Command::Backup(backup) => backup::run(&settings, backup).await,

@@ -9,5 +9,6 @@ pub(crate) mod bus;
 pub(crate) mod changes;
 pub(crate) mod event;
 pub(crate) mod nodes;
+pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod resync;

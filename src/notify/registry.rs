@@ -197,6 +197,13 @@ impl Notifications {
         self.locked().sockets_of(user)
     }
 
+    /// Returns `true` if this station has a socket open here.
+    pub(crate) fn has_socket_of(&self, user: UserId, station: StationId) -> bool {
+        let mut inner = self.locked();
+        let pending = inner.station(user, station);
+        pending.is_some_and(|pending| pending.subscriber.is_some())
+    }
+
     /// How many sockets each user has open here, if any.
     pub(crate) fn sockets(&self) -> HashMap<UserId, usize> {
         let inner = self.locked();

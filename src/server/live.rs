@@ -121,6 +121,7 @@ pub(super) async fn handshake(
         // A user was disabled since the key was read. If it was this one, the socket came too late to be disconnected.
         return Err(unavailable("users changed during the handshake"));
     }
+    state.socket_changed(user, station, false);
     if is_first {
         state.presence.refresh(user);
     }

@@ -27,6 +27,16 @@ const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
 
+/// What may become of a push (`push.rs`).
+const PUSH_OUTCOMES: [&str; 6] = [
+    "sent",
+    "gone",
+    "rejected",
+    "internal_address",
+    "failed",
+    "dropped",
+];
+
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Histograms = Family<Labels<2>, Histogram, fn() -> Histogram>;
 
@@ -46,6 +56,7 @@ pub(super) struct Metrics {
     bus_gaps: Counter,
     resyncs: Counter,
     purged_rows: Family<Labels<1>, Counter>,
+    pushes: Family<Labels<1>, Counter>,
 }
 
 impl Default for Metrics {
@@ -127,9 +138,25 @@ impl Default for Metrics {
                 "Rows that this node purged",
                 Family::default(),
             ),
+            pushes: pushes(registry),
             registry: std::mem::take(registry),
         }
     }
+}
+
+/// Registers the counter of pushes, with each outcome at zero: so that a rate can be computed from the
+/// first one on.
+fn pushes(registry: &mut Registry) -> Family<Labels<1>, Counter> {
+    let pushes: Family<Labels<1>, Counter> = Family::default();
+    for outcome in PUSH_OUTCOMES {
+        drop(pushes.get_or_create(&[("outcome", outcome)]));
+    }
+    register(
+        registry,
+        "parlance_web_pushes",
+        "Web Pushes by what became of them",
+        pushes,
+    )
 }
 
 /// Registers a metric. Returns a handle to the same value.
@@ -152,6 +179,11 @@ impl Metrics {
         self.request_seconds
             .get_or_create(&[("api", api), ("action", action)])
             .observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a push.
+    pub(super) fn count_push(&self, outcome: &'static str) {
+        self.pushes.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// Counts purged rows.

@@ -19,6 +19,7 @@ mod metrics;
 mod nonces;
 mod presence;
 mod purge;
+mod push;
 mod refusals;
 mod request_log;
 mod running;
@@ -188,6 +189,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         };
         tasks.push(tokio::spawn(bus::run(node, url, queue)));
     }
+    tasks.extend(push::start(&state)?);
     let metrics_handle = metrics.as_ref().map(Server::handle);
     tasks.extend(metrics.map(|server| {
         tokio::spawn(async {

@@ -83,6 +83,7 @@ pub(super) fn mark_offline_after_grace(
     // socket nor a recent one.
     let now = state.settings.clock.instant();
     state.presence.closed_at().insert(user, now);
+    let (station, is_doubtful) = (subscription.station(), subscription.is_doubtful());
     drop(subscription);
     // Not during shutdown: clients reconnect to another node, or to this one after its restart, and
     // should stay online.
@@ -90,6 +91,7 @@ pub(super) fn mark_offline_after_grace(
         return;
     }
     state.presence.request([(user, Due::Count)]);
+    state.socket_changed(user, station, is_doubtful);
     if state.notifications.has_socket(user) {
         return;
     }

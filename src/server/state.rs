@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use parlance_wire::id::{StationId, UserId};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -83,6 +84,17 @@ impl State {
     pub(super) fn announce(&self, events: &[Event]) {
         self.notifications.announce(events);
         self.bus.publish(events);
+        if let Some(push) = &self.services.push {
+            push.announce(events);
+        }
+    }
+
+    /// Notes that a station's socket was opened or closed. `is_doubtful`: something that was sent to
+    /// it may not have arrived.
+    pub(super) fn socket_changed(&self, user: UserId, station: StationId, is_doubtful: bool) {
+        if let Some(push) = &self.services.push {
+            push.socket_changed(user, station, is_doubtful);
+        }
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -6,10 +6,12 @@ use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Database, Error, Invites, LogFormat, Registration, Settings, Tls,
+    Database, Error, Invites, LogFormat, Push, PushServices, Registration, Settings, Tls,
     variables::{Variables, duration, networks, postgres_settings, public_url},
 };
 use crate::{clock::Clock, timings::Timings};
+use parlance_wire::text::Email;
+use url::Url;
 
 /// The maximum lifetime is 1000 years, because the end of a longer one could not be written on the
 /// wire.
@@ -103,6 +105,7 @@ impl Settings {
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
             nats_url: env.text("NATS_URL")?,
             tls,
+            push: env.push()?,
             metrics_addr: env
                 .text("METRICS_ADDR")?
                 .map(|_| {
@@ -196,12 +199,39 @@ impl Variables<'_> {
         }
     }
 
+    fn push(&self) -> Result<Option<Push>, Error> {
+        let variable = "PUSH_CONTACT";
+        let Some(contact) = self.text(variable)? else {
+            return Ok(None);
+        };
+        if !is_contact(&contact) {
+            return Err(Error {
+                variable,
+                must_be: "a mailto: or https:// address".to_owned(),
+            });
+        }
+        Ok(Some(Push {
+            contact,
+            services: PushServices::Public,
+        }))
+    }
+
     fn log_format(&self) -> Result<LogFormat, Error> {
         self.parse("LOG_FORMAT", "human", "human or json", |text| match text {
             "human" => Some(LogFormat::Human),
             "json" => Some(LogFormat::Json),
             _ => None,
         })
+    }
+}
+
+fn is_contact(text: &str) -> bool {
+    match text.split_once(':') {
+        Some(("mailto", address)) => Email::parse(address).is_some(),
+        Some(("https", _)) => {
+            Url::parse(text).is_ok_and(|url| url.has_host() && url.password().is_none())
+        }
+        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parlance_wire::{
-    e2ee::{Card, Invalid, LOG_ENTRY_LEN, LogEntry, SignedCard, Tag},
+    e2ee::{Card, CardHash, Invalid, LOG_ENTRY_LEN, LogEntry, SignedCard, Tag},
     id::{ServerId, UserId},
     time::Timestamp,
 };
@@ -36,8 +36,8 @@ pub enum Published {
     New,
     /// It was published before.
     Known,
-    /// The user's newest card has this number, or 0 if there is none.
-    Stale(u64),
+    /// The user's newest card has this number and hash; `None` if there is none.
+    Stale(Option<(u64, CardHash)>),
     /// It does not follow the user's newest card.
     Invalid(Invalid),
     /// The user may publish the next one after this time.
@@ -102,7 +102,7 @@ pub(super) async fn append(
         }
         seconds_left = row.seconds_left;
     } else if card.n() != 1 {
-        return Ok(Published::Stale(0));
+        return Ok(Published::Stale(None));
     }
     if let Some(seconds) = seconds_left.filter(|seconds| *seconds > 0) {
         return Ok(Published::TooMany(Duration::from_secs(
@@ -140,7 +140,7 @@ fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Opt
         return Some(Published::Known);
     }
     if newest.n.checked_add(1) != Some(card.n()) {
-        return Some(Published::Stale(newest.n));
+        return Some(Published::Stale(Some((newest.n, newest.card))));
     }
     match before.filter(|before| before.hash() == newest.card) {
         Some(before) => signed.succeeds(before).err().map(Published::Invalid),

@@ -30,11 +30,15 @@ pub(crate) use self::{
 macro_rules! conversation_rows {
     ($before:literal, group of $key:literal, $after:literal, $($argument:expr),* $(,)?) => {
         crate::store::conversation::conversation_rows!(
-            $before, group of $key, unread "null::bigint", mark "null::bytea", [$after], $($argument),*
+            $before, group of $key, unread "null::bigint", mark "null::bytea",
+            admins ["case when p.peer_id is null then
+                       (select array_agg(a.user_id) from participants a where a.conversation_id = ", $key, " and a.role = 'admin')
+                   end"], [$after], $($argument),*
         )
     };
     (
-        $before:literal, group of $key:literal, unread $unread:literal, mark $mark:literal, [$($after:literal),*], $($argument:expr),*
+        $before:literal, group of $key:literal, unread $unread:literal, mark $mark:literal,
+        admins [$($admins:literal),*], [$($after:literal),*], $($argument:expr),* $(,)?
     ) => {
         sqlx::query_as!(
             crate::store::rows::ConversationRow,
@@ -64,7 +68,9 @@ macro_rules! conversation_rows {
                 + $unread
                 + r#" as "unread?", "#
                 + $mark
-                + r#" as "mark?: ListMark""#
+                + r#" as "mark?: ListMark", "#
+                $(+ $admins)*
+                + r#" as "admins?: Vec<UserId>""#
                 $(+ $after)*,
             $($argument),*
         )
@@ -99,6 +105,9 @@ macro_rules! listed_rows {
             group of "c.conversation_id",
             unread "u.unread",
             mark $mark,
+            admins ["case when p.peer_id is null then
+                       (select array_agg(a.user_id) from participants a where a.conversation_id = c.conversation_id and a.role = 'admin')
+                   end"],
             [$from, "
             cross join lateral (
                 select case when greatest(p.viewed_seq, c.cleared_seq) >= c.last_message_seq then 0 else (
@@ -128,11 +137,14 @@ pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>
             conversation_rows!(
                 "select",
                 group of "c.conversation_id",
-                "
+                unread "null::bigint",
+                mark "null::bytea",
+                admins ["null::uuid[]"],
+                ["
             from participants p
             join conversations c using (conversation_id)
             where p.user_id = $1
-            ",
+            "],
                 reader as _,
             )
             .fetch_all(c)

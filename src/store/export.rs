@@ -69,6 +69,8 @@ impl Export<'_> {
         self.list("cards", &cards).await?;
         let stations = rows!(self, "src/store/sql/export/stations.sql", user as _);
         self.list("stations", &stations).await?;
+        let pushes = rows!(self, "src/store/sql/export/pushes.sql", user as _);
+        self.list("pushes", &pushes).await?;
         let people = rows!(self, "src/store/sql/export/people.sql", user as _);
         self.list("people", &people).await?;
         let workspaces = rows!(self, "src/store/sql/export/workspaces.sql", user as _);

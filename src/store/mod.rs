@@ -34,6 +34,7 @@ pub mod presence;
 pub mod probe;
 pub(crate) mod profile;
 pub mod purge;
+pub(crate) mod push;
 pub(crate) mod quota;
 pub mod registration;
 pub(crate) mod report;

@@ -120,6 +120,8 @@ pub(crate) struct ConversationRow {
     pub unread: Option<i64>,
     /// In the list of a v4 client, the same in each line: up to when the list has everything.
     pub mark: Option<ListMark>,
+    /// In a group, its admins. Not in the list of a v3 client.
+    pub admins: Option<Vec<UserId>>,
 }
 
 impl ConversationRow {
@@ -132,6 +134,18 @@ impl ConversationRow {
         };
         everyone.sort_unstable();
         everyone
+    }
+
+    /// The admins of a group, sorted by id; a direct conversation has none.
+    #[must_use]
+    pub(crate) fn admins(&self) -> Vec<UserId> {
+        let mut admins = self
+            .admins
+            .clone()
+            .filter(|_| self.is_group)
+            .unwrap_or_default();
+        admins.sort_unstable();
+        admins
     }
 }
 

@@ -25,9 +25,6 @@ use crate::world::World;
 
 mod account;
 
-#[path = "../../crates/parlance-client/examples/echo.rs"]
-#[expect(dead_code, reason = "its `main`")]
-mod echo;
 #[path = "../../crates/parlance-client/examples/news.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod news;
@@ -155,22 +152,6 @@ async fn hears(feed: &mut Feed) -> String {
     timeout(Duration::from_secs(30), next)
         .await
         .expect("a message")
-}
-
-#[tokio::test]
-async fn the_example_bot_answers_each_message() {
-    let (world, _relay) = relayed().await;
-    let (ann, ben, conversation) = friends(&world.url).await;
-    let bot = tokio::spawn(echo::answer(Feed::open(ben.clone()).await.unwrap()));
-    let mut feed = Feed::open(ann.clone()).await.unwrap();
-    for question in ["one", "two", "three"] {
-        adds(&ann, &conversation, question).await;
-        assert_eq!(hears(&mut feed).await, question);
-        assert_eq!(hears(&mut feed).await, question, "the answer");
-    }
-    assert!(!bot.is_finished());
-    bot.abort();
-    world.end().await;
 }
 
 #[tokio::test]

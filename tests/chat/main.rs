@@ -50,6 +50,7 @@ mod presence;
 mod presets;
 mod proxy;
 mod purge;
+mod push;
 mod quota;
 mod readme;
 mod ready;

@@ -63,6 +63,7 @@ async fn fill(db: &mut PgConnection) {
         from generate_series(0, 49999) n;
         update conversations set last_seq = 5000 where conversation_id = md5('c1')::uuid;
         insert into stations select user_id, md5('s' || nick)::uuid, now() from users;
+        insert into push_subscriptions select user_id, station_id, '', now(), md5('n')::uuid from stations;
         insert into credentials select sha256(nick::bytea), user_id, '', now() from users;
         insert into friendships select md5('u' || n)::uuid, md5('u' || (n + d) % 2000)::uuid, now() from generate_series(0, 1999) n, unnest(array[1, 1999]) d;
         insert into listeners select user_id, md5('n')::uuid from users;

@@ -157,6 +157,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 30] = [
         &["metrics_addr"],
         Some("9464"),
     ),
+    (
+        "PUSH_CONTACT",
+        "mailto:you@example.org",
+        &["push"],
+        Some("you@example.org"),
+    ),
     ("LOG_FORMAT", "json", &["log_format"], Some("xml")),
 ];
 

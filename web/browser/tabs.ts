@@ -22,6 +22,10 @@ export const lead: Lead = (task) => {
   };
 };
 
+/** Leads for one task, if no tab leads; otherwise answers null. */
+export const leadOnce = <T>(task: () => Promise<T>): Promise<T | null> =>
+  navigator.locks.request(LEADER, { ifAvailable: true }, (lock) => (lock ? task() : Promise.resolve(null))) as Promise<T | null>;
+
 /** One writer at a time, whichever tab it is in. */
 export const exclusive: Exclusive = {
   run: <T>(task: () => Promise<T>): Promise<T> => navigator.locks.request(WRITER, task) as Promise<T>,

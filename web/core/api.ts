@@ -61,6 +61,25 @@ export interface News {
   text: string;
 }
 
+/** How this device shows what came while nobody looked; it is said by a worker that knows neither settings nor language. */
+export interface Waking {
+  /** Names and text, or only that there is something. */
+  preview: boolean;
+  sound: boolean;
+  /** "New message". */
+  fresh: string;
+  /** "No new messages". */
+  nothing: string;
+}
+
+/** Where this device is pushed. */
+export interface Pushed {
+  /** The key by which push services know the server; empty where it sends no pushes. */
+  key: string;
+  /** Empty if this device is not pushed. */
+  endpoint: string;
+}
+
 /** What can be asked of a client. Ids may come from anywhere (an address, a command line); a malformed one throws `InvalidId`. */
 export interface Client {
   /** What is shown now. */
@@ -149,6 +168,11 @@ export interface Client {
   /** Everything that is on this device, readable. */
   exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;
+  pushed: () => Promise<Outcome<Pushed>>;
+  /** This device is woken there when something is new and no socket of its is open. */
+  enablePush: (endpoint: string) => Promise<Outcome>;
+  disablePush: () => Promise<Outcome>;
+  setWaking: (waking: Waking) => Promise<void>;
   /** What can be read out to compare the keys of two devices. */
   fingerprint: () => string;
   connectNow: () => void;

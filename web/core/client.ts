@@ -17,6 +17,8 @@ import { change, type PersonRecord, type SessionRecord, Store } from "./store/st
 import { stranger } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
+/** How long a logout waits for the server. */
+const LEAVING_MS = 5000;
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
 
@@ -47,7 +49,7 @@ class ClientOfPorts {
 
   private async begin(session: SessionRecord): Promise<void> {
     this.fingerprint = await fingerprintOf(session);
-    this.open = new OpenSession(this.ports, this.store, session, this.shown, {
+    this.open = new OpenSession(this.ports, session, this.shown, {
       onNews: (news) => {
         for (const listener of [...this.news]) listener(news);
       },
@@ -67,9 +69,26 @@ class ClientOfPorts {
     if (!open) return;
     this.open = null;
     await open.stop();
-    await this.store.forgetAll();
-    this.shown.reset({ kind: "out", why });
-    this.ports.channel.post({ post: "hint", hint: { session: true } });
+    try {
+      const now = await this.store.session();
+      // In another tab somebody may have logged in again meanwhile.
+      if (!now || now.station === open.account.session.station) await this.store.forgetAll();
+    } finally {
+      this.shown.reset({ kind: "out", why });
+      this.ports.channel.post({ post: "hint", hint: { session: true } });
+    }
+  }
+
+  /** Does something that can be done without, but not for long. */
+  private async briefly(task: () => Promise<unknown>): Promise<void> {
+    const done = attempt(task).catch(() => undefined);
+    await new Promise<void>((resolve) => {
+      const cancel = this.ports.clock.after(LEAVING_MS, resolve);
+      void done.then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   /** Begins a session; `pinned` is known besides what the vault says. */
@@ -142,12 +161,11 @@ class ClientOfPorts {
 
   async logOut(): Promise<void> {
     if (!this.open) return;
-    const { caller, session } = this.open.account;
+    const { account } = this.open;
     // What was verified a moment ago must not be lost.
-    const { keepVault } = await inside();
-    await attempt(() => keepVault(this.session().account)).catch(() => undefined);
-    // Whatever the server says, nothing stays here.
-    await attempt(() => signOut(caller, { stationid: session.station })).catch(() => undefined);
+    await this.briefly(async () => (await inside()).keepVault(account));
+    // Whatever the server says, and if it says nothing, nothing stays here.
+    await this.briefly(() => signOut(account.caller, { stationid: account.session.station }));
     await this.end(null);
   }
 
@@ -270,6 +288,10 @@ class ClientOfPorts {
       newKeys: (password) => this.newKeys(password),
       exportData: async () => (await inside()).own.exportData(session()),
       deleteAccount: (password) => this.deleteAccount(password),
+      pushed: async () => (await inside()).push.pushed(session()),
+      enablePush: async (endpoint) => (await inside()).push.enablePush(session(), endpoint),
+      disablePush: async () => (await inside()).push.disablePush(session()),
+      setWaking: async (waking) => (await inside()).push.setWaking(session(), waking),
       fingerprint: () => this.fingerprint,
       connectNow: () => void session().ask({ kind: "wake" }),
       useHere: () => void session().ask({ kind: "useHere" }),

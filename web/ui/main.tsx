@@ -8,6 +8,7 @@ import { startClient } from "../core/index.ts";
 import { install } from "./install.ts";
 import { speak } from "./i18n/words.ts";
 import { followNews } from "./notify.ts";
+import { followPush } from "./push.ts";
 import { settings } from "./settings.ts";
 import { session } from "./state.ts";
 import { NotSecure, TooOld } from "./start/pages.tsx";
@@ -31,6 +32,7 @@ async function start(): Promise<void> {
   });
   followNews(client);
   await install();
+  followPush();
 }
 
 void start();

@@ -1,39 +1,13 @@
 // The service worker: it keeps the files of one version, so that the client opens offline and never mixes two versions.
 // A new version waits until the person says "Reload". Nothing that the server answers to calls passes through here.
 
+import { onPush, renew } from "./push.ts";
+import { scope } from "./scope.ts";
+
 /** Made by the build: what this version is called, and its files. */
 declare const VERSION: string;
 declare const FILES: readonly string[];
 
-interface Waits extends Event {
-  waitUntil: (work: Promise<unknown>) => void;
-}
-interface Fetch extends Waits {
-  request: Request;
-  respondWith: (answer: Promise<Response>) => void;
-}
-interface Tab {
-  focus: () => Promise<Tab>;
-  postMessage: (message: unknown) => void;
-}
-interface Click extends Waits {
-  notification: { close: () => void; data: unknown };
-}
-interface Scope {
-  location: { href: string };
-  clients: {
-    claim: () => Promise<void>;
-    matchAll: (of: { type: "window"; includeUncontrolled: boolean }) => Promise<Tab[]>;
-    openWindow: (address: string) => Promise<unknown>;
-  };
-  skipWaiting: () => Promise<void>;
-  addEventListener: ((type: "install" | "activate", listener: (event: Waits) => void) => void) &
-    ((type: "fetch", listener: (event: Fetch) => void) => void) &
-    ((type: "message", listener: (event: MessageEvent<unknown>) => void) => void) &
-    ((type: "notificationclick", listener: (event: Click) => void) => void);
-}
-
-const scope = self as unknown as Scope;
 const PREFIX = "parlance-";
 const cacheName = PREFIX + VERSION;
 const known = new Set(FILES.map((file) => new URL(file, scope.location.href).href));
@@ -84,5 +58,7 @@ async function show(place: string): Promise<void> {
 scope.addEventListener("notificationclick", (event) => {
   event.notification.close();
   const { data } = event.notification;
-  if (typeof data === "string" && data.startsWith("#/c/")) event.waitUntil(show(data));
+  if (typeof data === "string" && data.startsWith("#/")) event.waitUntil(show(data));
 });
+scope.addEventListener("push", (event) => event.waitUntil(onPush()));
+scope.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event.newSubscription ?? null)));

@@ -23,8 +23,8 @@ use serde::{
 
 pub use self::{
     account::{
-        CredentialInfo, Invite, Invites, Keys, Limits, NewInvite, Prelogin, Profile, SignedOut,
-        StationInfo, Stations, Vault,
+        CredentialInfo, Invite, Invites, Keys, Limits, NewInvite, Prelogin, Profile, Push,
+        SignedOut, StationInfo, Stations, Vault,
     },
     keys::{Cards, Epoch, Epochs, KeyLogPage},
     notification::{Erased, Event, Notification, Typing},
@@ -96,6 +96,9 @@ pub struct Conversation {
     /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
     #[serde(default)]
     pub chain: String,
+    /// The admins of a group by the server's word, sorted; e2ee.md says when that counts.
+    #[serde(default)]
+    pub admins: Vec<UserId>,
     /// The number of the present epoch, or 0 for none.
     #[serde(default)]
     pub epoch: u32,

@@ -42,6 +42,10 @@ pub enum Error {
     /// The server does not list the conversation: the user no longer takes part in it.
     #[error("the user takes no part in the conversation")]
     NotAParticipant,
+    /// Older clients began the conversation, and have written in it. Whoever renews its keys in a
+    /// client that keeps the old ones begins its epochs.
+    #[error("older clients began this conversation; one of its participants has to renew its keys")]
+    NoEpochs,
     /// A text does not have the required form.
     #[error("{0} is not valid")]
     Invalid(&'static str),

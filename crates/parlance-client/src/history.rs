@@ -9,7 +9,7 @@ use parlance_wire::{
 };
 
 use crate::{
-    answer::{Conversation, Event, Page},
+    answer::{Conversation, Event, Message, Page},
     error::Error,
     session::Session,
 };
@@ -75,6 +75,25 @@ impl History {
             message: conversation.lastmessageid.map(|id| (id, None)),
             report: conversation.lastreportid.map(|id| (id, None)),
             ..Self::beginning(conversation)
+        }
+    }
+
+    /// Starts after a message that was downloaded, or before the first; without earlier reports.
+    #[must_use]
+    pub(crate) fn after(conversation: &Conversation, newest: Option<&Message>) -> Self {
+        Self {
+            message: newest.map(|row| (row.id, Some(row.created))),
+            ..Self::end(conversation)
+        }
+    }
+
+    /// Starts at a message; if there is none with this id, nowhere.
+    #[must_use]
+    pub(crate) fn at(conversation: &Conversation, id: MessageId) -> Self {
+        Self {
+            // Where the server goes on if it has no such message.
+            message: Some((id, Timestamp::parse("9999-01-01 00:00:00"))),
+            ..Self::end(conversation)
         }
     }
 

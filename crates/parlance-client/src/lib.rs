@@ -38,6 +38,7 @@
 //! | [`answer`] | the answers of the calls |
 //! | [`History`] | the rows of one conversation: the cursor that misses nothing |
 //! | [`Feed`] | the changes in all conversations |
+//! | [`Device`] | an encrypted conversation, with keys and state in a file: for services and bots |
 //! | [`Socket`] | the socket below the feed, for clients that keep their own rows |
 //!
 //! # Encryption
@@ -70,6 +71,8 @@ pub mod answer;
 #[cfg(feature = "http")]
 mod call;
 #[cfg(feature = "http")]
+mod device;
+#[cfg(feature = "http")]
 mod error;
 #[cfg(feature = "http")]
 mod feed;
@@ -92,11 +95,12 @@ pub use parlance_wire::{
 
 #[cfg(feature = "http")]
 pub use self::{
+    device::Device,
     error::{Error, ErrorCode, Refusal},
     feed::{Feed, News},
     history::{Appended, History},
     retry::Retry,
     server::{NewUser, Server},
-    session::{Draft, Met, NextEpoch, Session, message},
+    session::{Draft, Met, NextEpoch, Reader, Received, Session, message},
     socket::{Socket, SocketEnd},
 };

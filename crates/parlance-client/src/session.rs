@@ -7,7 +7,7 @@ mod groups;
 mod keys;
 mod people;
 
-pub use self::encrypted::{Draft, Met, NextEpoch};
+pub use self::encrypted::{Draft, Met, NextEpoch, Reader, Received};
 
 use parlance_wire::{
     id::{MessageId, Receipt, UserId},

@@ -29,6 +29,14 @@ impl DataHash {
     pub fn of(data: &str) -> Self {
         Self(sha256(&[data.as_bytes()]))
     }
+
+    /// Parses the wire's form. Returns `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(text, &mut hash).ok()?;
+        Some(Self(hash))
+    }
 }
 
 impl Chain {

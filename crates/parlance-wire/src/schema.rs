@@ -21,7 +21,7 @@ use crate::{
     request::PageSize,
     text::{
         Color, Email, EncryptedKey, FullName, HideId, Instance, MessageType, Nick, Opaque,
-        StationName, WorkspaceName,
+        PushEndpoint, StationName, WorkspaceName,
     },
     time::Timestamp,
 };
@@ -46,8 +46,8 @@ macro_rules! stands_as {
 
 stands_as!("string":
     Announcement, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FullName, HideId, Instance, InviteId,
-    Known, LogHead, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, Receipt, ReportId, RsaSignature,
-    Salt, SecretHash, ServerId, SignKey, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
+    Known, LogHead, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, PushEndpoint, Receipt, ReportId,
+    RsaSignature, Salt, SecretHash, ServerId, SignKey, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
 );
 stands_as!("integer": Epoch, PageSize<const MAX: usize>, Whole<const MIN: u32, const MAX: u32>);
 

@@ -38,11 +38,13 @@ macro_rules! text_form {
 
 // After the macro, which they use.
 mod email;
+mod endpoint;
 mod name;
 mod opaque;
 
 pub use self::{
     email::Email,
+    endpoint::PushEndpoint,
     name::{FullName, Nick, StationName, skeleton},
     opaque::{Data, DisplayName, Opaque, Secret},
 };

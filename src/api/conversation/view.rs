@@ -42,6 +42,8 @@ struct ConversationView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Blank<Chain>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    admins: Option<Vec<UserId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<Vec<EpochView<'a>>>,
@@ -109,6 +111,7 @@ impl<'a> ConversationView<'a> {
             chain: version
                 .is_v4()
                 .then(|| row.chain.map_or(Blank::None(""), Blank::Some)),
+            admins: version.is_v4().then(|| row.admins()),
             epoch: version.is_v4().then_some(row.epoch),
             epochs: version.is_v4().then(|| EpochView::newest(row)),
             unread: row.unread,

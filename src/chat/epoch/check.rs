@@ -6,6 +6,13 @@ use parlance_wire::{e2ee::Announcement, id::UserId};
 
 use crate::chat::error::Error;
 
+/// Who takes part in an announced epoch.
+pub(super) struct Roster {
+    pub members: BTreeSet<UserId>,
+    /// The only admin, if none of the admins of the epoch before stays.
+    pub successor: Option<UserId>,
+}
+
 /// Checks the first announcement of a conversation. Returns the participants in its roster.
 ///
 /// # Errors
@@ -15,8 +22,8 @@ pub(super) fn first(next: &Announcement, is_group: bool) -> Result<BTreeSet<User
     Ok(next.added().clone())
 }
 
-/// Checks an announcement that follows another one, whose roster has these members. Returns the
-/// present roster.
+/// Checks an announcement that follows another one, whose roster has these members. Returns its
+/// roster.
 ///
 /// # Errors
 /// `BadRequest`; `NotAllowed`: its creator may not make these changes.
@@ -24,7 +31,7 @@ pub(super) fn next(
     before: &Announcement,
     members: &BTreeSet<UserId>,
     next: &Announcement,
-) -> Result<BTreeSet<UserId>, Error> {
+) -> Result<Roster, Error> {
     if !next.removed().is_subset(members) || !next.added().is_disjoint(members) {
         return Err(Error::BadRequest(
             "announcement.removed must name members of the epoch before, and announcement.added others.".into(),
@@ -55,7 +62,10 @@ pub(super) fn next(
             "Only an admin of the present epoch may add members or change its admins.",
         ));
     }
-    Ok(after)
+    Ok(Roster {
+        members: after,
+        successor: next.admins().first().copied().filter(|_| is_succession),
+    })
 }
 
 /// A group has admins, who are members; a direct conversation has none.

@@ -105,6 +105,19 @@ impl Subscription {
         }
     }
 
+    /// The station whose socket it is.
+    pub(crate) fn station(&self) -> StationId {
+        self.0.station
+    }
+
+    /// Returns `true` if the peer has not acknowledged all that was taken, or something is pending.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let mut inner = self.0.notifications.locked();
+        let pending = inner.station_of(&self.0);
+        self.0.subscriber.unacked.load(Ordering::Acquire)
+            || pending.is_some_and(|pending| !pending.changes.is_empty())
+    }
+
     /// Records that the peer has acknowledged everything that was taken.
     pub(crate) fn ack(&self) {
         self.0.subscriber.unacked.store(false, Ordering::Release);

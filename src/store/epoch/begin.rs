@@ -49,6 +49,8 @@ pub(crate) struct Rekey<'a> {
     /// The instance, according to the caller.
     pub instance: &'a Instance,
     pub epoch: NewEpoch<'a>,
+    /// The user who is announced in place of all admins of the epoch before.
+    pub successor: Option<UserId>,
     /// The conversation's name, encrypted with the new secret.
     pub names: &'a [(UserId, &'a str)],
     /// The participants to remove.
@@ -129,7 +131,9 @@ async fn rekey_in(
     }
     // After the changes, as some of the users to be added may only be invited.
     let after = group::participants(c, conversation).await?;
-    if after.iter().copied().collect::<BTreeSet<_>>() != *epoch.members {
+    if after.iter().copied().collect::<BTreeSet<_>>() != *epoch.members
+        || !is_successor(c, rekey).await?
+    {
         return Ok(Changed::StaleRoster(after));
     }
     let invited_after = invitation::visible_in(c, conversation).await?;
@@ -177,6 +181,16 @@ async fn refusal(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Chang
         return Ok(Some(Changed::NotAdmin));
     }
     Ok(None)
+}
+
+/// Whether the admin who is announced in place of all others is the group's. Nobody has to be, if
+/// none of the group's admins is in the roster.
+async fn is_successor(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<bool> {
+    let Some(successor) = rekey.successor else {
+        return Ok(true);
+    };
+    let admins = admins(c, rekey.conversation).await?;
+    Ok(admins.contains(&successor) || admins.is_disjoint(rekey.epoch.members))
 }
 
 async fn admins(c: &mut PgConnection, conversation: ConversationId) -> Result<BTreeSet<UserId>> {

@@ -22,9 +22,9 @@ with present as materialized (
     where m.since >= p.next - 1073741824
 ), renamed as materialized (
     -- Conversations of users with another nick. Of more than 2000 none is looked at; a limit that the planner cannot see.
-    select o.conversation_id from known k
-    join users u on u.renamed > k.nicks and u.renamed > 0
+    select o.conversation_id from users u
     join participants o on o.user_id = u.user_id
+    where u.renamed > (select nicks from known) and u.renamed > 0
     limit (select 2001)
 ), own as materialized (
     -- Which conversations there are, and those whose rows of the reader's own have changed.

@@ -2,27 +2,48 @@
 //! create them.
 
 use chrono::TimeDelta;
-use parlance::settings::{Invites, Registration, Settings};
+use parlance::{
+    settings::{Invites, Registration, Settings},
+    store::registration::{self, NewUser},
+};
+use parlance_wire::{
+    kdf::Kdf,
+    key::{PublicKey, SecretHash},
+    text::{Email, EncryptedKey, FullName, Nick},
+    time::Timestamp,
+    word::{CredentialKind, UserRole},
+};
 use serde_json::{Value, json};
 
 use super::register;
-use crate::world::{Person, World, at};
+use crate::world::{Person, World, at, key, operator, public_key};
 
 /// A world in which registering needs an invitation, with Ann as an existing user.
+// An operator adds her. If she registered at another node, its end would make her station resync at
+// some later moment, in place of what a test expects to hear.
 async fn by_invitation(change: impl FnOnce(&mut Settings)) -> (std::sync::Arc<World>, Person) {
-    let open = World::new().await;
-    let ann = open.person("Ann").await;
-    let world = open
-        .another_with(|settings| {
-            settings.registration = Registration::Invite;
-            change(settings);
-        })
-        .await;
-    open.stop().await;
-    let ann = Person {
-        world: world.clone(),
-        ..ann
+    let world = World::with(|settings| {
+        settings.registration = Registration::Invite;
+        change(settings);
+    })
+    .await;
+    let ann = NewUser {
+        email: &Email::parse("ann@example.org").unwrap(),
+        full_name: &FullName::parse("Ann Example").unwrap(),
+        nick: &Nick::parse("Ann").unwrap(),
+        key_hash: &SecretHash::of("the apikey of Ann"),
+        kind: CredentialKind::Password,
+        label: "password",
+        kdf: &Kdf::Pbkdf2,
+        recovery: None,
+        public_key: &PublicKey::parse(&public_key(&key("Ann"))).unwrap(),
+        encrypted_private_key: &EncryptedKey::parse("opaque").unwrap(),
+        card: None,
     };
+    let now = Timestamp::now();
+    let added = registration::insert(&world.store, &ann, UserRole::User, &operator(), now).await;
+    assert!(added.unwrap());
+    let ann = world.returning("Ann").await;
     (world, ann)
 }
 

@@ -16,15 +16,18 @@ use serde_json::{Value, json};
 use crate::world::{Answer, Person, World, key as key_of, public_key};
 
 /// Registers someone by name, with an invitation's code if given.
-async fn register(world: &World, name: &str, code: Option<&str>) -> Answer {
+// The key is made before the future is polled: of several at once, none waits with an open
+// connection for the keys of the others.
+fn register(world: &World, name: &str, code: Option<&str>) -> impl Future<Output = Answer> {
     let request = json!({
         "action": "register", "email": format!("{}@example.org", name.to_lowercase()), "fullname": name, "nick": name,
         "apikey": format!("the apikey of {name}"), "publickey": public_key(&key_of(name)), "rsakey": "opaque",
         "invite": code,
     });
-    world
-        .posts("chatserver", "chatlogin", &[], &request.to_string())
-        .await
+    async move {
+        let request = request.to_string();
+        world.posts("chatserver", "chatlogin", &[], &request).await
+    }
 }
 
 impl Person {

@@ -53,6 +53,13 @@ async fn stations_are_listed_announced_and_signed_out() {
     assert_eq!(keys[0].kind, CredentialKind::Password);
     let refusal = ann.revoke(keys[0].keyid).await.unwrap_err();
     assert_eq!(refusal.code(), Some(ErrorCode::NotAllowed));
+    // This server sends no pushes.
+    assert_eq!(ann.push().await.unwrap().pushkey, "");
+    let refusal = ann.enable_push("https://push.example/a").await.unwrap_err();
+    assert_eq!(refusal.code(), Some(ErrorCode::NotAllowed));
+    assert!(ann.enable_push("http://push.example/a").await.is_err());
+    ann.ack_push().await.unwrap();
+    ann.disable_push().await.unwrap();
     assert_eq!(ann.login().limits.unwrap().messagebytes, 64 * 1024);
     world.end().await;
 }

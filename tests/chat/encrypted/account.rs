@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use parlance_client::{
-    ErrorCode, NewUser, Server, StationId, UserId,
-    e2ee::{Epoch, EpochSecret, Error as Wrong, Maker, Mark, Offer},
+    ErrorCode, UserId,
+    e2ee::{Epoch, EpochSecret, Error as Wrong, Maker, Mark, Offer, Pin},
     keys,
 };
 use parlance_wire::{key::PublicKey, request::epoch::ShareEpochs, text::Email};
@@ -12,7 +12,7 @@ use parlance_wire::{key::PublicKey, request::epoch::ShareEpochs, text::Email};
 use super::{person::PASSWORD, person::Person, talk, wrong};
 use crate::world::World;
 
-async fn deletes_account(person: &Person) {
+pub(super) async fn deletes_account(person: &Person) {
     let email = Email::parse(&person.email).unwrap();
     let apikey = keys::apikey(&email, PASSWORD);
     person.session.delete_account(&apikey).await.unwrap();
@@ -112,28 +112,9 @@ fn key_of_both(person: &Person, mut keys: Keys) -> Keys {
 async fn secrets_for_a_lost_key_are_deleted_and_can_be_shared_again() {
     let (world, [mut ann, ben], [mut anns, _]) = talk().await;
     ann.says("Hello", &mut anns).await.unwrap();
-    // Ben has lost his password, and the operator lets him register again.
-    let code = "the code of a reset";
-    world
-        .sql(&format!(
-            "insert into invites (code_hash, purpose, email, created_at, expires_at)
-            values (sha256('{code}'), 'reset', '{}', now(), now() + interval '1 day')",
-            ben.email
-        ))
-        .await;
-    let new = NewUser {
-        email: &ben.email,
-        fullname: "Ben",
-        nick: "Ben",
-        invite: Some(code),
-    };
-    let server = Server::new(&world.url).unwrap();
-    server.register(&new, "another password").await.unwrap();
+    let again = ben.resets(&world).await.session;
     let stored = format!("epoch_secrets where user_id = '{}'", ben.user());
     assert_eq!(world.count(&stored).await, 0);
-    let station = StationId::random();
-    let again = server.login(&ben.email, "another password", station).await;
-    let again = again.unwrap();
     assert_eq!(again.list().await.unwrap()[0].secret, "");
     // Ann shares it, wrapped for the new key.
     let key = again.identity().pair.public_key();
@@ -147,6 +128,56 @@ async fn secrets_for_a_lost_key_are_deleted_and_can_be_shared_again() {
     let secret = &again.list().await.unwrap()[0].secret;
     let opened = EpochSecret::unwrap(secret, &again.identity().pair).unwrap();
     assert_eq!(opened.kid(), anns.secret.kid());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn after_a_reset_contacts_are_warned_and_the_next_card_is_a_new_identity_in_the_key_log() {
+    let world = World::new().await;
+    let (mut ann, ben) = (
+        Person::new(&world, "Ann").await,
+        Person::new(&world, "Ben").await,
+    );
+    let mut cleo = Person::new(&world, "Cleo").await;
+    ann.befriends(&ben).await;
+    ann.befriends(&cleo).await;
+    let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
+    ann.says("Hello", &mut anns).await.unwrap();
+    let mut again = ben.resets(&world).await;
+
+    // No card names his new key yet, which may be anybody's: nothing is encrypted for it.
+    let met = ann.meets(&[ben.user()]).await.unwrap();
+    assert_eq!(met.offers[&ben.user()], Offer::Lost);
+    assert!(met.keys.is_empty());
+    for _ in 0..2 {
+        let refused = wrong(ann.rekeys(&mut anns, &[], &[]).await);
+        assert!(matches!(refused, Wrong::NewIdentity(_)), "{refused}");
+        let refused = wrong(ann.says("Is it you?", &mut anns).await);
+        assert!(matches!(refused, Wrong::NewIdentity(_)), "{refused}");
+        // To accept a key without a card is of no use.
+        let card = ann.state.pins.cards(ben.user())[0].hash();
+        ann.state.pins.accept(ben.user(), card).unwrap();
+    }
+    // Others who take part, and who have not met him, can read all the same.
+    let cleos = cleo.follows().await.unwrap();
+    assert_eq!(cleo.hears(&cleos).await.unwrap(), ["Hello"]);
+    let mark = |person: &Person| person.state.pins.get(ben.user()).map(Pin::mark);
+    assert_eq!(mark(&cleo), Some(Mark::Changed));
+
+    again.publishes_first_card().await;
+    let (log, own) = (&mut ben.state.log.clone(), &ben.state.own_cards);
+    let refused = again.session.follow_key_log(log, own).await;
+    assert!(matches!(wrong(refused), Wrong::NotMyCard(2)));
+    let met = ann.meets(&[ben.user()]).await.unwrap();
+    assert_eq!(met.offers[&ben.user()], Offer::NewIdentity);
+    let refused = wrong(ann.rekeys(&mut anns, &[], &[]).await);
+    assert!(matches!(refused, Wrong::NewIdentity(_)), "{refused}");
+    let card = ann.state.pins.cards(ben.user())[1].hash();
+    ann.state.pins.accept(ben.user(), card).unwrap();
+    ann.rekeys(&mut anns, &[], &[]).await.unwrap();
+    let mut agains = again.follows().await.unwrap();
+    again.says("It is me", &mut agains).await.unwrap();
+    assert_eq!(ann.hears(&anns).await.unwrap(), ["Hello", "It is me"]);
     world.end().await;
 }
 

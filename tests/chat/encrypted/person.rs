@@ -13,10 +13,10 @@ use parlance_wire::{chain::Chain, text::Email};
 
 use crate::world::World;
 
-pub(super) const PASSWORD: &str = "a long password";
+pub(crate) const PASSWORD: &str = "a long password";
 
 /// A person at one station.
-pub(super) struct Person {
+pub(crate) struct Person {
     pub email: String,
     pub session: Session,
     pub sign: SigningKey,
@@ -26,37 +26,56 @@ pub(super) struct Person {
 }
 
 /// A conversation, as far as a person has followed it.
-pub(super) struct Talk {
+pub(crate) struct Talk {
     pub conversation: Conversation,
     pub secret: EpochSecret,
 }
 
 impl Person {
     /// A new user with a card.
-    pub(super) async fn new(world: &World, name: &str) -> Self {
+    pub(crate) async fn new(world: &World, name: &str) -> Self {
+        let mut person = Self::registers(world, name, None).await;
+        person.publishes_first_card().await;
+        person
+    }
+
+    /// A user who registers, with an invitation's code or without, and has not published a card.
+    pub(crate) async fn registers(world: &World, name: &str, invite: Option<&str>) -> Self {
         let server = Server::new(&world.url).unwrap();
         let email = format!("{}@example.org", name.to_lowercase());
         let new = NewUser {
             email: &email,
             fullname: name,
             nick: name,
-            invite: None,
+            invite,
         };
         server.register(&new, PASSWORD).await.unwrap();
         let session = server.login(&email, PASSWORD, StationId::random()).await;
         let session = session.unwrap();
-        let mut person = Self {
+        Self {
             state: session.begin_key_log().await.unwrap(),
             sign: SigningKey::generate().unwrap(),
             email,
             session,
             sent: 0,
-        };
-        person.publishes_first_card().await;
-        person
+        }
     }
 
-    async fn publishes_first_card(&mut self) {
+    /// The same user, who has lost the password, and registered again with an operator's reset.
+    pub(crate) async fn resets(&self, world: &World) -> Self {
+        let code = "the code of a reset";
+        world
+            .sql(&format!(
+                "insert into invites (code_hash, purpose, email, created_at, expires_at)
+                values (sha256('{code}'), 'reset', '{}', now(), now() + interval '1 day')",
+                self.email
+            ))
+            .await;
+        let name = &self.session.login().nick;
+        Self::registers(world, name, Some(code)).await
+    }
+
+    pub(crate) async fn publishes_first_card(&mut self) {
         let before = self.state.log.newest(self.user()).unwrap();
         let email = Email::parse(&self.email).unwrap();
         let (server, pair) = (self.state.pins.server(), &self.session.identity().pair);
@@ -69,7 +88,7 @@ impl Person {
     }
 
     /// Another device of the same person, with the same state.
-    pub(super) async fn second_device(&self, world: &World) -> Self {
+    pub(crate) async fn second_device(&self, world: &World) -> Self {
         let server = Server::new(&world.url).unwrap();
         let station = StationId::random();
         Self {
@@ -82,7 +101,7 @@ impl Person {
     }
 
     /// Renews the signing key.
-    pub(super) async fn renews(&mut self) {
+    pub(crate) async fn renews(&mut self) {
         let before = self.state.pins.cards(self.user()).last().unwrap();
         let (sign, pair) = (
             SigningKey::generate().unwrap(),
@@ -95,17 +114,17 @@ impl Person {
         self.meets(&[self.user()]).await.unwrap();
     }
 
-    pub(super) fn user(&self) -> UserId {
+    pub(crate) fn user(&self) -> UserId {
         self.session.user()
     }
 
     /// Befriends another person.
-    pub(super) async fn befriends(&self, other: &Self) {
+    pub(crate) async fn befriends(&self, other: &Self) {
         self.session.add_friend(&other.email).await.unwrap();
         other.session.accept_friend(self.user()).await.unwrap();
     }
 
-    pub(super) async fn meets(&mut self, users: &[UserId]) -> Result<Met, Error> {
+    pub(crate) async fn meets(&mut self, users: &[UserId]) -> Result<Met, Error> {
         let users = users.iter().copied().collect();
         self.session.meet(&mut self.state, &users).await
     }
@@ -133,7 +152,7 @@ impl Person {
     }
 
     /// Creates the direct conversation with a friend.
-    pub(super) async fn creates(&mut self, friend: UserId) -> Talk {
+    pub(crate) async fn creates(&mut self, friend: UserId) -> Talk {
         let id = ConversationId::between(self.user(), friend);
         let users = [self.user(), friend];
         let (epoch, met) = self.first_epoch(id, &users, &[]).await;
@@ -152,7 +171,7 @@ impl Person {
     }
 
     /// Creates a group with friends.
-    pub(super) async fn creates_group(&mut self, friends: &[UserId]) -> Talk {
+    pub(crate) async fn creates_group(&mut self, friends: &[UserId]) -> Talk {
         let id = ConversationId::random();
         let users: Vec<UserId> = friends.iter().copied().chain([self.user()]).collect();
         let (epoch, met) = self.first_epoch(id, &users, &[self.user()]).await;
@@ -170,7 +189,7 @@ impl Person {
     }
 
     /// The only conversation, followed to its newest epoch.
-    pub(super) async fn follows(&mut self) -> Result<Talk, Error> {
+    pub(crate) async fn follows(&mut self) -> Result<Talk, Error> {
         let listed = self.session.list().await?.into_iter().next();
         let mut conversation = listed.ok_or(Error::NotAParticipant)?;
         let followed = self
@@ -183,7 +202,7 @@ impl Person {
     }
 
     /// Begins the next epoch, also with other participants.
-    pub(super) async fn rekeys(
+    pub(crate) async fn rekeys(
         &mut self,
         talk: &mut Talk,
         add: &[UserId],
@@ -223,7 +242,7 @@ impl Person {
     }
 
     /// Sends a text in the newest known epoch or, if there is a newer one, in that. Returns its id.
-    pub(super) async fn says(&mut self, text: &str, talk: &mut Talk) -> Result<MessageId, Error> {
+    pub(crate) async fn says(&mut self, text: &str, talk: &mut Talk) -> Result<MessageId, Error> {
         let draft = Draft {
             id: MessageId::random(),
             created: Timestamp::now(),

@@ -14,7 +14,7 @@ use parlance_wire::chain::Chain;
 use super::person::{Person, Talk};
 
 /// A message that was read and verified.
-pub(super) struct Read {
+pub(crate) struct Read {
     pub epoch: Epoch,
     pub text: String,
     pub sealed: Sealed,
@@ -22,7 +22,7 @@ pub(super) struct Read {
 
 impl Person {
     /// The epochs up to the newest that was followed, with the secrets that this person has.
-    pub(super) async fn epochs(
+    pub(crate) async fn epochs(
         &self,
         id: ConversationId,
     ) -> Result<Vec<(Announcement, Option<EpochSecret>)>, Error> {
@@ -53,7 +53,7 @@ impl Person {
     }
 
     /// Reads all messages, with all checks of a reader.
-    pub(super) async fn reads(&self, talk: &Talk) -> Result<Vec<Read>, Error> {
+    pub(crate) async fn reads(&self, talk: &Talk) -> Result<Vec<Read>, Error> {
         let (conversation, mut reading) = (&talk.conversation, Reading::default());
         let (id, instance) = (conversation.id, &conversation.instance);
         let epochs = self.epochs(id).await?;
@@ -98,7 +98,7 @@ impl Person {
     }
 
     /// The texts of all messages.
-    pub(super) async fn hears(&self, talk: &Talk) -> Result<Vec<String>, Error> {
+    pub(crate) async fn hears(&self, talk: &Talk) -> Result<Vec<String>, Error> {
         let read = self.reads(talk).await?;
         Ok(read.into_iter().map(|message| message.text).collect())
     }
@@ -113,7 +113,7 @@ fn text(opened: &Opened) -> String {
 
 /// The participants of each epoch, from the first on, according to the announcements (newest
 /// first).
-pub(super) fn rosters(
+pub(crate) fn rosters(
     epochs: &[(Announcement, Option<EpochSecret>)],
 ) -> BTreeMap<Epoch, BTreeSet<UserId>> {
     let mut members = BTreeSet::new();

@@ -172,3 +172,44 @@ async fn published_clients_add_and_remove_in_a_group_with_epochs_as_ever() {
     assert_eq!(secrets(cleo, &group).await[0], (2, secret(2, &cleo.user)));
     world.end().await;
 }
+
+#[tokio::test]
+async fn who_succeeds_the_last_admin_is_told_and_has_to_be_announced() {
+    let world = World::new().await;
+    let (people, group, first) = group(&world).await;
+    let [ann, ben, cleo, dan] = &people;
+    let admins =
+        async |person: &crate::world::Person| person.sees_v4(&group).await["admins"].clone();
+    assert_eq!(admins(ben).await, json!([ann.user]));
+    let role = json!({ "conversationid": group.id, "participantid": ben.user, "role": "admin" });
+    asks_group(ann, "setrole", role).await.ok();
+    let mut both = [ann.user.clone(), ben.user.clone()];
+    both.sort();
+    assert_eq!(admins(cleo).await, json!(both));
+    let leave = json!({ "conversationid": group.id });
+    asks_group(ann, "leave", leave).await.ok();
+    assert_eq!(admins(cleo).await, json!([ben.user]));
+    // Neither Cleo herself nor anybody else.
+    for admin in [cleo, ben] {
+        let gone = Roster {
+            admins: vec![admin],
+            added: vec![],
+            removed: vec![ann],
+        };
+        let (request, _) = cleo.rekeying(&group, Some(&first), &gone);
+        let answer = asks(cleo, &request).await;
+        if admin.user == ben.user {
+            answer.ok();
+        } else {
+            answer.refused(409, "stale_roster");
+        }
+    }
+    // A published client's answer has the published keys.
+    let listed = cleo.lists().await.ok();
+    assert!(listed["conversations"][0].get("admins").is_none());
+    // A direct conversation has none.
+    ann.befriends(dan).await;
+    let direct = ann.creates(dan).await;
+    assert_eq!(ann.sees_v4(&direct).await["admins"], json!([]));
+    world.end().await;
+}

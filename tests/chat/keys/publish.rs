@@ -49,6 +49,7 @@ async fn a_card_that_is_not_the_callers_next_one_or_not_signed_by_its_keys_is_re
     let second = ann.next_card(&card.card, 2, Some(1));
     let refusal = ann.publishes(&second).await.refused(409, "stale_card");
     assert_eq!(refusal["n"], 0);
+    assert!(refusal.get("card").is_none());
     assert_eq!(world.count("cards").await, 0);
     ann.publishes(&card).await.ok();
     // Not signed by the previous card's key; and one card too far.
@@ -58,6 +59,7 @@ async fn a_card_that_is_not_the_callers_next_one_or_not_signed_by_its_keys_is_re
     let third = ann.next_card(&second.card, 3, Some(2));
     let refusal = ann.publishes(&third).await.refused(409, "stale_card");
     assert_eq!(refusal["n"], 1);
+    assert_eq!(refusal["card"], json!(card.card.hash()));
     // Another first card.
     ann.publishes(&ann.next_card(&ann.next_card(&second.card, 2, None).card, 1, None))
         .await

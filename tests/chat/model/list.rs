@@ -97,6 +97,13 @@ impl Model {
         // Additional fields for v4 clients (the golden tests show that others do not get them). No
         // epochs are announced here.
         if view.get("epoch").is_some() {
+            let mut admins: Vec<&str> = members
+                .iter()
+                .filter(|(_, member)| *is_group && member.is_admin)
+                .map(|(who, _)| self.people[*who].user.as_str())
+                .collect();
+            admins.sort_unstable();
+            expected["admins"] = json!(admins);
             expected["epoch"] = json!(0);
             expected["epochs"] = json!([]);
         }

@@ -1,6 +1,6 @@
 //! Statements about stations, credentials and vaults.
 
-use super::{USER, connection, filled, plan, reads_by_index};
+use super::{CONVERSATION, USER, connection, filled, plan, reads_by_index};
 
 #[tokio::test]
 async fn queries_about_stations_and_credentials_use_indexes() {
@@ -23,6 +23,24 @@ async fn queries_about_stations_and_credentials_use_indexes() {
                 "end stations",
                 &["delete from stations\n", "credential_id = $4"],
                 format!("{USER}, null, md5('s1')::uuid, null"),
+            ),
+            (
+                "claim pushes",
+                &[
+                    "from unnest($1::uuid[], $2::bigint[])",
+                    "push_subscriptions",
+                ],
+                format!("array[{CONVERSATION}], array[1], 900"),
+            ),
+            (
+                "sockets opened",
+                &["set node_id = $1, pushed_at"],
+                format!("{USER}, array[{USER}], array[md5('s1')::uuid]"),
+            ),
+            (
+                "sockets closed",
+                &["set node_id = null"],
+                format!("{USER}, array[{USER}], array[md5('s1')::uuid], array[true]"),
             ),
             (
                 "credentials",

@@ -75,6 +75,7 @@ pub(crate) fn settings() -> Settings {
         sockets: 1000,
         nats_url: None,
         tls: None,
+        push: None,
         metrics_addr: None,
         workers: 1,
         log_format: LogFormat::Human,
@@ -257,6 +258,13 @@ impl World {
         assert!(wrong.is_empty(), "{wrong:#?}");
         self.db.close().await;
         self.stop().await;
+    }
+
+    /// Where the server's metrics are.
+    pub(crate) fn metrics_url(&self) -> String {
+        let running = self.running.lock().unwrap();
+        let address = running.as_ref().unwrap().metrics_address.unwrap();
+        format!("http://{address}/metrics")
     }
 
     /// Number of messages and reports that wait to be stored.

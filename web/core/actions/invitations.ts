@@ -3,9 +3,11 @@
 import { hex, random } from "../crypto/bytes.ts";
 import { invitationProof, provesInvitation } from "../crypto/number.ts";
 import type { Content } from "../model/body.ts";
+import { isSame } from "../model/equal.ts";
 import { noted } from "../model/key-history.ts";
 import { type ConversationId, messageId, type UserId, userId } from "../model/ids.ts";
 import { writeInvitation } from "../model/invitation.ts";
+import type { Row } from "../model/timeline.ts";
 import type { Invitation, OpenInvitation, Outcome } from "../model/view.ts";
 import { enqueue } from "../outbox/queue.ts";
 import { change, type PersonRecord } from "../store/store.ts";
@@ -95,21 +97,53 @@ export async function prove({ account }: Open, conversation: ConversationId, { f
   await enqueue(account, { conversation, id: messageId(crypto.randomUUID()), content, until: null });
 }
 
+/** In `meta` under `proofs`: where something stands that may be a proof, and could not be judged yet. */
+type Undecided = readonly [conversation: ConversationId, seq: number];
+
+/** More than these are not kept. */
+const MAX_UNDECIDED = 100;
+
 /** Looks for proofs among what has arrived: who had the link of an invitation is the person that it was given to. */
 export async function checkProofs(account: Account, conversation: ConversationId, rows: readonly WireMessage[]): Promise<void> {
-  const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== account.session.user);
+  const { store, session, serial } = account;
+  const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== session.user);
   const kept = updates.length > 0 ? await keptOf(account) : [];
-  const record = await account.store.conversation(conversation);
+  const record = await store.conversation(conversation);
   if (kept.length === 0 || !record || record.wire.isgroup) return;
-  for (const row of updates) {
-    const { content, trouble } = await account.cipher.open(record, row);
-    const person = await account.store.person(row.User);
-    const key = person && (await memberKey(person));
-    if (content?.kind !== "verify" || trouble || !key) continue;
-    for (const { id, secret, card } of kept) {
-      if (!(await provesInvitation(secret, key, card, content.mac))) continue;
-      await trust(account, row.User);
-      await keep(account, (all) => all.filter((one) => one.id !== id));
-    }
+  const undecided = new Set<number>();
+  for (const row of await account.cipher.openAll(record, updates)) {
+    if ((await judge(account, row, kept)) === "later") undecided.add(row.seq);
   }
+  const judged = new Set(updates.map(({ Seq }) => Seq));
+  await serial.run(async () => {
+    const before = (await store.meta<Undecided[]>("proofs")) ?? [];
+    const others = before.filter(([id, seq]) => id !== conversation || !judged.has(seq));
+    const now = [...others, ...[...undecided].map((seq): Undecided => [conversation, seq])].slice(-MAX_UNDECIDED);
+    if (!isSame(before, now)) await store.writeOwn({ put: "meta", key: "proofs", value: now });
+  });
+}
+
+/** Looks again at what could not be judged: keys may have come since. */
+export async function checkProofsAgain(account: Account): Promise<void> {
+  const found = new Map<ConversationId, WireMessage[]>();
+  for (const [id, seq] of (await account.store.meta<Undecided[]>("proofs")) ?? []) {
+    found.set(id, [...(found.get(id) ?? []), ...(await account.store.rows(id, seq, seq))]);
+  }
+  for (const [id, rows] of found) await checkProofs(account, id, rows);
+}
+
+/** Takes a proof, if it is one. "later": it cannot be read or compared before the writer's card, or the epoch, is here. */
+async function judge(account: Account, { user, content, trouble }: Row, kept: readonly Kept[]): Promise<"done" | "later"> {
+  const person = await account.store.person(user);
+  const key = person && (await memberKey(person));
+  if (content && content.kind !== "verify") return "done";
+  // Until the card is here, the RSA key stands for somebody whose proof names the card.
+  const hasCard = account.session.server === "" || (person?.cards.length ?? 0) > 0;
+  if (!content || trouble || !key || !hasCard) return trouble === "newerClient" ? "done" : "later";
+  for (const { id, secret, card } of kept) {
+    if (!(await provesInvitation(secret, key, card, content.mac))) continue;
+    await trust(account, user);
+    await keep(account, (all) => all.filter((one) => one.id !== id));
+  }
+  return "done";
 }

@@ -27,14 +27,20 @@ export function fromUtf8(bytes: Bytes): string {
 }
 
 /** Hexadecimal digits in lower case. */
-export const hex = (bytes: Bytes): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export function hex(bytes: Bytes): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}
 
 /** The bytes of hexadecimal digits, exactly `length` if given. */
 export function fromHex(text: string, length?: number): Bytes {
   if (!/^(?:[0-9a-f]{2})*$/.test(text) || (length !== undefined && text.length !== 2 * length)) {
     throw new InvalidEncoding(`${length ?? ""} bytes as hexadecimal digits`);
   }
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  return bytes;
 }
 
 /** Base64 (RFC 4648, section 4). */
@@ -47,12 +53,14 @@ export function base64(bytes: Bytes): string {
 
 /** The bytes of Base64: the one text that `base64` makes of them, no other. */
 export function fromBase64(text: string): Bytes {
-  let bytes: Bytes;
+  let letters: string;
   try {
-    bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    letters = atob(text);
   } catch {
     throw new InvalidEncoding("Base64");
   }
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
   if (base64(bytes) !== text) throw new InvalidEncoding("Base64");
   return bytes;
 }

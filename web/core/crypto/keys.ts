@@ -78,6 +78,20 @@ export async function publicOfRsa(pkcs8: Bytes): Promise<string> {
 export const sign = async (key: CryptoKey, text: Bytes): Promise<Bytes> =>
   new Uint8Array(await crypto.subtle.sign({ name: "Ed25519" }, key, text));
 
+const MAX_VERIFIERS = 1000;
+const verifiers = new Map<string, Promise<CryptoKey>>();
+
+// The same few people sign nearly everything that is read.
+function verifierOf(publicKey: Bytes): Promise<CryptoKey> {
+  const name = hex(publicKey);
+  const known = verifiers.get(name);
+  if (known) return known;
+  if (verifiers.size >= MAX_VERIFIERS) verifiers.clear();
+  const imported = crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);
+  verifiers.set(name, imported);
+  return imported;
+}
+
 /** The y coordinates of the points whose order divides 8, little-endian: with such a "key" anyone's signature is right. */
 const SMALL_ORDER = [
   "0000000000000000000000000000000000000000000000000000000000000000",
@@ -101,8 +115,7 @@ export function isSignKey(bytes: Bytes): boolean {
 export async function verifies(publicKey: Bytes, signature: Bytes, text: Bytes): Promise<boolean> {
   if (!isSignKey(publicKey) || signature.length !== 64) return false;
   try {
-    const key = await crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);
-    return await crypto.subtle.verify({ name: "Ed25519" }, key, signature, text);
+    return await crypto.subtle.verify({ name: "Ed25519" }, await verifierOf(publicKey), signature, text);
   } catch {
     return false;
   }

@@ -54,6 +54,8 @@ export interface Opened {
 /** What tells apart a message and a name. */
 interface Form {
   letter: number;
+  /** Names the key among those of a secret. */
+  keyName: string;
   key: (secret: Bytes) => Promise<Bytes>;
   additional: (epoch: number, kid: Bytes) => Bytes;
 }
@@ -69,6 +71,7 @@ function messageForm(place: Place): Form {
   const info = concat(label("message key"), idBytes(user), idBytes(station));
   return {
     letter: 0x50,
+    keyName: [conversation, instance, user, station].join(" "),
     key: (secret) => hkdf(secret, salt, info),
     additional: (epoch, kid) => concat(label("message"), lp(...parts, u32(epoch), kid)),
   };
@@ -77,12 +80,36 @@ function messageForm(place: Place): Form {
 // A name outlives an instance, so it is not bound to one.
 const nameForm = (conversation: string): Form => ({
   letter: 0x4e,
+  keyName: conversation,
   key: (secret) => hkdf(secret, idBytes(conversation), label("name key")),
   additional: (epoch, kid) => concat(label("name"), lp(idBytes(conversation), u32(epoch), kid)),
 });
 
 /** How one sees under which secret something lies, without the secret. */
 export const kidOf = async (secret: Bytes): Promise<Bytes> => (await sha256(label("kid"), secret)).slice(0, 8);
+
+/** What was derived from a secret, as long as somebody holds that: its name, and the keys of who has written under it. */
+interface Derived {
+  kid: Promise<Bytes>;
+  keys: Map<string, Promise<CryptoKey>>;
+}
+
+const derived = new WeakMap<Bytes, Derived>();
+
+function derivedFrom(secret: Bytes): Derived {
+  const known = derived.get(secret);
+  if (known) return known;
+  const fresh = { kid: kidOf(secret), keys: new Map<string, Promise<CryptoKey>>() };
+  derived.set(secret, fresh);
+  return fresh;
+}
+
+function keyOf(form: Form, secret: Bytes): Promise<CryptoKey> {
+  const { keys } = derivedFrom(secret);
+  const key = keys.get(form.keyName) ?? form.key(secret).then(aesKey);
+  keys.set(form.keyName, key);
+  return key;
+}
 
 /** 256, 512, 1024, 2048, 4096, then multiples of 4096. */
 export function paddedLength(length: number): number {
@@ -91,16 +118,15 @@ export function paddedLength(length: number): number {
 }
 
 const signedText = async (additional: Bytes, body: Bytes): Promise<Bytes> =>
-  concat(label("body"), await sha256(additional), await sha256(body));
+  concat(label("body"), ...(await Promise.all([sha256(additional), sha256(body)])));
 
 async function sealAs(form: Form, under: EpochSecret, signer: CryptoKey, body: string, nonce: Bytes): Promise<string> {
-  const kid = await kidOf(under.secret);
+  const kid = await derivedFrom(under.secret).kid;
   const additionalData = form.additional(under.epoch, kid);
   const bytes = utf8(body);
-  const signature = await sign(signer, await signedText(additionalData, bytes));
+  const [key, signature] = await Promise.all([keyOf(form, under.secret), signedText(additionalData, bytes).then((text) => sign(signer, text))]);
   const plain = new Uint8Array(paddedLength(4 + bytes.length + SIGNATURE_LENGTH));
   plain.set(concat(u32(bytes.length), bytes, signature));
-  const key = await aesKey(await form.key(under.secret));
   const encrypted = await crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce, additionalData }, key, plain);
   const head = Uint8Array.of(form.letter, VERSION);
   return base64(concat(head, u32(under.epoch), kid, nonce, new Uint8Array(encrypted)));
@@ -133,9 +159,9 @@ export const epochOf = (data: string): number | null => split(0x50, data)?.epoch
 async function openAs(form: Form, under: EpochSecret, data: string): Promise<{ body: Bytes; signature: Bytes; signed: Bytes }> {
   const parts = split(form.letter, data);
   if (!parts) throw new Unreadable("notThisForm");
-  if (parts.epoch !== under.epoch || !sameBytes(parts.kid, await kidOf(under.secret))) throw new Unreadable("noSecret");
+  if (parts.epoch !== under.epoch || !sameBytes(parts.kid, await derivedFrom(under.secret).kid)) throw new Unreadable("noSecret");
   const additionalData = form.additional(parts.epoch, parts.kid);
-  const key = await aesKey(await form.key(under.secret));
+  const key = await keyOf(form, under.secret);
   let plain: Bytes;
   try {
     const algorithm = { name: "AES-GCM", iv: parts.nonce, additionalData };

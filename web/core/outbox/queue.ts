@@ -5,7 +5,7 @@ import { type Content, fieldsOf, readBody } from "../model/body.ts";
 import type { ConversationId, MessageId } from "../model/ids.ts";
 import { box, unbox } from "../store/box.ts";
 import type { Change } from "../store/backend.ts";
-import { change, type Outgoing, type OutgoingRecord } from "../store/store.ts";
+import { change, type Held, type Outgoing, type OutgoingRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 
 /** What is to be sent. */
@@ -34,6 +34,13 @@ export async function contentOf(account: Account, outgoing: OutgoingRecord): Pro
 /** Finds a message that waits. */
 export async function waiting(account: Account, id: string): Promise<Outgoing | undefined> {
   return (await account.store.outbox()).find((one) => one.id === id);
+}
+
+/** Keeps a message until its writer decides; what was written after it waits, too. The tab that leads only. */
+export async function hold(account: Account, outgoing: Outgoing, held: Held): Promise<void> {
+  await account.store.write(change.outgoing({ ...outgoing, held }));
+  account.sent.delete(outgoing.id);
+  account.tell({ conversations: [outgoing.conversation], outbox: true });
 }
 
 /** Takes a message out of the outbox (the tab that leads only), while it is not on its way; false if it may be on the server already. */

@@ -1,30 +1,25 @@
 // Drains the outbox: in each conversation one message after the other, in the order in which they were written; a message
-// that cannot be sent now blocks those behind it. Runs in the tab that leads, only.
+// that cannot be sent now blocks those behind it. The next one goes as soon as the server has the one before, whose row, with
+// its number and its link, may come later. Runs in the tab that leads, only.
 
 import { randomUnit } from "../crypto/bytes.ts";
-import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
 import { typeOf } from "../model/body.ts";
-import type { ConversationId, UserId } from "../model/ids.ts";
+import type { ConversationId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
-import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
-import type { Account } from "../sync/account.ts";
+import { change, type Outgoing, type SealedRecord } from "../store/store.ts";
+import type { Account, Hint } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
-import { peopleOf } from "../sync/cards.ts";
-import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { catchUp } from "../sync/fill.ts";
-import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
-import { hasOtherKeys } from "../sync/renew.ts";
-import { NoKey } from "../sync/secrets.ts";
 import { add } from "../wire/conversation.ts";
-import { isBarred } from "../wire/refusal.ts";
+import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
 import { judge } from "./outgoing.ts";
-import { contentOf, waiting } from "./queue.ts";
+import { contentOf, hold } from "./queue.ts";
+import { Sealer } from "./sealer.ts";
 
 /** How long the socket may take to bring what was just stored, before it is fetched. */
 const ECHO_MS = 1500;
-
-/** How often the epoch is fetched or begun before a message is tried again later. */
-const MAX_TRIES = 3;
+/** As many may be stored without their rows being here; then the socket is not what brings them, and they are fetched. */
+const MAX_UNSETTLED = 50;
 
 /** What a sender tells. */
 export interface SenderEvents {
@@ -36,32 +31,30 @@ export interface SenderEvents {
   onStale: () => Promise<void>;
 }
 
-/** The epoch has to be fetched, or begun, before anything can be sealed: somebody has left since it was announced. */
-class NotReady extends Error {
-  constructor(readonly needs: "update" | "next") {
-    super(`the epoch needs ${needs}`);
-  }
-}
-
+/** What waits in one conversation. */
 interface Line {
   running: boolean;
+  /** Something was written, or decided, since the outbox was read. */
+  again: boolean;
   tries: number;
   cancelTimer: () => void;
+  /** The server has these; their rows may not be here yet. */
+  stored: Outgoing[];
 }
 
 /** Sends what waits. */
 export class Sender {
   private readonly lines = new Map<ConversationId, Line>();
   private readonly listeners = new Set<() => void>();
+  private readonly sealer: Sealer;
   private stopped = false;
-  private changed: Set<UserId> | null = null;
-  /** The epochs that are known to be for everybody's present keys. */
-  private readonly checked = new Map<ConversationId, number>();
 
   constructor(
     private readonly account: Account,
     private readonly events: SenderEvents,
-  ) {}
+  ) {
+    this.sealer = new Sealer(account);
+  }
 
   /** Looks at the outbox; `anew`: without waiting for what is left of a delay. */
   async wake(anew: boolean): Promise<void> {
@@ -69,9 +62,12 @@ export class Sender {
     for (const id of conversations) this.start(id, anew);
   }
 
-  /** Something was settled: whoever waits for an echo looks again. */
-  noticed(): void {
+  /** Something changed: what was written is sent, and whoever waits for an echo looks again. */
+  noticed({ outbox, list, conversations = [] }: Hint): void {
+    if (list) this.sealer.forget();
+    if (!outbox) return;
     for (const listener of [...this.listeners]) listener();
+    for (const id of conversations) this.start(id, false);
   }
 
   /** Nothing is begun after this. */
@@ -81,8 +77,9 @@ export class Sender {
   }
 
   private start(id: ConversationId, anew: boolean): void {
-    const line = this.lines.get(id) ?? { running: false, tries: 0, cancelTimer: () => undefined };
+    const line = this.lines.get(id) ?? { running: false, again: false, tries: 0, cancelTimer: () => undefined, stored: [] };
     this.lines.set(id, line);
+    line.again = true;
     if (this.stopped || line.running || (line.tries > 0 && !anew)) return;
     line.cancelTimer();
     line.running = true;
@@ -91,10 +88,11 @@ export class Sender {
 
   private async drain(id: ConversationId, line: Line): Promise<void> {
     try {
-      while (!this.stopped && (await this.sendHead(id))) line.tries = 0;
+      while (line.again && !this.stopped) {
+        line.again = false;
+        await this.sendAll(id, line);
+      }
       line.running = false;
-      // What was written while the last look was under way.
-      if ((await this.head(id)) && line.tries === 0) this.start(id, true);
     } catch (error) {
       line.running = false;
       this.failed(id, line, error);
@@ -113,140 +111,85 @@ export class Sender {
     line.cancelTimer = this.account.clock.after(delay, () => this.start(id, true));
   }
 
-  /** The first message of a conversation's line, unless it is held. */
-  private async head(id: ConversationId): Promise<Outgoing | null> {
-    const first = (await this.account.store.outbox()).find(({ conversation }) => conversation === id);
-    return first && !first.held ? first : null;
+  /** Sends what waits in a conversation, up to one that is held. Throws if the rest is to be tried again later. */
+  private async sendAll(id: ConversationId, line: Line): Promise<void> {
+    const waiting = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
+    let before: SealedRecord | null = null;
+    for (const outgoing of waiting) {
+      if (this.stopped) return;
+      if (outgoing.held) break;
+      const isStored = line.stored.some(({ order }) => order === outgoing.order);
+      const sealed: SealedRecord | null = isStored ? outgoing.sealed : await this.send(outgoing, before, line);
+      // It is held by now, or was taken back: what waits is read anew.
+      if (!sealed) break;
+      before = sealed;
+      line.tries = 0;
+      if (this.unsettled(line).length >= MAX_UNSETTLED) await this.settle(id, line);
+    }
+    if (this.unsettled(line).length > 0) await this.echo(() => this.unsettled(line).length === 0);
+    await this.settle(id, line);
   }
 
-  /** Sends the first one; false if there is nothing to send. Throws if it is to be tried again later. */
-  private async sendHead(id: ConversationId): Promise<boolean> {
-    const outgoing = await this.head(id);
-    if (!outgoing) return false;
-    const sealed = outgoing.sealed ?? (await this.sealOrRenew(outgoing));
-    if (!sealed) return true;
+  /** Sends one; null if it is not stored, and is not to be tried again as it is. */
+  private async send(outgoing: Outgoing, before: SealedRecord | null, line: Line): Promise<SealedRecord | null> {
+    const { caller, sent } = this.account;
+    const sealed = outgoing.sealed ?? (await this.sealer.seal(outgoing, before));
+    if (!sealed) {
+      line.again = true;
+      return null;
+    }
+    // From now on its row settles it. One that was sent before may be here already.
+    sent.set(outgoing.id, outgoing.order);
+    if (outgoing.sealed && (await this.settleIfStored(outgoing))) return sealed;
     try {
-      const where = { conversationid: id, instance: sealed.instance };
-      await add(this.account.caller, where, { id: outgoing.id, ...sealed });
+      await add(caller, { conversationid: outgoing.conversation, instance: sealed.instance }, { id: outgoing.id, ...sealed });
     } catch (error) {
       await this.refused(outgoing, error);
-      return true;
+      line.again = true;
+      return null;
     }
-    // The row itself, with its number and its link, comes by the socket, or else by a download; either settles this.
-    if (await this.settleIfStored(outgoing)) return true;
-    await this.echo();
-    if (!(await this.settleIfStored(outgoing))) {
-      await catchUp(this.account, id);
-      await this.settleIfStored(outgoing);
-    }
-    return true;
+    line.stored.push({ ...outgoing, sealed });
+    return sealed;
   }
 
-  private echo(): Promise<void> {
+  /** Those that are stored, and whose rows are not here yet. */
+  private unsettled(line: Line): Outgoing[] {
+    line.stored = line.stored.filter(({ id }) => this.account.sent.has(id));
+    return line.stored;
+  }
+
+  /** Fetches the rows of what is stored, where the socket has not brought them. */
+  private async settle(id: ConversationId, line: Line): Promise<void> {
+    if (this.unsettled(line).length === 0) return;
+    const record = await this.account.store.conversation(id);
+    if (record && !record.gone) await this.fetch(id);
+    // What still is not here was stored, and cleared since: nothing is left to be done for it.
+    for (const one of this.unsettled(line)) await this.drop(one);
+  }
+
+  private async fetch(id: ConversationId): Promise<void> {
+    try {
+      await catchUp(this.account, id);
+    } catch (error) {
+      // Cleared or left a moment ago: the list says how it stands.
+      if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
+      await this.events.onStale();
+    }
+  }
+
+  private echo(isHere: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         cancel();
-        this.listeners.delete(end);
+        this.listeners.delete(look);
         resolve();
       };
+      const look = (): void => {
+        if (isHere()) end();
+      };
       const cancel = this.account.clock.after(ECHO_MS, end);
-      this.listeners.add(end);
+      this.listeners.add(look);
     });
-  }
-
-  private async sealOrRenew(outgoing: Outgoing): Promise<SealedRecord | null> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.seal(outgoing);
-      } catch (error) {
-        // An epoch that was fetched may still have to be followed by another one.
-        if (!(error instanceof NotReady) || tries === MAX_TRIES) throw error;
-        if (error.needs === "update") await this.update(outgoing);
-        else await this.renew(outgoing);
-      }
-    }
-  }
-
-  private async renew(outgoing: Outgoing): Promise<void> {
-    const record = await this.account.store.conversation(outgoing.conversation);
-    if (!record) return;
-    try {
-      await nextEpoch(this.account, record, {});
-    } catch (error) {
-      if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
-      await this.hold(outgoing, { code: error instanceof NoKey ? "no_key" : "stranger", sentence: "" });
-    }
-  }
-
-  private async update(outgoing: Outgoing): Promise<void> {
-    try {
-      await updateEpochs(this.account, outgoing.conversation);
-    } catch (error) {
-      if (!(error instanceof InvalidEpoch)) throw error;
-      await this.hold(outgoing, { code: "epoch_refused", sentence: "" });
-    }
-  }
-
-  /** Seals once, and writes the sealed bytes before they are sent for the first time. */
-  private async seal(outgoing: Outgoing): Promise<SealedRecord | null> {
-    const { store, cipher, caller, serial } = this.account;
-    const content = await contentOf(this.account, outgoing);
-    return serial.run(async () => {
-      // It may have been taken back, or held, meanwhile.
-      const now = await waiting(this.account, outgoing.id);
-      if (!now || now.held) return null;
-      const record = await store.conversation(outgoing.conversation);
-      if (!record || record.gone) {
-        await this.hold(outgoing, { code: "conversation_not_found", sentence: "" });
-        return null;
-      }
-      const held = await this.barrier(record);
-      if (held) {
-        await this.hold(outgoing, held);
-        return null;
-      }
-      const sealed = await cipher.seal(record, outgoing.id, content, caller.now(), outgoing.until);
-      await store.write(change.outgoing({ ...outgoing, sealed }));
-      return sealed;
-    });
-  }
-
-  /** Why nothing may be encrypted for those who take part at present. */
-  private async barrier(record: ConversationRecord): Promise<Held | null> {
-    this.changed ??= new Set((await this.account.store.people()).filter(({ trust }) => trust === "changed").map(({ id }) => id));
-    const listed = record.wire.participants.map(({ userid }) => userid);
-    if (listed.some((user) => this.changed?.has(user))) return { code: "keys_changed", sentence: "" };
-    const roster = rosterOf(record);
-    if ((roster?.announcement.epoch ?? 0) !== record.wire.epoch) throw new NotReady("update");
-    if (!roster) {
-      if (await canBegin(this.account, record)) throw new NotReady("next");
-      return null;
-    }
-    const { unexpected, missing } = difference(roster, new Set(listed));
-    if (unexpected.length > 0) return { code: "stranger", sentence: "" };
-    // Who left still has the secret, and who has new keys has none: the next epoch comes first.
-    const isOld = missing.length > 0 || (await this.isForOldKeys(record, roster));
-    if (isOld || !(await this.account.cipher.hasSecret(record))) throw new NotReady("next");
-    return null;
-  }
-
-  private async isForOldKeys({ wire }: ConversationRecord, roster: Roster): Promise<boolean> {
-    if (this.checked.get(wire.id) === wire.epoch) return false;
-    const others = wire.participants.map(({ userid }) => userid).filter((user) => user !== this.account.session.user);
-    if (await hasOtherKeys(roster, await peopleOf(this.account, others))) return true;
-    this.checked.set(wire.id, wire.epoch);
-    return false;
-  }
-
-  /** People, or their keys, may be others by now. */
-  forget(): void {
-    this.changed = null;
-    this.checked.clear();
-  }
-
-  private async hold(outgoing: Outgoing, held: Outgoing["held"]): Promise<void> {
-    await this.account.store.write(change.outgoing({ ...outgoing, held }));
-    this.account.tell({ conversations: [outgoing.conversation], outbox: true });
   }
 
   private async refused(outgoing: Outgoing, error: unknown): Promise<void> {
@@ -260,12 +203,12 @@ export class Sender {
         throw error;
       case "lookUp":
         await catchUp(this.account, outgoing.conversation);
-        if (!(await this.settleIfStored(outgoing))) await this.hold(outgoing, { code: "message_id_conflict", sentence: "" });
+        if (!(await this.settleIfStored(outgoing))) await hold(this.account, outgoing, { code: "message_id_conflict", sentence: "" });
         return;
       case "hold":
         // What it was about has gone with the conversation's content.
         if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await this.drop(outgoing);
-        else await this.hold(outgoing, verdict.held);
+        else await hold(this.account, outgoing, verdict.held);
     }
   }
 
@@ -273,8 +216,9 @@ export class Sender {
     return typeOf(await contentOf(this.account, outgoing)) === "Update";
   }
 
-  private async drop({ conversation, order }: Outgoing): Promise<void> {
+  private async drop({ conversation, id, order }: Outgoing): Promise<void> {
     await this.account.store.write(change.settle(order));
+    this.account.sent.delete(id);
     this.account.tell({ conversations: [conversation], outbox: true });
   }
 

@@ -83,9 +83,10 @@ async function makeWithVault(of: Door, { name, password, code }: Newcomer, serve
   try {
     await register(of.caller, account);
   } catch (error) {
-    // Somebody had this address before: the card follows theirs, which is told to who is logged in.
+    // Somebody had this address before, or has lost their keys: the card follows theirs. Older servers tell that only to who is
+    // logged in.
     if (!isRefusedAs(error, "stale_card")) throw error;
-    await register(of.caller, { ...account, card: null });
+    await register(of.caller, { ...account, card: error.newestCard && (await firstCard(signing, error.newestCard)) });
   }
   const answer = await login(of.caller, next.apikey, of.ports.deviceName);
   const session = await record(of, { answer, raw: keys, server, vault, master, hasSheet: true });

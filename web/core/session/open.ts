@@ -1,13 +1,13 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
 import type { News } from "../api.ts";
-import type { ConversationId } from "../model/ids.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Connection } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
-import { openRows } from "../show/log.ts";
+import { newsOf } from "../show/news.ts";
 import { AccountShown, type Shown } from "../show/shown.ts";
 import { LostLead } from "../store/backend.ts";
-import type { SessionRecord, Store } from "../store/store.ts";
+import { type SessionRecord, Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { type Ask, type Post, readPost } from "../sync/ask.ts";
 import { Cipher } from "../sync/cipher.ts";
@@ -49,6 +49,8 @@ function shownAs(state: ConnectionState): Connection {
 /** One tab's part of a session. */
 export class OpenSession {
   readonly account: Account;
+  /** This session's own: when it ends, nothing is written by way of it any more. */
+  private readonly store: Store;
   readonly shown: AccountShown;
   private engine: Engine | null = null;
   private readonly endings: (() => void)[] = [];
@@ -56,18 +58,19 @@ export class OpenSession {
 
   constructor(
     private readonly ports: Ports,
-    private readonly store: Store,
     session: SessionRecord,
     private readonly out: Shown,
     private readonly events: SessionEvents,
   ) {
+    const store = new Store(ports.backend);
+    this.store = store;
     const cipher = new Cipher(store, session);
     const caller = callerOf(ports, session);
     const tell = (hint: Hint): void => this.tell(hint);
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
       this.lookInto(id, rows).catch((error: unknown) => this.fault(error));
     };
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, tell, arrived };
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), tell, arrived };
     this.shown = new AccountShown(this.account, out);
   }
 
@@ -89,6 +92,7 @@ export class OpenSession {
     this.engine?.stop();
     this.engine = null;
     this.shown.stop();
+    this.store.end();
     return Promise.resolve();
   }
 
@@ -124,11 +128,11 @@ export class OpenSession {
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
       onBarred: (why) => void this.barred(why, engine),
-      onFault: (error) => this.ports.onFault(error),
+      onFault: (error) => this.fault(error),
     });
     this.engine = engine;
     engine.start();
-    const endExpiry = inside.followExpiry(this.account, (error) => this.ports.onFault(error));
+    const endExpiry = inside.followExpiry(this.account, (error) => this.fault(error));
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
     endExpiry();
     engine.stop();
@@ -157,15 +161,20 @@ export class OpenSession {
     if (rows.some(({ Type }) => Type === "Update")) await takeShared(this.account, id);
   }
 
-  // What a loss of the connection, or of the lead, cut short is done again with the next one.
-  private fault(error: unknown): void {
-    if (!isPassing(error) && !(error instanceof LostLead)) this.ports.onFault(error);
+  private async checkProofsAgain(): Promise<void> {
+    const { invitations } = await import("./inside.ts");
+    await invitations.checkProofsAgain(this.account);
   }
 
   private connection(state: ConnectionState): void {
     const minutes = Math.round(this.account.caller.clockOffset / 60_000);
     this.out.set({ connection: shownAs(state), clockOff: minutes });
     this.post({ post: "connection", state });
+  }
+
+  // What was still under way when the connection was lost, another tab began to lead, or the session ended, is nobody's fault.
+  private fault(error: unknown): void {
+    if (!isPassing(error) && !(error instanceof LostLead)) this.ports.onFault(error);
   }
 
   private outdated(): void {
@@ -179,8 +188,9 @@ export class OpenSession {
   }
 
   private noticed(hint: Hint): void {
-    this.shown.noticed(hint).catch((error: unknown) => this.ports.onFault(error));
+    this.shown.noticed(hint).catch((error: unknown) => this.fault(error));
     this.engine?.noticed(hint);
+    if (this.engine && hint.list) this.checkProofsAgain().catch((error: unknown) => this.fault(error));
   }
 
   private post(post: Post): void {
@@ -198,7 +208,7 @@ export class OpenSession {
         for (const end of [...this.waiting]) end();
         return;
       case "ask":
-        this.engine?.answer(post.ask).catch((error: unknown) => this.ports.onFault(error));
+        this.engine?.answer(post.ask).catch((error: unknown) => this.fault(error));
         return;
       case "connection":
         if (!this.engine) this.out.set({ connection: shownAs(post.state) });
@@ -207,14 +217,7 @@ export class OpenSession {
 
   private async fresh(id: ConversationId, fresh: readonly WireMessage[]): Promise<void> {
     for (const { User } of fresh) this.shown.wrote(id, User);
-    const record = await this.store.conversation(id);
-    const [first] = fresh;
-    if (!record || !first || record.wire.properties[0]?.ismuted) return;
-    const ids = new Set(fresh.map(({ ID }) => ID));
-    for (const row of await openRows(this.account, record, first.Seq)) {
-      if (!ids.has(row.id) || row.content?.kind !== "text") continue;
-      const [where, who] = [this.shown.conversationName(id), this.shown.nameOf(row.user)];
-      this.events.onNews({ conversation: id, message: row.id, where, who, text: row.content.text });
-    }
+    const called = { where: this.shown.conversationName(id), nameOf: (user: UserId) => this.shown.nameOf(user) };
+    for (const news of await newsOf(this.account, id, fresh, called)) this.events.onNews(news);
   }
 }

@@ -3,8 +3,9 @@
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
+import type { Waiting } from "../model/timeline.ts";
 import type { Article, Barrier, Conversation } from "../model/view.ts";
-import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
@@ -14,7 +15,7 @@ export interface Surroundings {
   people: ReadonlyMap<UserId, PersonRecord>;
   names: Names;
   /** What waits in this conversation. */
-  outbox: readonly Outgoing[];
+  waiting: readonly Waiting[];
   /** As it is stored. */
   draft: string;
 }
@@ -45,26 +46,32 @@ function previewOf(last: Article | undefined): Conversation["preview"] {
 }
 
 /** The newest article: also what became of it, and what waits. */
-async function lastArticle(account: Account, record: ConversationRecord, { outbox, names }: Surroundings): Promise<Article | undefined> {
-  if (record.newestVisible === 0 && outbox.length === 0) return undefined;
+async function lastArticle(account: Account, record: ConversationRecord, { waiting, names }: Surroundings): Promise<Article | undefined> {
+  if (record.newestVisible === 0 && waiting.length === 0) return undefined;
   const from = record.newestVisible === 0 ? Number.MAX_SAFE_INTEGER : record.newestVisible;
-  return (await readLog(account, record, outbox, names, from)).at(-1);
+  return (await readLog(account, record, waiting, names, from)).at(-1);
 }
 
 /** Whether it is hidden: for good, or as long as its content stays. */
 const isHidden = ({ wire }: ConversationRecord): boolean =>
   wire.hiddenby.length > 0 || (wire.properties[0]?.hideid.split(";").includes(wire.instance) ?? false);
 
-/** Draws together what is known of a conversation. */
-export async function showConversation(account: Account, record: ConversationRecord, around: Surroundings): Promise<Conversation> {
+/** Draws together what is known of a conversation; `brief`: without what would have to be decrypted for it, until that is. */
+export async function showConversation(
+  account: Account,
+  record: ConversationRecord,
+  around: Surroundings,
+  detail: "brief" | "whole",
+): Promise<Conversation> {
   const { wire } = record;
   const me = account.session.user;
   const others = wire.participants.map(({ userid }) => userid).filter((id) => id !== me);
-  const name = await nameOf(account, record, others, around.names);
+  const hasNames = others.length > 0 && detail === "brief";
+  const name = hasNames ? membersOf(others, around.names) : await nameOf(account, record, others, around.names);
   // One's own place has no name; a group that all others have left keeps the one it has.
   const kind = !wire.isgroup ? "direct" : others.length === 0 && name === "" ? "saved" : "group";
   const [other] = others;
-  const last = await lastArticle(account, record, around);
+  const last = detail === "brief" ? undefined : await lastArticle(account, record, around);
   const [properties] = wire.properties;
   const color = properties?.listitembackgroundcolor ?? "";
   const draft = readDraft(around.draft);
@@ -94,9 +101,12 @@ export async function showConversation(account: Account, record: ConversationRec
   };
 }
 
-async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
+const membersOf = (others: readonly UserId[], names: Names): string => others.map(names.of).slice(0, 4).join(", ");
+
+/** What it is called. */
+export async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
   if (!wire.isgroup) return others[0] ? names.of(others[0]) : names.of(account.session.user);
   const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];
   const name = await account.cipher.name(wire.id, wire.secret, wire.displayname, epochs);
-  return name ?? others.map(names.of).slice(0, 4).join(", ");
+  return name ?? membersOf(others, names);
 }

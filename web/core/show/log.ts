@@ -1,6 +1,6 @@
 // The rows of a conversation as they are shown: read from the store, decrypted, put together.
 
-import type { UserId } from "../model/ids.ts";
+import type { MessageId, UserId } from "../model/ids.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { contentOf } from "../outbox/queue.ts";
 import { checkNumbers } from "../model/reading.ts";
@@ -41,13 +41,16 @@ export function contextOf(record: ConversationRecord, names: Names, { session, c
 /** Opens the rows from a number on. */
 export async function openRows(account: Account, record: ConversationRecord, from: number): Promise<Row[]> {
   const rows = await account.store.rows(record.wire.id, from);
-  return checkNumbers(await Promise.all(rows.map((row) => account.cipher.open(record, row))), record.hasGaps);
+  return checkNumbers(await account.cipher.openAll(record, rows), record.hasGaps);
 }
 
-/** What waits in a conversation. */
-export function openWaiting(account: Account, outbox: readonly Outgoing[]): Promise<Waiting[]> {
+/** Opens what waits. What a message says does not change while it does: of those that are known it is not decrypted again. */
+export function openWaiting(account: Account, outbox: readonly Outgoing[], known: ReadonlyMap<MessageId, Waiting>): Promise<Waiting[]> {
   return Promise.all(
-    outbox.map(async (one) => ({ id: one.id, at: one.at, content: await contentOf(account, one), held: one.held && heldAs(one.held) })),
+    outbox.map(async (one) => {
+      const content = known.get(one.id)?.content ?? (await contentOf(account, one));
+      return { id: one.id, at: one.at, content, held: one.held && heldAs(one.held) };
+    }),
   );
 }
 
@@ -55,10 +58,9 @@ export function openWaiting(account: Account, outbox: readonly Outgoing[]): Prom
 export async function readLog(
   account: Account,
   record: ConversationRecord,
-  outbox: readonly Outgoing[],
+  waiting: readonly Waiting[],
   names: Names,
   from: number,
 ): Promise<Article[]> {
-  const [rows, waiting] = await Promise.all([openRows(account, record, from), openWaiting(account, outbox)]);
-  return articles(rows, waiting, contextOf(record, names, account));
+  return articles(await openRows(account, record, from), waiting, contextOf(record, names, account));
 }

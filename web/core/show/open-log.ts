@@ -1,14 +1,14 @@
 // The log of the conversation that is looked at: a part of what is here, from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { articles } from "../model/timeline.ts";
+import { articles, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
-import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
-import { contextOf, openRows, openWaiting } from "./log.ts";
+import { contextOf, openRows } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";
 
@@ -17,6 +17,11 @@ const PAGE = 50;
 /** More unread rows than these are not opened at once. */
 const MAX_UNREAD = 500;
 
+/** A log that grows by what arrives is cut at its other end, to so many rows, or as many as the reader has asked for. */
+const MAX_ROWS = 1000;
+/** As many more may have come before it is. */
+const SLACK = 500;
+
 /** A day. */
 const MAX_TIMER_MS = 86_400_000;
 
@@ -24,15 +29,20 @@ const MAX_TIMER_MS = 86_400_000;
 export interface LogAround {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
-  outbox: readonly Outgoing[];
+  waiting: readonly Waiting[];
 }
 
 /** The open log. */
 export class OpenLog {
   id: ConversationId | null = null;
+  /** Resolves when what was opened last is shown: that comes before everything else. */
+  opening: Promise<void> = Promise.resolve();
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
+  /** How many rows are shown, and may stay so. */
+  private count = 0;
+  private limit = MAX_ROWS;
   private cancelTimer = (): void => undefined;
 
   constructor(
@@ -42,14 +52,22 @@ export class OpenLog {
   ) {}
 
   /** Opens a conversation at its newest rows, or at the first unread one. */
-  async open(id: ConversationId): Promise<void> {
+  open(id: ConversationId): Promise<void> {
+    const opening = this.openAt(id);
+    this.opening = opening.catch(() => undefined);
+    return opening;
+  }
+
+  private async openAt(id: ConversationId): Promise<void> {
     const record = await this.account.store.conversation(id);
     if (!record) return;
+    this.leave();
     this.id = id;
+    this.limit = MAX_ROWS;
     this.instance = record.instance;
     const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => counts(row, this.account.session.user));
     this.firstUnread = unread[0]?.ID ?? null;
-    const newest = await this.account.store.rowsBefore(id, Number.MAX_SAFE_INTEGER, PAGE);
+    const newest = await this.account.store.rowsBefore(id, record.head?.seq ?? 0, PAGE);
     const oldest = newest.at(-1)?.Seq ?? 0;
     const wanted = unread.at(-MAX_UNREAD)?.Seq;
     this.from = wanted === undefined || wanted > oldest ? oldest : ((await this.pageBefore(id, wanted, 10)) ?? wanted);
@@ -59,8 +77,14 @@ export class OpenLog {
   /** Nothing is open. */
   close(): void {
     this.cancelTimer();
+    this.leave();
     this.id = null;
     this.out.set({ log: null });
+  }
+
+  // What was read of it need not be kept.
+  private leave(): void {
+    if (this.id) this.account.cipher.forget(this.id);
   }
 
   /** Shows more of what is here; false if all of it is shown. */
@@ -70,7 +94,7 @@ export class OpenLog {
     const from = await this.pageBefore(this.id, this.from - 1, PAGE);
     if (from === undefined) return false;
     this.from = from;
-    await this.refresh();
+    await this.refreshWith();
     return true;
   }
 
@@ -78,7 +102,14 @@ export class OpenLog {
   async reach(seq: number): Promise<void> {
     if (!this.id) return;
     if (seq < this.from) this.from = (await this.pageBefore(this.id, seq, 10)) ?? seq;
+    await this.refreshWith();
+  }
+
+  // With everything from `from` on, which stays.
+  private async refreshWith(): Promise<void> {
+    this.limit = Number.POSITIVE_INFINITY;
     await this.refresh();
+    this.limit = Math.max(MAX_ROWS, this.count);
   }
 
   // Where a page that ends at this row begins, if there is a row.
@@ -118,8 +149,11 @@ export class OpenLog {
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
-    const { names, people, outbox } = this.around(id);
-    const [rows, waiting] = await Promise.all([openRows(this.account, record, this.from), openWaiting(this.account, outbox)]);
+    const { names, people, waiting } = this.around(id);
+    const found = await openRows(this.account, record, this.from);
+    const rows = found.length > this.limit + SLACK ? found.slice(-this.limit) : found;
+    if (rows.length < found.length) this.from = rows[0]?.seq ?? this.from;
+    this.count = rows.length;
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     const shown = articles(rows, waiting, contextOf(record, names, this.account));
     const now = await withLines(this.account, record, shown, !older, { names, people, rows });

@@ -3,9 +3,10 @@
 import { showAsked } from "../actions/asked.ts";
 import type { Changes, State } from "../api.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
+import type { Waiting } from "../model/timeline.ts";
 import type { Conversation, Request } from "../model/view.ts";
 import { unbox } from "../store/box.ts";
-import type { ConversationRecord, Outgoing, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import type { AlarmRecord } from "../sync/alarm.ts";
 import type { RequestsRecord } from "../sync/list.ts";
@@ -13,11 +14,17 @@ import type { StationsRecord } from "../sync/stations.ts";
 import { Serial } from "../sync/serial.ts";
 import { showConversation } from "./conversation.ts";
 import { isSame, reuse, reuseList } from "../model/equal.ts";
+import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
 
-/** Conversations that are drawn before the first ones are shown. */
-const FIRST = 60;
+/** Conversations that fit on a screen: before these are drawn nothing is shown. */
+const FIRST = 16;
+/** Conversations that are drawn at the same time. */
+const WIDTH = 16;
+/** After a look that took as long, what comes next is not looked at for as long. */
+const MIN_REST_MS = 8;
+const MAX_REST_MS = 250;
 /** How long somebody is shown as writing after their last sign of it. */
 const WRITING_MS = 6000;
 
@@ -83,7 +90,7 @@ export class AccountShown {
   private records = new Map<ConversationId, ConversationRecord>();
   private shown = new Map<ConversationId, Conversation>();
   private people = new Map<UserId, PersonRecord>();
-  private outbox = new Map<ConversationId, Outgoing[]>();
+  private waiting = new Map<ConversationId, Waiting[]>();
   private drafts = new Map<string, string>();
   private names: Names;
   private readonly writers = new Map<ConversationId, Map<UserId, () => void>>();
@@ -96,7 +103,7 @@ export class AccountShown {
     private readonly out: Shown,
   ) {
     this.names = new Names(this.people, account.session);
-    this.log = new OpenLog(account, out, (id) => ({ names: this.names, people: this.people, outbox: this.outbox.get(id) ?? [] }));
+    this.log = new OpenLog(account, out, (id) => ({ names: this.names, people: this.people, waiting: this.waiting.get(id) ?? [] }));
   }
 
   /** Reads everything; resolves once the first conversations are shown. */
@@ -125,24 +132,40 @@ export class AccountShown {
     return this.work.run(async () => {
       const { due } = this;
       this.due = null;
-      if (due && !this.ended) await this.read(due);
+      if (!due || this.ended) return;
+      const begun = this.account.clock.now();
+      await this.read(due);
+      await this.rest(this.account.clock.now() - begun);
     });
+  }
+
+  // While much happens, reading takes half of the time at most, however long a look takes.
+  private rest(ms: number): Promise<void> {
+    if (ms < MIN_REST_MS) return Promise.resolve();
+    return new Promise((resolve) => this.account.clock.after(Math.min(ms, MAX_REST_MS), resolve));
   }
 
   private async read({ list, outbox, conversations }: Due): Promise<void> {
     if (outbox) await this.readOutbox();
     const changed = list ? await this.readList() : conversations;
-    if (!list) for (const id of conversations) await this.readOne(id);
     for (const id of conversations) changed.add(id);
-    await this.draw([...changed]);
     const { id } = this.log;
-    if (id && changed.has(id)) await this.log.refresh();
+    const refreshed = id !== null && changed.has(id) ? this.log.refresh() : null;
+    if (!list) await Promise.all([...conversations].map((one) => this.readOne(one)));
+    await Promise.all([refreshed, this.draw([...changed])]);
   }
 
   private async readOutbox(): Promise<void> {
     const all = await this.account.store.outbox();
-    this.outbox = new Map();
-    for (const one of all) this.outbox.set(one.conversation, [...(this.outbox.get(one.conversation) ?? []), one]);
+    const known = new Map([...this.waiting.values()].flat().map((one) => [one.id, one]));
+    const opened = await openWaiting(this.account, all, known);
+    this.waiting = new Map();
+    for (const [i, { conversation }] of all.entries()) {
+      const one = opened[i];
+      const list = this.waiting.get(conversation);
+      if (one && list) list.push(one);
+      else if (one) this.waiting.set(conversation, [one]);
+    }
     this.out.set({ waiting: all.length });
   }
 
@@ -206,20 +229,27 @@ export class AccountShown {
   private async draw(ids: readonly ConversationId[]): Promise<void> {
     const known = ids.flatMap((id) => this.records.get(id) ?? []);
     known.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
-    let [done, shownAt] = [0, FIRST];
-    for (const record of known) {
-      const { id } = record.wire;
-      const around = { people: this.people, names: this.names, outbox: this.outbox.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
-      const now = await showConversation(this.account, record, around);
-      this.shown.set(id, reuse(this.shown.get(id), now));
-      done += 1;
-      // The first ones need not wait for all others.
-      if (done === shownAt) {
-        this.publish();
-        shownAt *= 4;
-      }
+    const isFirst = this.shown.size === 0;
+    let shownAt = FIRST;
+    for (let done = 0; done < known.length && !this.ended; ) {
+      const some = known.slice(done, done + WIDTH);
+      done += some.length;
+      await this.log.opening;
+      await Promise.all(some.map((record) => this.drawOne(record, "whole")));
+      // The first ones need not wait for all others, which are there without what they say.
+      if (done < shownAt) continue;
+      if (isFirst && shownAt === FIRST) await Promise.all(known.slice(done).map((record) => this.drawOne(record, "brief")));
+      this.publish();
+      shownAt *= 4;
     }
     this.publish();
+  }
+
+  private async drawOne(record: ConversationRecord, detail: "brief" | "whole"): Promise<void> {
+    const { id } = record.wire;
+    const around = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
+    const now = await showConversation(this.account, record, around, detail);
+    this.shown.set(id, reuse(this.shown.get(id), now));
   }
 
   private publish(): void {

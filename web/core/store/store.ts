@@ -9,7 +9,7 @@ import type { KeyEvent } from "../model/key-history.ts";
 import type { Reach } from "../model/timeline.ts";
 import type { Keep, Me, Trust } from "../model/view.ts";
 import type { Cursor, WireConversation, WireMessage } from "../wire/conversation.ts";
-import type { Backend, Change, Range } from "./backend.ts";
+import { type Backend, type Change, LostLead, type Range, tables } from "./backend.ts";
 import { unbox } from "./box.ts";
 
 /** Who is logged in here. */
@@ -193,6 +193,8 @@ export const change = {
 
 /** Reads, and writes batches. */
 export class Store {
+  private isOver = false;
+
   constructor(
     readonly backend: Backend,
     /** What `write` requires while this tab leads; undefined in others. */
@@ -201,12 +203,17 @@ export class Store {
 
   /** Writes as who leads; throws `LostLead` if another one does by now. */
   write(...changes: Change[]): Promise<void> {
-    return this.backend.write(changes, this.term);
+    return this.isOver ? Promise.reject(new LostLead()) : this.backend.write(changes, this.term);
   }
 
   /** Writes what every tab may: drafts, new rows of the outbox, what a person decides about them. */
   writeOwn(...changes: Change[]): Promise<void> {
-    return this.backend.write(changes);
+    return this.isOver ? Promise.reject(new LostLead()) : this.backend.write(changes);
+  }
+
+  /** Nothing is written by way of this any more: what is still under way belongs to a session that has ended. */
+  end(): void {
+    this.isOver = true;
   }
 
   async meta<T>(name: string): Promise<T | undefined> {
@@ -251,6 +258,9 @@ export class Store {
 
   /** The newest rows up to a number, newest first. */
   async rowsBefore(id: ConversationId, to: number, limit: number): Promise<WireMessage[]> {
+    // Numbers have no gaps but where rows expired on the server: to read from the front is much quicker than the other way.
+    const dense = await this.rows(id, to - limit + 1, to);
+    if (dense.length === limit || to <= limit) return dense.reverse();
     const found = await this.backend.range("rows", ofConversation(id, 0, to), { limit, newestFirst: true });
     return found.map(({ value }) => value as WireMessage);
   }
@@ -264,6 +274,12 @@ export class Store {
   async outbox(): Promise<Outgoing[]> {
     const found = await this.backend.range("outbox", null);
     return found.map(({ key, value }) => ({ ...(value as OutgoingRecord), order: key as number }));
+  }
+
+  /** One that waits, by its place. */
+  async outgoing(order: number): Promise<Outgoing | undefined> {
+    const found = (await this.backend.get("outbox", order)) as OutgoingRecord | undefined;
+    return found && { ...found, order };
   }
 
   async drafts(): Promise<Map<string, Boxed>> {
@@ -284,11 +300,15 @@ export class Store {
     return term;
   }
 
-  /** Forgets everything of the account. */
-  forgetAll(): Promise<void> {
-    const all = ["people", "conversations", "rows", "ids", "epochs", "outbox", "drafts"] as const;
-    const metas = ["session", "log", "requests", "asked", "shared", "invitations", "stations", "heads", "alarm", "listedAt", "listMark", "vaultAt"].map((key): Change => ({ remove: "meta", key }));
-    return this.backend.write([...all.map((name): Change => ({ clear: name, range: null })), ...metas]);
+  /** Forgets everything of the account, whatever it is called; who leads in another tab writes nothing from now on. */
+  async forgetAll(): Promise<void> {
+    const term = ((await this.meta<number>("term")) ?? 0) + 1;
+    const known = await this.knownAccounts();
+    await this.backend.write([
+      ...tables.map((name): Change => ({ clear: name, range: null })),
+      { put: "meta", key: "term", value: term },
+      change.knownAccounts(known),
+    ]);
   }
 }
 

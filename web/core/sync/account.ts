@@ -1,6 +1,6 @@
 // What everything that works for a logged-in person shares.
 
-import type { ConversationId, UserId } from "../model/ids.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import type { Clock, Exclusive } from "../ports.ts";
 import type { SessionRecord, Store } from "../store/store.ts";
 import type { Caller } from "../wire/call.ts";
@@ -28,6 +28,8 @@ export interface Account {
   clock: Clock;
   /** Whoever changes a record that was read before does so in here. */
   serial: Exclusive;
+  /** What this tab has sent, with its place in the outbox: its row takes it out of there. */
+  sent: Map<MessageId, number>;
   /** Tells this tab and the others. */
   tell: (hint: Hint) => void;
   /** Hears of all new rows, after they were written. */

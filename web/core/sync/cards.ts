@@ -70,6 +70,7 @@ export async function compareCards(account: Account): Promise<void> {
   const { store, caller, session } = account;
   if (session.server === "") return;
   const people = await store.people();
+  let isOther = false;
   for (let from = 0; from < people.length; from += MAX_USERS) {
     const page = people.slice(from, from + MAX_USERS);
     const after = page.filter(({ cards }) => cards.length > 0).map(({ id, cards }) => [id, newestOf(cards)?.n ?? 0]);
@@ -85,10 +86,13 @@ export async function compareCards(account: Account): Promise<void> {
         const publicKey = found.publicKeys.get(id);
         const told = publicKey && id !== session.user ? offerKey(person, publicKey) : person;
         const next = await offerCards(told, offered, session.server);
-        if (!isSame(next, person)) await store.write(change.person(noted(person, next, account.clock.now())));
+        if (isSame(next, person)) continue;
+        await store.write(change.person(noted(person, next, account.clock.now())));
+        isOther = true;
       }
     });
   }
+  if (isOther) account.tell({ list: true });
   await publishIfMissing(account);
 }
 

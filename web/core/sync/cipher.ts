@@ -10,11 +10,11 @@ import { unwrapWithAny } from "../crypto/keys.ts";
 import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
 import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
 import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
-import type { ConversationId, UserId } from "../model/ids.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { checkReading } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
-import { type ConversationRecord, headOf, type SealedRecord, type SessionRecord, type Store } from "../store/store.ts";
+import { type ConversationRecord, type EpochRecord, headOf, type SealedRecord, type SessionRecord, type Store } from "../store/store.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { wireTime } from "../wire/time.ts";
 
@@ -29,10 +29,36 @@ interface Secret {
   secret: Bytes;
 }
 
+/** An epoch, with the hash of its announcement once somebody has asked for it. */
+interface Announced extends EpochRecord {
+  hash: Promise<string> | null;
+}
+
+/** What rows of a conversation are read with: fetched once for all of them. */
+interface Reading {
+  record: ConversationRecord;
+  epochs: Promise<ReadonlyMap<number, Announced>> | null;
+  signKeys: Map<UserId, Promise<readonly Bytes[]>>;
+  /** The chain at the rows that are read. */
+  chains: ReadonlyMap<number, string>;
+}
+
+/** A message before it is sealed. */
+export interface Unsealed {
+  id: MessageId;
+  content: Content;
+  /** Of an update: when its target disappears. */
+  until: number | null;
+  /** The number that this station gives it. */
+  n: number;
+}
+
 /** Reads and writes messages of one account. */
 export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
-  private readonly read = new Map<string, Row>();
+  private readonly read = new Map<string, Promise<Row>>();
+  /** The epochs under which was written last. */
+  private readonly newest = new Map<ConversationId, EpochRecord>();
   /** The key log, as far as this tab knows it. */
   log: Followed | null = null;
 
@@ -58,38 +84,69 @@ export class Cipher {
   /** Whether new messages can be encrypted: the secret for them is here, and can be opened. */
   async hasSecret(record: ConversationRecord): Promise<boolean> {
     if (!record.roster) return (await this.secretOrNull(record.wire.secret)) !== null;
-    return (await this.store.epochs(record.wire.id)).at(-1)?.announcement === record.roster.announcement;
+    return (await this.newestEpoch(record)) !== null;
   }
 
   /** The secret that new messages lie under. */
   async current(record: ConversationRecord): Promise<Secret> {
     if (!record.roster) return { epoch: 0, secret: await this.secret(record.wire.secret) };
-    const newest = (await this.store.epochs(record.wire.id)).at(-1);
-    if (!newest || newest.announcement !== record.roster.announcement) throw new Unreadable("noSecret");
+    const newest = await this.newestEpoch(record);
+    if (!newest) throw new Unreadable("noSecret");
     return { epoch: newest.epoch, secret: await this.secret(newest.wrapped) };
   }
 
-  private async signKeys(user: UserId): Promise<Bytes[]> {
+  // The one that was announced last, if its secret is here. An announcement names its secret: it stays the one that it was.
+  private async newestEpoch({ wire: { id }, roster }: ConversationRecord): Promise<EpochRecord | null> {
+    const known = this.newest.get(id);
+    if (known && known.announcement === roster?.announcement) return known;
+    const newest = (await this.store.epochs(id)).at(-1);
+    if (!newest || newest.announcement !== roster?.announcement) return null;
+    this.newest.set(id, newest);
+    return newest;
+  }
+
+  private async signKeys(user: UserId): Promise<readonly Bytes[]> {
     const person = await this.store.person(user);
     const keys = (person?.cards ?? []).map((card) => parseCard(card).sign);
     return user === this.session.user && this.session.signKey ? [...keys, fromHex(this.session.signKey, 32)] : keys;
   }
 
-  /** Decrypts a row, and checks what can be checked. */
-  async open(record: ConversationRecord, row: WireMessage): Promise<Row> {
-    const found = await this.openOnce(record, row);
-    // The transcript that was shown here does not fit from this one on.
-    return record.broken === row.Seq && !found.trouble ? { ...found, trouble: "forked" } : found;
+  /** Decrypts rows of a conversation, and checks what can be checked. */
+  openAll(record: ConversationRecord, rows: readonly WireMessage[]): Promise<Row[]> {
+    const reading: Reading = { record, epochs: null, signKeys: new Map(), chains: new Map(rows.map(({ Seq, Chain }) => [Seq, Chain])) };
+    return Promise.all(
+      rows.map(async (row) => {
+        const found = await this.openOnce(reading, row);
+        // The transcript that was shown here does not fit from this one on.
+        return record.broken === row.Seq && !found.trouble ? { ...found, trouble: "forked" } : found;
+      }),
+    );
   }
 
-  private async openOnce(record: ConversationRecord, row: WireMessage): Promise<Row> {
+  private async openOnce(reading: Reading, row: WireMessage): Promise<Row> {
+    const { record } = reading;
     const key = `${record.wire.id}/${row.Seq}/${row.ID}/${row.Data.length}`;
     const known = this.read.get(key);
     if (known) return known;
+    if (this.read.size >= MAX_CACHED) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
+    const opening = this.openRow(reading, row);
+    this.read.set(key, opening);
+    // What could not be read is tried again when keys have come.
+    const forget = (): void => void this.read.delete(key);
+    opening.then(({ trouble }) => trouble && forget(), forget);
+    return opening;
+  }
+
+  /** What was read of a conversation is not kept any more. */
+  forget(id: ConversationId): void {
+    for (const key of [...this.read.keys()]) if (key.startsWith(`${id}/`)) this.read.delete(key);
+  }
+
+  private async openRow(reading: Reading, row: WireMessage): Promise<Row> {
     const isErased = row.Data === "";
-    const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(record, row);
+    const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(reading, row);
     const until = row.ValidUntil - row.Created > FOREVER_MS ? null : row.ValidUntil;
-    const found: Row = {
+    return {
       seq: row.Seq,
       id: row.ID,
       user: row.User,
@@ -102,21 +159,15 @@ export class Cipher {
       station: row.Station,
       n: body?.n ?? null,
     };
-    // What could not be read is tried again when keys have come.
-    if (!trouble) {
-      if (this.read.size >= MAX_CACHED) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
-      this.read.set(key, found);
-    }
-    return found;
   }
 
-  private async openBody(record: ConversationRecord, row: WireMessage): Promise<{ body: Body | null; trouble: Trouble | null }> {
+  private async openBody(reading: Reading, row: WireMessage): Promise<{ body: Body | null; trouble: Trouble | null }> {
     try {
-      const { json, signed } = await this.decrypt(record, row);
+      const { json, signed } = await this.decrypt(reading, row);
       const body = readBody(json);
       // Whoever can sign marks what is not signed: clients of the published form cannot be told from forgers.
-      if (!signed && (record.roster || this.session.keys.sign)) return { body, trouble: "notProven" };
-      return { body, trouble: (await this.isForked(record, row, body)) ? "forked" : null };
+      if (!signed && (reading.record.roster || this.session.keys.sign)) return { body, trouble: "notProven" };
+      return { body, trouble: (await this.isForked(reading, row, body)) ? "forked" : null };
     } catch (error) {
       if (error instanceof NewerVersion) return { body: null, trouble: "newerClient" };
       if (error instanceof MalformedBody) return { body: null, trouble: "neverReadable" };
@@ -126,42 +177,62 @@ export class Cipher {
     }
   }
 
-  private async decrypt(record: ConversationRecord, row: WireMessage): Promise<{ json: string; signed: boolean }> {
+  private epochsOf(reading: Reading): Promise<ReadonlyMap<number, Announced>> {
+    const read = async (): Promise<Map<number, Announced>> => {
+      const all = await this.store.epochs(reading.record.wire.id);
+      return new Map(all.map((one) => [one.epoch, { ...one, hash: null }]));
+    };
+    reading.epochs ??= read();
+    return reading.epochs;
+  }
+
+  private signKeysOf({ signKeys }: Reading, user: UserId): Promise<readonly Bytes[]> {
+    const keys = signKeys.get(user) ?? this.signKeys(user);
+    signKeys.set(user, keys);
+    return keys;
+  }
+
+  private async decrypt(reading: Reading, row: WireMessage): Promise<{ json: string; signed: boolean }> {
+    const { record } = reading;
     const { id } = record.wire;
     const place = { conversation: id, instance: record.instance, message: row.ID, user: row.User, station: row.Station, type: row.Type };
     const epoch = epochOf(row.Data);
     if (epoch !== null) {
-      const found = (await this.store.epochs(id)).find((one) => one.epoch === epoch);
+      const found = (await this.epochsOf(reading)).get(epoch);
       if (found) {
         const under = { epoch, secret: await this.secret(found.wrapped) };
-        const { body, signed } = await open(under, await this.signKeys(row.User), place, row.Data);
+        const { body, signed } = await open(under, await this.signKeysOf(reading, row.User), place, row.Data);
         return { json: body, signed };
       }
       if (record.roster) throw new Unreadable(epoch > parseAnnouncement(record.roster.announcement).epoch ? "noSecret" : "notForMe");
     }
-    return { json: await openPublished(await this.publishedSecret(record), place, row.Data), signed: false };
+    return { json: await openPublished(await this.publishedSecret(reading), place, row.Data), signed: false };
   }
 
   /** What messages of the published form lie under: the secret of before the first epoch, if that is known. */
-  private async publishedSecret({ wire }: ConversationRecord): Promise<Bytes> {
-    const [first] = wire.epoch > 0 ? await this.store.epochs(wire.id) : [];
-    return this.secret(first?.epoch === 0 ? first.wrapped : wire.secret);
+  private async publishedSecret(reading: Reading): Promise<Bytes> {
+    const { wire } = reading.record;
+    const first = wire.epoch > 0 ? (await this.epochsOf(reading)).get(0) : undefined;
+    return this.secret(first?.wrapped ?? wire.secret);
   }
 
   // Its writer was shown another message, another epoch or another log than we were.
-  private async isForked(record: ConversationRecord, row: WireMessage, body: Body): Promise<boolean> {
+  private async isForked(reading: Reading, row: WireMessage, body: Body): Promise<boolean> {
     if (!body.head) return false;
+    const { record, chains } = reading;
     const [at, chain] = body.head;
-    const [held] = await this.store.rows(record.wire.id, at, at);
+    // Number 0 is the beginning, and no row.
+    const held = chains.get(at) ?? (at === 0 ? undefined : (await this.store.rows(record.wire.id, at, at))[0]?.Chain);
     const epoch = epochOf(row.Data);
-    const announced = (await this.store.epochs(record.wire.id)).find((one) => one.epoch === epoch);
+    const announced = epoch === null ? undefined : (await this.epochsOf(reading)).get(epoch);
+    if (announced) announced.hash ??= announcementHash(announced.announcement);
     const doubt = await checkReading(body, {
       conversation: record.wire.id,
       instance: record.instance,
       seq: row.Seq,
-      announcement: announced ? await announcementHash(announced.announcement) : "",
+      announcement: (await announced?.hash) ?? "",
       // What is not here, as it is older or its content was deleted, cannot be compared.
-      chainAt: () => held?.Chain ?? chain,
+      chainAt: () => held ?? chain,
       lastN: null,
       log: await this.keyLog(),
     });
@@ -173,15 +244,17 @@ export class Cipher {
     return this.log;
   }
 
-  /** Seals a content for sending; the same bytes are then sent until they are answered. */
-  async seal(record: ConversationRecord, message: string, content: Content, now: number, until: number | null): Promise<SealedRecord> {
+  /** Seals a message for sending; the same bytes are then sent until they are answered. */
+  async seal(record: ConversationRecord, { id: message, content, until, n }: Unsealed, now: number): Promise<SealedRecord> {
     const { id } = record.wire;
-    const { epoch, secret } = await this.current(record);
-    const n = record.n + 1;
     const validUntil = until ?? endOf(record, now);
-    const head = headOf(record, await beginning(id, record.instance));
-    const ep = record.roster ? await announcementHash(record.roster.announcement) : null;
-    const known = await this.keyLog();
+    const [{ epoch, secret }, ep, known, start] = await Promise.all([
+      this.current(record),
+      record.roster && announcementHash(record.roster.announcement),
+      this.keyLog(),
+      record.head ? "" : beginning(id, record.instance),
+    ]);
+    const head = headOf(record, start);
     const log = known.tree.size > 0 ? ([known.tree.size, known.roots.at(-1) ?? ""] as const) : null;
     const json = writeBody(content, { at: wireTime(now), until: wireTime(validUntil), n, head, ep, log });
     const type = typeOf(content);

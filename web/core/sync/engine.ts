@@ -76,13 +76,8 @@ export class Engine {
 
   /** Something changed in the store, in this tab or another. */
   noticed(hint: Hint): void {
-    if (hint.list) {
-      this.sender.forget();
-      this.upkeep.peopleChanged();
-    }
-    if (!hint.outbox) return;
-    this.sender.noticed();
-    void this.sender.wake(false);
+    if (hint.list) this.upkeep.peopleChanged();
+    this.sender.noticed(hint);
   }
 
   /** Does what a tab asks for. */

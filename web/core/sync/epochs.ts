@@ -65,7 +65,7 @@ export async function accept(
     ? await nextEpochs(held, [...fetched].reverse().map(signedOf), known)
     : await firstSeen(conversation, signedOf(newest), listed, known);
   if (!held) await checkOlder(roster.announcement, older.map((one) => parseAnnouncement(one.announcement)));
-  return { roster, epochs: await secretsOf(fetched, open) };
+  return { roster, epochs: await secretsOf(fetched, newest.epoch, open) };
 }
 
 // Who has accepted an invitation is listed at once, and announced by an admin's client some time later.
@@ -77,17 +77,35 @@ async function isNotYetIn(listed: ReadonlyMap<string, string>, me: string, newes
 /** Nobody who is in the newest epoch has announced yet that one has joined. */
 export class NotInRosterYet extends Error {}
 
-/** The secrets of these epochs: those that one has, and that fit what was announced. `open` answers null for what is not for one. */
-async function secretsOf(fetched: readonly WireEpoch[], open: (wrapped: string) => Promise<Bytes | null>): Promise<EpochRecord[]> {
+/**
+ * The secrets of these epochs: those that one has, and that fit what was announced. `open` answers null for what is not for one.
+ * Throws `InvalidEpoch` for another secret of epoch `present`, under which one would write; of an older one it opens nothing, and
+ * what lies under that stays unread.
+ */
+async function secretsOf(
+  fetched: readonly WireEpoch[],
+  present: number,
+  open: (wrapped: string) => Promise<Bytes | null>,
+): Promise<EpochRecord[]> {
   const found: EpochRecord[] = [];
   for (const { epoch, announcement, secret } of fetched) {
     // Who joined later has no secret of what was before; who has lost their keys has none that they could open.
     const opened = secret === "" ? null : await open(secret);
     if (!opened) continue;
-    await checkSecret(parseAnnouncement(announcement), opened);
-    found.push({ epoch, announcement, wrapped: secret });
+    if (await isAnnounced(announcement, opened)) found.push({ epoch, announcement, wrapped: secret });
+    else if (epoch === present) throw new InvalidEpoch("secret");
   }
   return found;
+}
+
+async function isAnnounced(announcement: string, secret: Bytes): Promise<boolean> {
+  try {
+    await checkSecret(parseAnnouncement(announcement), secret);
+    return true;
+  } catch (error) {
+    if (error instanceof InvalidEpoch) return false;
+    throw error;
+  }
 }
 
 /** Fetches the secrets of older epochs: an admin may have shared them since. */
@@ -97,7 +115,8 @@ async function fetchShared(account: Account, id: ConversationId, roster: Roster)
   const all = await fetchDownTo(account, id, 0);
   const older = all.filter(({ epoch }) => epoch < roster.announcement.epoch);
   await checkOlder(roster.announcement, older.map(({ announcement }) => parseAnnouncement(announcement)));
-  const fresh = await secretsOf(older.filter(({ epoch }) => !held.has(epoch)), (wrapped) => cipher.secretOrNull(wrapped));
+  const missing = older.filter(({ epoch }) => !held.has(epoch));
+  const fresh = await secretsOf(missing, roster.announcement.epoch, (wrapped) => cipher.secretOrNull(wrapped));
   if (fresh.length === 0) return;
   await serial.run(() => store.write(...fresh.map((one) => change.epoch(id, one))));
   tell({ conversations: [id] });

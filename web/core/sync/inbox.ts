@@ -74,11 +74,13 @@ export async function join(account: Account, record: ConversationRecord, arrived
   const fresh = new Map(messages.map(({ ID, Seq }) => [ID, Seq]));
   const seenBefore = record.seen;
   await applyReports(store, record, arrived.reports, fresh, me);
-  if (messages.some((row) => counts(row, me)) || record.seen !== seenBefore) {
-    record.unread = await unreadAfter(store, record, messages, me);
-  }
-  const settled = await settledBy(store, arrived.id, fresh);
-  await store.write(change.conversation(record), ...changes, ...settled.map(change.settle));
+  if (record.seen === seenBefore) record.unread += messages.filter((row) => row.Seq > record.seen && counts(row, me)).length;
+  else record.unread = await unreadAfter(store, record, messages, me);
+  // Own answer and own echo both end up here; whichever is second finds nothing to settle.
+  const settled = messages.filter(({ ID }) => account.sent.has(ID));
+  const orders = settled.flatMap(({ ID }) => account.sent.get(ID) ?? []);
+  await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
+  for (const { ID } of settled) account.sent.delete(ID);
   account.tell({ conversations: [arrived.id], outbox: settled.length > 0 });
   if (messages.length > 0) account.arrived(arrived.id, messages);
   return { record, fresh: messages.filter((row) => counts(row, me) && row.Seq > record.seen) };
@@ -97,13 +99,6 @@ async function extend(record: ConversationRecord, messages: readonly WireMessage
   record.head = { seq: newest.Seq, chain: newest.Chain, message: { id: newest.ID, date: newest.Created } };
   record.n += messages.filter((row) => row.User === me && row.Station === station).length;
   for (const row of messages) if (row.Type === "Message") record.newestVisible = row.Seq;
-}
-
-// Own answer and own echo both end up here; whichever is second finds nothing to settle.
-async function settledBy(store: Store, id: ConversationId, fresh: ReadonlyMap<MessageId, number>): Promise<number[]> {
-  if (fresh.size === 0) return [];
-  const waiting = await store.outbox();
-  return waiting.filter((one) => one.conversation === id && fresh.has(one.id)).map(({ order }) => order);
 }
 
 /** Says what was looked at here; the server is told later. Within `account.serial` only. */

@@ -19,7 +19,8 @@ export interface Signing {
   signKey: string;
 }
 
-type Before = { n: number; hash: string } | null;
+/** The card that the next one follows; null if there is none. */
+export type Before = { n: number; hash: string } | null;
 
 // Without a `signer` whoever has the keys of before is somebody else, or has lost them.
 async function sign({ email, server, keys, publicKey, signKey }: Signing, before: Before, signer: CryptoKey | null = null): Promise<SignedCard> {
@@ -28,8 +29,8 @@ async function sign({ email, server, keys, publicKey, signKey }: Signing, before
   return makeCard({ email, server, publicKey, signKey: fromHex(signKey, 32), rsaSigner: keys.rsaSign, signer: keys.sign, before: after });
 }
 
-/** The first card of an account. */
-export const firstCard = (of: Signing): Promise<SignedCard> => sign(of, null);
+/** The first card of an account; `before` is that of an earlier account, or of lost keys. */
+export const firstCard = (of: Signing, before: Before = null): Promise<SignedCard> => sign(of, before);
 
 /** The newest card of one's address in the key log: cards of an account that was deleted are nowhere else. */
 async function lastLogged(caller: Caller, { server, user }: Signing): Promise<Before> {

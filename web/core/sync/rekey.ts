@@ -168,8 +168,9 @@ export class Unexpected extends Error {
   }
 }
 
-// Without any of its admins, a group names one of those who were there and stay: as the server does, the one who has been
-// there longest, and of those the one with the smallest id.
+// Without any of its admins, a group names one of those who were there and stay: the server's choice, as nobody is left who
+// could make one. Older servers do not tell theirs: it is the one who has been there longest, and of those the one with the
+// smallest id.
 async function adminsAfter({ store, session }: Account, record: ConversationRecord, users: readonly UserId[]): Promise<readonly string[]> {
   const roster = rosterOf(record);
   if (!record.wire.isgroup) return [];
@@ -177,11 +178,13 @@ async function adminsAfter({ store, session }: Account, record: ConversationReco
   const present = new Set<string>(users);
   const stay = roster.announcement.admins.filter((user) => present.has(user));
   if (stay.length > 0) return stay;
+  const were = users.filter((user) => roster.members.has(user));
+  const chosen = were.find((user) => record.wire.admins?.includes(user));
+  if (chosen !== undefined) return [chosen];
   const since = new Map<string, number>();
   for (const { epoch, announcement } of await store.epochs(record.wire.id)) {
     if (announcement !== "") for (const user of parseAnnouncement(announcement).added) since.set(user, epoch);
   }
-  const were = users.filter((user) => roster.members.has(user));
   const [first] = were.sort((one, other) => (since.get(one) ?? 0) - (since.get(other) ?? 0) || (one < other ? -1 : 1));
   return first === undefined ? [] : [first];
 }

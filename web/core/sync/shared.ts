@@ -71,9 +71,7 @@ export async function takeShared(account: Account, id: ConversationId): Promise<
     const shared = await sharedOf(store);
     const rows = await store.rows(id, (shared.upTo[place] ?? 0) + 1);
     const keep = { ...shared.keep };
-    for (const row of rows) {
-      if (row.Type !== "Update") continue;
-      const { user, content, trouble } = await cipher.open(record, row);
+    for (const { user, content, trouble } of await cipher.openAll(record, rows.filter(({ Type }) => Type === "Update"))) {
       if (content?.kind === "settings" && trouble === null && user === session.user) Object.assign(keep, keepsIn(content.fields));
     }
     const others = (await store.conversations()).filter(({ wire, keep: now }) => (keep[wire.id] ?? now) !== now);

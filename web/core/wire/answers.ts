@@ -34,6 +34,8 @@ export type Cards = {
 
 /** A conversation, as its caller sees it. */
 export type Conversation = {
+  /** The admins of a group by the server's word, sorted; e2ee.md says when that counts. */
+  admins?: readonly string[] | undefined;
   /** The hash over all messages up to the newest (docs/transcript.md); empty before the first. */
   chain?: string | undefined;
   /** Its name, encrypted. */
@@ -66,8 +68,6 @@ export type Conversation = {
   secret: string;
   /** In a list: the number of messages to be viewed. 999 means that many or more. */
   unread?: number | null | undefined;
-  /** In a list: the version of this line, for [`Session::list_changes`](crate::Session::list_changes). */
-  version?: string | null | undefined;
 };
 
 export type Conversations = {
@@ -315,10 +315,10 @@ export type Link = {
 export type ListChanges = {
   /** Those that are new or have changed, newest first. */
   conversations: readonly Conversation[];
-  /** x */
+  /** All of the list, where others than those that were known may be in it: what is not among them is gone. */
   conversationids?: readonly string[] | null | undefined;
-  /** x */
-  known?: string | undefined;
+  /** What to ask with the next time. */
+  known: string;
 };
 
 /** The answer to a login. */
@@ -433,6 +433,14 @@ export type Properties = {
   listitembackgroundcolor: string;
   /** The user. */
   userid: string;
+};
+
+/** The answer to [`Session::push`](crate::Session::push). */
+export type Push = {
+  /** Where the station is pushed; empty if it is not. */
+  endpoint: string;
+  /** The key by which push services know the server; empty where it sends no pushes. */
+  pushkey: string;
 };
 
 /** A report that a user's station has received a message, or that the user has seen it. */

@@ -4,7 +4,7 @@ import { hex, random, utf8 } from "../crypto/bytes.ts";
 import { rsaSign } from "../crypto/keys.ts";
 import type { StationId, UserId } from "../model/ids.ts";
 import type { Clock, Http, HttpAnswer } from "../ports.ts";
-import { type Decode, fromJson, list, Malformed, object, optional, text } from "./decode.ts";
+import { type Decode, fromJson, integer, list, Malformed, object, optional, text } from "./decode.ts";
 import type { Requests } from "./requests.ts";
 import { Refused, Unreachable } from "./refusal.ts";
 import { wireTime } from "./time.ts";
@@ -30,6 +30,8 @@ const head = object({
   errormessage: optional(text, ""),
   errorcode: optional(text, ""),
   participantids: optional(list(text), []),
+  n: optional(integer, 0),
+  card: optional(text, ""),
 });
 
 /** Sends requests. */
@@ -104,8 +106,9 @@ export class Caller {
     if (Math.abs(offset) > CLOCK_MS || found.errorcode === "timestamp_out_of_range") this.clockOffset = Number.isNaN(offset) ? 0 : offset;
     if (found.status === "OK") return fromJson(answer.text, decode);
     const seconds = answer.retryAfter === null ? Number.NaN : Number.parseInt(answer.retryAfter, 10);
-    const { errorcode, errormessage, participantids } = found;
-    throw new Refused(answer.status, errorcode, errormessage, Number.isNaN(seconds) ? null : seconds, participantids);
+    const { errorcode, errormessage, participantids, n, card } = found;
+    const newest = card === "" ? null : { n, hash: card };
+    throw new Refused(answer.status, errorcode, errormessage, Number.isNaN(seconds) ? null : seconds, participantids, newest);
   }
 
   /**

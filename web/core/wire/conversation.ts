@@ -55,6 +55,7 @@ export const conversation = answer<Conversation>()({
   hiddenby: list(text),
   properties: list(answer<Properties>()({ ismuted: flag, isfavorite: flag, hideid: text, listitembackgroundcolor: text })),
   chain: optional(text, ""),
+  admins: optional(list(parsed(userId)), undefined),
   epoch: optional(integer, 0),
   epochs: optional(list(epoch), []),
   unread: optional(integer, null),

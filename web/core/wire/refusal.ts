@@ -12,6 +12,8 @@ export class Refused extends Error {
     readonly retryAfter: number | null,
     /** Of `stale_roster`: who takes part, or would after what was asked. */
     readonly participants: readonly string[] = [],
+    /** Of `stale_card`: the newest one; null where there is none, or it is not told. */
+    readonly newestCard: { n: number; hash: string } | null = null,
   ) {
     super(`${code}: ${sentence}`);
     this.name = "Refused";

@@ -493,6 +493,17 @@ export interface Requests {
       /** The station, which may be the caller's own. */
       stationid?: string | null | undefined;
     };
+    /** Returns the server's key for pushes, and where this station is pushed. */
+    push: Record<string, never>;
+    /** Pushes to this station from now on, when something is new and it has no socket open. */
+    enablepush: {
+      /** Where the station's push service takes pushes for it. */
+      endpoint: string;
+    };
+    /** Pushes to this station no more. */
+    disablepush: Record<string, never>;
+    /** The station was woken, and is about to fetch. What is new from now on is pushed again. */
+    ackpush: Record<string, never>;
     /** Lists the credentials that open the user's login, without their secrets. */
     keys: Record<string, never>;
     /** Deletes an apikey, and ends the stations that logged in with it. */

@@ -1,10 +1,28 @@
 // The way between browsers and a server: one address, whichever port the server has, that can be cut.
 
+import { existsSync, readFileSync } from "node:fs";
 import { createServer, request as forward } from "node:http";
 import { connect } from "node:net";
+import { extname, join } from "node:path";
 import { pipeline } from "node:stream";
 
-/** Opens it. `upstream` answers where the server is now; `cut` breaks all that is open and what comes, until `mend`. */
+const types = { ".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json" };
+
+/** Answers with a file of a client that lies in a folder; false if it is none. */
+function servesFile(folder, { method, url }, answer) {
+  const name = url === "/" ? "/index.html" : url;
+  if (method !== "GET" || name.includes("?") || name.includes("..") || !existsSync(join(folder, name))) return false;
+  const isPacked = existsSync(join(folder, `${name}.br`));
+  const caching = name.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache";
+  answer.writeHead(200, { "content-type": types[extname(name)] ?? "text/plain", "cache-control": caching, ...(isPacked && { "content-encoding": "br" }) });
+  answer.end(readFileSync(join(folder, isPacked ? `${name}.br` : name)));
+  return true;
+}
+
+/**
+ * Opens it. `upstream` answers where the server is now; `cut` breaks all that is open and what comes, until `mend`. CLIENT names
+ * a folder whose client is served instead of the one in the server's binary: `dist`.
+ */
 export async function openWay(upstream) {
   const sockets = new Set();
   let whole = true;
@@ -12,6 +30,7 @@ export async function openWay(upstream) {
 
   const server = createServer((question, answer) => {
     if (!whole) return question.socket.destroy();
+    if (process.env.CLIENT && servesFile(process.env.CLIENT, question, answer)) return undefined;
     const { url: path, method } = question;
     const isWorker = path === "/sw.js" && release !== "";
     const { "accept-encoding": _encoding, "if-none-match": _tag, ...plain } = question.headers;

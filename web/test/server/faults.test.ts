@@ -93,3 +93,49 @@ test("a message that cannot be sent waits for its writer, and those behind it wa
   await ben.reads("Hello?");
   assert.deepEqual(ben.texts(), ["Hello?"]);
 });
+
+test("what waits is sent one after the other, whatever the socket says of it, and its rows are fetched together", async () => {
+  const network = new Network(randomOf(seed));
+  const [ann, ben] = await Promise.all([Person.joins("Ann", { http: network.http, openSocket: network.openSocket }), Person.joins("Ben")]);
+  endings.push(ann.client.close, ben.client.close);
+  const id = await ann.befriends(ben);
+  await Promise.all([ann.client.open(id), ben.client.open(id)]);
+  await ann.types(id, "Before");
+  await ben.reads("Before");
+  await ann.sees("it sent", ({ log }) => articlesOf(log?.entries ?? []).every(({ state }) => state !== "sending") || undefined);
+  network.silent = true;
+  const fetchedBefore = network.asked.get("download") ?? 0;
+  const texts = Array.from({ length: 60 }, (_, i) => `Ann ${i}`);
+  for (const text of texts) await ann.types(id, text);
+  await ann.sees("all sent", ({ waiting }) => waiting === 0 || undefined);
+  await ben.reads("Ann 59");
+  for (const one of [ann, ben]) assert.deepEqual(one.texts(), ["Before", ...texts]);
+  // None of them names a number that another one has, or leaves one out.
+  assert.ok(articlesOf(ben.client.state.log?.entries ?? []).every(({ trouble }) => trouble === null));
+  const fetched = (network.asked.get("download") ?? 0) - fetchedBefore;
+  assert.ok(fetched < 20, `${fetched} requests for the rows of ${texts.length} messages`);
+});
+
+test("a message that was stored and cleared before anyone heard of it does not hold up those behind it", async () => {
+  const network = new Network(randomOf(seed));
+  const [ann, ben] = await Promise.all([Person.joins("Ann", { http: network.http, openSocket: network.openSocket }), Person.joins("Ben")]);
+  endings.push(ann.client.close, ben.client.close);
+  const id = await ann.befriends(ben);
+  await Promise.all([ann.client.open(id), ben.client.open(id)]);
+  await ann.types(id, "Before");
+  await ben.reads("Before");
+  await ann.sees("it sent", ({ log }) => articlesOf(log?.entries ?? []).every(({ state }) => state !== "sending") || undefined);
+  network.silent = true;
+  network.loses = "add";
+  await ann.types(id, "Stored, and unanswered");
+  await ben.reads("Stored, and unanswered");
+  assert.ok((await ben.client.clear(id)).ok);
+  network.loses = null;
+  network.silent = false;
+  ann.client.connectNow();
+  await ann.sees("an empty outbox", ({ waiting }) => waiting === 0 || undefined);
+  await ann.types(id, "After");
+  await ben.reads("After");
+  assert.deepEqual(ben.texts(), ["After"]);
+  assert.ok(articlesOf(ben.client.state.log?.entries ?? []).every(({ trouble }) => trouble === null));
+});

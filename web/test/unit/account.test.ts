@@ -8,7 +8,7 @@ import { makeKeys } from "../../core/crypto/keys.ts";
 import { apikeyOf, lockKey } from "../../core/crypto/published.ts";
 import { readVault } from "../../core/crypto/vault.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
-import type { Backend } from "../../core/store/backend.ts";
+import { type Backend, tables } from "../../core/store/backend.ts";
 import type { Ports } from "../../core/ports.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { Person, password } from "../world/person.ts";
@@ -238,4 +238,103 @@ test("who opens a link takes no other key for the inviter's than the one in it",
     if (isForged) assert.equal(id, null);
     else await ann.sees("Ben, verified", ({ people }) => [...people.values()].some(({ trust }) => trust === "verified") || undefined);
   }
+});
+
+/** Somebody who came by this link, with an account of theirs. */
+const comesBy = async (server: Version4, link: string): Promise<Client> => {
+  const fields = new URLSearchParams(new URL(link).hash.slice(1));
+  const [code, from, card, secret] = ["invite", "from", "card", "v"].map((name) => fields.get(name) ?? "");
+  const client = await startClient(nodePorts("", portsOf(server)));
+  everyone.push(client);
+  const invitation = { code: code ?? "", from: from ?? "", card: card ?? "", secret: secret ?? "" };
+  assert.ok((await client.createAccount({ invitation, email: `ben-${crypto.randomUUID()}@example.org`, name: "Ben", password })).ok);
+  await client.enter(true);
+  return client;
+};
+
+test("the proof of an invitation counts, also if it comes before the card of who sent it", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  const made = await ann.client.invite();
+  assert.ok(made.ok && made.value.link);
+  server.withholdsCards = (user, of) => user === ann.id && of !== ann.id;
+  await comesBy(server, made.value.link);
+  const ben = await ann.sees("Ben", ({ people }) => [...people.values()].find(({ name }) => name === "Ben"));
+  // The proof is the first thing that is there of the conversation.
+  await ann.sees("the proof", ({ conversations }) => conversations.some(({ other, lastAt }) => other === ben.id && lastAt > 0) || undefined);
+  assert.equal(ann.client.state.people.get(ben.id)?.trust, "seen");
+  server.withholdsCards = () => false;
+  server.announceTo(ann.id);
+  await ann.sees("Ben, verified", ({ people }) => people.get(ben.id)?.trust === "verified" || undefined);
+});
+
+test("after a logout a device has nothing of the account but its server and the version of its vault", async () => {
+  const server = new Version4();
+  const backend = device();
+  const [ann, ben] = await Promise.all([joins(server, "Ann", { backend }), joins(server, "Ben")]);
+  const id = await ann.befriends(ben);
+  await ann.client.open(id);
+  await ann.types(id, "Hello");
+  await ann.client.saveDraft(id, { text: "Some more", target: null });
+  await ann.client.invite();
+  await ann.client.logOut();
+  for (const table of tables) {
+    const left = (await backend.range(table, null)).map(({ key }) => key);
+    assert.deepEqual(left, table === "meta" ? ["accounts", "term"] : [], table);
+  }
+  assert.deepEqual(await backend.get("meta", "accounts"), { [accountOf(server, ann).user]: { server: server.id, version: accountOf(server, ann).version } });
+});
+
+test("a logout waits neither for a server that does not answer, nor for a tab that does not go on", async () => {
+  const server = new Version4();
+  const backend = device();
+  let isStuck = false;
+  const never = new Promise<never>(() => undefined);
+  const ports = nodePorts("");
+  const ann = await joins(server, "Ann", {
+    backend,
+    http: (...of) => (isStuck ? never : server.http(...of)),
+    exclusive: { run: (task) => (isStuck ? never : ports.exclusive.run(task)) },
+    clock: { ...ports.clock, after: (ms, then) => ports.clock.after(isStuck ? 0 : ms, then) },
+  });
+  await isLive(ann);
+  isStuck = true;
+  await ann.client.logOut();
+  assert.equal(ann.client.state.session.kind, "out");
+  assert.equal(await backend.get("meta", "session"), undefined);
+});
+
+test("what a session still writes when it has ended is not written, and another tab's next login stays", async () => {
+  const server = new Version4();
+  const backend = device();
+  const listeners = new Set<(message: unknown) => void>();
+  const channel = () => {
+    const own = new Set<(message: unknown) => void>();
+    return {
+      post: (message: unknown) => {
+        for (const listener of [...listeners]) if (!own.has(listener)) setTimeout(() => listener(message), 0);
+      },
+      listen: (listener: (message: unknown) => void) => {
+        own.add(listener);
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+  };
+  const ann = await joins(server, "Ann", { backend, channel: channel() });
+  await isLive(ann);
+  const follower = await startClient(nodePorts("", portsOf(server, { backend, channel: channel(), lead: () => () => undefined })));
+  everyone.push(follower);
+  await ann.client.logOut();
+  assert.deepEqual(await ann.client.logIn(ann.email, password), { ok: true, value: null });
+  await new Promise<void>((out) => {
+    const look = (): void => {
+      if (follower.state.session.kind === "out") out();
+    };
+    follower.subscribe(look);
+    look();
+  });
+  await ann.sees("the server", ({ connection }) => connection.kind === "live" || undefined);
+  const { value } = (await backend.range("meta", { from: "session", to: "session" }))[0] ?? {};
+  assert.ok(value, "the session that began since is there");
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { startClient, type Client } from "../../core/index.ts";
+import { wrap } from "../../core/crypto/keys.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person, password } from "../world/person.ts";
 import { Version4 } from "../world/version-4.ts";
@@ -168,4 +169,27 @@ test("the recovery key opens the account once, and the new password afterwards",
   await client.logOut();
   assert.deepEqual(await client.recover(email, made.value, "another"), { ok: false, failure: { kind: "recoveryKey" } });
   assert.ok((await client.logIn(email, "a new password, a long one")).ok);
+});
+
+test("a secret of an older epoch that is not the announced one costs what lies under it, and nothing else", async () => {
+  await Promise.all([ann.client.open(direct), ben.client.open(direct)]);
+  for (const text of ["Under the first", "Under the second"]) {
+    assert.ok((await ann.client.renewKeys(direct)).ok);
+    await ann.types(direct, text);
+    await lastOf(ben, text);
+  }
+  const older = server.conversations.get(direct)?.epochs.at(-2);
+  const account = server.accounts.get(ben.id);
+  assert.ok(older && account);
+  older.secrets[ben.id] = await wrap(new Uint8Array(32), account.publickey);
+  const again = await ben.onAnotherDevice(ports);
+  everyone.push(again.client);
+  await again.sees("the conversation", ({ conversations }) => conversations.some((c) => c.id === direct) || undefined);
+  await again.client.open(direct);
+  assert.equal((await lastOf(again, "Under the second")).trouble, null);
+  await lastOf(again, "Hello");
+  const lost = articlesOf(again.client.state.log?.entries ?? []).filter(({ trouble }) => trouble === "waitingForKey");
+  assert.equal(lost.length, 1);
+  await again.types(direct, "From the new device");
+  assert.equal((await lastOf(ann, "From the new device")).trouble, null);
 });

@@ -10,19 +10,33 @@ import { address } from "./person.ts";
 export class Network {
   /** From 0 to 1. */
   faults = 0;
+  /** The sockets say nothing of what comes. */
+  silent = false;
+  /** The answers to this action are lost. */
+  loses: string | null = null;
+  /** How often each action was asked for. */
+  readonly asked = new Map<string, number>();
   private readonly open = new Set<() => void>();
 
   constructor(private readonly random: () => number) {}
 
   http: Http = async (path, body, headers, signal) => {
+    const { action } = JSON.parse(body) as { action: string };
+    this.asked.set(action, (this.asked.get(action) ?? 0) + 1);
     if (this.random() < this.faults) throw new Error("the request was lost");
     const answer = await httpTo(`${address}/`)(path, body, headers, signal);
-    if (this.random() < this.faults) throw new Error("the answer was lost");
+    if (action === this.loses || this.random() < this.faults) throw new Error("the answer was lost");
     return answer;
   };
 
   openSocket: OpenSocket = (path, listener, protocols) => {
-    const socket = socketTo(`${address}/`)(path, listener, protocols);
+    const heard = {
+      ...listener,
+      onFrame: (text: string) => {
+        if (!this.silent) listener.onFrame(text);
+      },
+    };
+    const socket = socketTo(`${address}/`)(path, heard, protocols);
     const cut = (): void => {
       this.open.delete(cut);
       socket.close();

@@ -28,7 +28,7 @@ const textOf = (n: number): string => Array.from({ length: 4 + (n % 24) }, (_, i
 
 async function rowOf({ session, cipher }: Of, record: ConversationRecord, seq: number, at: number): Promise<WireMessage> {
   const id: MessageId = messageId(crypto.randomUUID());
-  const sealed = await cipher.seal(record, id, { kind: "text", text: textOf(seq), mentions: [], reply: null }, at, null);
+  const sealed = await cipher.seal(record, { id, content: { kind: "text", text: textOf(seq), mentions: [], reply: null }, until: null, n: seq }, at);
   return {
     ID: id,
     Type: sealed.type,
@@ -50,7 +50,11 @@ async function conversationWith(of: Of, rows: number, name: string): Promise<Cha
   const participants = [{ userid: session.user, username: session.name }, { userid: user, username: name }];
   const wire = { ...template.wire, id, participants, secret: wrapped };
   const epochs = await of.store.epochs(template.wire.id);
-  const begun = { ...template, wire, first: null, head: null, n: 0, reach: {}, report: null };
+  // What is sealed lies under the epoch that is held.
+  await of.store.writeOwn(...epochs.map((epoch) => change.epoch(id, { ...epoch, wrapped })));
+  const members = template.roster?.members.map(([member, key]): [UserId, string] => [member === friend.id ? user : member, key]);
+  const roster = template.roster && { ...template.roster, members: members ?? [] };
+  const begun = { ...template, wire, roster, first: null, head: null, n: 0, reach: {}, report: null };
   const all: WireMessage[] = [];
   const now = Date.now();
   for (let seq = 1; seq <= rows; seq++) all.push(await rowOf(of, begun, seq, now - (rows - seq) * MINUTE_MS));
@@ -73,7 +77,6 @@ async function conversationWith(of: Of, rows: number, name: string): Promise<Cha
   };
   return [
     change.person({ ...friend, id: user, name }),
-    ...epochs.map((epoch) => change.epoch(id, { ...epoch, wrapped })),
     ...all.flatMap((row) => change.row(id, row)),
     change.conversation(record),
   ];

@@ -77,6 +77,8 @@ export class Version4 {
   prelogin: (answer: Fields) => Fields = (answer) => answer;
   /** Whose changes of the vault are refused as too late. */
   isStale: (user: string) => boolean = () => false;
+  /** Whether somebody is not told of the cards of another one. */
+  withholdsCards: (user: string, of: string) => boolean = () => false;
   /** Changes what somebody is shown of a conversation. */
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
 
@@ -104,6 +106,11 @@ export class Version4 {
   /** Tells these users that everything may have changed. */
   private announce(users: Iterable<string>): void {
     for (const user of new Set(users)) this.push([user], { conversationlistchangedof: [user] });
+  }
+
+  /** Tells somebody that everything may have changed. */
+  announceTo(user: string): void {
+    this.announce([user]);
   }
 
   private push(users: readonly string[], frame: Fields): void {
@@ -195,7 +202,8 @@ export class Version4 {
         return this.log(Number(fields["after"]));
       case "chatkeys.get": {
         const after = (fields["after"] ?? {}) as Record<string, number>;
-        const cards = (fields["userids"] as string[]).map((id) => [id, this.accounts.get(id)?.cards.slice(after[id] ?? 0) ?? []]);
+        const cardsOf = (id: string): Fields[] => (this.withholdsCards(user, id) ? [] : (this.accounts.get(id)?.cards ?? []));
+        const cards = (fields["userids"] as string[]).map((id) => [id, cardsOf(id).slice(after[id] ?? 0)]);
         return { cards: Object.fromEntries(cards.filter(([, list]) => list?.length)) };
       }
       case "chatfriends.list": {

@@ -1,11 +1,41 @@
-// What this device tells of new messages.
+// What this device tells of new messages, also while Parlance is closed.
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { turnOnNotifications } from "../conversation/notify-question.tsx";
 import { words } from "../i18n/words.ts";
 import { Switch } from "../parts/field.tsx";
+import { canPush, isPushed, type NotPushed, turnOffPush, turnOnPush } from "../push.ts";
 import { set, settings } from "../settings.ts";
+
+/** "Notify when Parlance is closed". */
+function Pushed(): JSX.Element {
+  const w = words.value;
+  const [on, setOn] = useState(false);
+  const [why, setWhy] = useState<NotPushed | null>(canPush() ? null : "unsupported");
+  const [busy, setBusy] = useState(canPush());
+  useEffect(() => {
+    if (canPush()) void isPushed().then((is) => (setOn(is), setBusy(false)));
+  }, []);
+  const hints = { unsupported: w.pushUnsupported, denied: w.notifyDenied, notOffered: w.notOffered, failed: w.pushFailed };
+  const change = async (wanted: boolean): Promise<void> => {
+    setBusy(true);
+    const found = wanted ? await turnOnPush() : null;
+    if (!wanted) await turnOffPush();
+    setWhy(found);
+    setOn(wanted && found === null);
+    setBusy(false);
+  };
+  return (
+    <Switch
+      label={w.push}
+      on={on}
+      hint={why === null ? w.pushText : hints[why]}
+      disabled={busy || why === "unsupported"}
+      onChange={(wanted) => void change(wanted)}
+    />
+  );
+}
 
 /** "Notifications". */
 export function Notifications(): JSX.Element {
@@ -26,6 +56,7 @@ export function Notifications(): JSX.Element {
           {...(denied ? { hint: w.notifyDenied } : {})}
           onChange={(on) => void change(on)}
         />
+        <Pushed />
         <Switch label={w.preview} on={now.preview} onChange={(preview) => set({ preview })} />
         <Switch label={w.sound} on={now.sound} onChange={(sound) => set({ sound })} />
       </div>

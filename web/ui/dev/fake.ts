@@ -178,6 +178,10 @@ export function fakeClient(state: State): Client {
     exportData: async () =>
       Promise.resolve({ user: me.id, name: me.name, email: me.email, at: new Date(NOW).toISOString(), contacts: [], conversations: [] }),
     deleteAccount: done,
+    pushed: async () => ok({ key: "", endpoint: "" }),
+    enablePush: done,
+    disablePush: done,
+    setWaking: nothing,
     fingerprint: () => "9c71 03fa 55d0 e8b2 41c6 7a90 2f3d b814",
     connectNow: () => undefined,
     useHere: () => undefined,

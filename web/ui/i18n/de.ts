@@ -257,7 +257,7 @@ export const de: Catalogue = {
   signOutTitle: (device) => `„${device}“ abmelden?`,
   signOutText: "Es vergisst seine Schlüssel, sobald es wieder online ist.",
   logOutTitle: "Hier abmelden?",
-  logOutText: "Dieses Gerät vergisst deine Schlüssel und Nachrichten. Auf dem Server bleiben sie.",
+  logOutText: "Dieses Gerät vergisst deine Schlüssel und Nachrichten. Auf dem Server bleiben sie. Es merkt sich nur, auf welchem Server dieses Konto ist, um einen falschen zu bemerken.",
   logOutWaiting: (n) => f.plural(n, { one: "# Nachricht wartet noch. Sie ginge verloren.", other: "# Nachrichten warten noch. Sie gingen verloren." }),
 
   infoTitle: "Über die Nachricht",
@@ -416,6 +416,12 @@ export const de: Catalogue = {
   notifyText: "Nur auf diesem Gerät.",
   notifyOn: "Neue Nachrichten melden",
   notifyDenied: "Benachrichtigungen sind für diese Seite blockiert. Erlaub sie in den Einstellungen des Browsers.",
+  push: "Auch melden, wenn Parlance geschlossen ist",
+  pushText: "Der Push-Dienst deines Browsers weckt dieses Gerät. Er erfährt, wann etwas kommt, aber nicht, von wem oder was.",
+  pushUnsupported: "Dieser Browser lässt sich nicht wecken. Leg Parlance auf iPhone und iPad zuerst auf den Home-Bildschirm.",
+  pushFailed: "Der Push-Dienst des Browsers war nicht zu erreichen.",
+  pushFresh: "Neue Nachricht",
+  pushNothing: "Keine neuen Nachrichten",
   sound: "Einen Ton spielen",
   preview: "Namen und Text zeigen",
 

@@ -265,7 +265,7 @@ export const en = {
   signOutTitle: (device: string) => `Sign out “${device}”?`,
   signOutText: "It forgets its keys when it is next online.",
   logOutTitle: "Log out here?",
-  logOutText: "This device forgets your keys and messages. They stay on the server.",
+  logOutText: "This device forgets your keys and messages. They stay on the server. It only remembers which server this account is on, to notice a false one.",
   logOutWaiting: (n: number) => f.plural(n, { one: "# message waits to be sent. It would be lost.", other: "# messages wait to be sent. They would be lost." }),
 
   // Message info
@@ -432,6 +432,12 @@ export const en = {
   notifyText: "On this device only.",
   notifyOn: "Tell me about new messages",
   notifyDenied: "Notifications are blocked for this site. Allow them in the browser's settings.",
+  push: "Notify when Parlance is closed",
+  pushText: "Your browser's push service wakes this device. It learns when something comes, but not from whom or what.",
+  pushUnsupported: "This browser cannot be woken. On iPhone and iPad, add Parlance to the Home Screen first.",
+  pushFailed: "The browser's push service could not be reached.",
+  pushFresh: "New message",
+  pushNothing: "No new messages",
   sound: "Play a sound",
   preview: "Show names and text",
 

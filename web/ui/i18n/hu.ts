@@ -257,7 +257,7 @@ export const hu: Catalogue = {
   signOutTitle: (device) => `Kilépteted: „${device}”?`,
   signOutText: "Elfelejti a kulcsait, amint újra kapcsolódik.",
   logOutTitle: "Kilépsz itt?",
-  logOutText: "Ez a készülék elfelejti a kulcsaidat és az üzeneteidet. A kiszolgálón megmaradnak.",
+  logOutText: "Ez a készülék elfelejti a kulcsaidat és az üzeneteidet. A kiszolgálón megmaradnak. Csak azt jegyzi meg, melyik kiszolgálón van ez a fiók, hogy felismerje a hamisat.",
   logOutWaiting: (n) => f.plural(n, { other: "# üzenet vár küldésre. Elvesznének." }),
 
   infoTitle: "Az üzenetről",
@@ -416,6 +416,12 @@ export const hu: Catalogue = {
   notifyText: "Csak ezen a készüléken.",
   notifyOn: "Szólj az új üzenetekről",
   notifyDenied: "Az értesítések le vannak tiltva ezen az oldalon. Engedélyezd a böngésző beállításaiban.",
+  push: "Szóljon akkor is, ha a Parlance be van zárva",
+  pushText: "A böngésző push-szolgáltatása ébreszti ezt a készüléket. Azt megtudja, mikor jön valami, de azt nem, hogy kitől vagy mi.",
+  pushUnsupported: "Ez a böngésző nem ébreszthető. iPhone-on és iPaden előbb tedd a Parlance-ot a Főképernyőre.",
+  pushFailed: "A böngésző push-szolgáltatása nem érhető el.",
+  pushFresh: "Új üzenet",
+  pushNothing: "Nincs új üzenet",
   sound: "Hang lejátszása",
   preview: "Nevek és szöveg mutatása",
 

@@ -89,17 +89,27 @@ function walk(event: KeyboardEvent, list: HTMLElement): void {
   rows[Math.max(0, Math.min(rows.length - 1, to))]?.focus();
 }
 
-/** What fits on any screen; the others are drawn after the first paint. */
+/** What fits on any screen; the others are drawn when there is nothing else to do. */
 const FIRST_ROWS = 60;
+/** The others are drawn after this time at the latest; so many more each time, so that a key waits for none of them. */
+const IDLE_MS = 1000;
+const MORE_ROWS = 100;
 
-/** False for the first paint, true from then on. */
-function useMany(): boolean {
-  const [many, setMany] = useState(false);
+/** How many rows may be drawn by now. */
+function useCount(all: number): number {
+  const [count, setCount] = useState(FIRST_ROWS);
   useEffect(() => {
-    const timer = setTimeout(() => setMany(true));
-    return () => clearTimeout(timer);
-  }, []);
-  return many;
+    if (count >= all) return;
+    const more = (): void => setCount(count + MORE_ROWS);
+    // Safari has no idle callback.
+    if (!("requestIdleCallback" in globalThis)) {
+      const timer = setTimeout(more, IDLE_MS / 10);
+      return () => clearTimeout(timer);
+    }
+    const idle = requestIdleCallback(more, { timeout: IDLE_MS });
+    return () => cancelIdleCallback(idle);
+  }, [count, all > count]);
+  return count;
 }
 
 /** Back from a conversation, the focus is on its row. */
@@ -119,9 +129,9 @@ const isListed = (c: Conversation, open: string | null): boolean => c.kind !== "
 function Rows({ open }: { open: string | null }): JSX.Element {
   const w = words.value;
   const element = useRef<HTMLUListElement>(null);
-  const many = useMany();
+  const count = useCount(conversations.value.length);
   useBackToRow(open, element);
-  const all = many ? conversations.value : conversations.value.slice(0, FIRST_ROWS);
+  const all = conversations.value.slice(0, count);
   const favorites = all.filter((c) => c.favorite && !c.hidden && isListed(c, open));
   const others = all.filter((c) => !c.favorite && !c.hidden && isListed(c, open));
   const hidden = all.filter((c) => c.hidden);

@@ -92,6 +92,16 @@ pub struct Stations {
     pub stations: Vec<StationInfo>,
 }
 
+/// The answer to [`Session::push`](crate::Session::push).
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Push {
+    /// The key by which push services know the server; empty where it sends no pushes.
+    pub pushkey: String,
+    /// Where the station is pushed; empty if it is not.
+    pub endpoint: String,
+}
+
 /// One of the user's stations.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -5,8 +5,8 @@ use parlance_wire::schema::{is_held, schema_of};
 
 use super::{
     Added, Blocklist, Cards, Conversations, Epochs, Friends, Group, Invitations, Invites,
-    KeyLogPage, Keys, ListChanges, Login, NewInvite, Notification, OneConversation, Page, Stations,
-    Transcript, Vault,
+    KeyLogPage, Keys, ListChanges, Login, NewInvite, Notification, OneConversation, Page, Push,
+    Stations, Transcript, Vault,
 };
 
 /// The schemas of these types, by their names.
@@ -36,6 +36,7 @@ fn the_web_clients_schema_is_that_of_the_answers() {
         Notification,
         OneConversation,
         Page,
+        Push,
         Stations,
         Transcript,
         Vault,

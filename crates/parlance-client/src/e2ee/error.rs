@@ -50,6 +50,12 @@ pub enum Error {
     /// A message of this station had this number already: the number was used twice, or the message was moved.
     #[error("the number {0} of this station was used before")]
     RepeatedNumber(u64),
+    /// A message in the transcript is not what was written, or one before it is missing.
+    #[error("message {0} of the transcript is not what was written, or one before it is missing")]
+    BrokenTranscript(i64),
+    /// The reader has no secret of this epoch: it was before they joined, or is withheld.
+    #[error("the secret of epoch {0} is missing")]
+    NoSecret(Epoch),
     /// Its writer had seen another announcement of its epoch.
     #[error("its writer was shown another announcement of epoch {0}")]
     DifferentEpoch(Epoch),
@@ -156,6 +162,9 @@ pub enum Error {
     /// The state file could not be read or written.
     #[error("the store cannot be read or written")]
     Store(#[from] std::io::Error),
+    /// Others can read the file with the keys.
+    #[error("others than its owner can read the store")]
+    OpenStore,
     /// The state file is damaged.
     #[error("the store is damaged")]
     DamagedStore(#[source] serde_json::Error),

@@ -26,6 +26,7 @@ mod number;
 #[cfg(feature = "password")]
 mod password;
 mod pins;
+pub(crate) mod private_file;
 mod reading;
 mod recovery;
 mod secret;

@@ -45,6 +45,10 @@ pub enum Offer {
     /// Not signed with the previous keys: pinned, the mark is removed, and sending stops until
     /// [`Pins::accept`]. Shown prominently, in groups too.
     NewIdentity,
+    /// None of the cards names the user's present public key: an operator's reset gave them a new
+    /// one, and they have not published a card for it, or the server put it there. The cards are
+    /// pinned; nothing is encrypted for the key, and sending stops as for a new identity.
+    Lost,
 }
 
 /// The cards of all contacts, on one server.
@@ -126,6 +130,32 @@ impl Pins {
         offered: &[SignedCard],
         rsa: &PublicKey,
     ) -> Result<Offer, Error> {
+        let newest = self.newest_of(user, offered)?;
+        newest.verify(rsa)?;
+        let (pin, outcome) = self.continued(user, offered, newest)?;
+        self.by_user.insert(user, pin);
+        Ok(outcome)
+    }
+
+    /// Takes the cards that the server offers of a user whose present public key none of them
+    /// names ([`Offer::Lost`]). The contact is marked as changed.
+    ///
+    /// # Errors
+    /// As for [`offer`](Self::offer).
+    pub fn offer_lost(&mut self, user: UserId, offered: &[SignedCard]) -> Result<(), Error> {
+        let newest = self.newest_of(user, offered)?;
+        let (mut pin, _) = self.continued(user, offered, newest)?;
+        pin.mark = Mark::Changed;
+        self.by_user.insert(user, pin);
+        Ok(())
+    }
+
+    /// The newest of the cards, which are all of this user and server, and signed.
+    fn newest_of<'a>(
+        &self,
+        user: UserId,
+        offered: &'a [SignedCard],
+    ) -> Result<&'a SignedCard, Error> {
         let newest = offered.last().ok_or(Error::UnknownSigner(user))?;
         if offered
             .iter()
@@ -136,8 +166,16 @@ impl Pins {
         for one in offered {
             one.verify_sign()?;
         }
-        newest.verify(rsa)?;
+        Ok(newest)
+    }
 
+    /// The user's pin, continued by these cards.
+    fn continued(
+        &self,
+        user: UserId,
+        offered: &[SignedCard],
+        newest: &SignedCard,
+    ) -> Result<(Pin, Offer), Error> {
         let mut pin = self.by_user.get(&user).cloned();
         let mut outcome = if pin.is_some() {
             Offer::Same
@@ -173,8 +211,7 @@ impl Pins {
         if pin.card() != Some(&newest.card) {
             return Err(Error::OlderCard);
         }
-        self.by_user.insert(user, pin);
-        Ok(outcome)
+        Ok((pin, outcome))
     }
 
     /// Marks a contact's card as verified, because numbers were compared, or an invitation's link

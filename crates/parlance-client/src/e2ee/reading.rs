@@ -40,6 +40,11 @@ impl Reading {
         self.last(user, station).map_or(1, |last| last + 1)
     }
 
+    /// Counts a message that was sent from here, and not read back yet.
+    pub fn sent(&mut self, user: UserId, station: StationId, n: u64) {
+        self.by_station.entry(user).or_default().insert(station, n);
+    }
+
     fn last(&self, user: UserId, station: StationId) -> Option<u64> {
         self.by_station.get(&user)?.get(&station).copied()
     }

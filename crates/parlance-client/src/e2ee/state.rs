@@ -3,17 +3,12 @@
 //!
 //! In memory it is a value; in a file it is JSON, written as a whole.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
-use parlance_wire::{id::ConversationId, text::Instance};
+use parlance_wire::{e2ee::Head, id::ConversationId, text::Instance};
 use serde::{Deserialize, Serialize};
 
-use super::{Epochs, Error, KeyLog, OwnCards, Pins, Reading};
+use super::{Epochs, Error, KeyLog, OwnCards, Pins, Reading, private_file};
 
 /// Everything that a client remembers of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +23,9 @@ pub struct State {
     pub epochs: BTreeMap<ConversationId, Epochs>,
     /// How far each conversation has been read, and in which instance.
     pub readings: BTreeMap<ConversationId, (Instance, Reading)>,
+    /// The newest message of each conversation that was read, and in which instance.
+    #[serde(default)]
+    pub heads: BTreeMap<ConversationId, (Instance, Head)>,
     /// The highest version of the vault that was seen.
     pub vault_version: u64,
 }
@@ -43,6 +41,7 @@ impl State {
             own_cards: OwnCards::new(),
             epochs: BTreeMap::new(),
             readings: BTreeMap::new(),
+            heads: BTreeMap::new(),
             vault_version: 0,
         }
     }
@@ -64,15 +63,9 @@ impl State {
     /// Reads the state from a file. Returns `None` if there is no such file.
     ///
     /// # Errors
-    /// `Store`, `DamagedStore`.
+    /// `Store`, `DamagedStore`; `OpenStore`: others can read it.
     pub fn load(path: &Path) -> Result<Option<Self>, Error> {
-        match fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map(Some)
-                .map_err(Error::DamagedStore),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        private_file::load(path)
     }
 
     /// Writes the state to a file that only its owner can read. The file is either the old or the
@@ -81,25 +74,6 @@ impl State {
     /// # Errors
     /// `Store`.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let text = serde_json::to_vec(self).map_err(Error::DamagedStore)?;
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let new = path.with_file_name(name);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        #[cfg(unix)]
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        private_file::save(path, self)
     }
 }

@@ -8,7 +8,7 @@ use parlance_wire::{
         PageSize, Signed,
         account::{self, Action, ChangeKeys, ChangePassword, ChangeRecovery, VaultVersion},
     },
-    text::{Email, EncryptedKey, FullName, Nick},
+    text::{Email, EncryptedKey, FullName, Nick, PushEndpoint},
     time::Timestamp,
 };
 
@@ -104,6 +104,30 @@ impl Session {
         let action = Action::SignOut { stationid, others };
         let answer: answer::SignedOut = self.call(Signed::Account(action)).await?;
         Ok(answer.signedout)
+    }
+
+    /// The server's key for pushes, and where this station is pushed.
+    pub async fn push(&self) -> Result<answer::Push, Error> {
+        self.call(Signed::Account(Action::Push)).await
+    }
+
+    /// Has this station pushed there from now on, when something is new and it has no socket open.
+    pub async fn enable_push(&self, endpoint: &str) -> Result<(), Error> {
+        let endpoint =
+            PushEndpoint::parse(endpoint).ok_or(Error::Invalid("the address for pushes"))?;
+        self.done(Signed::Account(Action::EnablePush { endpoint }))
+            .await
+    }
+
+    /// Has this station pushed no more.
+    pub async fn disable_push(&self) -> Result<(), Error> {
+        self.done(Signed::Account(Action::DisablePush)).await
+    }
+
+    /// Says that this station was woken by a push. To be called before it fetches, so that what
+    /// comes after that is pushed again.
+    pub async fn ack_push(&self) -> Result<(), Error> {
+        self.done(Signed::Account(Action::AckPush)).await
     }
 
     /// The credentials that open the user's login, oldest first.

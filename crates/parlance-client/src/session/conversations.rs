@@ -126,6 +126,16 @@ impl Session {
         .await
     }
 
+    /// The message with this id, if the server has its content.
+    pub async fn stored(
+        &self,
+        conversation: &Conversation,
+        id: MessageId,
+    ) -> Result<Option<answer::Message>, Error> {
+        let page = self.download(&History::at(conversation, id)).await?;
+        Ok(page.messages.into_iter().find(|row| row.id == id))
+    }
+
     /// Links of the conversation's chain, after the message of this number (docs/transcript.md).
     pub async fn transcript(
         &self,

@@ -11,7 +11,7 @@ use crate::{
     id::{CredentialId, InviteId, StationId, UserId},
     kdf::{Kdf, Whole},
     key::{PublicKey, SecretHash},
-    text::{Email, EncryptedKey, FullName, Nick},
+    text::{Email, EncryptedKey, FullName, Nick, PushEndpoint},
     time::Timestamp,
 };
 
@@ -93,6 +93,17 @@ pub enum Action<Secret = SecretHash> {
         #[serde(default, skip_serializing_if = "is_false")]
         others: bool,
     },
+    /// Returns the server's key for pushes, and where this station is pushed.
+    Push,
+    /// Pushes to this station from now on, when something is new and it has no socket open.
+    EnablePush {
+        /// Where the station's push service takes pushes for it.
+        endpoint: PushEndpoint,
+    },
+    /// Pushes to this station no more.
+    DisablePush,
+    /// The station was woken, and is about to fetch. What is new from now on is pushed again.
+    AckPush,
     /// Lists the credentials that open the user's login, without their secrets.
     Keys,
     /// Deletes an apikey, and ends the stations that logged in with it.

@@ -60,7 +60,7 @@ fn is_dot_string(text: &str) -> bool {
 
 /// A name of RFC 1123 in lower case. Its last label is not a number, which would make it an IPv4
 /// address.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL).contains(&label.len())
             && !label.starts_with('-')

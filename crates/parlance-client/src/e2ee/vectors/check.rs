@@ -80,6 +80,7 @@ pub(super) fn card(case: &Value) -> Result<Value, Error> {
         Offer::Same => "same",
         Offer::Renewed => "renewed",
         Offer::NewIdentity => "newidentity",
+        Offer::Lost => "lost",
     };
     Ok(json!({ "is": outcome, "card": card.hash(), "n": card.n() }))
 }

@@ -167,7 +167,7 @@ impl Session {
     }
 
     /// The conversation as the server lists it now.
-    pub(super) async fn listed(&self, id: ConversationId) -> Result<Conversation, Error> {
+    pub(crate) async fn listed(&self, id: ConversationId) -> Result<Conversation, Error> {
         let listed = self.list().await?.into_iter().find(|one| one.id == id);
         listed.ok_or(Error::NotAParticipant)
     }

@@ -7,6 +7,13 @@ mod epochs;
 mod log;
 mod messages;
 mod people;
+mod read;
 mod rekey;
+mod say;
 
-pub use self::{messages::Draft, people::Met, rekey::NextEpoch};
+pub use self::{
+    messages::Draft,
+    people::Met,
+    read::{Reader, Received},
+    rekey::NextEpoch,
+};

@@ -7,7 +7,7 @@ use parlance_wire::{
 };
 
 use crate::{
-    e2ee::{self, Offer, Pins, State},
+    e2ee::{self, Invalid, Offer, Pins, State},
     error::Error,
     session::Session,
 };
@@ -19,7 +19,8 @@ const MAX_TRIES: usize = 5;
 #[derive(Debug)]
 pub struct Met {
     /// Their public keys, for which secrets are wrapped. A user without one has deleted their
-    /// account, or is somebody whose keys the user may not see.
+    /// account, is somebody whose keys the user may not see, or has a key that none of their cards
+    /// names ([`Offer::Lost`]).
     pub keys: BTreeMap<UserId, PublicKey>,
     /// The result for each user with cards. The user's own are among them if they were requested.
     pub offers: BTreeMap<UserId, Offer>,
@@ -46,13 +47,20 @@ impl Session {
     }
 
     async fn meet_once(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {
-        let (keys, cards) = self.fetch_keys(&state.pins, users).await?;
+        let (mut keys, cards) = self.fetch_keys(&state.pins, users).await?;
         self.follow_key_log(&mut state.log, &state.own_cards)
             .await?;
         let (mut pins, mut offers) = (state.pins.clone(), BTreeMap::new());
         for (user, key) in &keys {
             if let Some(cards) = cards.get(user) {
-                offers.insert(*user, pins.offer(*user, cards, key)?);
+                let offer = match pins.offer(*user, cards, key) {
+                    Err(e2ee::Error::Invalid(Invalid::RsaKey)) => {
+                        pins.offer_lost(*user, cards)?;
+                        Offer::Lost
+                    }
+                    offer => offer?,
+                };
+                offers.insert(*user, offer);
             } else if state.pins.get(*user).is_some() {
                 // The newest pinned one was requested as well.
                 return Err(e2ee::Error::OlderCard.into());
@@ -63,6 +71,7 @@ impl Session {
                 None => return Err(e2ee::Error::NotLogged.into()),
             }
         }
+        keys.retain(|user, _| offers.get(user) != Some(&Offer::Lost));
         state.pins = pins;
         Ok(Met { keys, offers })
     }

@@ -88,7 +88,7 @@ impl Session {
             user: self.user(),
             key: sign,
         };
-        let admins = admins(&epochs, &users, self.user());
+        let admins = admins(&epochs, &users, &conversation.admins);
         let new = epochs.rekey(maker, members, admins, next.head)?;
         let number = new.announcement.announcement.epoch();
         let names = match next.name {
@@ -117,13 +117,21 @@ fn is_late(error: &Error) -> bool {
     )
 }
 
-/// The admins who stay; if none does, the creator becomes one.
-fn admins(epochs: &Epochs, users: &BTreeSet<UserId>, maker: UserId) -> BTreeSet<UserId> {
+/// The admins who stay. If none does, the one whom the server made an admin, among those who were
+/// there; its word counts only then, when nobody is left who could appoint one.
+fn admins(epochs: &Epochs, users: &BTreeSet<UserId>, listed: &[UserId]) -> BTreeSet<UserId> {
     let before = epochs.newest().admins();
     let stay: BTreeSet<UserId> = before.intersection(users).copied().collect();
-    if stay.is_empty() && !before.is_empty() {
-        BTreeSet::from([maker])
-    } else {
-        stay
+    if !stay.is_empty() || before.is_empty() {
+        return stay;
     }
+    let were = users
+        .iter()
+        .filter(|user| epochs.members().contains_key(user));
+    let successor = were
+        .clone()
+        .find(|user| listed.contains(user))
+        // None of the server's admins was there: the server takes whoever is announced.
+        .or(were.clone().next());
+    successor.copied().into_iter().collect()
 }

@@ -1,0 +1,215 @@
+//! A user at a station, with everything that a client of version 4 keeps there: for services and
+//! bots.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    path::{Path, PathBuf},
+};
+
+use parlance_wire::{
+    id::{ConversationId, MessageId, StationId, UserId},
+    text::Email,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    answer::{Conversation, Stored},
+    e2ee::{self, Kind, SigningKey, State, first_card, private_file},
+    error::Error,
+    session::{Reader, Received, Session},
+};
+
+/// A user at a station, who reads and writes encrypted messages. Its file has the signing key and
+/// the [`State`]; whoever loses it is a new identity to everyone.
+pub struct Device {
+    session: Session,
+    sign: SigningKey,
+    state: State,
+    /// The conversations that were read, as the server listed them last.
+    talks: BTreeMap<ConversationId, (Conversation, Reader)>,
+    file: PathBuf,
+    /// Locked while the device is open: two processes must not number their messages alike.
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    station: StationId,
+    /// The seed of the signing key, hex.
+    sign: String,
+    state: State,
+}
+
+impl Device {
+    /// Opens the device of the user with this address, whose file is made if there is none: then
+    /// the user's next card is published, too. `login` logs in at the station that it is given. If
+    /// another process has it open, this waits for that one to end.
+    ///
+    /// ```no_run
+    /// # use parlance_client::{Device, Error, Server};
+    /// # async fn run(server: Server, apikey: &str) -> Result<Device, Error> {
+    /// let file = "bot.json".as_ref();
+    /// Device::open(file, "bot@example.org", async |station| {
+    ///     server.login_service(apikey, station).await
+    /// })
+    /// .await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of `login` and of the key log. `Encryption`: the file is damaged, or others can read it.
+    pub async fn open(
+        file: &Path,
+        email: &str,
+        login: impl AsyncFnOnce(StationId) -> Result<Session, Error>,
+    ) -> Result<Self, Error> {
+        let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
+        let lock = lock(file).map_err(e2ee::Error::Store)?;
+        let kept: Option<Kept> = private_file::load(file)?;
+        let station = kept
+            .as_ref()
+            .map_or_else(StationId::random, |kept| kept.station);
+        let session = login(station).await?;
+        if session.user() != UserId::of(&email) {
+            return Err(Error::Invalid("the user of this key"));
+        }
+        let (sign, state) = match kept {
+            Some(kept) => (seed(&kept.sign)?, kept.state),
+            None => (SigningKey::generate()?, session.begin_key_log().await?),
+        };
+        let mut device = Self {
+            session,
+            sign,
+            state,
+            talks: BTreeMap::new(),
+            file: file.to_owned(),
+            _lock: lock,
+        };
+        device.publish_card(email).await?;
+        Ok(device)
+    }
+
+    /// Publishes the card of this device's key, unless that was done before.
+    async fn publish_card(&mut self, email: Email) -> Result<(), Error> {
+        let (me, server) = (self.session.user(), self.state.log.server());
+        if self.state.pins.get(me).is_some() {
+            return Ok(());
+        }
+        let before = self.state.log.newest(me)?;
+        let pair = &self.session.identity().pair;
+        let card = first_card(email, server, &self.sign, pair, before)?;
+        self.state.own_cards.insert(card.card.n(), card.card.hash());
+        // Before it is published: of a lost key, there must be no card. Both signatures are
+        // deterministic, so that the card of a second attempt is the same.
+        self.save()?;
+        self.session.publish_card(card).await?;
+        self.session.meet(&mut self.state, &[me].into()).await?;
+        self.save()
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Accepts the new identity of a contact, after it was compared: nothing is sent to them
+    /// before.
+    ///
+    /// # Errors
+    /// As for [`Session::meet`].
+    pub async fn accept_identity(&mut self, user: UserId) -> Result<(), Error> {
+        self.session.meet(&mut self.state, &[user].into()).await?;
+        if let Some(card) = self.state.pins.cards(user).last().map(e2ee::Card::hash) {
+            self.state.pins.accept(user, card)?;
+        }
+        self.save()
+    }
+
+    /// The direct conversation with a friend, which is begun unless there is one
+    /// ([`Session::direct`]).
+    ///
+    /// # Errors
+    /// As for that.
+    pub async fn direct(&mut self, friend: UserId) -> Result<ConversationId, Error> {
+        let (state, sign) = (&mut self.state, &self.sign);
+        let conversation = self.session.direct(state, sign, friend).await;
+        self.save()?;
+        Ok(conversation?.id)
+    }
+
+    /// Reads what is new in a conversation, at first its newest messages ([`Session::read`]).
+    ///
+    /// # Errors
+    /// As for that; `NotAParticipant`.
+    pub async fn read(&mut self, conversation: ConversationId) -> Result<Vec<Received>, Error> {
+        let listed = self.session.listed(conversation).await?;
+        let (known, reader) = self
+            .talks
+            .entry(conversation)
+            .or_insert_with(|| (listed.clone(), Reader::new()));
+        *known = listed;
+        let read = self.session.read(&mut self.state, known, reader).await;
+        self.save()?;
+        read
+    }
+
+    /// Sends a message to a conversation that was read ([`Session::say`]). If the same call may
+    /// have sent it before, [`Session::stored`] tells.
+    ///
+    /// # Errors
+    /// As for `say`; `NotAParticipant`: it was not read.
+    pub async fn say(
+        &mut self,
+        conversation: ConversationId,
+        id: MessageId,
+        kind: Kind,
+    ) -> Result<Stored, Error> {
+        let talk = self.talks.get_mut(&conversation);
+        let (known, reader) = talk.ok_or(Error::NotAParticipant)?;
+        let (state, sign) = (&mut self.state, &self.sign);
+        let said = self.session.say(state, sign, known, reader, id, kind).await;
+        self.save()?;
+        said
+    }
+
+    /// The message of this user with this id, if the server has it.
+    ///
+    /// # Errors
+    /// As for [`Session::stored`]; `NotAParticipant`: the conversation was not read.
+    pub async fn sent(&self, conversation: ConversationId, id: MessageId) -> Result<bool, Error> {
+        let (known, _) = self
+            .talks
+            .get(&conversation)
+            .ok_or(Error::NotAParticipant)?;
+        let stored = self.session.stored(known, id).await?;
+        Ok(stored.is_some_and(|row| row.user == self.session.user()))
+    }
+
+    fn save(&self) -> Result<(), Error> {
+        let kept = Kept {
+            station: self.session.identity().station,
+            sign: hex::encode(self.sign.seed()),
+            state: self.state.clone(),
+        };
+        Ok(private_file::save(&self.file, &kept)?)
+    }
+}
+
+fn seed(text: &str) -> Result<SigningKey, e2ee::Error> {
+    let mut seed = [0; 32];
+    hex::decode_to_slice(text, &mut seed).map_err(|_| e2ee::Error::Malformed("the seed"))?;
+    SigningKey::from_seed(&seed)
+}
+
+// A file beside it, as saving replaces the file itself.
+fn lock(file: &Path) -> std::io::Result<File> {
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(file.with_extension("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}

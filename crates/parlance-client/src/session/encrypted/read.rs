@@ -1,0 +1,298 @@
+//! Reads the messages of a conversation, with all checks of a reader.
+
+mod transcript;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlance_wire::{
+    chain::Chain,
+    e2ee::{Announcement, Epoch, Head},
+    id::{StationId, UserId},
+};
+
+use crate::{
+    answer::{Conversation, Message},
+    e2ee::{
+        self, Envelope, EpochSecret, Epochs, Opened, Reading, Sealed, State, View, check_older,
+        open_secret,
+    },
+    error::Error,
+    history::History,
+    session::Session,
+};
+
+/// Messages of the first page: the server's maximum.
+const FIRST_PAGE: usize = 500;
+
+/// A message, and what came of its checks.
+#[derive(Debug)]
+pub struct Received {
+    /// The row.
+    pub message: Message,
+    /// Its content, or why it was refused.
+    pub content: Result<Opened, e2ee::Error>,
+    /// What is wrong although the sender wrote it: they were shown other messages, epochs or
+    /// another key log, or earlier messages of theirs are missing. Shown together with it.
+    pub problem: Option<e2ee::Error>,
+}
+
+/// How far a conversation's present instance has been read.
+#[derive(Debug, Default)]
+pub struct Reader {
+    /// The rows that were read; `None` before the first page.
+    position: Option<History>,
+    epochs: BTreeMap<Epoch, (Announcement, Option<EpochSecret>)>,
+    /// The transcript, as far as it is known: the hash at each message.
+    chains: BTreeMap<i64, Chain>,
+    reading: Reading,
+    /// The newest epoch of a message that was read.
+    epoch: Option<Epoch>,
+    /// Whether contents before the rows that were read are unknown.
+    lacks_some: bool,
+}
+
+impl Reader {
+    /// A reader that begins with the newest 500 messages.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The newest message that was read.
+    pub(super) fn head(&self, conversation: &Conversation) -> Head {
+        match self.chains.last_key_value() {
+            Some((seq, chain)) => Head {
+                seq: *seq,
+                chain: Some(*chain),
+            },
+            None => Head {
+                seq: 0,
+                chain: Some(Chain::beginning(conversation.id, &conversation.instance)),
+            },
+        }
+    }
+
+    /// The number of the next message of this station, as far as it was read.
+    pub(super) fn next_number(&self, user: UserId, station: StationId) -> u64 {
+        self.reading.next_number(user, station)
+    }
+}
+
+/// Reading.
+impl Session {
+    /// Follows the conversation to its newest epoch, and reads the messages that came since the
+    /// last call, at first the newest 500. The transcript is verified, and is the one that the
+    /// state knows. `conversation` is as the server listed it last. If it was cleared since,
+    /// reading starts over.
+    ///
+    /// # Errors
+    /// As for [`follow_epochs`](Self::follow_epochs); `BrokenTranscript`: a message is not what was
+    /// written, or one is missing; `DifferentTranscript`: the messages are not those that were
+    /// shown before, or that the list names.
+    pub async fn read(
+        &self,
+        state: &mut State,
+        conversation: &mut Conversation,
+        reader: &mut Reader,
+    ) -> Result<Vec<Received>, Error> {
+        self.follow_epochs(state, conversation).await?;
+        if reader
+            .position
+            .as_ref()
+            .is_some_and(|position| *position.instance() != conversation.instance)
+        {
+            *reader = Reader::new();
+        }
+        let rows = self.next_rows(conversation, reader).await?;
+        let verified = self.verify_transcript(state, conversation, reader, &rows);
+        if let Err(wrong) = verified.await {
+            // The rows count as not read.
+            *reader = Reader::new();
+            return Err(wrong);
+        }
+        let mut read = vec![];
+        for message in rows {
+            match self.open(state, conversation, reader, message).await {
+                Ok(received) => read.push(received),
+                Err(failed) => {
+                    *reader = Reader::new();
+                    return Err(failed);
+                }
+            }
+        }
+        let head = reader.head(conversation);
+        state
+            .heads
+            .insert(conversation.id, (conversation.instance.clone(), head));
+        Ok(read)
+    }
+
+    async fn next_rows(
+        &self,
+        conversation: &Conversation,
+        reader: &mut Reader,
+    ) -> Result<Vec<Message>, Error> {
+        let Some(position) = &mut reader.position else {
+            let (id, instance) = (conversation.id, &conversation.instance);
+            let page = self
+                .download_before(id, instance, None, None, FIRST_PAGE)
+                .await?;
+            reader.lacks_some = page.messages.len() >= FIRST_PAGE;
+            reader.position = Some(History::after(conversation, page.messages.last()));
+            return Ok(page.messages);
+        };
+        let mut rows = vec![];
+        loop {
+            let page = position.next_page(self).await?;
+            let is_last = !page.hasmore || page.messages.is_empty() && page.reports.is_empty();
+            rows.extend(page.messages);
+            if is_last {
+                return Ok(rows);
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        state: &mut State,
+        conversation: &Conversation,
+        reader: &mut Reader,
+        message: Message,
+    ) -> Result<Received, Error> {
+        let (id, instance) = (conversation.id, conversation.instance.clone());
+        let envelope = Envelope {
+            conversation: id,
+            instance: &instance,
+            id: message.id,
+            user: message.user,
+            station: message.station,
+            r#type: &message.r#type,
+        };
+        let content = match Sealed::message(message.data.as_str()) {
+            Ok(sealed) => self.unseal(state, reader, &envelope, &sealed).await?,
+            Err(refused) => Err(refused),
+        };
+        let problem = match &content {
+            Ok(opened) => {
+                self.problem(state, reader, &envelope, opened, message.seq)
+                    .await?
+            }
+            Err(refused) => {
+                // What was said in epochs without the reader is missing without anyone's fault.
+                reader.lacks_some |= matches!(refused, e2ee::Error::NoSecret(_));
+                None
+            }
+        };
+        Ok(Received {
+            message,
+            content,
+            problem,
+        })
+    }
+
+    async fn unseal(
+        &self,
+        state: &mut State,
+        reader: &mut Reader,
+        envelope: &Envelope<'_>,
+        sealed: &Sealed,
+    ) -> Result<Result<Opened, e2ee::Error>, Error> {
+        let epoch = sealed.epoch();
+        self.know_epoch(state, reader, envelope, epoch).await?;
+        let Some((_, Some(secret))) = reader.epochs.get(&epoch) else {
+            return Ok(Err(e2ee::Error::NoSecret(epoch)));
+        };
+        let opened = sealed.open(envelope, secret, state.pins.cards(envelope.user));
+        if let Err(e2ee::Error::WrongSigner | e2ee::Error::UnknownSigner(_)) = opened {
+            // Someone who has left, or who has renewed their keys since.
+            self.meet(state, &BTreeSet::from([envelope.user])).await?;
+            return Ok(sealed.open(envelope, secret, state.pins.cards(envelope.user)));
+        }
+        Ok(opened)
+    }
+
+    async fn problem(
+        &self,
+        state: &mut State,
+        reader: &mut Reader,
+        envelope: &Envelope<'_>,
+        opened: &Opened,
+        seq: i64,
+    ) -> Result<Option<e2ee::Error>, Error> {
+        if let Some(mark) = opened.body.log
+            && !matches!(state.log.check_mark(mark), Ok(true))
+        {
+            self.follow_key_log(&mut state.log, &state.own_cards)
+                .await?;
+            if !matches!(state.log.check_mark(mark), Ok(true)) {
+                return Ok(Some(e2ee::Error::DifferentLog));
+            }
+        }
+        let Some((announcement, _)) = reader.epochs.get(&opened.epoch) else {
+            return Ok(Some(e2ee::Error::DifferentEpoch(opened.epoch)));
+        };
+        if reader.epoch > Some(opened.epoch) {
+            // No server stores a message in an epoch that has ended: whoever has only that one's
+            // secret does not take part any more.
+            return Ok(Some(e2ee::Error::OldEpoch(opened.epoch)));
+        }
+        reader.epoch = Some(opened.epoch);
+        let present = state.epochs.get(&envelope.conversation);
+        if present.is_some_and(|present| {
+            present.newest().epoch() == opened.epoch
+                && !present.members().contains_key(&envelope.user)
+        }) {
+            return Ok(Some(e2ee::Error::NotAMember(envelope.user)));
+        }
+        let view = View {
+            seq,
+            chain_at: &|seq| reader.chains.get(&seq).copied(),
+            announcement,
+            log: &state.log,
+            has_all: !reader.lacks_some,
+        };
+        Ok(reader.reading.check(envelope, opened, &view).err())
+    }
+
+    /// Fetches the announcements and secrets from the newest epoch down to this one.
+    async fn know_epoch(
+        &self,
+        state: &State,
+        reader: &mut Reader,
+        envelope: &Envelope<'_>,
+        epoch: Epoch,
+    ) -> Result<(), Error> {
+        let Some(newest) = state.epochs.get(&envelope.conversation).map(Epochs::newest) else {
+            return Ok(());
+        };
+        if reader.epochs.contains_key(&epoch) || epoch > newest.epoch() {
+            return Ok(());
+        }
+        let mut after: Option<Announcement> = None;
+        loop {
+            let before = after.as_ref().map(Announcement::epoch);
+            let page = self.epochs(envelope.conversation, before).await?;
+            for one in &page.epochs {
+                let announcement = &one.announcement.announcement;
+                match &after {
+                    // Begun since: it is followed by the next call.
+                    None if announcement.epoch() > newest.epoch() => continue,
+                    None if announcement == newest => {}
+                    None => return Err(e2ee::Error::ForkedEpoch(announcement.epoch()).into()),
+                    Some(later) => check_older(later, std::slice::from_ref(&one.announcement))?,
+                }
+                let pair = &self.identity().pair;
+                let secret = (!one.secret.as_str().is_empty())
+                    .then(|| open_secret(announcement, one.secret.as_str(), pair))
+                    .transpose()?;
+                let known = (announcement.clone(), secret);
+                reader.epochs.insert(announcement.epoch(), known);
+                after = Some(announcement.clone());
+            }
+            let is_last = !page.hasmore || page.epochs.is_empty() || after.is_none();
+            if reader.epochs.contains_key(&epoch) || is_last {
+                return Ok(());
+            }
+        }
+    }
+}

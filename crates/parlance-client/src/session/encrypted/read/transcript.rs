@@ -1,0 +1,120 @@
+//! Follows the transcript through the rows that are read.
+
+use parlance_wire::chain::{Chain, DataHash};
+
+use super::Reader;
+use crate::{
+    answer::{Conversation, Message},
+    e2ee::{self, State},
+    error::Error,
+    session::Session,
+};
+
+impl Session {
+    pub(super) async fn verify_transcript(
+        &self,
+        state: &State,
+        conversation: &Conversation,
+        reader: &mut Reader,
+        rows: &[Message],
+    ) -> Result<(), Error> {
+        let known = state.heads.get(&conversation.id);
+        let known = known.filter(|(instance, _)| *instance == conversation.instance);
+        let known = known.and_then(|(_, head)| Some((head.seq, head.chain?)));
+        let mut last = beginning(conversation, reader, rows, known);
+        for row in rows {
+            let told = Chain::parse(&row.chain).ok_or(e2ee::Error::BrokenTranscript(row.seq))?;
+            let Some((seq, chain)) = last else {
+                // The oldest one that is read: those before it are not known.
+                reader.chains.insert(row.seq, told);
+                last = Some((row.seq, told));
+                continue;
+            };
+            let data = DataHash::of(row.data.as_str());
+            let mut before = chain;
+            if before.link(row.seq, row.id, data) != told {
+                // Contents between the two were deleted: their links remain.
+                before = self
+                    .links(conversation, reader, (seq, chain), row.seq)
+                    .await?;
+                reader.lacks_some = true;
+            }
+            if row.seq <= seq || before.link(row.seq, row.id, data) != told {
+                return Err(e2ee::Error::BrokenTranscript(row.seq).into());
+            }
+            reader.chains.insert(row.seq, told);
+            last = Some((row.seq, told));
+        }
+        let (seq, chain) = last.unwrap_or((0, beginning_of(conversation)));
+        let listed = Chain::parse(&conversation.chain);
+        if listed.is_some_and(|listed| {
+            listed != chain && reader.chains.values().all(|chain| *chain != listed)
+        }) {
+            // Unless the newest messages were erased.
+            self.links(conversation, reader, (seq, chain), i64::MAX)
+                .await?;
+            if reader.chains.values().all(|chain| Some(*chain) != listed) {
+                return Err(e2ee::Error::DifferentTranscript.into());
+            }
+        }
+        if let Some((seq, chain)) = known.filter(|(seq, _)| *seq > 0)
+            && reader.chains.get(&seq) != Some(&chain)
+        {
+            return Err(e2ee::Error::DifferentTranscript.into());
+        }
+        Ok(())
+    }
+
+    /// Follows the links after a message, as far as the one with the number `until`. Returns the
+    /// last one's hash.
+    async fn links(
+        &self,
+        conversation: &Conversation,
+        reader: &mut Reader,
+        (mut seq, mut chain): (i64, Chain),
+        until: i64,
+    ) -> Result<Chain, Error> {
+        loop {
+            let (id, instance) = (conversation.id, &conversation.instance);
+            let page = self.transcript(id, instance, seq).await?;
+            for link in &page.transcript {
+                if link.seq >= until {
+                    return Ok(chain);
+                }
+                let broken = || e2ee::Error::BrokenTranscript(link.seq);
+                let data = DataHash::parse(&link.data_hash).ok_or_else(broken)?;
+                let next = chain.link(link.seq, link.id, data);
+                if link.seq <= seq || Chain::parse(&link.chain) != Some(next) {
+                    return Err(broken().into());
+                }
+                (seq, chain) = (link.seq, next);
+                reader.chains.insert(seq, chain);
+            }
+            if !page.hasmore || page.transcript.is_empty() {
+                return Ok(chain);
+            }
+        }
+    }
+}
+
+fn beginning_of(conversation: &Conversation) -> Chain {
+    Chain::beginning(conversation.id, &conversation.instance)
+}
+
+/// Where the transcript of these rows begins, unless it is not known.
+fn beginning(
+    conversation: &Conversation,
+    reader: &mut Reader,
+    rows: &[Message],
+    known: Option<(i64, Chain)>,
+) -> Option<(i64, Chain)> {
+    if let Some((seq, chain)) = reader.chains.last_key_value() {
+        return Some((*seq, *chain));
+    }
+    if !reader.lacks_some {
+        return Some((0, beginning_of(conversation)));
+    }
+    let (seq, chain) = known.filter(|(seq, _)| rows.first().is_some_and(|row| *seq < row.seq))?;
+    reader.chains.insert(seq, chain);
+    Some((seq, chain))
+}

@@ -1,0 +1,148 @@
+//! Begins direct conversations, and sends messages after those that were read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlance_wire::{
+    chain::Chain,
+    e2ee::Head,
+    id::{ConversationId, MessageId, UserId},
+    text::DisplayName,
+    time::Timestamp,
+};
+
+use super::{Draft, NextEpoch, epochs::members, read::Reader};
+use crate::{
+    answer::{self, Conversation},
+    e2ee::{Body, Content, Epochs, Kind, Maker, SigningKey, State, first_epoch},
+    error::Error,
+    session::Session,
+};
+
+/// Talking.
+impl Session {
+    /// The direct conversation with a friend, which is in an epoch afterwards: it is created, or
+    /// its first epoch is begun, unless that was done before.
+    ///
+    /// # Errors
+    /// As for [`meet`](Self::meet); `NewIdentity`: the friend has other keys, which have to be
+    /// accepted first. `NotAllowed`: they are no friend. `NoEpochs`: there are messages of older
+    /// clients, whose secret new devices would not get any more.
+    pub async fn direct(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        friend: UserId,
+    ) -> Result<Conversation, Error> {
+        let id = ConversationId::between(self.user(), friend);
+        let listed = self.list().await?.into_iter().find(|one| one.id == id);
+        if let Some(listed) = &listed
+            && listed.epoch > 0
+        {
+            return Ok(listed.clone());
+        }
+        let users = BTreeSet::from([self.user(), friend]);
+        let met = self.meet(state, &users).await?;
+        state.pins.may_send(users.iter().copied())?;
+        let maker = Maker {
+            user: self.user(),
+            key: sign,
+        };
+        let head = match &listed {
+            Some(listed) if listed.lastmessageid.is_some() => return Err(Error::NoEpochs),
+            Some(listed) => Head {
+                seq: 0,
+                chain: Some(Chain::beginning(id, &listed.instance)),
+            },
+            None => Head {
+                seq: 0,
+                chain: None,
+            },
+        };
+        let members = members(&state.pins, &met.keys, &users)?;
+        let epoch = first_epoch(maker, id, members, BTreeSet::new(), head)?;
+        let conversation = match &listed {
+            None => {
+                // Each is shown the other's name.
+                let none = DisplayName::parse(String::new());
+                let none = none.ok_or(Error::Invalid("a name"))?;
+                let names = users.iter().map(|user| (*user, none.clone())).collect();
+                self.create_encrypted(friend, &epoch, &met.keys, names)
+                    .await?
+            }
+            Some(listed) => {
+                let (names, nobody) = (BTreeMap::new(), BTreeSet::new());
+                self.announce(&listed.instance, &epoch, &met.keys, names, nobody)
+                    .await?
+            }
+        };
+        // If the friend was faster, it is theirs, and is followed later.
+        let ours = &epoch.announcement.announcement;
+        if conversation
+            .epochs
+            .first()
+            .is_some_and(|one| one.announcement.announcement == *ours)
+        {
+            state.epochs.insert(id, epoch.accepted());
+        }
+        Ok(conversation)
+    }
+
+    /// Sends a message that follows those that `reader` has read. If someone has left, or has other
+    /// keys, the next epoch is begun first. Whatever happens, at most one message with this id is
+    /// stored.
+    ///
+    /// # Errors
+    /// As for [`add_sealed`](Self::add_sealed) and [`rekey`](Self::rekey). `MessageIdConflict`: the
+    /// message was stored by an earlier call, or another one has this id.
+    pub async fn say(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        conversation: &mut Conversation,
+        reader: &Reader,
+        id: MessageId,
+        kind: Kind,
+    ) -> Result<answer::Stored, Error> {
+        let mut secret = self.follow_epochs(state, conversation).await?;
+        let head = reader.head(conversation);
+        let users: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
+        let met = self.meet(state, &users).await?;
+        let members = members(&state.pins, &met.keys, &users)?;
+        if state.epochs.get(&conversation.id).map(Epochs::members) != Some(&members) {
+            let next = NextEpoch {
+                add: BTreeSet::new(),
+                remove: BTreeSet::new(),
+                head,
+                name: None,
+            };
+            secret = self.rekey(state, sign, conversation, &next).await?;
+        }
+        let (user, station) = (self.user(), self.identity().station);
+        let (conversation_id, instance) = (conversation.id, conversation.instance.clone());
+        let kept = state.reading(conversation_id, &instance);
+        // Either may be behind: the state, if it is an old copy, and the server, if it lies.
+        let n = kept
+            .next_number(user, station)
+            .max(reader.next_number(user, station));
+        let draft = Draft {
+            id,
+            created: Timestamp::now(),
+            body: Body {
+                at: Timestamp::now().whole_seconds(),
+                until: None,
+                n,
+                head,
+                ep: None,
+                log: Some(state.log.mark()),
+                content: Content::Known(kind),
+            },
+        };
+        let stored = self
+            .add_sealed(state, sign, &mut secret, conversation, &draft)
+            .await?;
+        state
+            .reading(conversation_id, &instance)
+            .sent(user, station, n);
+        Ok(stored)
+    }
+}

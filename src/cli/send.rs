@@ -1,0 +1,229 @@
+//! `parlance send`: a message of a service to a person, end-to-end encrypted, as a client of its
+//! own.
+
+use std::{
+    fs::{self, DirBuilder},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Error, print_json, say};
+use crate::settings::Settings;
+use parlance_client::{
+    ConversationId, Device, ErrorCode, MessageId, Received, Server, UserId,
+    e2ee::{self, Content, Kind},
+};
+use parlance_wire::text::Email;
+
+/// The variable with the service's apikey, which comes before the file.
+const APIKEY: &str = "PARLANCE_APIKEY";
+
+#[derive(Debug, Args)]
+pub(super) struct Sending {
+    /// The address of the service
+    #[arg(long = "as", value_name = "SERVICE")]
+    service: String,
+    /// The address of the person
+    #[arg(long, value_name = "EMAIL")]
+    to: String,
+    /// The message's id: a UUID. Sent again with the same id, it is stored once
+    #[arg(long, value_parser = message_id)]
+    id: Option<MessageId>,
+    /// The server's address (default: PUBLIC_URL)
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// The directory of SERVICE.apikey and SERVICE.json (default: .parlance in the home directory)
+    #[arg(long, value_name = "DIRECTORY")]
+    keys: Option<PathBuf>,
+    /// Accept the person's new keys, after you have asked them
+    #[arg(long)]
+    accept_new_keys: bool,
+    /// For scripts: one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn message_id(text: &str) -> Result<MessageId, String> {
+    MessageId::parse(text).ok_or_else(|| "an id is a UUID, with dashes".into())
+}
+
+/// Sends standard input.
+pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error> {
+    let (service, to) = (email(&send.service)?, email(&send.to)?);
+    let text = text()?;
+    let keys = match &send.keys {
+        Some(keys) => keys.clone(),
+        None => std::env::home_dir().ok_or(Error::NoHome)?.join(".parlance"),
+    };
+    let file = |kind: &str| keys.join(format!("{}.{kind}", service.as_str().replace('/', "%2F")));
+    let apikey = apikey(&file("apikey"), &service)?;
+    private_directory(&keys)?;
+    let server = Server::new(send.server.as_deref().unwrap_or(&settings.public_url))?;
+    let kept = file("json");
+    let device = Device::open(&kept, service.as_str(), async |station| {
+        server.login_service(&apikey, station).await
+    });
+    let mut sender = Sender {
+        device: device.await?,
+        service,
+        to,
+    };
+    sender.befriend().await?;
+    if send.accept_new_keys {
+        let friend = UserId::of(&sender.to);
+        sender.device.accept_identity(friend).await?;
+    }
+    let id = send.id.unwrap_or_else(MessageId::random);
+    sender.send(id, text, send.id.is_some()).await?;
+    if send.json {
+        return print_json(&json!({ "messageid": id }));
+    }
+    say(format_args!("{id}"))
+}
+
+fn email(text: &str) -> Result<Email, Error> {
+    Email::parse(text).ok_or_else(|| Error::NotAnEmail(text.to_owned()))
+}
+
+fn text() -> Result<String, Error> {
+    let mut text = String::new();
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(Error::Input)?;
+    let text = text.trim_end_matches(['\r', '\n']).to_owned();
+    if text.is_empty() {
+        return Err(Error::NothingToSend);
+    }
+    Ok(text)
+}
+
+/// The service's apikey: from the environment, or from a file that only its owner can read. Never
+/// from an argument, which every process on the machine can see.
+fn apikey(path: &Path, service: &Email) -> Result<String, Error> {
+    if let Ok(apikey) = std::env::var(APIKEY) {
+        return Ok(apikey);
+    }
+    let missing = || Error::NoApikey {
+        service: service.as_str().to_owned(),
+        path: path.display().to_string(),
+    };
+    let text = fs::read_to_string(path).map_err(|_| missing())?;
+    #[cfg(unix)]
+    {
+        let mode = fs::metadata(path).map_err(|_| missing())?.permissions();
+        if std::os::unix::fs::PermissionsExt::mode(&mode) & 0o077 != 0 {
+            return Err(Error::OpenApikey(path.display().to_string()));
+        }
+    }
+    Ok(text.trim().to_owned())
+}
+
+fn private_directory(path: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|source| Error::File {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+struct Sender {
+    device: Device,
+    service: Email,
+    to: Email,
+}
+
+impl Sender {
+    /// Sees to it that the two are friends, as far as the service can.
+    async fn befriend(&self) -> Result<(), Error> {
+        let session = self.device.session();
+        if self.is_friend().await? {
+            return Ok(());
+        }
+        match session.add_friend(self.to.as_str()).await {
+            Err(error) if error.code() == Some(ErrorCode::UserNotFound) => {
+                Err(Error::NoSuchUser(self.to.as_str().to_owned()))
+            }
+            added => {
+                added?;
+                // They may have asked before.
+                if self.is_friend().await? {
+                    return Ok(());
+                }
+                Err(Error::NotAFriend {
+                    service: self.service.as_str().to_owned(),
+                    to: self.to.as_str().to_owned(),
+                })
+            }
+        }
+    }
+
+    async fn is_friend(&self) -> Result<bool, Error> {
+        let friends = self.device.session().friends().await?.friends;
+        let friend = UserId::of(&self.to);
+        Ok(friends.iter().any(|one| one.friendid == friend))
+    }
+
+    /// Sends the text, unless an earlier call did.
+    async fn send(&mut self, id: MessageId, text: String, is_retry: bool) -> Result<(), Error> {
+        let conversation = self.device.direct(UserId::of(&self.to)).await;
+        let conversation = conversation.map_err(|error| self.refusal(error))?;
+        let received = self.device.read(conversation).await;
+        let received = received.map_err(|error| self.refusal(error))?;
+        if is_retry && self.is_sent(conversation, id, &text, &received).await? {
+            return Ok(());
+        }
+        let kind = Kind::Text {
+            text: text.clone(),
+            reply: None,
+            mentions: vec![],
+        };
+        match self.device.say(conversation, id, kind).await {
+            // An earlier call's request was still on its way.
+            Err(error) if error.code() == Some(ErrorCode::MessageIdConflict) => {
+                let received = self.device.read(conversation).await?;
+                if self.is_sent(conversation, id, &text, &received).await? {
+                    return Ok(());
+                }
+                Err(Error::OtherMessage(id))
+            }
+            said => said.map(|_| ()).map_err(|error| self.refusal(error)),
+        }
+    }
+
+    async fn is_sent(
+        &self,
+        conversation: ConversationId,
+        id: MessageId,
+        text: &str,
+        received: &[Received],
+    ) -> Result<bool, Error> {
+        let Some(found) = received.iter().find(|one| one.message.id == id) else {
+            // Perhaps long ago.
+            return Ok(self.device.sent(conversation, id).await?);
+        };
+        let is_same = found.message.user == self.device.session().user()
+            && found.content.as_ref().is_ok_and(|opened| {
+                matches!(&opened.body.content, Content::Known(Kind::Text { text: sent, .. }) if sent == text)
+            });
+        if is_same {
+            Ok(true)
+        } else {
+            Err(Error::OtherMessage(id))
+        }
+    }
+
+    fn refusal(&self, error: parlance_client::Error) -> Error {
+        match error {
+            parlance_client::Error::Encryption(e2ee::Error::NewIdentity(_)) => {
+                Error::NewKeys(self.to.as_str().to_owned())
+            }
+            other => other.into(),
+        }
+    }
+}

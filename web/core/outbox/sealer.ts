@@ -1,0 +1,126 @@
+// Seals what is to be sent, for exactly those who take part: where somebody has come, left or has new keys, the epoch is
+// fetched or begun first.
+
+import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
+import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { peopleOf } from "../sync/cards.ts";
+import { rosterOf, updateEpochs } from "../sync/epochs.ts";
+import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
+import { hasOtherKeys } from "../sync/renew.ts";
+import { NoKey } from "../sync/secrets.ts";
+import { contentOf, hold } from "./queue.ts";
+
+/** How often the epoch is fetched or begun before a message is tried again later. */
+const MAX_TRIES = 3;
+
+/** The epoch has to be fetched, or begun, before anything can be sealed: somebody has left since it was announced. */
+class NotReady extends Error {
+  constructor(readonly needs: "update" | "next") {
+    super(`the epoch needs ${needs}`);
+  }
+}
+
+/** Seals messages of one account. */
+export class Sealer {
+  private changed: Set<UserId> | null = null;
+  /** The epochs that are known to be for everybody's present keys. */
+  private readonly checked = new Map<ConversationId, number>();
+
+  constructor(private readonly account: Account) {}
+
+  /**
+   * Seals a message; `before` is the one of this station's that was stored last, whose row may not be here yet. Null if the
+   * message was taken back, or is held by now.
+   */
+  async seal(outgoing: Outgoing, before: SealedRecord | null): Promise<SealedRecord | null> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.sealNow(outgoing, before);
+      } catch (error) {
+        // An epoch that was fetched may still have to be followed by another one.
+        if (!(error instanceof NotReady) || tries === MAX_TRIES) throw error;
+        if (error.needs === "update") await this.update(outgoing);
+        else await this.renew(outgoing);
+      }
+    }
+  }
+
+  /** People, or their keys, may be others by now. */
+  forget(): void {
+    this.changed = null;
+    this.checked.clear();
+  }
+
+  private async renew(outgoing: Outgoing): Promise<void> {
+    const record = await this.account.store.conversation(outgoing.conversation);
+    if (!record) return;
+    try {
+      await nextEpoch(this.account, record, {});
+    } catch (error) {
+      if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
+      await hold(this.account, outgoing, { code: error instanceof NoKey ? "no_key" : "stranger", sentence: "" });
+    }
+  }
+
+  private async update(outgoing: Outgoing): Promise<void> {
+    try {
+      await updateEpochs(this.account, outgoing.conversation);
+    } catch (error) {
+      if (!(error instanceof InvalidEpoch)) throw error;
+      await hold(this.account, outgoing, { code: "epoch_refused", sentence: "" });
+    }
+  }
+
+  /** Seals once, and writes the sealed bytes before they are sent for the first time. */
+  private async sealNow(outgoing: Outgoing, before: SealedRecord | null): Promise<SealedRecord | null> {
+    const { store, cipher, caller, serial } = this.account;
+    const content = await contentOf(this.account, outgoing);
+    return serial.run(async () => {
+      // It may have been taken back, or held, meanwhile.
+      const [now, record] = await Promise.all([store.outgoing(outgoing.order), store.conversation(outgoing.conversation)]);
+      if (!now || now.held) return null;
+      if (!record || record.gone) {
+        await hold(this.account, outgoing, { code: "conversation_not_found", sentence: "" });
+        return null;
+      }
+      const held = await this.barrier(record);
+      if (held) {
+        await hold(this.account, outgoing, held);
+        return null;
+      }
+      const counted = before?.instance === record.instance ? Math.max(before.n, record.n) : record.n;
+      const sealed = await cipher.seal(record, { id: outgoing.id, content, until: outgoing.until, n: counted + 1 }, caller.now());
+      await store.write(change.outgoing({ ...outgoing, sealed }));
+      return sealed;
+    });
+  }
+
+  /** Why nothing may be encrypted for those who take part at present. */
+  private async barrier(record: ConversationRecord): Promise<Held | null> {
+    this.changed ??= new Set((await this.account.store.people()).filter(({ trust }) => trust === "changed").map(({ id }) => id));
+    const listed = record.wire.participants.map(({ userid }) => userid);
+    if (listed.some((user) => this.changed?.has(user))) return { code: "keys_changed", sentence: "" };
+    const roster = rosterOf(record);
+    if ((roster?.announcement.epoch ?? 0) !== record.wire.epoch) throw new NotReady("update");
+    if (!roster) {
+      if (await canBegin(this.account, record)) throw new NotReady("next");
+      return null;
+    }
+    const { unexpected, missing } = difference(roster, new Set(listed));
+    if (unexpected.length > 0) return { code: "stranger", sentence: "" };
+    // Who left still has the secret, and who has new keys has none: the next epoch comes first.
+    const isOld = missing.length > 0 || (await this.isForOldKeys(record, roster));
+    if (isOld || !(await this.account.cipher.hasSecret(record))) throw new NotReady("next");
+    return null;
+  }
+
+  private async isForOldKeys({ wire }: ConversationRecord, roster: Roster): Promise<boolean> {
+    if (this.checked.get(wire.id) === wire.epoch) return false;
+    const others = wire.participants.map(({ userid }) => userid).filter((user) => user !== this.account.session.user);
+    if (await hasOtherKeys(roster, await peopleOf(this.account, others))) return true;
+    this.checked.set(wire.id, wire.epoch);
+    return false;
+  }
+}

@@ -1,0 +1,26 @@
+// What is told of new messages: of those that others wrote, for people to read, where one wants to hear of them.
+
+import type { News } from "../api.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
+import type { Account } from "../sync/account.ts";
+import type { WireMessage } from "../wire/conversation.ts";
+import { openRows } from "./log.ts";
+
+/** What places and people are called. */
+export interface Called {
+  where: string;
+  nameOf: (user: UserId) => string;
+}
+
+/** What is to be told of rows that have just arrived in a conversation, in their order. */
+export async function newsOf(account: Account, id: ConversationId, fresh: readonly WireMessage[], { where, nameOf }: Called): Promise<News[]> {
+  const record = await account.store.conversation(id);
+  const [first] = fresh;
+  if (!record || !first || record.wire.properties[0]?.ismuted) return [];
+  const ids = new Set(fresh.map(({ ID }) => ID));
+  const rows = await openRows(account, record, first.Seq);
+  return rows.flatMap((row): News[] => {
+    if (!ids.has(row.id) || row.content?.kind !== "text") return [];
+    return [{ conversation: id, message: row.id, where, who: nameOf(row.user), text: row.content.text }];
+  });
+}

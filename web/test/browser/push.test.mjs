@@ -1,0 +1,184 @@
+// Woken while Parlance is closed: what the service worker shows, of a push that the browser delivers. A browser without a
+// network has no push service, so its part is played: where a device is pushed is made up, and leads nowhere.
+
+import assert from "node:assert/strict";
+import { stories } from "./world.mjs";
+
+const { world, story, joins } = stories({ REGISTRATION: "open", PUSH_CONTACT: "mailto:operator@example.org" });
+
+/** The place at which a device is pushed, which leads to an internal address: the server refuses to go there. */
+const endpoint = "https://push.localhost/of-this-device";
+
+/** Plays the browser's part of a subscription; it lasts over a reload, as a real one does. */
+function playPushService(at) {
+  const subscription = {
+    endpoint: at,
+    unsubscribe: () => Promise.resolve(localStorage.removeItem("pushed") ?? true),
+  };
+  PushManager.prototype.getSubscription = () => Promise.resolve(localStorage.getItem("pushed") ? subscription : null);
+  PushManager.prototype.subscribe = ({ userVisibleOnly, applicationServerKey }) => {
+    if (!userVisibleOnly || applicationServerKey.length !== 87) return Promise.reject(new Error("not as a browser wants it"));
+    localStorage.setItem("pushed", "yes");
+    return Promise.resolve(subscription);
+  };
+}
+
+/** Ann and Ben, each on a desk, in contact; Ann has the conversation open. */
+async function desks(t) {
+  const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben")]);
+  await ann.befriends(ben);
+  await ann.opens("Ben");
+  return [ann, ben];
+}
+
+/** Writes, and waits until the server has it. */
+async function writes(person, text, shownAs = text) {
+  await person.says(text);
+  await person.knows(shownAs, "Sent");
+}
+
+/** A person who may be notified, with the worker of their browser. */
+async function withWorker(person) {
+  const { origin } = new URL(world.way.address);
+  await person.context.grantPermissions(["notifications"], { origin });
+  await person.context.addInitScript(playPushService, endpoint);
+  await person.tab.reload();
+  await person.tab.evaluate(() => navigator.serviceWorker.ready);
+  await person.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+}
+
+/** Closes the client; the tab shows something else. */
+async function closes(person) {
+  await person.tab.goto("about:blank");
+}
+
+/** Has the browser deliver a push, and answers what is shown once the worker is done with it. */
+async function isPushed(person, isDone) {
+  const session = await person.context.newCDPSession(person.tab);
+  const registered = new Promise((found) => {
+    session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      const one = registrations.find(({ scopeURL, isDeleted }) => !isDeleted && scopeURL.startsWith(world.way.address));
+      if (one) found(one.registrationId);
+    });
+  });
+  await session.send("ServiceWorker.enable");
+  const registrationId = await registered;
+  const { origin } = new URL(world.way.address);
+  await session.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: "" });
+  await session.detach();
+  return shown(person, isDone);
+}
+
+/** What is shown, as soon as it is this. */
+async function shown(person, isDone) {
+  for (;;) {
+    const all = await person.context.serviceWorkers().at(-1).evaluate(async () => {
+      const found = await globalThis.registration.getNotifications();
+      return found.map(({ title, body, tag, data, silent }) => ({ title, body, tag, data, silent }));
+    });
+    if (isDone(all)) return all;
+    // A worker has nothing that could be awaited from outside.
+    await new Promise((later) => setTimeout(later, 50));
+  }
+}
+
+const pushSwitch = (person, state) => person.tab.getByRole("switch", { name: /^Notify when Parlance is closed/, ...state });
+
+async function turnsOn(person) {
+  await person.looksAt("Notifications");
+  await pushSwitch(person, { disabled: false, checked: false }).click();
+  await pushSwitch(person, { checked: true }).waitFor();
+}
+
+story("a closed client is woken, and shows who wrote what; opened, it has the messages", async (t) => {
+  const [ann, ben] = await desks(t);
+  await withWorker(ben);
+  await turnsOn(ben);
+  await ben.tab.reload();
+  await pushSwitch(ben, { checked: true }).waitFor();
+  await closes(ben);
+  await ann.says("the first");
+  await writes(ann, "are you **there**?", "are you there?");
+  const all = await isPushed(ben, (found) => found.length > 0);
+  assert.equal(all.length, 1);
+  const [{ title, body, tag, data }] = all;
+  assert.deepEqual([title, body], ["Ann", "are you there?"]);
+  assert.ok(data.startsWith(`#/c/${tag}/m/`), data);
+  // The rows are here: the client opens with them, and says what is unread.
+  await ben.tab.goto(world.way.address);
+  await ben.row("Ann", "2 unread").waitFor();
+  // Looked at, it is taken away.
+  await ben.opens("Ann");
+  await ben.sees("are you there?");
+  assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
+});
+
+story("without names and text it only says that there is something; what was read elsewhere is said softly", async (t) => {
+  const [ann, ben] = await desks(t);
+  await withWorker(ben);
+  await turnsOn(ben);
+  await ben.tab.getByRole("switch", { name: "Show names and text" }).click();
+  await ben.tab.evaluate(async () => {
+    // As it is kept for the worker.
+    for (;;) {
+      const database = await new Promise((opened) => (indexedDB.open("parlance").onsuccess = ({ target }) => opened(target.result)));
+      const read = database.transaction("meta").objectStore("meta").get("waking");
+      const waking = await new Promise((done) => (read.onsuccess = () => done(read.result)));
+      database.close();
+      if (waking?.preview === false) return;
+      await new Promise((later) => setTimeout(later, 50));
+    }
+  });
+  await closes(ben);
+  await writes(ann, "a secret");
+  const [plain] = await isPushed(ben, (found) => found.length > 0);
+  assert.deepEqual([plain.title, plain.body, plain.data], ["Parlance", "New message", "#/"]);
+  const [nothing] = await isPushed(ben, (found) => found.some(({ body }) => body === "No new messages"));
+  assert.equal(nothing.silent, true);
+});
+
+story("a muted conversation is quiet, and so is everything while somebody looks", async (t) => {
+  const [ann, ben] = await desks(t);
+  const cleo = await joins(t, "Cleo");
+  await cleo.befriends(ben);
+  await cleo.opens("Ben");
+  await withWorker(ben);
+  await turnsOn(ben);
+  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.row("Ann").click({ button: "right" });
+  await ben.tab.getByRole("menuitem", { name: "Mute" }).click();
+  await ben.row("Ann", "muted").waitFor();
+  await closes(ben);
+  await writes(ann, "not a sound");
+  await writes(cleo, "a sound");
+  const all = await isPushed(ben, (found) => found.length > 0);
+  assert.deepEqual(
+    all.map(({ title, body }) => [title, body]),
+    [["Cleo", "a sound"]],
+  );
+  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.row("Cleo", "1 unread").waitFor();
+  await ben.opens("Cleo");
+  await shown(ben, (found) => found.length === 0);
+  assert.deepEqual(await isPushed(ben, () => true), []);
+});
+
+story("who logs out is woken no more, and a device that cannot read says at least that there is something", async (t) => {
+  const [ann, ben] = await desks(t);
+  await withWorker(ben);
+  await turnsOn(ben);
+  // The server is away when the push arrives.
+  await closes(ben);
+  await writes(ann, "unread");
+  world.way.cut();
+  const [plain] = await isPushed(ben, (found) => found.length > 0);
+  assert.deepEqual([plain.title, plain.body], ["Parlance", "New message"]);
+  world.way.mend();
+  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.row("Ann", "1 unread").waitFor();
+  await ben.button("Account").click();
+  await ben.button("Log out").click();
+  await ben.confirms("Log out");
+  await ben.button("Log in").waitFor();
+  await ben.tab.waitForFunction(() => localStorage.getItem("pushed") === null);
+});

@@ -1,0 +1,84 @@
+// How much of a conversation the open log shows, while more arrives and its reader asks for older rows.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { conversationId, instanceOf, messageId, stationId, userId } from "../../core/model/ids.ts";
+import { OpenLog } from "../../core/show/open-log.ts";
+import { Names } from "../../core/show/people.ts";
+import { Shown } from "../../core/show/shown.ts";
+import { memoryBackend } from "../../core/store/memory.ts";
+import { change, newConversation, type SessionRecord, Store } from "../../core/store/store.ts";
+import type { Account } from "../../core/sync/account.ts";
+import { Cipher } from "../../core/sync/cipher.ts";
+import type { WireConversation, WireMessage } from "../../core/wire/conversation.ts";
+
+const me = userId("1".repeat(32));
+const ben = userId("2".repeat(32));
+const conversation = conversationId("a".repeat(32));
+const idOf = (seq: number): ReturnType<typeof messageId> => messageId(`00000000-0000-0000-0000-${String(seq).padStart(12, "0")}`);
+// Its content was erased: there is nothing to be decrypted.
+const rowOf = (seq: number): WireMessage => ({
+  ID: idOf(seq),
+  Type: "Message",
+  Created: seq,
+  ValidUntil: Number.MAX_SAFE_INTEGER,
+  Data: "",
+  User: ben,
+  Station: stationId("3".repeat(32)),
+  Seq: seq,
+  Chain: "",
+});
+
+async function openWith(rows: number) {
+  const store = new Store(memoryBackend());
+  const session = { user: me, name: "Ann" } as SessionRecord;
+  const wire = { id: conversation, instance: instanceOf("abcdefghij"), participants: [{ userid: me }, { userid: ben }], isgroup: false } as unknown as WireConversation;
+  const write = (from: number, to: number): Promise<void> => {
+    const cursor = (seq: number) => ({ id: idOf(seq), date: seq });
+    const ends = { first: { seq: 1, message: cursor(1) }, head: { seq: to, chain: "", message: cursor(to) } };
+    const record = { ...newConversation(wire), ...ends, complete: true, loaded: true, seen: to };
+    const all = Array.from({ length: to - from + 1 }, (_, i) => change.row(conversation, rowOf(from + i)));
+    return store.writeOwn(change.conversation(record), ...all.flat());
+  };
+  await write(1, rows);
+  const clock = { now: () => 0, after: () => () => undefined };
+  const account = { store, session, clock, caller: { now: () => 0 }, cipher: new Cipher(store, session), tell: () => undefined } as unknown as Account;
+  const out = new Shown();
+  const log = new OpenLog(account, out, () => ({ names: new Names(new Map(), session), people: new Map(), waiting: [] }));
+  await log.open(conversation);
+  const shown = (): (string | undefined)[] => [out.state.log?.entries[0]?.id, out.state.log?.entries.at(-1)?.id];
+  return { write, log, shown, state: out };
+}
+
+test("a log shows its newest page, and older ones when its reader asks for them", async () => {
+  const { log, shown } = await openWith(120);
+  assert.deepEqual(shown(), [idOf(71), idOf(120)]);
+  assert.ok(await log.more());
+  assert.deepEqual(shown(), [idOf(21), idOf(120)]);
+  assert.ok(await log.more());
+  assert.deepEqual(shown(), [idOf(1), idOf(120)]);
+  assert.ok(!(await log.more()));
+});
+
+test("what arrives makes a log longer, but not without end; what its reader has asked for stays", async () => {
+  const { write, log, shown, state } = await openWith(120);
+  await write(121, 1_400);
+  await log.refresh();
+  assert.deepEqual(shown(), [idOf(71), idOf(1_400)]);
+  await write(1_401, 3_000);
+  await log.refresh();
+  assert.deepEqual(shown(), [idOf(2_001), idOf(3_000)]);
+  assert.equal(state.state.log?.older, true);
+  await log.reach(500);
+  assert.deepEqual(shown(), [idOf(491), idOf(3_000)]);
+  await write(3_001, 3_050);
+  await log.refresh();
+  assert.deepEqual(shown(), [idOf(491), idOf(3_050)]);
+});
+
+test("rows that are missing in between, as they expired on the server, do not end a log", async () => {
+  const { write, log, shown } = await openWith(10);
+  await write(500, 505);
+  await log.open(conversation);
+  assert.deepEqual(shown(), [idOf(1), idOf(505)]);
+});

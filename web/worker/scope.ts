@@ -1,0 +1,43 @@
+// What a service worker has, as far as it is used: TypeScript's own types for it exclude those of a page.
+
+/** An event whose work is waited for. */
+export interface Waits extends Event {
+  waitUntil: (work: Promise<unknown>) => void;
+}
+/** A request of the page. */
+export interface Fetch extends Waits {
+  request: Request;
+  respondWith: (answer: Promise<Response>) => void;
+}
+/** A window of this client. */
+export interface Tab {
+  visibilityState: "visible" | "hidden";
+  focus: () => Promise<Tab>;
+  postMessage: (message: unknown) => void;
+}
+/** A notification was clicked. */
+export interface Click extends Waits {
+  notification: { close: () => void; data: unknown };
+}
+/** The browser has replaced where this device is pushed. */
+export interface Moved extends Waits {
+  newSubscription?: PushSubscription | null;
+}
+interface Scope {
+  location: { href: string };
+  registration: ServiceWorkerRegistration;
+  clients: {
+    claim: () => Promise<void>;
+    matchAll: (of: { type: "window"; includeUncontrolled: boolean }) => Promise<Tab[]>;
+    openWindow: (address: string) => Promise<unknown>;
+  };
+  skipWaiting: () => Promise<void>;
+  addEventListener: ((type: "install" | "activate" | "push", listener: (event: Waits) => void) => void) &
+    ((type: "fetch", listener: (event: Fetch) => void) => void) &
+    ((type: "message", listener: (event: MessageEvent<unknown>) => void) => void) &
+    ((type: "pushsubscriptionchange", listener: (event: Moved) => void) => void) &
+    ((type: "notificationclick", listener: (event: Click) => void) => void);
+}
+
+/** This worker. */
+export const scope = self as unknown as Scope;
