@@ -37,12 +37,11 @@ async fn the_servers_choice_of_an_admin_is_announced_by_whoever_begins_the_next_
     assert!(announced.admins().iter().eq([&heir]));
     // That one can do what an admin does, and everybody follows.
     let [first, other] = heirs;
-    let (heir, mut other) = if heir == ben.user() {
+    let (mut heir, mut other) = if heir == ben.user() {
         (ben, first)
     } else {
         (first, other)
     };
-    let mut heir = heir;
     let mut heirs = heir.follows().await.unwrap();
     heir.rekeys(&mut heirs, &[eve.user()], &[]).await.unwrap();
     heir.says("Welcome, Eve", &mut heirs).await.unwrap();
