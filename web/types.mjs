@@ -1,12 +1,12 @@
-// Makes core/wire/requests.ts from core/wire/requests.json, the JSON Schema of the server's requests (parlance-wire, schema.rs).
-// `node types.mjs --check` fails when the file is not what would be made.
+// Makes core/wire/requests.ts and answers.ts from requests.json and answers.json, the JSON Schemas of what the server reads
+// (parlance-wire, schema/requests.rs) and says (parlance-client, answer/schema.rs). `node types.mjs --check` fails when a file
+// is not what would be made.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const wire = join(dirname(fileURLToPath(import.meta.url)), "core/wire");
-const target = join(wire, "requests.ts");
 
 const comment = ({ description }, indent) =>
   description ? `${indent}/** ${description.replaceAll(/\s*\n\s*/g, " ").replaceAll("*/", "* /")} */\n` : "";
@@ -65,34 +65,62 @@ function actionsOf(root) {
   });
 }
 
-const schemas = JSON.parse(readFileSync(join(wire, "requests.json"), "utf8"));
-const definitions = new Map();
-const apis = new Map();
-for (const [key, root] of Object.entries(schemas)) {
-  for (const [name, definition] of Object.entries(root.$defs ?? {})) {
-    const text = `${comment(definition, "")}export type ${name} = ${typeOf(definition, "")};\n`;
-    if ((definitions.get(name) ?? text) !== text) throw new Error(`two types are called ${name}`);
-    definitions.set(name, text);
+const read = (name) => JSON.parse(readFileSync(join(wire, name), "utf8"));
+
+/** Types by name; two of one name have to be the same. */
+class Definitions {
+  #all = new Map();
+  add(name, schema) {
+    const text = `${comment(schema, "")}export type ${name} = ${typeOf(schema, "")};\n`;
+    if ((this.#all.get(name) ?? text) !== text) throw new Error(`two types are called ${name}`);
+    this.#all.set(name, text);
   }
-  // The signed actions of the login are that API's, too.
-  const [api] = key.split(" ");
-  apis.set(api, [...(apis.get(api) ?? []), ...actionsOf(root)]);
+  /** Those that a schema refers to. */
+  addOf({ $defs = {} }) {
+    for (const [name, schema] of Object.entries($defs)) this.add(name, schema);
+  }
+  toString() {
+    return [...this.#all].sort().map(([, text]) => text).join("\n");
+  }
 }
 
-const body = [...apis].sort().map(([api, actions]) => {
-  const lines = actions.map(([name, about, fields]) => `${comment(about, "    ")}    ${name}: ${typeOf(fields, "    ")};\n`);
-  return `  ${api}: {\n${lines.join("")}  };\n`;
-});
-const made = `// Made by types.mjs from requests.json: not to be edited.
+function requests(schemas) {
+  const definitions = new Definitions();
+  const apis = new Map();
+  for (const [key, root] of Object.entries(schemas)) {
+    definitions.addOf(root);
+    // The signed actions of the login are that API's, too.
+    const [api] = key.split(" ");
+    apis.set(api, [...(apis.get(api) ?? []), ...actionsOf(root)]);
+  }
+  const body = [...apis].sort().map(([api, actions]) => {
+    const lines = actions.map(([name, about, fields]) => `${comment(about, "    ")}    ${name}: ${typeOf(fields, "    ")};\n`);
+    return `  ${api}: {\n${lines.join("")}  };\n`;
+  });
+  return `// Made by types.mjs from requests.json: not to be edited.
 
-${[...definitions].sort().map(([, text]) => text).join("\n")}
+${definitions}
 /** The fields of each action of each API, as the server reads them. */
 export interface Requests {
 ${body.join("")}}
 `;
+}
 
-if (!process.argv.includes("--check")) writeFileSync(target, made);
-else if (readFileSync(target, "utf8") !== made) {
-  console.error("core/wire/requests.ts is not made from requests.json: npm run types");
-  process.exit(1);
+function answers(schemas) {
+  const definitions = new Definitions();
+  for (const [name, root] of Object.entries(schemas)) {
+    definitions.addOf(root);
+    definitions.add(name, root);
+  }
+  return `// Made by types.mjs from answers.json: not to be edited.\n\n${definitions}`;
+}
+
+for (const [name, make] of Object.entries({ requests, answers })) {
+  const target = join(wire, `${name}.ts`);
+  const made = make(read(`${name}.json`));
+  if (!process.argv.includes("--check")) writeFileSync(target, made);
+  else if (readFileSync(target, "utf8") !== made) {
+    console.error(`core/wire/${name}.ts is not made from ${name}.json: npm run types`);
+    process.exitCode = 1;
+  }
 }

@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 30] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 31] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     (
         "CONVERSATIONS_PER_USER",

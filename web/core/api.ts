@@ -1,14 +1,17 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
 import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
+import type { KeptDraft } from "./model/draft.ts";
 import type {
   AlarmOf,
   Connection,
   Conversation,
   Device,
   Draft,
+  Exported,
   Hit,
   Invitation,
+  Keep,
   Log,
   Me,
   Member,
@@ -99,13 +102,15 @@ export interface Client {
   logOut: () => Promise<void>;
 
   open: (id: string) => Promise<void>;
-  closeLog: () => void;
+  /** This one is not looked at any more; another one that was opened meanwhile stays open. */
+  closeLog: (id: string) => void;
   loadOlder: (id: string) => Promise<void>;
   /** Loads until the message is in the log; false if it is not on this device. */
   reveal: (id: string, message: string) => Promise<boolean>;
   seenUpTo: (id: string, message: string) => void;
   typing: (id: string) => void;
-  saveDraft: (id: string, text: string) => Promise<void>;
+  /** Keeps what was begun on this device; an empty one is none. */
+  saveDraft: (id: string, draft: KeptDraft) => Promise<void>;
   /** Resolves when it lies safely on this device; the box may then be emptied. */
   send: (id: string, draft: Draft) => Promise<void>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;
@@ -115,7 +120,9 @@ export interface Client {
   discard: (id: string, message: string) => Promise<void>;
   info: (id: string, message: string) => Promise<MessageInfo>;
 
-  change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color" | "keep">>) => Promise<Outcome>;
+  change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>) => Promise<Outcome>;
+  /** How long what one writes there is kept, from now on, on whichever device. */
+  setKeep: (id: string, keep: Keep) => Promise<Outcome>;
   clear: (id: string) => Promise<Outcome>;
   leave: (id: string) => Promise<Outcome>;
   rename: (id: string, name: string) => Promise<Outcome>;
@@ -156,8 +163,10 @@ export interface Client {
   changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;
   /** Makes a new recovery key; the old one stops working. The password opens the vault for it. */
   newSheet: (password: string) => Promise<Outcome<string>>;
+  /** Replaces all keys of the account, which those before vouch for; other devices are signed out. The password opens the vault. */
+  newKeys: (password: string) => Promise<Outcome>;
   /** Everything that is on this device, readable. */
-  exportData: (as: "json" | "html") => Promise<string>;
+  exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;
   pushed: () => Promise<Outcome<Pushed>>;
   /** This device is woken there when something is new and no socket of its is open. */

@@ -4,6 +4,7 @@ import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
 import { attempt, notOffered } from "./actions/outcome.ts";
 import type { Client } from "./api.ts";
+import type { KeptDraft } from "./model/draft.ts";
 import { conversationId, userId } from "./model/ids.ts";
 
 const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
@@ -16,12 +17,12 @@ export function conversationCalls(session: () => Open, host: Host) {
   const id = conversationId;
   return {
     open: (of: string) => session().shown.log.open(id(of)),
-    closeLog: () => host.closeLog(),
+    closeLog: (of: string) => host.closeLog(of),
     loadOlder: (of: string) => host.loadOlder(of),
     reveal: (of: string, message: string) => host.reveal(of, message),
     seenUpTo: (of: string, message: string) => void host.seenUpTo(of, message),
     typing: (of: string) => host.typing(of),
-    saveDraft: (of: string, text: string) => host.saveDraft(of, text),
+    saveDraft: (of: string, draft: KeptDraft) => host.saveDraft(of, draft),
     send: (of, draft) => messages.send(session(), id(of), draft),
     edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
     erase: (of, message) =>
@@ -34,6 +35,7 @@ export function conversationCalls(session: () => Open, host: Host) {
     discard: (_of, message) => messages.discard(session(), message),
     info: (of, message) => messages.info(session(), id(of), message),
     change: async (of, to) => (await inside()).groups.changeSettings(session(), id(of), to),
+    setKeep: async (of, keep) => (await inside()).groups.setKeep(session(), id(of), keep),
     clear: async (of) => (await inside()).groups.clear(session(), id(of)),
     leave: async (of) => (await inside()).groups.leave(session(), id(of)),
     rename: async (of, name) => (await inside()).groups.rename(session(), id(of), name),

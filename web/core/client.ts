@@ -5,6 +5,7 @@ import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
 import type { Client, News } from "./api.ts";
 import { conversationCalls } from "./calls.ts";
+import type { KeptDraft } from "./model/draft.ts";
 import { type ConversationId, conversationId, messageId, userId } from "./model/ids.ts";
 import type { Invitation, Me, Outcome } from "./model/view.ts";
 import type { Ports } from "./ports.ts";
@@ -193,12 +194,12 @@ class ClientOfPorts {
   }
 
   // What a screen still says while it goes, as the session has ended, is for nobody.
-  closeLog(): void {
-    this.open?.shown.log.close();
+  closeLog(id: string): void {
+    if (this.open?.shown.log.id === conversationId(id)) this.open.shown.log.close();
   }
 
-  async saveDraft(id: string, text: string): Promise<void> {
-    if (this.open) await messages.saveDraft(this.open, conversationId(id), text);
+  async saveDraft(id: string, draft: KeptDraft): Promise<void> {
+    if (this.open) await messages.saveDraft(this.open, conversationId(id), draft);
   }
 
   async seenUpTo(id: string, message: string): Promise<void> {
@@ -231,6 +232,12 @@ class ClientOfPorts {
   async newSheet(password: string): Promise<Outcome<string>> {
     const outcome = await (await later()).newSheet(this.session(), password);
     if (outcome.ok) this.showMe(this.session().account.session);
+    return outcome;
+  }
+
+  async newKeys(password: string): Promise<Outcome> {
+    const outcome = await (await later()).newKeys(this.session(), password);
+    if (outcome.ok) this.fingerprint = await fingerprintOf(this.session().account.session);
     return outcome;
   }
 
@@ -278,7 +285,8 @@ class ClientOfPorts {
       setPresence: (presence) => this.setPresence(presence),
       changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
       newSheet: (password) => this.newSheet(password),
-      exportData: async (as) => (await inside()).own.exportData(session(), as),
+      newKeys: (password) => this.newKeys(password),
+      exportData: async () => (await inside()).own.exportData(session()),
       deleteAccount: (password) => this.deleteAccount(password),
       pushed: async () => (await inside()).push.pushed(session()),
       enablePush: async (endpoint) => (await inside()).push.enablePush(session(), endpoint),

@@ -3,6 +3,7 @@
 export type { Changes, Client, News, Pushed, State, Waking } from "./api.ts";
 export type { ConversationId, MessageId, StationId, UserId } from "./model/ids.ts";
 export { InvalidId } from "./model/ids.ts";
+export type * from "./model/draft.ts";
 export type * from "./model/view.ts";
 export type * from "./ports.ts";
 export type { Backend } from "./store/backend.ts";

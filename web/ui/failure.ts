@@ -38,9 +38,10 @@ export function sentenceOf(failure: Failure): string {
 /** Whether a text can be an e-mail address; the server decides. */
 export const isEmail = (text: string): boolean => /^[^\s@]+@[^\s@]+$/.test(text.trim());
 
-/** For what is done by one click: says why, if it did not work. */
-export async function attempt(work: Promise<Outcome<unknown>>): Promise<boolean> {
+/** For what is done by one click: says why, if it did not work; `done` says that it did, where nothing else shows it. */
+export async function attempt(work: Promise<Outcome<unknown>>, done?: string): Promise<boolean> {
   const outcome = await work;
   if (!outcome.ok) note(sentenceOf(outcome.failure));
+  else if (done !== undefined) note(done);
   return outcome.ok;
 }

@@ -4,6 +4,8 @@ mod account;
 mod keys;
 mod notification;
 mod people;
+#[cfg(test)]
+mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +33,7 @@ pub use self::{
 
 /// The answer to a login.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Login {
     /// The server's version.
     pub server: String,
@@ -60,6 +63,7 @@ pub struct Login {
 
 /// A conversation, as its caller sees it.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
@@ -73,9 +77,11 @@ pub struct Conversation {
     pub displayname: String,
     /// The newest message of the present instance.
     #[serde(deserialize_with = "blank")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub lastmessageid: Option<MessageId>,
     /// The newest report of the present instance.
     #[serde(deserialize_with = "blank")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub lastreportid: Option<ReportId>,
     /// When the newest message was written; Unix seconds.
     pub lastaccess: i64,
@@ -83,6 +89,8 @@ pub struct Conversation {
     pub secret: String,
     /// The present instance of its content.
     pub instance: Instance,
+    /// The caller, if they have hidden it for good.
+    pub hiddenby: Vec<UserId>,
     /// The caller's settings of it.
     pub properties: Vec<Properties>,
     /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
@@ -104,6 +112,7 @@ pub struct Conversation {
 
 /// The answer to [`Session::list_changes`](crate::Session::list_changes).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListChanges {
     /// Those that are new or may look different, the newest first.
     pub conversations: Vec<Conversation>,
@@ -116,12 +125,14 @@ pub struct ListChanges {
 
 /// The answer to [`Session::erase`](crate::Session::erase).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ErasedMessages {
     pub(crate) messageids: Vec<MessageId>,
 }
 
 /// A participant of a conversation.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Participant {
     /// The user's id.
     pub userid: UserId,
@@ -131,6 +142,7 @@ pub struct Participant {
 
 /// A user's properties of a conversation.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Properties {
     /// The user.
     pub userid: UserId,
@@ -146,6 +158,7 @@ pub struct Properties {
 
 /// A message, as stored by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
     /// Its id.
     #[serde(rename = "ID")]
@@ -180,6 +193,7 @@ pub struct Message {
 
 /// A report that a user's station has received a message, or that the user has seen it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// Its id.
     #[serde(rename = "ID")]
@@ -203,6 +217,7 @@ pub struct Report {
 
 /// A message's times, as the server stored them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stored {
     /// Its id.
     #[serde(rename = "ID")]
@@ -217,6 +232,7 @@ pub struct Stored {
 
 /// A page of a conversation's rows, oldest first.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
     /// The messages.
     pub messages: Vec<Message>,
@@ -229,6 +245,7 @@ pub struct Page {
 
 /// A page of links of a conversation's chain (docs/transcript.md).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Transcript {
     /// The links, oldest first.
     pub transcript: Vec<Link>,
@@ -238,6 +255,7 @@ pub struct Transcript {
 
 /// A link: a message's place in the chain, even if the message is purged.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Link {
     /// The message's number.
     #[serde(rename = "Seq")]
@@ -255,6 +273,7 @@ pub struct Link {
 
 /// A group after a call, and the users who were invited instead of added.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Group {
     /// The group.
     pub conversation: Conversation,
@@ -265,6 +284,7 @@ pub struct Group {
 
 /// An invitation to a group.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Invitation {
     /// The group.
     pub conversationid: ConversationId,
@@ -284,15 +304,18 @@ pub struct Invitation {
 
 /// An answer without content.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 // A struct instead of `()`: an answer is an object, whose common fields are ignored.
 pub(crate) struct Done {}
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct OneConversation {
     pub conversation: Conversation,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Conversations {
     pub conversations: Vec<Conversation>,
     #[serde(default)]
@@ -300,16 +323,19 @@ pub(crate) struct Conversations {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Invitations {
     pub invitations: Vec<Invitation>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Added {
     pub message: Stored,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Registered {
     pub userid: UserId,
 }

@@ -92,9 +92,9 @@ pub type Lanes = Whole<1, 16>;
 /// How the password of an account is turned into its keys (docs/e2ee.md, Vault).
 // Clients refuse to hash a password outside these bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 // `Fields` is how it is read, not how it looks.
-#[cfg_attr(test, schemars(!try_from))]
+#[cfg_attr(any(test, feature = "schema"), schemars(!try_from))]
 #[serde(tag = "kdf", try_from = "Fields")]
 pub enum Kdf {
     /// argon2id (RFC 9106), for accounts with a vault.

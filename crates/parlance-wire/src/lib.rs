@@ -24,8 +24,8 @@ pub mod kdf;
 pub mod key;
 pub mod list;
 pub mod request;
-#[cfg(test)]
-mod schema;
+#[cfg(any(test, feature = "schema"))]
+pub mod schema;
 pub mod signature;
 pub mod text;
 pub mod time;

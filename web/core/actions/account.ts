@@ -1,7 +1,7 @@
 // One's own account: devices, one's name, what can be taken along.
 
 import { articles } from "../model/timeline.ts";
-import type { Device, Outcome } from "../model/view.ts";
+import type { Device, Exported, Outcome } from "../model/view.ts";
 import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
 import { asDevice, signOutStation } from "../sync/stations.ts";
@@ -40,26 +40,31 @@ export async function setName({ account }: Open, name: string): Promise<Outcome>
   });
 }
 
-const escape = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
-
 /** Everything that is on this device, readable. */
-export async function exportData({ account, shown }: Open, as: "json" | "html"): Promise<string> {
-  const { store, session } = account;
-  const names = new Names(new Map((await store.people()).map((person) => [person.id, person])), session);
-  const all = [];
+export async function exportData({ account, shown }: Open): Promise<Exported> {
+  const { store, session, clock } = account;
+  const people = await store.people();
+  const names = new Names(new Map(people.map((person) => [person.id, person])), session);
+  const conversations = [];
   for (const record of await store.conversations()) {
+    const { id, isgroup, participants } = record.wire;
     const found = articles(await openRows(account, record, 0), [], contextOf(record, names, account));
-    const messages = found.map(({ id, name, user, at, text, edited, deleted, reactions }) => {
-      const reacted = reactions.map(({ emoji, names: by }) => ({ emoji, by }));
-      return { id, name, user, at: new Date(at).toISOString(), text, edited, deleted, reactions: reacted };
-    });
-    all.push({ id: record.wire.id, name: shown.conversationName(record.wire.id), messages });
+    const messages = found.map((one) => ({
+      id: one.id,
+      user: one.user,
+      name: one.name,
+      at: new Date(one.at).toISOString(),
+      text: one.text,
+      reply: one.reply,
+      reactions: one.reactions.map(({ emoji, names: by }) => ({ emoji, by })),
+      edited: one.edited,
+      deleted: one.deleted,
+      trouble: one.trouble,
+    }));
+    const members = participants.map(({ userid }) => ({ id: userid, name: names.of(userid) }));
+    conversations.push({ id, group: isgroup, name: shown.conversationName(id), members, messages });
   }
-  if (as === "json") return JSON.stringify({ user: session.user, email: session.email, conversations: all }, null, 2);
-  const body = all.map(({ name, messages }) => {
-    const rows = messages.map((one) => `<p><b>${escape(one.name)}</b> <time>${one.at}</time><br>${escape(one.text)}</p>`);
-    return `<section><h2>${escape(name)}</h2>${rows.join("\n")}</section>`;
-  });
-  return `<!doctype html><meta charset="utf-8"><title>Parlance</title>\n${body.join("\n")}\n`;
+  const contacts = people.filter(({ friend }) => friend).map(({ id, name, email, trust }) => ({ id, name, email, trust }));
+  const { user, name, email } = session;
+  return { user, name, email, at: new Date(clock.now()).toISOString(), contacts, conversations };
 }

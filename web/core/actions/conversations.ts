@@ -3,8 +3,9 @@
 import { random } from "../crypto/bytes.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { sealPublishedName } from "../crypto/published.ts";
-import type { ConversationId, UserId } from "../model/ids.ts";
-import type { Conversation, Member, Outcome } from "../model/view.ts";
+import { type ConversationId, messageId, type UserId } from "../model/ids.ts";
+import type { Conversation, Keep, Member, Outcome } from "../model/view.ts";
+import { enqueue } from "../outbox/queue.ts";
 import { showPerson } from "../show/people.ts";
 import { change } from "../store/store.ts";
 import { takeConversation } from "../sync/list.ts";
@@ -28,12 +29,15 @@ import {
 } from "../sync/rekey.ts";
 import { attempt, failed, ok } from "./outcome.ts";
 import { NoKey, wrapFor } from "../sync/secrets.ts";
+import { keepAsContent, keepHere } from "../sync/shared.ts";
 
 /** How often a new epoch is tried against others who begin one at the same moment. */
 const MAX_TRIES = 3;
+/** What one has set is to hold for good. */
+const FOREVER_MS = 36_500 * 86_400_000;
 
 /** What a person can set of a conversation. */
-export type Settings = Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color" | "keep">>;
+export type Settings = Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>;
 
 function arrangements({ favorite, muted, hidden, color }: Settings): Arrangement[] {
   const found: Arrangement[] = [];
@@ -48,15 +52,24 @@ function arrangements({ favorite, muted, hidden, color }: Settings): Arrangement
 export const changeSettings = ({ account }: Open, id: ConversationId, to: Settings): Promise<Outcome> =>
   attempt(async () => {
     for (const one of arrangements(to)) await takeConversation(account, await arrange(account.caller, id, one));
-    const { keep } = to;
-    if (keep === undefined) return null;
-    await account.serial.run(async () => {
-      const record = await account.store.conversation(id);
-      if (record) await account.store.writeOwn(change.conversation({ ...record, keep }));
-    });
-    account.tell({ conversations: [id] });
     return null;
   });
+
+/** How long one's messages in a conversation are kept: one's other devices hear of it, where messages are signed. */
+export async function setKeep(open: Open, id: ConversationId, keep: Keep): Promise<Outcome> {
+  const { account } = open;
+  const place = signs(account) ? await saved(open) : ok(null);
+  if (!place.ok) return place;
+  await account.serial.run(async () => {
+    const here = await keepHere(account, id, keep);
+    if (place.value === null) return account.store.writeOwn(...here);
+    const until = account.caller.now() + FOREVER_MS;
+    const message = { conversation: place.value, id: messageId(crypto.randomUUID()), content: keepAsContent(id, keep), until };
+    return enqueue(account, message, ...here);
+  });
+  account.tell({ conversations: [id] });
+  return ok(null);
+}
 
 /** Deletes all messages, for everyone. */
 export const clear = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
@@ -143,13 +156,13 @@ export const rename = (open: Open, id: ConversationId, name: string): Promise<Ou
 export async function members({ account }: Open, id: ConversationId): Promise<Member[]> {
   const record = await account.store.conversation(id);
   if (!record) return [];
-  const admins = record.roster ? parseAnnouncement(record.roster.announcement).admins : [];
-  return Promise.all(
-    record.wire.participants.map(async ({ userid, username }) => {
-      const person = (await account.store.person(userid)) ?? { ...stranger(userid), name: username };
-      return { ...showPerson(person), admin: admins.includes(userid) };
-    }),
-  );
+  const admins = new Set<string>(record.roster ? parseAnnouncement(record.roster.announcement).admins : []);
+  // All at once: thousands of single reads take seconds.
+  const people = new Map((await account.store.people()).map((person) => [person.id, person]));
+  return record.wire.participants.map(({ userid, username }) => {
+    const person = people.get(userid) ?? { ...stranger(userid), name: username };
+    return { ...showPerson(person), admin: admins.has(userid) };
+  });
 }
 
 /** Begins the next epoch; where somebody else has just begun one, the one after that. */

@@ -1,6 +1,7 @@
 // What the password is asked for: another password, a new recovery key, the end of the account. Loaded where it is typed.
 
-import type { Bytes } from "../crypto/bytes.ts";
+import { type Bytes, hex, random } from "../crypto/bytes.ts";
+import { importKeys, makeKeys, publicOfSeed, rsaSign } from "../crypto/keys.ts";
 import { apikeyOf } from "../crypto/published.ts";
 import { apikeyOfRoot, type Contents, fillBox, printRecovery, readVault, type Vault, writeVault } from "../crypto/vault.ts";
 import type { Outcome } from "../model/view.ts";
@@ -8,11 +9,13 @@ import { rootOf, unlock } from "../session/door.ts";
 import { forget } from "../session/known.ts";
 import { passwordSlot, recoverySlot } from "../session/make-vault.ts";
 import { Unsafe } from "../session/unsafe.ts";
+import { change, type SessionRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
+import { signRenewedCard } from "../sync/own-card.ts";
 import { ownerOf, updateSession } from "../sync/vault.ts";
 import { deleteAccount as removeAccount } from "../wire/account.ts";
-import { changePassword as replacePassword, changeRecovery, fetchVault } from "../wire/login.ts";
-import { isRefusedAs, Refused } from "../wire/refusal.ts";
+import { changeKeys as sendKeys, changePassword as replacePassword, changeRecovery, fetchVault, keysProof } from "../wire/login.ts";
+import { isRefusedAs, Refused, Unreachable } from "../wire/refusal.ts";
 import type { Open } from "./context.ts";
 import { attempt, notOffered } from "./outcome.ts";
 
@@ -39,17 +42,20 @@ async function openNow({ session, caller }: Account, password: string): Promise<
   }
 }
 
+/** The next version of a vault, with these slots, and these contents if they are others. */
+type NextVaultOf = (slots: Partial<Vault["slots"]>, contents?: Contents) => Promise<{ rsakey: string; version: number }>;
+
 /** Opens the vault and writes its next version, which `change` makes and sends; once more where another device was faster. */
 async function replaceVault<T>(
   account: Account,
   password: string,
-  change: (opened: Opened, next: (slots: Partial<Vault["slots"]>) => Promise<{ rsakey: string; version: number }>) => Promise<{ rsakey: string; value: T }>,
+  change: (opened: Opened, next: NextVaultOf) => Promise<{ rsakey: string; value: T }>,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     const opened = await openNow(account, password);
-    const { vault, contents } = opened;
+    const { vault } = opened;
     const version = vault.version + 1;
-    const next = async (slots: Partial<Vault["slots"]>): Promise<{ rsakey: string; version: number }> => {
+    const next: NextVaultOf = async (slots, contents = opened.contents) => {
       const { boxKey } = account.session;
       if (!boxKey) throw new Error("there is no vault");
       const box = await fillBox(boxKey, contents, ownerOf(account.session), version);
@@ -77,6 +83,68 @@ export async function changePassword({ account }: Open, present: string, to: str
       return { rsakey: vault.rsakey, value: null };
     }),
   );
+}
+
+/** How many earlier RSA pairs a vault keeps, so that what was wrapped for them can be read. */
+const MAX_EARLIER = 2;
+/** Whether the server has taken new keys whose answer was lost is asked so often, and so far apart. */
+const PROBES = 5;
+const PROBE_MS = 2000;
+
+/** Replaces all keys: the old ones vouch for the new, so that contacts need not compare anew. Ends all other stations. */
+export async function newKeys({ account, ask }: Open, password: string): Promise<Outcome> {
+  const { session } = account;
+  if (session.vault === "") return notOffered;
+  const outcome = await attempt(() =>
+    replaceVault(account, password, async ({ contents }, next) => {
+      const made = await makeKeys(3072, true);
+      const earlier = [contents.keys.rsa, ...(contents.keys.earlier ?? [])].slice(0, MAX_EARLIER);
+      const keys = { rsa: made.raw.rsa, seed: made.raw.seed ?? random(32), earlier };
+      const vault = await next({}, { ...contents, keys });
+      const usable = { keys: await importKeys(keys), publicKey: made.publicKey, signKey: hex(await publicOfSeed(keys.seed)) };
+      await replaceKeys(account, usable, vault);
+      return { rsakey: vault.rsakey, value: null };
+    }),
+  );
+  if (!outcome.ok) return outcome;
+  account.tell({ keys: true, list: true });
+  // Conversations get new secrets, for the new keys.
+  await ask({ kind: "resync" });
+  return outcome;
+}
+
+type KeysOfSession = Pick<SessionRecord, "keys" | "publicKey" | "signKey">;
+
+// Nothing else of this session may be judged between the server's change and this device's.
+function replaceKeys(account: Account, to: KeysOfSession, vault: { rsakey: string; version: number }): Promise<void> {
+  const { session, caller, store, serial } = account;
+  return serial.run(async () => {
+    const card = await signRenewedCard(caller, session, { ...session, ...to });
+    if (!card) throw new Unsafe("keys");
+    const proof = await rsaSign(to.keys.rsaSign, keysProof(session.user, to.publicKey));
+    try {
+      await sendKeys(caller, { publickey: to.publicKey, proof, card, ...vault });
+    } catch (error) {
+      if (!(error instanceof Unreachable) || !(await hasTaken(account, to.keys.rsaSign))) throw error;
+    }
+    const now = await store.session();
+    if (now?.station === session.station) await store.writeOwn(change.session({ ...now, ...to }));
+    Object.assign(session, to);
+  });
+}
+
+async function hasTaken({ caller, clock }: Account, key: CryptoKey): Promise<boolean> {
+  const withNew = caller.signedWith(key);
+  for (let probes = 0; probes < PROBES; probes++) {
+    try {
+      await fetchVault(withNew);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Unreachable)) return false;
+      await new Promise<void>((resolve) => clock.after(PROBE_MS, resolve));
+    }
+  }
+  return false;
 }
 
 /** Makes a new recovery key; the old one stops working. */

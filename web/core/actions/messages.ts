@@ -1,6 +1,7 @@
 // Writing, and what is done to messages.
 
 import type { Content, Reply } from "../model/body.ts";
+import { type KeptDraft, writeDraft } from "../model/draft.ts";
 import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import { versionsOf } from "../model/timeline.ts";
 import type { Draft, MessageInfo } from "../model/view.ts";
@@ -66,7 +67,8 @@ export const react = (open: Open, conversation: ConversationId, of: string, emoj
   update(open, conversation, of, { kind: "reaction", of: messageId(of), emoji, off: !on });
 
 /** Keeps what is in the box. */
-export async function saveDraft({ account }: Open, conversation: ConversationId, text: string): Promise<void> {
+export async function saveDraft({ account }: Open, conversation: ConversationId, draft: KeptDraft): Promise<void> {
+  const text = writeDraft(draft);
   const boxed = text === "" ? null : await box(account.session.box, text);
   await account.store.writeOwn(change.draft(conversation, boxed));
   account.tell({ conversations: [conversation] });

@@ -13,6 +13,8 @@ const ED25519_PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x
 export interface UserKeys {
   rsaSign: CryptoKey;
   rsaOpen: CryptoKey;
+  /** Of RSA pairs before this one: they open what was wrapped for them. */
+  rsaEarlier?: readonly CryptoKey[];
   /** Of an account of the published form: none. */
   sign: CryptoKey | null;
 }
@@ -21,6 +23,8 @@ export interface UserKeys {
 export interface RawKeys {
   rsa: Bytes;
   seed: Bytes | null;
+  /** RSA pairs before this one, newest first. */
+  earlier?: readonly Bytes[];
 }
 
 /** New keys, with the RSA pair's public half: base64 of the SubjectPublicKeyInfo. */
@@ -37,12 +41,14 @@ export async function makeKeys(rsaBits: 2048 | 3072, withSeed: boolean): Promise
 
 /** Makes keys usable, and unreadable. */
 export async function importKeys(raw: RawKeys): Promise<UserKeys> {
-  const [rsaSign, rsaOpen, sign] = await Promise.all([
+  const opens = (rsa: Bytes): Promise<CryptoKey> => crypto.subtle.importKey("pkcs8", rsa, RSA_OPEN, false, ["decrypt"]);
+  const [rsaSign, rsaOpen, sign, rsaEarlier] = await Promise.all([
     crypto.subtle.importKey("pkcs8", raw.rsa, RSA_SIGN, false, ["sign"]),
-    crypto.subtle.importKey("pkcs8", raw.rsa, RSA_OPEN, false, ["decrypt"]),
+    opens(raw.rsa),
     raw.seed ? importSeed(raw.seed) : null,
+    Promise.all((raw.earlier ?? []).map(opens)),
   ]);
-  return { rsaSign, rsaOpen, sign };
+  return { rsaSign, rsaOpen, sign, rsaEarlier };
 }
 
 /** An Ed25519 seed as a key that signs. */
@@ -141,6 +147,10 @@ export async function unwrap(wrapped: string, key: CryptoKey): Promise<Bytes> {
   if (secret.length !== 32) throw new Error("a secret has 32 bytes");
   return secret;
 }
+
+/** The same, with the key that it is for; rejects if none of them is. */
+export const unwrapWithAny = (wrapped: string, { rsaOpen, rsaEarlier = [] }: UserKeys): Promise<Bytes> =>
+  rsaEarlier.reduce((tried, key) => tried.catch(() => unwrap(wrapped, key)), unwrap(wrapped, rsaOpen));
 
 /** The hash of an RSA public key: of its SubjectPublicKeyInfo. */
 export const rsaHash = (publicKey: string): Promise<Bytes> => sha256(fromBase64(publicKey));

@@ -37,7 +37,7 @@ export interface EpochSecret {
 /** Why a message or a name cannot be read. */
 export class Unreadable extends Error {
   constructor(
-    readonly why: "noSecret" | "altered" | "notThisForm",
+    readonly why: "noSecret" | "notForMe" | "altered" | "notThisForm",
     options?: ErrorOptions,
   ) {
     super(`it cannot be read: ${why}`, options);

@@ -83,8 +83,9 @@ export async function openSlot(vault: Vault, root: Bytes, of: Owner, slot: Slot)
 
 /** The box around the keys, for this version of the vault. */
 export async function fillBox(key: CryptoKey, contents: Contents, of: Owner, version: number): Promise<string> {
-  const { rsa, seed } = contents.keys;
-  const text = canonical({ rsa: base64(rsa), sign: base64(seed), pins: contents.pins, heads: contents.heads });
+  const { rsa, seed, earlier = [] } = contents.keys;
+  const before = earlier.length > 0 && { earlier: earlier.map(base64) };
+  const text = canonical({ rsa: base64(rsa), sign: base64(seed), pins: contents.pins, heads: contents.heads, ...before });
   return encrypt(key, utf8(text), boxData(of, version));
 }
 
@@ -105,17 +106,26 @@ export function checkVersion(vault: Vault, seen: number): void {
 export async function openBox(vault: Vault, key: CryptoKey, of: Owner): Promise<Contents> {
   const text = fromUtf8(await decrypt(key, vault.box, boxData(of, vault.version)));
   const fields = readCanonical(text, MAX_VAULT);
-  const { rsa, sign, pins, heads } = fields;
+  const { rsa, sign, pins, heads, earlier } = fields;
   if (typeof rsa !== "string" || typeof sign !== "string" || !isObject(pins) || !isObject(heads)) throw new Error("not a vault");
   const seed = fromBase64(sign);
-  if (seed.length !== 32 || Object.keys(fields).length !== 4) throw new Error("not a vault");
+  if (seed.length !== 32 || Object.keys(fields).length !== (earlier === undefined ? 4 : 5)) throw new Error("not a vault");
   const readPins = Object.entries(pins).map(([user, pin]) => [user, readPin(pin)] as const);
   const readHeads = Object.entries(heads).map(([id, head]) => [id, readHead(head)] as const);
-  return { keys: { rsa: fromBase64(rsa), seed }, pins: Object.fromEntries(readPins), heads: Object.fromEntries(readHeads) };
+  const keys = { rsa: fromBase64(rsa), seed, ...(earlier !== undefined && { earlier: readEarlier(earlier) }) };
+  return { keys, pins: Object.fromEntries(readPins), heads: Object.fromEntries(readHeads) };
 }
 
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+function readEarlier(value: Json): Bytes[] {
+  if (!Array.isArray(value) || value.length === 0) throw new Error("not a vault");
+  return (value as readonly Json[]).map((one) => {
+    if (typeof one !== "string") throw new Error("not a vault");
+    return fromBase64(one);
+  });
+}
 
 function readPin(value: Json): VaultPin {
   if (!Array.isArray(value) || value.length !== 3) throw new Error("not a pin");

@@ -1,6 +1,7 @@
 // What a client shows: plain values, made anew when they change, the same objects while they do not.
 // Ids are typed here; what is handed in (see api.ts) is any text, checked at the door.
 
+import type { DraftTarget } from "./draft.ts";
 import type { ConversationId, MessageId, UserId } from "./ids.ts";
 
 /** How far a message of one's own has come; it only goes up, but for `notSent`. */
@@ -60,6 +61,8 @@ export interface Conversation {
   /** Of the last row, if it is one's own. */
   lastState: SendState | null;
   draft: string;
+  /** What the draft answers or is to change. */
+  draftTarget: DraftTarget | null;
   memberCount: number;
   hereCount: number;
   admin: boolean;
@@ -271,4 +274,31 @@ export interface SafetyNumber {
   groups: readonly string[];
   /** What the code to scan says. */
   code: string;
+}
+
+/** Everything that a device can read, to be taken along. Times are ISO 8601, in UTC. */
+export interface Exported {
+  user: UserId;
+  name: string;
+  email: string;
+  at: string;
+  contacts: readonly Pick<Person, "id" | "name" | "email" | "trust">[];
+  conversations: readonly ExportedConversation[];
+}
+
+/** One conversation of it. */
+export interface ExportedConversation {
+  id: ConversationId;
+  group: boolean;
+  /** Empty of the place for messages to oneself. */
+  name: string;
+  members: readonly { id: UserId; name: string }[];
+  /** Oldest first. */
+  messages: readonly ExportedMessage[];
+}
+
+/** One message of it, as it is now; what was deleted has no text. */
+export interface ExportedMessage extends Pick<Article, "id" | "user" | "name" | "text" | "reply" | "edited" | "deleted" | "trouble"> {
+  at: string;
+  reactions: readonly { emoji: string; by: readonly string[] }[];
 }

@@ -10,5 +10,6 @@ export * as push from "../actions/push.ts";
 export { search } from "../actions/search.ts";
 export { Engine } from "../sync/engine.ts";
 export { followExpiry } from "../sync/expire.ts";
+export { takeAllShared, takeShared } from "../sync/shared.ts";
 export { knowStation } from "../sync/stations.ts";
 export { keepVault } from "../sync/vault.ts";

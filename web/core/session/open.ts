@@ -14,6 +14,8 @@ import { Cipher } from "../sync/cipher.ts";
 import type { ConnectionState } from "../sync/connection.ts";
 import type { Engine } from "../sync/engine.ts";
 import type { WireMessage } from "../wire/conversation.ts";
+import { groupInvitations } from "../wire/group.ts";
+import { isPassing } from "../wire/refusal.ts";
 import { callerOf } from "./record.ts";
 
 /** How long a tab waits for the one that leads to do what it was asked. */
@@ -66,7 +68,7 @@ export class OpenSession {
     const caller = callerOf(ports, session);
     const tell = (hint: Hint): void => this.tell(hint);
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
-      this.checkProofs(id, rows).catch((error: unknown) => this.fault(error));
+      this.lookInto(id, rows).catch((error: unknown) => this.fault(error));
     };
     this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), tell, arrived };
     this.shown = new AccountShown(this.account, out);
@@ -120,11 +122,12 @@ export class OpenSession {
     const engine = new inside.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
         this.connection(state);
-        if (state.kind === "live") inside.keepPresence(this.account).catch((error: unknown) => this.fault(error));
+        if (state.kind !== "live") return;
+        for (const task of [inside.keepPresence, inside.takeAllShared]) task(this.account).catch((error: unknown) => this.fault(error));
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => void this.fresh(id, fresh),
-      onBarred: (why) => void this.events.onEnded(why),
+      onBarred: (why) => void this.barred(why, engine),
       onFault: (error) => this.fault(error),
     });
     this.engine = engine;
@@ -137,9 +140,25 @@ export class OpenSession {
     this.store.term = undefined;
   }
 
-  private async checkProofs(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
-    const { invitations } = await import("./inside.ts");
+  /** Takes over what another tab has written of the session, as new keys. */
+  private async readSession(): Promise<void> {
+    const { session, serial } = this.account;
+    const stored = await serial.run(() => this.store.session());
+    if (stored?.station === session.station) Object.assign(session, stored);
+  }
+
+  // New keys may have taken the place of those that the refused request was signed with.
+  private async barred(why: "signedOut" | "disabled", engine: Engine): Promise<void> {
+    await this.readSession();
+    const isIn = await groupInvitations(this.account.caller).then(() => true, () => false);
+    if (isIn) await engine.answer({ kind: "useHere" });
+    else await this.events.onEnded(why);
+  }
+
+  private async lookInto(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
+    const { invitations, takeShared } = await import("./inside.ts");
     await invitations.checkProofs(this.account, id, rows);
+    if (rows.some(({ Type }) => Type === "Update")) await takeShared(this.account, id);
   }
 
   private async checkProofsAgain(): Promise<void> {
@@ -153,9 +172,9 @@ export class OpenSession {
     this.post({ post: "connection", state });
   }
 
-  // What was still under way when another tab began to lead, or the session ended, is nobody's fault.
+  // What was still under way when the connection was lost, another tab began to lead, or the session ended, is nobody's fault.
   private fault(error: unknown): void {
-    if (!(error instanceof LostLead)) this.ports.onFault(error);
+    if (!isPassing(error) && !(error instanceof LostLead)) this.ports.onFault(error);
   }
 
   private outdated(): void {
@@ -184,6 +203,7 @@ export class OpenSession {
         return;
       case "hint":
         if (post.hint.session) void this.events.onEnded(null);
+        if (post.hint.keys) void this.readSession();
         this.noticed(post.hint);
         for (const end of [...this.waiting]) end();
         return;

@@ -6,9 +6,15 @@ import type { Ports } from "../ports.ts";
 import type { SessionRecord } from "../store/store.ts";
 import { Caller } from "../wire/call.ts";
 
-/** Sends this session's requests. */
-export const callerOf = (ports: Pick<Ports, "http" | "clock">, { user, station, keys }: Pick<SessionRecord, "user" | "station" | "keys">): Caller =>
-  new Caller(ports.http, ports.clock, { user: userId(user), station, rsaSign: keys.rsaSign });
+/** Sends this session's requests, signed with the keys that it has at the time. */
+export const callerOf = (ports: Pick<Ports, "http" | "clock">, session: Pick<SessionRecord, "user" | "station" | "keys">): Caller =>
+  new Caller(ports.http, ports.clock, {
+    user: userId(session.user),
+    station: session.station,
+    get rsaSign() {
+      return session.keys.rsaSign;
+    },
+  });
 
 /** What can be read out to compare the keys of two devices: the same on all of one person's. */
 export async function fingerprintOf({ publicKey, signKey }: SessionRecord): Promise<string> {

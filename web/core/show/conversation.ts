@@ -1,6 +1,7 @@
 // A conversation as the list and its head draw it.
 
 import { parseAnnouncement } from "../crypto/epoch.ts";
+import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Article, Barrier, Conversation } from "../model/view.ts";
@@ -15,6 +16,7 @@ export interface Surroundings {
   names: Names;
   /** What waits in this conversation. */
   waiting: readonly Waiting[];
+  /** As it is stored. */
   draft: string;
 }
 
@@ -72,6 +74,7 @@ export async function showConversation(
   const last = detail === "brief" ? undefined : await lastArticle(account, record, around);
   const [properties] = wire.properties;
   const color = properties?.listitembackgroundcolor ?? "";
+  const draft = readDraft(around.draft);
   const announcement = record.roster && parseAnnouncement(record.roster.announcement);
   return {
     id: wire.id,
@@ -87,7 +90,8 @@ export async function showConversation(
     lastAt: Math.max(last?.at ?? 0, record.head?.message.date ?? 0),
     preview: previewOf(last),
     lastState: last?.own ? last.state : null,
-    draft: around.draft,
+    draft: draft.text,
+    draftTarget: draft.target,
     memberCount: wire.participants.length,
     hereCount: others.filter((id) => around.people.get(id)?.availability === "available").length,
     // Servers of the published form do not say who is an admin: then everyone may try.

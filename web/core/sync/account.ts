@@ -14,6 +14,8 @@ export interface Hint {
   list?: boolean;
   outbox?: boolean;
   session?: boolean;
+  /** The account has new keys. */
+  keys?: boolean;
   typing?: readonly { conversationid: ConversationId; userid: UserId }[];
 }
 

@@ -23,6 +23,7 @@ const hint: Decode<Hint> = object<Hint>({
   list: optional(flag, false),
   outbox: optional(flag, false),
   session: optional(flag, false),
+  keys: optional(flag, false),
   typing: optional(list(object({ conversationid: id, userid: parsed(userId) })), []),
 });
 

@@ -4,9 +4,9 @@
 import { type Bytes, fromHex, random } from "../crypto/bytes.ts";
 import { parseCard } from "../crypto/card.ts";
 import { beginning } from "../crypto/chain.ts";
-import { announcementHash } from "../crypto/epoch.ts";
+import { announcementHash, parseAnnouncement } from "../crypto/epoch.ts";
 import { type Followed, UNKNOWN } from "../crypto/log.ts";
-import { unwrap } from "../crypto/keys.ts";
+import { unwrapWithAny } from "../crypto/keys.ts";
 import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
 import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
 import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
@@ -71,7 +71,7 @@ export class Cipher {
   secret(wrapped: string): Promise<Bytes> {
     const known = this.unwrapped.get(wrapped);
     if (known) return known;
-    const opened = unwrap(wrapped, this.session.keys.rsaOpen);
+    const opened = unwrapWithAny(wrapped, this.session.keys);
     this.unwrapped.set(wrapped, opened);
     return opened;
   }
@@ -172,7 +172,7 @@ export class Cipher {
       if (error instanceof NewerVersion) return { body: null, trouble: "newerClient" };
       if (error instanceof MalformedBody) return { body: null, trouble: "neverReadable" };
       if (error instanceof Unreadable && error.why === "noSecret") return { body: null, trouble: "waitingForKey" };
-      // Damaged, of another place, or under a secret that is not ours: it stays what it is.
+      // Damaged, of another place, or under a secret that is not ours: it stays what it is, unless an admin shares the secret.
       return { body: null, trouble: "neverReadable" };
     }
   }
@@ -204,7 +204,7 @@ export class Cipher {
         const { body, signed } = await open(under, await this.signKeysOf(reading, row.User), place, row.Data);
         return { json: body, signed };
       }
-      if (record.roster) throw new Unreadable("noSecret");
+      if (record.roster) throw new Unreadable(epoch > parseAnnouncement(record.roster.announcement).epoch ? "noSecret" : "notForMe");
     }
     return { json: await openPublished(await this.publishedSecret(reading), place, row.Data), signed: false };
   }

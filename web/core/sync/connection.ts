@@ -43,7 +43,7 @@ export function step(state: ConnectionState, event: ConnectionEvent): Connection
     case "stop":
       return { kind: "idle" };
     case "start":
-      return state.kind === "idle" || state.kind === "replaced" || state.kind === "waiting" ? { kind: "connecting", tries: 0 } : state;
+      return state.kind === "idle" || state.kind === "replaced" || state.kind === "waiting" || state.kind === "barred" ? { kind: "connecting", tries: 0 } : state;
     case "opened":
       return state.kind === "connecting" ? { kind: "catchingUp", tries: state.tries } : state;
     case "caughtUp":

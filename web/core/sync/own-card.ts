@@ -22,10 +22,10 @@ export interface Signing {
 /** The card that the next one follows; null if there is none. */
 export type Before = { n: number; hash: string } | null;
 
-async function sign({ email, server, keys, publicKey, signKey }: Signing, before: Before): Promise<SignedCard> {
+// Without a `signer` whoever has the keys of before is somebody else, or has lost them.
+async function sign({ email, server, keys, publicKey, signKey }: Signing, before: Before, signer: CryptoKey | null = null): Promise<SignedCard> {
   if (!keys.sign) throw new Error("this account does not sign");
-  // Whoever has the keys of before is somebody else, or has lost them.
-  const after = before && { ...before, signer: null };
+  const after = before && { ...before, signer };
   return makeCard({ email, server, publicKey, signKey: fromHex(signKey, 32), rsaSigner: keys.rsaSign, signer: keys.sign, before: after });
 }
 
@@ -57,6 +57,13 @@ export async function signNextCard(caller: Caller, of: Signing): Promise<SignedC
   const newest = (await cards(caller, [of.user], {})).cards.get(of.user)?.at(-1);
   if (newest && isOwn(newest.card, of.signKey)) return null;
   return sign(of, newest ? { n: parseCard(newest.card).n, hash: await cardHash(newest.card) } : await lastLogged(caller, of));
+}
+
+/** The card of new keys, which those of before vouch for; null if the newest that is out is not of these. */
+export async function signRenewedCard(caller: Caller, before: Pick<Signing, "user" | "keys" | "signKey">, of: Signing): Promise<SignedCard | null> {
+  const newest = (await cards(caller, [of.user], {})).cards.get(of.user)?.at(-1);
+  if (!newest || !isOwn(newest.card, before.signKey)) return null;
+  return sign(of, { n: parseCard(newest.card).n, hash: await cardHash(newest.card) }, before.keys.sign);
 }
 
 /** Sees to it that one's card is out. */

@@ -76,7 +76,8 @@ function firstThatFit<T>(entries: readonly (readonly [string, T])[], room: numbe
 
 /** As much as a vault takes beside the keys: who was looked at comes first. */
 export function fit(keys: Contents["keys"], pins: Pins, heads: Heads): { pins: Pins; heads: Heads } {
-  const room = MAX_BOX - base64(keys.rsa).length - base64(keys.seed).length - 64;
+  const lengths = [keys.rsa, keys.seed, ...(keys.earlier ?? [])].map((key) => base64(key).length + 3);
+  const room = MAX_BOX - lengths.reduce((sum, length) => sum + length) - 80;
   const isSeen = ([, [, , mark]]: [string, VaultPin]): number => Number(mark === "seen");
   const byMark = Object.entries(pins).sort((one, other) => isSeen(one) - isSeen(other) || (one[0] < other[0] ? -1 : 1));
   const fitting = firstThatFit(byMark, room * PINS_SHARE);

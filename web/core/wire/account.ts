@@ -1,28 +1,26 @@
 // srv=chatserver&api=chatlogin, what is signed: invitations, one's name, the end of an account.
 
+import type { Invite, Invites, NewInvite } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
-import { flag, integer, list, object, optional, parsed, text } from "./decode.ts";
+import { answer, flag, integer, list, optional, parsed, text } from "./decode.ts";
 import { fromWireTime } from "./time.ts";
 
-const inviteAnswer = object({ inviteid: text, invite: text, link: text, expires: parsed(fromWireTime) });
+const inviteAnswer = answer<NewInvite>()({ inviteid: text, invite: text, link: text, expires: parsed(fromWireTime) });
 
 /** An invitation that was just made; the server does not keep its code. */
-export type NewInvite = ReturnType<typeof inviteAnswer>;
+export type MadeInvite = ReturnType<typeof inviteAnswer>;
 
 /** Makes an invitation for one person, for a week. */
-export const invite = (caller: Caller): Promise<NewInvite> => caller.call("chatlogin", "invite", {}, inviteAnswer);
+export const invite = (caller: Caller): Promise<MadeInvite> => caller.call("chatlogin", "invite", {}, inviteAnswer);
 
-const invitesAnswer = object({
-  invites: list(
-    object({
-      inviteid: text,
-      uses: optional(integer, 1),
-      created: parsed(fromWireTime),
-      expires: parsed(fromWireTime),
-      open: flag,
-    }),
-  ),
+const inviteOfOne = answer<Invite>()({
+  inviteid: text,
+  uses: optional(integer, 1),
+  created: parsed(fromWireTime),
+  expires: parsed(fromWireTime),
+  open: flag,
 });
+const invitesAnswer = answer<Invites>()({ invites: list(inviteOfOne) });
 
 /** One's newest invitations. */
 export const invites = async (caller: Caller): Promise<ReturnType<typeof invitesAnswer>["invites"]> =>

@@ -45,6 +45,13 @@ export class Caller {
     private readonly who: { station: StationId } | Identity,
   ) {}
 
+  /** The same, signed with another key of the same person's. */
+  signedWith(rsaSign: CryptoKey): Caller {
+    if (!("user" in this.who)) throw new Error("nobody is logged in");
+    const { user, station } = this.who;
+    return new Caller(this.http, this.clock, { user, station, rsaSign });
+  }
+
   /** The time by the server's clock, in ms. */
   now(): number {
     return this.clock.now() + this.clockOffset;

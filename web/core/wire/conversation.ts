@@ -14,50 +14,38 @@ import {
   type UserId,
   userId,
 } from "../model/ids.ts";
+import type {
+  Added,
+  Conversation,
+  Conversations,
+  Epoch,
+  Epochs,
+  Link,
+  ListChanges,
+  Message,
+  OneConversation,
+  Page,
+  Participant,
+  Properties,
+  Report,
+  Stored,
+  Transcript,
+} from "./answers.ts";
 import { type Caller, done } from "./call.ts";
-import { type Decode, flag, integer, list, object, optional, orEmpty, parsed, text } from "./decode.ts";
+import { answer, flag, integer, list, optional, orEmpty, parsed, text } from "./decode.ts";
 import { fromWireTime, wireTime } from "./time.ts";
 import type { SentMessage } from "./requests.ts";
 
+const epoch = answer<Epoch>()({ epoch: integer, announcement: text, signature: text, secret: text });
+
 /** An epoch as a conversation carries it. */
-export interface WireEpoch {
-  epoch: number;
-  announcement: string;
-  signature: string;
-  secret: string;
-}
+export type WireEpoch = ReturnType<typeof epoch>;
 
-/** A conversation, as its caller sees it. */
-export interface WireConversation {
-  id: ConversationId;
-  isgroup: boolean;
-  participants: { userid: UserId; username: string }[];
-  displayname: string;
-  lastmessageid: MessageId | null;
-  lastreportid: ReportId | null;
-  /** Unix seconds. */
-  lastaccess: number;
-  secret: string;
-  instance: Instance;
-  hiddenby: string[];
-  properties: { ismuted: boolean; isfavorite: boolean; hideid: string; listitembackgroundcolor: string }[];
-  chain: string;
-  /** A group's admins by the server's word; absent where it does not say, as older ones do not. */
-  admins?: UserId[] | undefined;
-  /** 0 where there are no epochs. */
-  epoch: number;
-  epochs: WireEpoch[];
-  /** Null on servers that do not count. */
-  unread: number | null;
-}
-
-const epoch = object<WireEpoch>({ epoch: integer, announcement: text, signature: text, secret: text });
-
-/** Reads a conversation. */
-export const conversation = object<WireConversation>({
+/** Reads a conversation. What older servers do not say has a value of its own: no epoch, nothing counted, no version. */
+export const conversation = answer<Conversation>()({
   id: parsed(conversationId),
   isgroup: flag,
-  participants: list(object({ userid: parsed(userId), username: text })),
+  participants: list(answer<Participant>()({ userid: parsed(userId), username: text })),
   displayname: text,
   lastmessageid: orEmpty(parsed(messageId)),
   lastreportid: orEmpty(parsed(reportId)),
@@ -65,7 +53,7 @@ export const conversation = object<WireConversation>({
   secret: text,
   instance: parsed(instanceOf),
   hiddenby: list(text),
-  properties: list(object({ ismuted: flag, isfavorite: flag, hideid: text, listitembackgroundcolor: text })),
+  properties: list(answer<Properties>()({ ismuted: flag, isfavorite: flag, hideid: text, listitembackgroundcolor: text })),
   chain: optional(text, ""),
   admins: optional(list(parsed(userId)), undefined),
   epoch: optional(integer, 0),
@@ -73,24 +61,11 @@ export const conversation = object<WireConversation>({
   unread: optional(integer, null),
 });
 
-/** A message, as the server keeps it. */
-export interface WireMessage {
-  ID: MessageId;
-  Type: string;
-  /** ms since 1970 */
-  Created: number;
-  ValidUntil: number;
-  Data: string;
-  User: UserId;
-  Station: StationId;
-  Seq: number;
-  Chain: string;
-  /** Of one whose content was removed here, as its time was over: what the chain covers of it. */
-  DataHash?: string;
-}
+/** A conversation, as its caller sees it. */
+export type WireConversation = ReturnType<typeof conversation>;
 
 /** Reads a message. */
-export const message = object<WireMessage>({
+export const message = answer<Message>()({
   ID: parsed(messageId),
   Type: text,
   Created: parsed(fromWireTime),
@@ -102,17 +77,14 @@ export const message = object<WireMessage>({
   Chain: text,
 });
 
-/** A report: a message has reached somebody, or was seen. */
-export interface WireReport {
-  ID: ReportId;
-  Type: string;
-  Created: number;
-  User: UserId;
-  MessageID: MessageId;
-}
+/** A message, as the server keeps it; times in ms since 1970. */
+export type WireMessage = ReturnType<typeof message> & {
+  /** Of one whose content was removed here, as its time was over: what the chain covers of it. */
+  DataHash?: string;
+};
 
 /** Reads a report. */
-export const report = object<WireReport>({
+export const report = answer<Report>()({
   ID: parsed(reportId),
   Type: text,
   Created: parsed(fromWireTime),
@@ -120,15 +92,18 @@ export const report = object<WireReport>({
   MessageID: parsed(messageId),
 });
 
-const one = object({ conversation });
-const page = object({ messages: list(message), reports: list(report), hasmore: optional(flag, false) });
+/** A report: a message has reached somebody, or was seen. */
+export type WireReport = ReturnType<typeof report>;
+
+const one = answer<OneConversation>()({ conversation });
+const page = answer<Page>()({ messages: list(message), reports: list(report), hasmore: optional(flag, false) });
 
 /** A page of rows, oldest first. */
 export type Rows = ReturnType<typeof page>;
 
-const listAnswer = object({
+const listPage = answer<Conversations & Pick<ListChanges, "known">>()({ conversations: list(conversation), hasmore: optional(flag, false), known: optional(text, "") });
+const listAnswer = answer<ListChanges>()({
   conversations: list(conversation),
-  hasmore: optional(flag, false),
   conversationids: optional(list(parsed(conversationId)), null),
   known: optional(text, ""),
 });
@@ -140,7 +115,7 @@ export async function listConversations(caller: Caller): Promise<{ conversations
   // The first page's: what changes while the others are read is told by it.
   let mark: string | undefined;
   for (;;) {
-    const { conversations, hasmore, known } = await caller.call("chatconversation", "list", { limit: 500, after }, listAnswer);
+    const { conversations, hasmore, known } = await caller.call("chatconversation", "list", { limit: 500, after }, listPage);
     for (const found of conversations) all.set(found.id, found);
     mark ??= known;
     const last = conversations.at(-1);
@@ -197,18 +172,8 @@ export const downloadBefore = (
   return caller.call("chatconversation", "downloadpartial", { ...where, ...cursor, limit }, page);
 };
 
-/** A link of the transcript, also of a message whose content is gone. */
-export interface WireLink {
-  Seq: number;
-  ID: MessageId;
-  DataHash: string;
-  Chain: string;
-}
-
-const links: Decode<{ transcript: WireLink[]; hasmore: boolean }> = object({
-  transcript: list(object<WireLink>({ Seq: integer, ID: parsed(messageId), DataHash: text, Chain: text })),
-  hasmore: flag,
-});
+const link = answer<Link>()({ Seq: integer, ID: parsed(messageId), DataHash: text, Chain: text });
+const links = answer<Transcript>()({ transcript: list(link), hasmore: flag });
 
 /** The links after a number. */
 export const transcript = (caller: Caller, where: Where, afterseq: number): Promise<ReturnType<typeof links>> =>
@@ -225,10 +190,8 @@ export interface SealedMessage {
   epoch: number;
 }
 
-const added = object({
-  message: object({ ID: parsed(messageId), Created: parsed(fromWireTime), ValidUntil: parsed(fromWireTime) }),
-  conversation: optional(conversation, null),
-});
+const stored = answer<Stored>()({ ID: parsed(messageId), Created: parsed(fromWireTime), ValidUntil: parsed(fromWireTime) });
+const added = answer<Added>()({ message: stored });
 
 /** Stores a message; the same once more is stored once. */
 export const add = (caller: Caller, where: Where, sealed: SealedMessage): Promise<ReturnType<typeof added>> => {
@@ -296,7 +259,7 @@ export const rekey = async (
   },
 ): Promise<WireConversation> => (await caller.call("chatconversation", "rekey", { ...where, ...next }, one)).conversation;
 
-const epochsAnswer = object({ epochs: list(epoch), hasmore: optional(flag, false) });
+const epochsAnswer = answer<Epochs>()({ epochs: list(epoch), hasmore: optional(flag, false) });
 
 /** Epochs before this one, newest first; without it, from the newest on. */
 export const epochs = (caller: Caller, conversationid: ConversationId, before: number | null): Promise<ReturnType<typeof epochsAnswer>> =>

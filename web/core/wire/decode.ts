@@ -8,30 +8,30 @@ export class Malformed extends Error {
   }
 }
 
-/** Reads a value; `path` says where it stands. */
-export type Decode<T> = (value: unknown, path: string) => T;
+/** Reads a value; `path` says where it stands. `Json` is what it can read, of what the server may send. */
+export type Decode<T, Json = never> = ((value: unknown, path: string) => T) & { readonly reads?: (json: Json) => void };
 
 /** A text. */
-export const text: Decode<string> = (value, path) => {
+export const text: Decode<string, string> = (value, path) => {
   if (typeof value !== "string") throw new Malformed(path, "a text");
   return value;
 };
 
 /** An integer. */
-export const integer: Decode<number> = (value, path) => {
+export const integer: Decode<number, number> = (value, path) => {
   if (typeof value !== "number" || !Number.isSafeInteger(value)) throw new Malformed(path, "an integer");
   return value;
 };
 
 /** Yes or no. */
-export const flag: Decode<boolean> = (value, path) => {
+export const flag: Decode<boolean, boolean> = (value, path) => {
   if (typeof value !== "boolean") throw new Malformed(path, "true or false");
   return value;
 };
 
 /** A text that `parse` takes; what it throws is `Malformed`. */
 export const parsed =
-  <T>(parse: (text: string) => T): Decode<T> =>
+  <T>(parse: (text: string) => T): Decode<T, string> =>
   (value, path) => {
     const found = text(value, path);
     try {
@@ -43,13 +43,13 @@ export const parsed =
 
 /** A text that is empty where there is nothing. */
 export const orEmpty =
-  <T>(decode: Decode<T>): Decode<T | null> =>
+  <T, Json>(decode: Decode<T, Json>): Decode<T | null, Json> =>
   (value, path) =>
     value === "" ? null : decode(value, path);
 
 /** A list. */
 export const list =
-  <T>(decode: Decode<T>): Decode<T[]> =>
+  <T, Json>(decode: Decode<T, Json>): Decode<T[], readonly Json[]> =>
   (value, path) => {
     if (!Array.isArray(value)) throw new Malformed(path, "a list");
     return value.map((one: unknown, i) => decode(one, `${path}[${i}]`));
@@ -62,13 +62,13 @@ function fieldsOf(value: unknown, path: string): Record<string, unknown> {
 
 /** An object whose names are data. */
 export const record =
-  <T>(decode: Decode<T>): Decode<Map<string, T>> =>
+  <T, Json>(decode: Decode<T, Json>): Decode<Map<string, T>, Readonly<Record<string, Json>>> =>
   (value, path) =>
     new Map(Object.entries(fieldsOf(value, path)).map(([name, one]) => [name, decode(one, `${path}.${name}`)]));
 
 /** A field that need not be there. */
 export const optional =
-  <T, U>(decode: Decode<T>, otherwise: U): Decode<T | U> =>
+  <T, U, Json>(decode: Decode<T, Json>, otherwise: U): Decode<T | U, Json | null | undefined> =>
   (value, path) =>
     value === undefined || value === null ? otherwise : decode(value, path);
 
@@ -80,6 +80,24 @@ export const object =
     const out: Partial<T> = {};
     for (const name in fields) out[name] = fields[name](found[name], path ? `${path}.${name}` : name);
     return out as T;
+  };
+
+/** What fields are read as. */
+type Read<Fields> = { -readonly [Name in keyof Fields]: Fields[Name] extends (value: unknown, path: string) => infer T ? T : never };
+
+/**
+ * An object of the server's, `Json` by the types that are made of it (answers.ts): each field that is read is one that it has,
+ * and all that it may hold is read.
+ */
+export const answer =
+  <Json>() =>
+  <Fields extends { readonly [Name in keyof Fields]: Name extends keyof Json ? Decode<unknown, Json[Name]> : never }>(
+    fields: Fields,
+  ): Decode<Read<Fields>, Json> => {
+    type Decoders = { readonly [Name in keyof Read<Fields>]: Decode<Read<Fields>[Name]> };
+    // What each decoder answers is what `Read` says; the compiler does not follow it through two mapped types.
+    const decode: (value: unknown, path: string) => Read<Fields> = object<Read<Fields>>(fields as unknown as Decoders);
+    return decode;
   };
 
 /** JSON, read. */

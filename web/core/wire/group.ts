@@ -1,11 +1,12 @@
 // srv=chatserver&api=chatconversationgroup: conversations of more than two.
 
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
+import type { Group, Invitation, Invitations } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
 import { conversation, type NewEpoch, type WireConversation } from "./conversation.ts";
-import { list, object, optional, parsed, text } from "./decode.ts";
+import { answer, list, optional, parsed, text } from "./decode.ts";
 
-const group = object({ conversation, invited: optional(list(parsed(userId)), []) });
+const group = answer<Group>()({ conversation, invited: optional(list(parsed(userId)), []) });
 
 /** A group as it is after a call, and who was invited instead of added. */
 export type GroupAnswer = ReturnType<typeof group>;
@@ -49,26 +50,17 @@ export const setRole = (
   role: "admin" | "member",
 ): Promise<GroupAnswer> => caller.call("chatconversationgroup", "setrole", { conversationid, participantid, role }, group);
 
-/** An invitation to a group. */
-export interface GroupInvitation {
-  conversationid: ConversationId;
-  inviterid: UserId;
-  invitername: string;
-  secret: string;
-  displayname: string;
-}
-
-const invitationsAnswer = object({
-  invitations: list(
-    object<GroupInvitation>({
-      conversationid: parsed(conversationId),
-      inviterid: parsed(userId),
-      invitername: text,
-      secret: text,
-      displayname: text,
-    }),
-  ),
+const invitation = answer<Invitation>()({
+  conversationid: parsed(conversationId),
+  inviterid: parsed(userId),
+  invitername: text,
+  secret: text,
+  displayname: text,
 });
+const invitationsAnswer = answer<Invitations>()({ invitations: list(invitation) });
+
+/** An invitation to a group. */
+export type GroupInvitation = ReturnType<typeof invitation>;
 
 /** The groups that one is invited to. */
 export const groupInvitations = async (caller: Caller): Promise<GroupInvitation[]> =>

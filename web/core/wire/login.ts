@@ -1,27 +1,17 @@
 // srv=chatserver&api=chatlogin: getting in, and one's own account.
 
-import { userId, type UserId } from "../model/ids.ts";
-import { fromHex, hex } from "../crypto/bytes.ts";
+import { type UserId, userId } from "../model/ids.ts";
+import { type Bytes, fromHex, hex, utf8 } from "../crypto/bytes.ts";
 import type { SignedCard } from "../crypto/card.ts";
 import type { Argon2id } from "../crypto/kdf.ts";
+import type { CredentialInfo, Kdf as KdfJson, Keys, Login, StationInfo, Stations, Vault } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
-import { type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "./decode.ts";
+import { answer, type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "./decode.ts";
 import { isUnknownCall } from "./refusal.ts";
 import { fromWireTime } from "./time.ts";
 import type { Kdf as WireKdf } from "./requests.ts";
 
-/** What a login answers. */
-export interface LoginAnswer {
-  rsakey: string;
-  userid: UserId;
-  fullname: string;
-  nick: string;
-  /** `recovery` if the recovery key opened it; empty on servers that do not say. */
-  key: string;
-  version: number;
-}
-
-const loginAnswer = object<LoginAnswer>({
+const loginAnswer = answer<Login>()({
   rsakey: text,
   userid: parsed(userId),
   fullname: text,
@@ -29,6 +19,9 @@ const loginAnswer = object<LoginAnswer>({
   key: optional(text, ""),
   version: optional(integer, 0),
 });
+
+/** What a login answers; `key` is `recovery` if the recovery key opened it, and empty on servers that do not say. */
+export type LoginAnswer = ReturnType<typeof loginAnswer>;
 
 /** How a password is made into a key: by argon2id, or as accounts of the published form do it. */
 export type Kdf = Argon2id | "published";
@@ -41,7 +34,7 @@ const kdfFields = object({
   salt: optional(text, ""),
 });
 
-const kdf: Decode<Kdf> = (value, path) => {
+const kdf: Decode<Kdf, KdfJson> = (value, path) => {
   const { kdf: name, m, t, p, salt } = kdfFields(value, path);
   // Its rounds and its salt are not the server's to choose: they are the same everywhere.
   if (name === "pbkdf2-sha256") return "published";
@@ -99,31 +92,18 @@ export function register(caller: Caller, { email, name, kdf: hash, recoverykey, 
   return caller.call("chatlogin", "register", fields, done);
 }
 
-/** A station at which one is logged in. */
-export interface Station {
-  stationid: string;
-  /** As it called itself; empty if it did not. */
-  name: string;
-  /** The label of the credential that it logged in with. */
-  key: string;
-  created: number | null;
-  /** To the hour. */
-  lastseen: number;
-  current: boolean;
-}
-
-const stationsAnswer = object({
-  stations: list(
-    object<Station>({
-      stationid: text,
-      name: optional(text, ""),
-      key: optional(text, ""),
-      created: optional(parsed(fromWireTime), null),
-      lastseen: parsed(fromWireTime),
-      current: flag,
-    }),
-  ),
+const station = answer<StationInfo>()({
+  stationid: text,
+  name: optional(text, ""),
+  key: optional(text, ""),
+  created: optional(parsed(fromWireTime), null),
+  lastseen: parsed(fromWireTime),
+  current: flag,
 });
+const stationsAnswer = answer<Stations>()({ stations: list(station) });
+
+/** A station at which one is logged in: its name as it called itself, the label of its credential, and times to the hour. */
+export type Station = ReturnType<typeof station>;
 
 /** One's stations; none on servers that do not tell. */
 export async function stations(caller: Caller): Promise<Station[]> {
@@ -141,22 +121,19 @@ export const signOut = (caller: Caller, which: { stationid: string } | { others:
 
 /** Whether there is a recovery key that logs in. */
 export async function hasRecoveryKey(caller: Caller): Promise<boolean> {
-  const answer = object({ keys: list(object({ kind: text })) });
+  const keys = answer<Keys>()({ keys: list(answer<CredentialInfo>()({ kind: text })) });
   try {
-    return (await caller.call("chatlogin", "keys", {}, answer)).keys.some(({ kind }) => kind === "recovery");
+    return (await caller.call("chatlogin", "keys", {}, keys)).keys.some(({ kind }) => kind === "recovery");
   } catch (error) {
     if (isUnknownCall(error)) return false;
     throw error;
   }
 }
 
-/** The vault as the server has it, and how the password that opens it is hashed. */
-export interface StoredVault {
-  rsakey: string;
-  kdf: Kdf;
-}
+const vaultAnswer = answer<Vault>()({ rsakey: text, kdf });
 
-const vaultAnswer = object<StoredVault>({ rsakey: text, kdf });
+/** The vault as the server has it, and how the password that opens it is hashed. */
+export type StoredVault = ReturnType<typeof vaultAnswer>;
 
 /** Fetches one's vault. */
 export const fetchVault = (caller: Caller): Promise<StoredVault> => caller.call("chatlogin", "vault", {}, vaultAnswer);
@@ -186,6 +163,21 @@ export const changePassword = (caller: Caller, { kdf: hash, recoverykey, card, .
   const fields = { ...rest, kdf: wireKdf(hash), ...(recoverykey && { recoverykey }), ...(card && { card }) };
   return caller.call("chatlogin", "changepassword", fields, done);
 };
+
+/** What takes the place of all keys. */
+export interface NewKeys extends NextVault {
+  publickey: string;
+  /** By the new key, over `keysProof`. */
+  proof: string;
+  /** Names the new keys; signed by those before. */
+  card: SignedCard;
+}
+
+/** What the new key signs, so that nobody claims another's. */
+export const keysProof = (user: UserId, publickey: string): Bytes => utf8(`parlance new key 1\n${user}\n${publickey}`);
+
+/** Replaces the keys, the card and the vault, and ends all other stations. */
+export const changeKeys = (caller: Caller, to: NewKeys): Promise<null> => caller.call("chatlogin", "changekeys", { ...to }, done);
 
 /** Replaces the recovery key's credential and the vault. */
 export const changeRecovery = (caller: Caller, to: NextVault & { recoverykey: string }): Promise<null> =>

@@ -1,17 +1,12 @@
 // What a socket tells, and what a client says through it.
 
-import { type ConversationId, conversationId, type Instance, instanceOf, type MessageId, messageId, type StationId, stationId, type UserId, userId } from "../model/ids.ts";
-import { message, report, type WireMessage, type WireReport } from "./conversation.ts";
-import { type Decode, list, object, optional, parsed, text } from "./decode.ts";
+import { type ConversationId, conversationId, instanceOf, type MessageId, messageId, type StationId, stationId, type UserId, userId } from "../model/ids.ts";
+import type { Erased, Event, Notification, Typing } from "./answers.ts";
+import { message, report } from "./conversation.ts";
+import { answer, type Decode, list, optional, parsed, text } from "./decode.ts";
 
 /** A row as it was committed: a message or a report, and the id of the row of its kind before it. */
-export interface WireEvent {
-  conversationid: ConversationId;
-  instance: Instance;
-  message: WireMessage | null;
-  report: WireReport | null;
-  after: string;
-}
+export type WireEvent = ReturnType<typeof event>;
 
 /** A frame of a socket. */
 export interface Frame {
@@ -27,24 +22,20 @@ export interface Frame {
   stations: StationId[];
 }
 
-const fields = object({
+const event = answer<Event>()({
+  conversationid: parsed(conversationId),
+  instance: parsed(instanceOf),
+  message: optional(message, null),
+  report: optional(report, null),
+  after: text,
+});
+const fields = answer<Notification>()({
   friendavailabilitesof: optional(list(parsed(userId)), []),
   conversationchangedof: optional(list(parsed(conversationId)), []),
   conversationlistchangedof: optional(list(text), []),
-  events: optional(
-    list(
-      object<WireEvent>({
-        conversationid: parsed(conversationId),
-        instance: parsed(instanceOf),
-        message: optional(message, null),
-        report: optional(report, null),
-        after: text,
-      }),
-    ),
-    [],
-  ),
-  typing: optional(list(object({ conversationid: parsed(conversationId), userid: parsed(userId) })), []),
-  erased: optional(list(object({ conversationid: parsed(conversationId), messageids: list(parsed(messageId)) })), []),
+  events: optional(list(event), []),
+  typing: optional(list(answer<Typing>()({ conversationid: parsed(conversationId), userid: parsed(userId) })), []),
+  erased: optional(list(answer<Erased>()({ conversationid: parsed(conversationId), messageids: list(parsed(messageId)) })), []),
   newstations: optional(list(parsed(stationId)), []),
 });
 

@@ -2,23 +2,16 @@
 
 import { parseCard, type SignedCard } from "../crypto/card.ts";
 import { userId, type UserId } from "../model/ids.ts";
+import type { Blocklist, Cards, CardSignatures, Friend, FriendRequest, Friends as FriendsJson, KeyLogPage, SignedCard as CardJson } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
-import { flag, list, object, optional, parsed, record, text } from "./decode.ts";
+import { answer, flag, list, optional, parsed, record, text } from "./decode.ts";
+
+const friend = answer<Friend>()({ friendid: parsed(userId), friendname: text, publickey: text, availability: text });
+const request = answer<FriendRequest>()({ friendid: parsed(userId), friendname: text });
+const friendsAnswer = answer<FriendsJson>()({ availabilities: list(friend), requests: optional(list(request), []) });
 
 /** A friend. */
-export interface WireFriend {
-  friendid: UserId;
-  friendname: string;
-  publickey: string;
-  availability: string;
-}
-
-const friendsAnswer = object({
-  availabilities: list(
-    object<WireFriend>({ friendid: parsed(userId), friendname: text, publickey: text, availability: text }),
-  ),
-  requests: optional(list(object({ friendid: parsed(userId), friendname: text })), []),
-});
+export type WireFriend = ReturnType<typeof friend>;
 
 /** Friends, and who would like to be one. */
 export type Friends = ReturnType<typeof friendsAnswer>;
@@ -44,7 +37,7 @@ export const setAvailability = (caller: Caller, state: "available" | "away" | "b
 
 /** Whom one has blocked. */
 export const blocked = async (caller: Caller): Promise<UserId[]> => {
-  const decode = object({ blockedusers: list(parsed(userId)) });
+  const decode = answer<Blocklist>()({ blockedusers: list(parsed(userId)) });
   return (await caller.call("chatblocklist", "blocklist", {}, decode)).blockedusers;
 };
 
@@ -52,8 +45,9 @@ export const blocked = async (caller: Caller): Promise<UserId[]> => {
 export const block = (caller: Caller, userid: UserId, on: boolean): Promise<null> =>
   caller.call("chatblocklist", on ? "block" : "unblock", { userid }, done);
 
-const cardsAnswer = object({
-  cards: record(list(object<SignedCard>({ card: text, signatures: object({ sign: text, rsa: text, prev: text }) }))),
+const signatures = answer<CardSignatures>()({ sign: text, rsa: text, prev: text });
+const cardsAnswer = answer<Cards>()({
+  cards: record(list(answer<CardJson>()({ card: text, signatures }))),
   publickeys: optional(record(text), new Map<string, string>()),
   hasmore: optional(flag, false),
 });
@@ -84,7 +78,7 @@ export async function cards(caller: Caller, userids: readonly UserId[], after: R
 export const publishCard = (caller: Caller, card: SignedCard): Promise<null> =>
   caller.call("chatkeys", "publish", { ...card }, done);
 
-const logAnswer = object({ head: text, signature: text, key: text, entries: text, hasmore: flag });
+const logAnswer = answer<KeyLogPage>()({ head: text, signature: text, key: text, entries: text, hasmore: flag });
 
 /** The key log after so many entries. */
 export const keyLog = (caller: Caller, after: number): Promise<ReturnType<typeof logAnswer>> =>

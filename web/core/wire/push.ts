@@ -1,9 +1,10 @@
 // srv=chatserver&api=chatlogin: where this station is pushed.
 
+import type { Push } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
-import { object, text } from "./decode.ts";
+import { answer, text } from "./decode.ts";
 
-const pushAnswer = object({ pushkey: text, endpoint: text });
+const pushAnswer = answer<Push>()({ pushkey: text, endpoint: text });
 
 /** The server's key for pushes, and where this station is pushed; empty where there is none. */
 export const push = (caller: Caller): Promise<ReturnType<typeof pushAnswer>> => caller.call("chatlogin", "push", {}, pushAnswer);

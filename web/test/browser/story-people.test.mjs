@@ -181,3 +181,29 @@ story("whom one has asked stands in the list until they answer, and can be asked
   await ann.row("Ben").waitFor();
   await card.waitFor({ state: "detached" });
 });
+
+story("how long one's messages are kept is set on one device and holds on the others, without anything in the list", async (t) => {
+  const [ann, ben] = await pair(t);
+  const there = await ann.onAnotherDevice(phone);
+  t.after(() => there.context.close());
+  await ann.chooses("Keep messages");
+  await ann.tab.getByRole("dialog").getByText("It holds on all your devices").waitFor();
+  await ann.tab.getByRole("radio", { name: "7 days" }).check();
+  await ann.button("Save").click();
+  await ann.says("For a week");
+  await there.opens("Ben");
+  await there.sees("For a week");
+  await there.tab.locator(".pane-title").click();
+  await there.button("Keep messages 7 days").waitFor();
+  await there.button("Close").click();
+  await there.box.fill("For a week, too");
+  await there.button("Send").click();
+  await ben.button("Back").click();
+  await ben.opens("Ann");
+  await ben.article("For a week, too").getByTitle("Disappears in 7 days").waitFor();
+  assert.equal(await ann.list.getByRole("link").count(), 1);
+  assert.equal(await there.list.getByRole("link").count(), 0); // On a phone a conversation stands in the list's place.
+  await there.button("Back").click();
+  await there.row("Ben").waitFor();
+  assert.equal(await there.list.getByRole("link").count(), 1);
+});

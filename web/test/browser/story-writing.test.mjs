@@ -161,3 +161,54 @@ story("the end stays in view whatever appears below and above: a question, the s
   await ann.sees("One more");
   await atEnd();
 });
+
+story("what is quoted and what is being edited outlive a reload and a look elsewhere, as the text does", async (t) => {
+  const [ann, ben] = await pair(t);
+  const cleo = await joins(t, "Cleo");
+  await ann.befriends(cleo);
+  await ann.opens("Ben");
+  await ann.says("Shall we meet?");
+  await ben.sees("Shall we meet?");
+  await ben.box.fill("At seven");
+  await ben.button("Send").click();
+  await ann.sees("At seven");
+  const quoted = (person) => person.tab.getByText("Reply to Ben", { exact: true });
+  await ann.does("At seven", "Reply");
+  await ann.box.fill("Seven is fine");
+  await ann.row("Ben").getByText("Seven is fine").waitFor(); // It lies on the device.
+  await ann.tab.reload();
+  await quoted(ann).waitFor();
+  assert.equal(await ann.box.inputValue(), "Seven is fine");
+  await ann.opens("Cleo");
+  assert.equal(await quoted(ann).count(), 0);
+  await ann.opens("Ben");
+  await quoted(ann).waitFor();
+  await ann.box.press("Enter");
+  await ben.article("Seven is fine").getByRole("button", { name: /^Ben At seven/ }).waitFor();
+  assert.equal(await quoted(ann).count(), 0);
+
+  await ann.box.fill("Something new");
+  await ann.does("Shall we meet?", "Edit");
+  await ann.box.fill("Shall we meet tomorrow?");
+  // Whoever looks elsewhere has it kept at once.
+  await ann.opens("Cleo");
+  await ann.row("Ben").getByText("Something new").waitFor();
+  await ann.tab.reload();
+  await ann.opens("Ben");
+  await ann.tab.getByText("Edit message", { exact: true }).waitFor();
+  assert.equal(await ann.box.inputValue(), "Shall we meet tomorrow?");
+  await ann.box.press("Enter");
+  await ben.sees("Shall we meet tomorrow?");
+  // What was begun before the edit is still there, also after another reload.
+  await ann.tab.waitForFunction(() => document.querySelector("textarea")?.value === "Something new");
+  await ann.tab.reload();
+  await ann.tab.waitForFunction(() => document.querySelector("textarea")?.value === "Something new");
+  assert.equal(await ann.tab.getByText("Edit message", { exact: true }).count(), 0);
+  // Whoever takes the quote back does not find it again.
+  await ann.does("At seven", "Reply");
+  await ann.button("Do not reply").click();
+  await ann.opens("Cleo");
+  await ann.opens("Ben");
+  await ann.tab.waitForFunction(() => document.querySelector("textarea")?.value === "Something new");
+  assert.equal(await quoted(ann).count(), 0);
+});

@@ -115,6 +115,20 @@ test("who can only be invited is invited, and takes part once they have accepted
   await proven(cleo, "Welcome back");
 });
 
+test("members who are no friends of each other begin epochs for each other", async (t) => {
+  const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
+  if (!signs(t, ann)) return;
+  for (const other of [ben, cleo]) await ann.befriends(other);
+  const made = await ann.client.createGroup("Strangers", [ben.id, cleo.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await Promise.all([ben, cleo].map((one) => one.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id) || undefined)));
+  assert.ok((await ben.client.renewKeys(id)).ok);
+  await cleo.client.open(id);
+  await ben.types(id, "Under my secret");
+  await proven(cleo, "Under my secret");
+});
+
 test("when the only admin leaves, the group goes on with another one", async (t) => {
   const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
   if (!signs(t, ann)) return;

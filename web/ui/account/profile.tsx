@@ -9,6 +9,7 @@ import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Choice, Field, PasswordField } from "../parts/field.tsx";
 import { client, me } from "../state.ts";
+import { exportedAs } from "./export.ts";
 
 const SAVED_MS = 2_000;
 
@@ -52,7 +53,7 @@ function Presence(): JSX.Element {
 }
 
 async function download(as: "json" | "html"): Promise<void> {
-  const text = await client().exportData(as);
+  const text = exportedAs(as, await client().exportData());
   const link = document.createElement("a");
   const address = URL.createObjectURL(new Blob([text], { type: as === "json" ? "application/json" : "text/html" }));
   link.href = address;

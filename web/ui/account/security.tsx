@@ -11,6 +11,7 @@ import { Dialog } from "../parts/dialog.tsx";
 import { PasswordField, Switch } from "../parts/field.tsx";
 import { NewPassword, usePassword } from "../start/new-password.tsx";
 import { go } from "../route.ts";
+import { NewKeys } from "./new-keys.tsx";
 import { KeepSheet, Sheet } from "../start/recovery-sheet.tsx";
 import { client, me, people } from "../state.ts";
 
@@ -125,6 +126,7 @@ function Blocked(): JSX.Element {
 /** "Security". */
 export function Security(): JSX.Element {
   const w = words.value;
+  const [fingerprint, setFingerprint] = useState(client().fingerprint());
   return (
     <>
       <h2>{w.changePassword}</h2>
@@ -133,8 +135,10 @@ export function Security(): JSX.Element {
       <NewSheet />
       <h2>{w.fingerprint}</h2>
       <p class="card pad fingerprint" dir="ltr">
-        {client().fingerprint()}
+        {fingerprint}
       </p>
+      <h2>{w.replaceKeys}</h2>
+      <NewKeys onDone={() => setFingerprint(client().fingerprint())} />
       <h2>{w.contactKeys}</h2>
       <Contacts />
       <h2>{w.blockedPeople}</h2>

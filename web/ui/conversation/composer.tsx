@@ -1,7 +1,7 @@
 // Where one writes. What is typed is kept as a draft; it leaves the box only when it lies safely on this device.
 
 import type { JSX, RefObject } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation, UserId } from "../../core/index.ts";
 import { announce, note } from "../parts/announcer.tsx";
@@ -11,14 +11,11 @@ import { EmojiButton } from "../picker/emoji-button.tsx";
 import { settings } from "../settings.ts";
 import { client, log } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
+import { type Composing, composingOf, draftOf, useDraft } from "./draft.ts";
 import { canEdit } from "./message-menu.ts";
 import { useMentionable } from "./mentionable.ts";
 import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
 
-/** What the text in the box will become. */
-export type Composing = { kind: "new" } | { kind: "reply"; article: Article } | { kind: "edit"; article: Article };
-
-const DRAFT_MS = 300;
 const TYPING_MS = 2_000;
 const EDIT_WINDOW_MS = 15 * 60_000;
 /** What fits into a message's padding and the server's limit, in characters. */
@@ -70,33 +67,6 @@ function editable(): Article | null {
   return null;
 }
 
-/** Keeps the draft: after a pause, and at once when the box goes away. */
-function useDraft(id: string): { keep: (text: string) => void; forget: () => void } {
-  const pending = useRef<{ timer: number; text: string } | null>(null);
-  const write = (): void => {
-    if (pending.current) void client().saveDraft(id, pending.current.text);
-    pending.current = null;
-  };
-  useEffect(() => {
-    addEventListener("pagehide", write);
-    return () => {
-      removeEventListener("pagehide", write);
-      write();
-    };
-  }, [id]);
-  return {
-    keep: (text) => {
-      if (pending.current) clearTimeout(pending.current.timer);
-      pending.current = { text, timer: setTimeout(write, DRAFT_MS) };
-    },
-    forget: () => {
-      if (pending.current) clearTimeout(pending.current.timer);
-      pending.current = null;
-      void client().saveDraft(id, "");
-    },
-  };
-}
-
 /** The composer. */
 export function Composer({ conversation: c, composing, onComposing, field, onIntoLog }: ComposerProps): JSX.Element {
   const w = words.value;
@@ -108,6 +78,10 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const mentionable = useMentionable(c);
   /** Who was picked from the offers, by name. */
   const picked = useRef(new Map<string, UserId>());
+  /** The text of the new message, also while another one is edited. */
+  const fresh = useRef(c.draft);
+  const begun = useRef<Composing | null>(null);
+  const keep = (): void => draft.keep(draftOf(composing, fresh.current, field.current?.value ?? ""));
 
   const put = (text: string, caret = text.length): void => {
     const box = field.current;
@@ -119,16 +93,22 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   };
   useLayoutEffect(() => {
     put(c.draft);
+    begun.current = composingOf(c) ?? composing;
+    if (begun.current !== composing) onComposing(begun.current);
     if (matchMedia("(pointer: fine)").matches) field.current?.focus({ preventScroll: true });
   }, [c.id]);
   useLayoutEffect(() => {
-    if (composing.kind !== "edit") return;
-    put(composing.article.text);
-    picked.current = new Map(composing.article.mentions);
+    if (composing.kind === "edit") {
+      put(composing.edited);
+      picked.current = new Map(composing.article.mentions);
+    }
+    // What was begun before lies on the device as it is.
+    if (begun.current === null) keep();
+    else if (begun.current === composing) begun.current = null;
   }, [composing]);
 
   const cancel = (): void => {
-    if (composing.kind === "edit") put(c.draft);
+    if (composing.kind === "edit") put(fresh.current);
     onComposing({ kind: "new" });
     field.current?.focus();
   };
@@ -143,11 +123,14 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     try {
       const named = text.includes("@") ? await mentionable.load() : [];
       const sent = { text, reply, mentions: mentionsIn(text, named, picked.current) };
-      if (composing.kind === "edit") await client().edit(c.id, composing.article.id, sent);
-      else await client().send(c.id, sent);
-      if (composing.kind === "edit") put(c.draft);
+      if (composing.kind === "edit") {
+        await client().edit(c.id, composing.article.id, sent);
+        await client().saveDraft(c.id, { text: fresh.current, target: null });
+      } else await client().send(c.id, sent);
+      if (composing.kind === "edit") put(fresh.current);
       else if (box.value === before) {
         put("");
+        fresh.current = "";
         draft.forget();
       }
       picked.current = new Map();
@@ -162,12 +145,16 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     const found = suggestionsAt(box.value, box.selectionStart, mentionable.now);
     setSuggestions(found ? { ...found, chosen: 0 } : null);
   };
+  const typed = (): void => {
+    if (composing.kind !== "edit") fresh.current = field.current?.value ?? "";
+    keep();
+  };
   const onInput = (): void => {
     const box = field.current;
     if (!box) return;
     fit(box);
     setLength(box.value.length);
-    if (composing.kind !== "edit") draft.keep(box.value);
+    typed();
     suggest(box);
     if (box.value.includes("@")) void mentionable.load().then(() => suggest(box));
     const now = Date.now();
@@ -183,7 +170,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     put(text, caret);
     if (suggestion.person) picked.current.set(suggestion.person.name, suggestion.person.id);
     setSuggestions(null);
-    draft.keep(text);
+    typed();
     box.focus();
   };
   const inSuggestions = (event: KeyboardEvent): boolean => {
@@ -210,7 +197,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     } else if (event.key === "ArrowUp" && empty && plain) {
       event.preventDefault();
       const mine = composing.kind === "new" ? editable() : null;
-      if (mine) onComposing({ kind: "edit", article: mine });
+      if (mine) onComposing({ kind: "edit", article: mine, edited: mine.text });
       else onIntoLog();
     } else if (event.key === "Escape" && composing.kind !== "new") {
       event.preventDefault();
@@ -247,7 +234,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
             if (!box) return;
             const { text, caret } = insert(box.value, box.selectionStart, box.selectionEnd, emoji);
             put(text, caret);
-            draft.keep(text);
+            typed();
           }}
         />
         {length > 0 && (

@@ -31,7 +31,9 @@ function Entry(props: { icon: IconName; label: string; value: JSX.Element | stri
   );
 }
 
-/** The members of a group, admins first; asked for anew when the number changes. */
+const byName = new Intl.Collator();
+
+/** The members of a group, admins first; asked for anew when people, the number or the keys change, and with these the roles. */
 export function useMembers(c: Conversation): readonly Member[] {
   const [members, setMembers] = useState<readonly Member[]>([]);
   const known = people.value;
@@ -40,12 +42,12 @@ export function useMembers(c: Conversation): readonly Member[] {
     void client()
       .members(c.id)
       .then((all) => {
-        if (current) setMembers([...all].sort((a, b) => Number(b.admin) - Number(a.admin) || a.name.localeCompare(b.name)));
+        if (current) setMembers([...all].sort((a, b) => Number(b.admin) - Number(a.admin) || byName.compare(a.name, b.name)));
       });
     return () => {
       current = false;
     };
-  }, [c, known]);
+  }, [c.id, c.memberCount, c.renewedAt, known]);
   return members;
 }
 
@@ -132,8 +134,8 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
             {readers} {c.renewedAt !== null && w.keysRenewed(c.renewedAt, Date.now())}
           </span>
         </p>
-        {c.kind === "group" && c.admin && (
-          <Button onClick={() => void attempt(client().renewKeys(c.id))} icon="key">
+        {c.kind !== "saved" && (
+          <Button onClick={() => void attempt(client().renewKeys(c.id), w.lineRenewed)} icon="key">
             {w.renewKeys}
           </Button>
         )}

@@ -8,7 +8,7 @@ import type { Article, Conversation, ConversationId, Keep, MessageInfo } from ".
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
-import { client, conversationOf } from "../state.ts";
+import { client, conversationOf, people } from "../state.ts";
 import { Text } from "../text/text.tsx";
 import { Swatch } from "./details.tsx";
 
@@ -62,7 +62,7 @@ function KeepDialog({ conversation: c, onClose }: Of): JSX.Element {
   const [chosen, setChosen] = useState(c.keep);
   const save = (): void => {
     onClose();
-    void attempt(client().change(c.id, { keep: chosen }));
+    void attempt(client().setKeep(c.id, chosen));
   };
   return (
     <Dialog title={w.keepMessages} size="small" onClose={onClose}>
@@ -118,11 +118,15 @@ function RenameDialog({ conversation: c, onClose }: Of): JSX.Element {
 function InfoRows({ article, info }: { article: Article; info: MessageInfo }): JSX.Element {
   const w = words.value;
   const names = (all: readonly string[]): string => (all.length > 0 ? w.format.list(all) : "–");
+  const trust = article.own ? null : people.value.get(article.user)?.trust;
   return (
     <dl class="info-rows">
       <dt>{w.from}</dt>
       <dd>
         <bdi>{article.own ? w.you : article.name}</bdi>
+        {trust === "verified" && <span class="chip ok">{w.verified}</span>}
+        {trust === "seen" && <span class="chip">{w.notVerified}</span>}
+        {trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
       </dd>
       <dt>{w.sentAt}</dt>
       <dd>

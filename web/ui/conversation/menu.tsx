@@ -44,11 +44,13 @@ export function conversationItems(c: Conversation): MenuItem[] {
     { label: w.color, icon: "palette", run: () => show({ kind: "color", id: c.id }) },
   ];
   if (c.kind === "group") items.push({ label: w.members, icon: "group", run: () => show({ kind: "members", id: c.id }) });
+  if (c.kind === "group" && c.admin) items.push({ label: w.rename, icon: "edit", run: () => show({ kind: "rename", id: c.id }) });
   items.push({ label: w.keepMessages, icon: "timer", run: () => show({ kind: "keep", id: c.id }) });
   const other = c.other;
   if (other) {
     items.push({ label: w.safetyNumber, icon: "shieldCheck", run: () => go({ at: "verify", user: other }) });
   }
+  if (c.kind !== "saved") items.push({ label: w.renewKeys, icon: "key", run: () => void attempt(client().renewKeys(c.id), w.lineRenewed) });
   const clear = async (): ReturnType<ReturnType<typeof client>["clear"]> => client().clear(c.id);
   items.push({
     label: w.clear,

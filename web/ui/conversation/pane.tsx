@@ -14,7 +14,8 @@ import { ReactionPicker } from "../picker/reaction-picker.tsx";
 import { go } from "../route.ts";
 import { client, conversations, people, writing } from "../state.ts";
 import { Barrier } from "./barrier.tsx";
-import { Composer, type Composing } from "./composer.tsx";
+import { Composer } from "./composer.tsx";
+import type { Composing } from "./draft.ts";
 import { closeOver, detailsOpen, openDetails } from "./details-open.ts";
 import { Log } from "./log.tsx";
 import { conversationItems } from "./menu.tsx";
@@ -67,9 +68,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
       <h1 ref={title} class="unseen" tabIndex={-1}>
         {nameOf(c)}
       </h1>
-      <span class="not-phone">
-        <IconButton icon="search" label={w.searchHere} pressed={searching} onClick={onSearch} />
-      </span>
+      <IconButton icon="search" label={w.searchHere} pressed={searching} onClick={onSearch} />
       <span class="not-phone">
         <IconButton icon="details" label={w.details} pressed={details} onClick={() => openDetails(!details)} />
       </span>
@@ -107,7 +106,7 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
   useEffect(() => {
     closeOver();
     void client().open(id);
-    return () => client().closeLog();
+    return () => client().closeLog(id);
   }, [id]);
   useEffect(() => {
     const listen = (event: KeyboardEvent): void => {
@@ -119,11 +118,15 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
     return () => removeEventListener("keydown", listen);
   }, []);
   const actions = useMemo(() => {
-    const compose = (kind: "reply" | "edit") => (article: Article) => {
-      setComposing({ kind, article });
+    const compose = (to: Composing): void => {
+      setComposing(to);
       field.current?.focus();
     };
-    return { reply: compose("reply"), edit: compose("edit"), react: setReacting };
+    return {
+      reply: (article: Article) => compose({ kind: "reply", article }),
+      edit: (article: Article) => compose({ kind: "edit", article, edited: article.text }),
+      react: setReacting,
+    };
   }, []);
   if (!c) return <NotHere />;
   const focus = (): void => field.current?.focus();

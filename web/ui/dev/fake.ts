@@ -52,13 +52,15 @@ export function fakeClient(state: State): Client {
       if (found) tell({ log: { id: found.id, entries: logs.get(id) ?? (now.conversations.length >= 1_000 ? long(60) : []), older: false, firstUnread: firstUnread.get(id) ?? null } });
       return Promise.resolve();
     },
-    closeLog: () => tell({ log: null }),
+    closeLog: (id) => {
+      if (now.log?.id === id) tell({ log: null });
+    },
     loadOlder: nothing,
     reveal: async () => Promise.resolve(true),
     seenUpTo: () => undefined,
     typing: () => undefined,
     saveDraft: async (id, draft) => {
-      change(id, { draft });
+      change(id, { draft: draft.text, draftTarget: draft.target });
       return Promise.resolve();
     },
     send: async (id, draft) => {
@@ -109,6 +111,10 @@ export function fakeClient(state: State): Client {
     info: async () => Promise.resolve({ at: NOW, position: "1204 · 9c71 03fa", signed: true, delivered: ["Ágnes", "Ben"], seen: ["Ágnes"], versions: [] }),
     change: async (id, to) => {
       change(id, to);
+      return ok(null);
+    },
+    setKeep: async (id, keep) => {
+      change(id, { keep });
       return ok(null);
     },
     clear: done,
@@ -168,7 +174,9 @@ export function fakeClient(state: State): Client {
     setPresence: done,
     changePassword: done,
     newSheet: async () => ok("K7QFM2XD5TRBW4HN6PLC3VJGZ6KMD5SAR2YTH7EBX4NWQ7UFC3LP"),
-    exportData: async () => Promise.resolve("{}"),
+    newKeys: done,
+    exportData: async () =>
+      Promise.resolve({ user: me.id, name: me.name, email: me.email, at: new Date(NOW).toISOString(), contacts: [], conversations: [] }),
     deleteAccount: done,
     pushed: async () => ok({ key: "", endpoint: "" }),
     enablePush: done,

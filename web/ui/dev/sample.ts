@@ -51,6 +51,7 @@ const conversation = (n: number, kind: Conversation["kind"], name: string, more:
   preview: null,
   lastState: null,
   draft: "",
+  draftTarget: null,
   memberCount: kind === "group" ? 6 : 2,
   hereCount: kind === "group" ? 3 : 0,
   admin: kind === "group",

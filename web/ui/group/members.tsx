@@ -6,7 +6,7 @@ import { useMembers } from "../conversation/details.tsx";
 import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { Conversation, ConversationId, Member, UserId } from "../../core/index.ts";
-import { ask } from "../overlay.ts";
+import { ask, show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
@@ -30,6 +30,9 @@ function memberItems(c: Conversation, member: Member, onClose: () => void): Menu
       go({ at: "conversation", id: outcome.value, message: null });
     };
     items.push({ label: w.writeTo(member.name), icon: "write", run: () => void write() });
+  } else if (member.email !== "") {
+    const run = (): void => void attempt(client().request(member.email), w.requestSent(member.name));
+    items.push({ label: w.sendRequest, icon: "invite", run });
   }
   items.push({
     label: w.compare,
@@ -92,6 +95,7 @@ function AddPeople({ conversation: c, members, onDone }: { conversation: Convers
   const [wrong, setWrong] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const inside = new Set(members.map((m) => m.id));
+  const others = friends().filter((p) => !inside.has(p.id));
   const add = async (): Promise<void> => {
     setBusy(true);
     const outcome = await client().addMembers(c.id, [...chosen], history);
@@ -99,9 +103,22 @@ function AddPeople({ conversation: c, members, onDone }: { conversation: Convers
     if (outcome.ok) onDone();
     else setWrong(sentenceOf(outcome.failure));
   };
+  if (others.length === 0) {
+    return (
+      <>
+        <p>{w.allAreIn}</p>
+        <Actions>
+          <Button onClick={onDone}>{w.back}</Button>
+          <Button kind="primary" icon="invite" onClick={() => show({ kind: "invite" })}>
+            {w.invite}
+          </Button>
+        </Actions>
+      </>
+    );
+  }
   return (
     <>
-      <ChoosePeople from={friends().filter((p) => !inside.has(p.id))} chosen={chosen} onChange={setChosen} />
+      <ChoosePeople from={others} chosen={chosen} onChange={setChosen} />
       <Switch label={w.shareHistory} on={history} onChange={setHistory} />
       {wrong && <p class="form-wrong" role="alert">{wrong}</p>}
       <Actions>

@@ -123,14 +123,17 @@ function useBackToRow(open: string | null, list: RefObject<HTMLElement | null>):
   }, [open]);
 }
 
+// The place for messages to oneself may be there for what devices share alone.
+const isListed = (c: Conversation, open: string | null): boolean => c.kind !== "saved" || c.lastState !== null || c.preview !== null || c.draft !== "" || c.id === open;
+
 function Rows({ open }: { open: string | null }): JSX.Element {
   const w = words.value;
   const element = useRef<HTMLUListElement>(null);
   const count = useCount(conversations.value.length);
   useBackToRow(open, element);
   const all = conversations.value.slice(0, count);
-  const favorites = all.filter((c) => c.favorite && !c.hidden);
-  const others = all.filter((c) => !c.favorite && !c.hidden);
+  const favorites = all.filter((c) => c.favorite && !c.hidden && isListed(c, open));
+  const others = all.filter((c) => !c.favorite && !c.hidden && isListed(c, open));
   const hidden = all.filter((c) => c.hidden);
   const shown = unfolded.value ? hidden : hidden.filter((c) => c.id === open);
   const entry = open ?? favorites[0]?.id ?? others[0]?.id ?? null;

@@ -56,6 +56,13 @@ export function useHits(text: string, within: ConversationId | null, round = 0):
   return found;
 }
 
+/** Who wrote it, where and when; a conversation of two has the name of one of them. */
+function placeOf({ name, where, at }: Hit): string {
+  const w = words.value;
+  const day = w.format.day(at, Date.now());
+  return where === name ? `${name} · ${day}` : w.where(name, where || w.saved, day);
+}
+
 /** A found message as a link to it. */
 export function HitRow({ hit, find, onOpen }: { hit: Hit; find: string; onOpen: () => void }): JSX.Element {
   const w = words.value;
@@ -75,7 +82,7 @@ export function HitRow({ hit, find, onOpen }: { hit: Hit; find: string; onOpen: 
           <span class="cut" dir="auto">
             <Marked text={around(hit.text, find)} find={find} />
           </span>
-          <small class="cut">{w.where(hit.name, hit.where || w.saved, w.format.day(hit.at, Date.now()))}</small>
+          <small class="cut">{placeOf(hit)}</small>
         </span>
       </a>
     </li>

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 /// A new invitation.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NewInvite {
     /// Its id, for revoking it.
     pub inviteid: InviteId,
@@ -24,6 +25,7 @@ pub struct NewInvite {
 
 /// A user's names.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Profile {
     /// Their full name.
     pub fullname: String,
@@ -33,6 +35,7 @@ pub struct Profile {
 
 /// The caller's invitations, newest first.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Invites {
     /// At most 100.
     pub invites: Vec<Invite>,
@@ -40,6 +43,7 @@ pub struct Invites {
 
 /// An invitation of the caller's.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Invite {
     /// Its id.
     pub inviteid: InviteId,
@@ -59,6 +63,7 @@ pub struct Invite {
 
 /// How a password is turned into a key, and for which server.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Prelogin {
     /// The server's id.
     pub server: ServerId,
@@ -69,6 +74,7 @@ pub struct Prelogin {
 
 /// A user's vault, as stored by the server.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Vault {
     /// The vault, or a private key of the published form.
     pub rsakey: EncryptedKey,
@@ -80,6 +86,7 @@ pub struct Vault {
 
 /// The answer to [`Session::stations`](crate::Session::stations).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stations {
     /// The one that was seen last comes first.
     pub stations: Vec<StationInfo>,
@@ -87,6 +94,7 @@ pub struct Stations {
 
 /// The answer to [`Session::push`](crate::Session::push).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Push {
     /// The key by which push services know the server; empty where it sends no pushes.
     pub pushkey: String,
@@ -96,6 +104,7 @@ pub struct Push {
 
 /// One of the user's stations.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StationInfo {
     /// Its id.
     pub stationid: StationId,
@@ -113,6 +122,7 @@ pub struct StationInfo {
 
 /// The answer to [`Session::sign_out`](crate::Session::sign_out).
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SignedOut {
     /// Number of stations that were ended.
     pub signedout: u64,
@@ -120,6 +130,7 @@ pub struct SignedOut {
 
 /// The answer to [`Session::credentials`](crate::Session::credentials).
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Keys {
     /// Oldest first.
     pub keys: Vec<CredentialInfo>,
@@ -127,6 +138,7 @@ pub struct Keys {
 
 /// A credential that opens the user's login.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CredentialInfo {
     /// Its id, for [`Session::revoke`](crate::Session::revoke).
     pub keyid: CredentialId,
@@ -142,6 +154,7 @@ pub struct CredentialInfo {
 
 /// A server's limits (docs/api.md, chatlogin).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limits {
     /// Bytes of a message's `Data`.
     pub messagebytes: usize,

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 /// A page of cards.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cards {
     /// Each user's cards, in order.
     pub cards: BTreeMap<UserId, Vec<SignedCard>>,
@@ -23,6 +24,7 @@ pub struct Cards {
 
 /// A part of the key log.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyLogPage {
     /// The head of the whole log.
     pub head: LogHead,
@@ -38,6 +40,7 @@ pub struct KeyLogPage {
 
 /// An epoch of a conversation.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Epoch {
     /// Its number.
     pub epoch: u32,
@@ -50,6 +53,7 @@ pub struct Epoch {
 
 /// A page of a conversation's epochs, the newest first.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Epochs {
     /// The epochs.
     pub epochs: Vec<Epoch>,

@@ -10,6 +10,7 @@ use super::{Message, Report};
 
 /// A notification object: the answer to a poll, or a frame of a socket.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Notification {
     /// Friends whose availability changed.
     // Misspelled as published.
@@ -51,6 +52,7 @@ impl Notification {
 
 /// A row as it was committed.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// The conversation.
     pub conversationid: ConversationId,
@@ -68,6 +70,7 @@ pub struct Event {
 
 /// The messages that were erased in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Erased {
     /// The conversation.
     pub conversationid: ConversationId,
@@ -77,6 +80,7 @@ pub struct Erased {
 
 /// A user is writing a message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Typing {
     /// The conversation.
     pub conversationid: ConversationId,

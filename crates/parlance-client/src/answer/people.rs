@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 /// The caller's friends.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Friends {
     /// The friends.
     #[serde(rename = "availabilities")]
@@ -19,6 +20,7 @@ pub struct Friends {
 
 /// A friend who has deleted their account. A later account with this id belongs to somebody else.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FriendWhoLeft {
     /// Their id.
     pub friendid: UserId,
@@ -28,6 +30,7 @@ pub struct FriendWhoLeft {
 
 /// A friend.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Friend {
     /// Their id.
     pub friendid: UserId,
@@ -44,6 +47,7 @@ pub struct Friend {
 
 /// A friend request.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FriendRequest {
     /// Their id.
     pub friendid: UserId,
@@ -56,6 +60,7 @@ pub struct FriendRequest {
 
 /// Users and conversations that the caller does not want to see.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Blocklist {
     /// The users whom the caller blocked.
     pub blockedusers: Vec<UserId>,

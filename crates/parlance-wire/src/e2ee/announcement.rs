@@ -242,6 +242,7 @@ impl<'de> Deserialize<'de> for Announcement {
 
 /// An announcement with its creator's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct SignedAnnouncement {
     /// The announcement.
     pub announcement: Announcement,

@@ -15,6 +15,7 @@ fn a_new_password_and_a_new_recovery_key_replace_the_old_ones() {
     let master = Master::generate().unwrap();
     let contents = Contents {
         rsa: ann.rsa,
+        earlier: vec![KeyPair::generate().unwrap()],
         sign: ann.sign,
         pins: BTreeMap::new(),
         heads: BTreeMap::new(),
@@ -25,6 +26,7 @@ fn a_new_password_and_a_new_recovery_key_replace_the_old_ones() {
         let master = vault.master(&owner, slot, root)?;
         let contents = vault.open(&owner, &master, 0)?;
         assert_eq!(contents.sign.public(), ann.card.card.sign());
+        assert_eq!(contents.earlier.len(), 1);
         Ok::<_, Error>(())
     };
     opens(&first, Slot::Password, password).unwrap();

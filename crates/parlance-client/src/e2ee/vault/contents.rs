@@ -23,6 +23,8 @@ use crate::{
 pub struct Contents {
     /// The RSA pair.
     pub rsa: KeyPair,
+    /// The pairs before it, newest first: secrets of earlier epochs are wrapped for them.
+    pub earlier: Vec<KeyPair>,
     /// The signing key.
     pub sign: SigningKey,
     /// The contacts' pinned cards, so that a new station does not start with trust on first use.
@@ -43,6 +45,8 @@ impl fmt::Debug for Contents {
 
 #[derive(Serialize, Deserialize)]
 struct Opened {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<String>,
     rsa: String,
     sign: String,
     pins: BTreeMap<UserId, VaultPin>,
@@ -51,6 +55,7 @@ struct Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
+        self.earlier.zeroize();
         self.rsa.zeroize();
         self.sign.zeroize();
     }
@@ -64,7 +69,12 @@ impl Master {
         contents: &Contents,
         nonce: [u8; 12],
     ) -> Result<String, Error> {
+        let earlier = contents.earlier.iter().map(|pair| {
+            let pkcs8 = pair.to_pkcs8()?;
+            Ok::<_, Error>(STANDARD.encode(pkcs8.as_ref()))
+        });
         let opened = Opened {
+            earlier: earlier.collect::<Result<_, _>>()?,
             rsa: STANDARD.encode(contents.rsa.to_pkcs8()?.as_ref()),
             sign: STANDARD.encode(contents.sign.seed()),
             pins: contents.pins.clone(),
@@ -92,11 +102,19 @@ impl Master {
         let text = cipher::open(&self.box_key()?, &aad, &sealed).ok_or(Error::Relabelled)?;
         let text = std::str::from_utf8(&text).map_err(|_| malformed())?;
         let opened: Opened = canonical::read(text, MAX_VAULT)?;
-        let rsa = Zeroizing::new(STANDARD.decode(&opened.rsa).map_err(|_| malformed())?);
+        let pair = |text: &str| {
+            let pkcs8 = Zeroizing::new(STANDARD.decode(text).map_err(|_| malformed())?);
+            Ok::<_, Error>(KeyPair::from_pkcs8(&pkcs8)?)
+        };
         let sign = Zeroizing::new(STANDARD.decode(&opened.sign).map_err(|_| malformed())?);
         let sign = sign.as_slice().try_into().map_err(|_| malformed())?;
         Ok(Contents {
-            rsa: KeyPair::from_pkcs8(&rsa)?,
+            rsa: pair(&opened.rsa)?,
+            earlier: opened
+                .earlier
+                .iter()
+                .map(|text| pair(text))
+                .collect::<Result<_, _>>()?,
             sign: SigningKey::from_seed(sign)?,
             pins: opened.pins.clone(),
             heads: opened.heads.clone(),

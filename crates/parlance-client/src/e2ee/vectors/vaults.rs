@@ -67,6 +67,7 @@ pub(super) fn cases() -> Value {
     let pin = VaultPin(ben.card.card.hash(), 1, Mark::Verified);
     let contents = Contents {
         rsa: KeyPair::from_pkcs8(ann.rsa.to_pkcs8().unwrap().as_ref()).unwrap(),
+        earlier: Vec::new(),
         sign: ann.sign,
         pins: BTreeMap::from([(ben.user, pin)]),
         heads: BTreeMap::from([(conversation(), (3, "13".repeat(32)))]),

@@ -36,7 +36,7 @@ as_base64!(RsaSignature, "base64 of an RSA signature");
 
 /// The signatures over a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CardSignatures {
     /// By the card's signing key.
     pub sign: Signature,
@@ -44,13 +44,13 @@ pub struct CardSignatures {
     pub rsa: RsaSignature,
     /// By the signing key of the previous card. Empty if there is none, or its key was lost.
     #[serde(with = "or_empty")]
-    #[cfg_attr(test, schemars(with = "Signature"))]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Signature"))]
     pub prev: Option<Signature>,
 }
 
 /// A card with its signatures, as it is published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct SignedCard {
     /// The card.
     pub card: Card,

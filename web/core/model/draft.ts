@@ -1,0 +1,39 @@
+// What was begun and not sent, as it lies on the device: a text, and the message that it answers or is to change.
+
+import { type MessageId, messageId, type UserId, userId } from "./ids.ts";
+
+/** A message that a draft is about. */
+export interface DraftTarget {
+  kind: "reply" | "edit";
+  id: MessageId;
+  user: UserId;
+  name: string;
+  /** What it says. */
+  text: string;
+  /** `@Name` → user. */
+  mentions: ReadonlyMap<string, UserId>;
+  /** Of an edit: what it is to say; the draft's own text is what was begun before. */
+  edited: string;
+}
+
+/** A draft. */
+export interface KeptDraft {
+  text: string;
+  target: DraftTarget | null;
+}
+
+// A plain text is a draft without a target, as older clients wrote it; nobody types this character.
+const MARK = "\u0000";
+
+/** Writes a draft; empty if there is nothing to keep. */
+export function writeDraft({ text, target }: KeptDraft): string {
+  return target ? MARK + JSON.stringify({ text, target: { ...target, mentions: [...target.mentions] } }) : text;
+}
+
+/** Reads it. */
+export function readDraft(stored: string): KeptDraft {
+  if (!stored.startsWith(MARK)) return { text: stored, target: null };
+  const { text, target } = JSON.parse(stored.slice(MARK.length)) as { text: string; target: Omit<DraftTarget, "mentions"> & { mentions: [string, string][] } };
+  const mentions = new Map(target.mentions.map(([name, user]) => [name, userId(user)] as const));
+  return { text, target: { ...target, id: messageId(target.id), user: userId(target.user), mentions } };
+}

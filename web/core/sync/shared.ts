@@ -1,0 +1,87 @@
+// What one's devices share of settings: messages to oneself (docs/e2ee.md, Kinds), each about what was set. They are applied
+// in their order, so that all devices end with the same. So far it is how long conversations keep messages.
+
+import type { Json, JsonObject } from "../crypto/canonical.ts";
+import type { Content } from "../model/body.ts";
+import { type ConversationId, conversationId, InvalidId, type UserId } from "../model/ids.ts";
+import type { Keep } from "../model/view.ts";
+import type { Change } from "../store/backend.ts";
+import { change, type ConversationRecord, type Store } from "../store/store.ts";
+import type { Account } from "./account.ts";
+import { fetchOlder } from "./fill.ts";
+
+/** In `meta` under `shared`. */
+interface SharedRecord {
+  /** Up to which message each place was read, by conversation and instance. */
+  upTo: Record<string, number>;
+  keep: Record<ConversationId, Keep>;
+}
+
+const NAME = "shared";
+/** How many older pages a new device reads for what was set before it came. */
+const MAX_PAGES = 20;
+const keeps = new Set<unknown>(["forever", "year", "month", "week", "day"] satisfies Keep[]);
+
+const sharedOf = async (store: Store): Promise<SharedRecord> => (await store.meta<SharedRecord>(NAME)) ?? { upTo: {}, keep: {} };
+
+const isOwnPlace = ({ wire, gone }: ConversationRecord, me: UserId): boolean =>
+  wire.isgroup && !gone && wire.participants.length === 1 && wire.participants[0]?.userid === me;
+
+/** Says how long a conversation keeps messages. */
+export const keepAsContent = (id: ConversationId, keep: Keep): Content => ({
+  kind: "settings",
+  fields: { kind: "settings", prefs: { keep: { [id]: keep } } },
+});
+
+const isObject = (value: Json | undefined): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value);
+
+// What another version of the client says in a form that is not known here is passed over.
+function keepsIn({ prefs }: JsonObject): Record<ConversationId, Keep> {
+  const said = isObject(prefs) && isObject(prefs["keep"]) ? prefs["keep"] : {};
+  const found: Record<ConversationId, Keep> = {};
+  for (const [id, keep] of Object.entries(said)) {
+    if (!keeps.has(keep)) continue;
+    try {
+      found[conversationId(id)] = keep as Keep;
+    } catch (error) {
+      if (!(error instanceof InvalidId)) throw error;
+    }
+  }
+  return found;
+}
+
+/** What writes down a choice here. Within `account.serial` only. */
+export async function keepHere({ store }: Account, id: ConversationId, keep: Keep): Promise<Change[]> {
+  const shared = await sharedOf(store);
+  const record = await store.conversation(id);
+  const value: SharedRecord = { ...shared, keep: { ...shared.keep, [id]: keep } };
+  return [{ put: "meta", key: NAME, value }, ...(record ? [change.conversation({ ...record, keep })] : [])];
+}
+
+/** Applies what new messages of a conversation say, if it is the place for messages to oneself (the tab that leads only). */
+export async function takeShared(account: Account, id: ConversationId): Promise<void> {
+  const { store, session, cipher, serial, tell } = account;
+  const record = await store.conversation(id);
+  if (!record?.loaded || !isOwnPlace(record, session.user)) return;
+  const place = `${id}/${record.instance}`;
+  if ((await sharedOf(store)).upTo[place] === undefined) {
+    for (let pages = 0; pages < MAX_PAGES && (await fetchOlder(account, id)); pages++);
+  }
+  await serial.run(async () => {
+    const shared = await sharedOf(store);
+    const rows = await store.rows(id, (shared.upTo[place] ?? 0) + 1);
+    const keep = { ...shared.keep };
+    for (const { user, content, trouble } of await cipher.openAll(record, rows.filter(({ Type }) => Type === "Update"))) {
+      if (content?.kind === "settings" && trouble === null && user === session.user) Object.assign(keep, keepsIn(content.fields));
+    }
+    const others = (await store.conversations()).filter(({ wire, keep: now }) => (keep[wire.id] ?? now) !== now);
+    const value: SharedRecord = { upTo: { ...shared.upTo, [place]: rows.at(-1)?.Seq ?? shared.upTo[place] ?? 0 }, keep };
+    await store.write({ put: "meta", key: NAME, value }, ...others.map((one) => change.conversation({ ...one, keep: keep[one.wire.id] ?? one.keep })));
+    if (others.length > 0) tell({ conversations: others.map(({ wire }) => wire.id) });
+  });
+}
+
+/** The same for all such places: what came while nobody read it. */
+export async function takeAllShared(account: Account): Promise<void> {
+  for (const { wire } of await account.store.conversations()) await takeShared(account, wire.id);
+}

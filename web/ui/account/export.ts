@@ -1,0 +1,84 @@
+// What is taken along, as a file: JSON for machines, or a page that any browser shows, without this client and without a server.
+
+import type { Exported, ExportedConversation, ExportedMessage } from "../../core/index.ts";
+import { language, words } from "../i18n/words.ts";
+import { plainText } from "../text/markdown.ts";
+
+const escaped = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+
+const styles = `
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-inline-size: 46rem; margin: 2rem auto; padding-inline: 1rem; }
+h2 { margin-block: 3rem 0; padding-block-start: 1rem; border-block-start: 1px solid; }
+h3 { margin-block: 1.5rem 0; font-size: .875rem; text-align: center; }
+article { margin-block: .75rem; }
+article p, blockquote { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+blockquote { padding-inline-start: .75rem; border-inline-start: 3px solid; }
+time, small { opacity: .75; font-size: .875rem; font-weight: 400; }`;
+
+function stillOf({ deleted, name, trouble }: ExportedMessage): string | null {
+  const w = words.value;
+  if (deleted) return w.deletedBy(name);
+  switch (trouble) {
+    case "waitingForKey":
+      return w.waitingForKey;
+    case "neverReadable":
+      return w.neverReadable;
+    case "newerClient":
+      return w.newerClient;
+    default:
+      return null;
+  }
+}
+
+function article(message: ExportedMessage): string {
+  const w = words.value;
+  const { name, at, text, reply, reactions, edited, trouble } = message;
+  const still = stillOf(message);
+  const notes = [
+    ...(edited ? [w.edited] : []),
+    ...(trouble === "notProven" ? [w.notProven(name)] : trouble === "forked" ? [w.forked(name)] : []),
+    ...reactions.map(({ emoji, by }) => `${emoji} ${w.format.list(by)}`),
+  ];
+  return `<article><div><b dir="auto">${escaped(name)}</b> <time datetime="${at}">${escaped(w.format.time(Date.parse(at)))}</time></div>
+${reply ? `<blockquote dir="auto"><b>${escaped(reply.name)}</b>\n${escaped(plainText(reply.quote))}</blockquote>\n` : ""}${
+    still === null ? `<p dir="auto">${escaped(text)}</p>` : `<p><small>${escaped(still)}</small></p>`
+  }${notes.length > 0 ? `\n<small>${escaped(notes.join(" · "))}</small>` : ""}</article>`;
+}
+
+function section({ name, group, members, messages }: ExportedConversation): string {
+  const w = words.value;
+  const days: string[] = [];
+  let last = "";
+  for (const message of messages) {
+    const day = w.format.date(Date.parse(message.at));
+    if (day !== last) days.push(`<h3>${escaped(day)}</h3>`);
+    last = day;
+    days.push(article(message));
+  }
+  const who = group && name !== "" ? `<p dir="auto"><small>${escaped(w.format.list(members.map((one) => one.name)))}</small></p>\n` : "";
+  return `<section>\n<h2 dir="auto">${escaped(name || w.saved)}</h2>\n${who}${days.join("\n")}\n</section>`;
+}
+
+/** A page of it, in the language in use. */
+function pageOf(all: Exported): string {
+  const w = words.value;
+  const title = escaped(`Parlance, ${all.name}, ${w.format.date(Date.parse(all.at))}`);
+  return `<!doctype html>
+<html lang="${language.value}" dir="${w.direction}">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${title}</title>
+<style>${styles}</style>
+<main>
+<h1 dir="auto">${title}</h1>
+<p>${escaped(all.email)}</p>
+${all.conversations.map(section).join("\n")}
+</main>
+</html>
+`;
+}
+
+/** The text of the file. */
+export const exportedAs = (as: "json" | "html", all: Exported): string => (as === "html" ? pageOf(all) : `${JSON.stringify(all, null, 2)}\n`);

@@ -1,0 +1,54 @@
+// What is being written, and how it is kept: with what it answers or changes, so that a reload finds all of it.
+
+import { useEffect, useRef } from "preact/hooks";
+import type { Article, Conversation, KeptDraft } from "../../core/index.ts";
+import { client, me } from "../state.ts";
+
+const DRAFT_MS = 300;
+
+/** What the text in the box will become. */
+export type Composing = { kind: "new" } | { kind: "reply"; article: About } | { kind: "edit"; article: About; edited: string };
+/** What the composer needs to know of a message. */
+export type About = Pick<Article, "id" | "user" | "name" | "own" | "text" | "mentions">;
+
+/** Keeps the draft: after a pause, and at once when the box goes away. */
+export function useDraft(id: string): { keep: (draft: KeptDraft) => void; forget: () => void } {
+  const pending = useRef<{ timer: number; draft: KeptDraft } | null>(null);
+  const write = (): void => {
+    if (pending.current) void client().saveDraft(id, pending.current.draft);
+    pending.current = null;
+  };
+  useEffect(() => {
+    addEventListener("pagehide", write);
+    return () => {
+      removeEventListener("pagehide", write);
+      write();
+    };
+  }, [id]);
+  return {
+    keep: (draft) => {
+      if (pending.current) clearTimeout(pending.current.timer);
+      pending.current = { draft, timer: setTimeout(write, DRAFT_MS) };
+    },
+    forget: () => {
+      if (pending.current) clearTimeout(pending.current.timer);
+      pending.current = null;
+      void client().saveDraft(id, { text: "", target: null });
+    },
+  };
+}
+
+/** What was begun, to be kept; `fresh` is the text of the new message, `inBox` what stands in the box. */
+export function draftOf(composing: Composing, fresh: string, inBox: string): KeptDraft {
+  if (composing.kind === "new") return { text: fresh, target: null };
+  const { id, user, name, text, mentions } = composing.article;
+  return { text: fresh, target: { kind: composing.kind, id, user, name, text, mentions, edited: composing.kind === "edit" ? inBox : "" } };
+}
+
+/** What was begun here before; null if that is no more than a text. */
+export function composingOf({ draftTarget }: Conversation): Composing | null {
+  if (!draftTarget) return null;
+  const { kind, edited, ...about } = draftTarget;
+  const article = { ...about, own: about.user === me.value.id };
+  return kind === "edit" ? { kind, article, edited } : { kind, article };
+}
