@@ -9,7 +9,7 @@ import { LostLead } from "../store/backend.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { fromJson } from "../wire/decode.ts";
 import { groupInvitations } from "../wire/group.ts";
-import { type Frame, frame, pingFrame, typingFrame } from "../wire/notification.ts";
+import { type Frame, frame, pingFrame, together, typingFrame } from "../wire/notification.ts";
 import { isBarred, isPassing, isRefusedAs, isUnknownCall, Refused } from "../wire/refusal.ts";
 import type { Account, Hint } from "./account.ts";
 import { arrive, byConversation } from "./arrive.ts";
@@ -42,6 +42,8 @@ export interface EngineEvents {
 export class Engine {
   state: ConnectionState = { kind: "idle" };
   private readonly frames = new Serial();
+  /** Frames that nobody has looked at yet. */
+  private readonly unread: string[] = [];
   private readonly sender: Sender;
   private readonly upkeep: Upkeep;
   private socket: Socket | null = null;
@@ -189,7 +191,8 @@ export class Engine {
       onFrame: (text: string) =>
         mine(() => {
           this.heard();
-          void this.frames.run(() => this.receiveOrClose(text));
+          this.unread.push(text);
+          void this.frames.run(() => this.receiveOrClose());
         }),
       onClose: (code: number) => mine(() => this.closed(code)),
     };
@@ -237,15 +240,17 @@ export class Engine {
     await this.upkeep.compared();
   }
 
-  private async receiveOrClose(text: string): Promise<void> {
-    await this.guarded(() => this.receive(fromJson(text, frame)));
+  // What has come while the last frame was being taken in is taken in together.
+  private async receiveOrClose(): Promise<void> {
+    const texts = this.unread.splice(0);
+    if (texts.length > 0) await this.guarded(() => this.receive(together(texts.map((text) => fromJson(text, frame)))));
   }
 
   private async receive({ events, conversations, typing, friends, erased, stations, resync: isResync }: Frame): Promise<void> {
     if (typing.length > 0) this.account.tell({ typing });
-    await takeErased(this.account, erased);
     if (isResync) {
       await this.compare();
+      await takeErased(this.account, erased);
       return;
     }
     if (stations.length > 0) await compareStations(this.account);
@@ -254,6 +259,8 @@ export class Engine {
     for (const id of new Set([...groups.keys(), ...conversations])) {
       this.took(id, await this.one(id, () => arrive(this.account, id, groups.get(id) ?? [])));
     }
+    // Also of what has just come.
+    await takeErased(this.account, erased);
   }
 
   private async one(id: ConversationId, task: () => Promise<WireMessage[]>): Promise<WireMessage[]> {

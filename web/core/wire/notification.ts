@@ -53,6 +53,17 @@ export const frame: Decode<Frame> = (value, path) => {
   };
 };
 
+/** What several frames say, in their order. */
+export const together = (frames: readonly Frame[]): Frame => ({
+  friends: frames.flatMap(({ friends }) => friends),
+  conversations: frames.flatMap(({ conversations }) => conversations),
+  resync: frames.some(({ resync }) => resync),
+  events: frames.flatMap(({ events }) => events),
+  typing: frames.flatMap(({ typing }) => typing),
+  erased: frames.flatMap(({ erased }) => erased),
+  stations: frames.flatMap(({ stations }) => stations),
+});
+
 /** Says that one is writing. */
 export const typingFrame = (id: ConversationId): string => JSON.stringify({ action: "typing", conversationid: id });
 
