@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parlance_client::{Error, answer::Conversation, e2ee::EpochSecret, message};
+use parlance_client::{DisplayName, Error, answer::Conversation, e2ee::EpochSecret, message};
 
 use super::person::Person;
 use crate::world::World;
@@ -14,9 +14,9 @@ async fn published(ann: &mut Person, friend: &Person) -> Conversation {
     let wrapped = keys
         .iter()
         .map(|(user, key)| (*user, secret.wrap(key).unwrap()));
-    let created = ann
-        .session
-        .create(friend.user(), wrapped.collect(), BTreeMap::new());
+    let none = DisplayName::parse(String::new()).unwrap();
+    let names = BTreeMap::from([(ann.user(), none.clone()), (friend.user(), none)]);
+    let created = ann.session.create(friend.user(), wrapped.collect(), names);
     created.await.unwrap()
 }
 

@@ -7,11 +7,11 @@ use crate::world::World;
 async fn the_servers_choice_of_an_admin_is_announced_by_whoever_begins_the_next_epoch() {
     let world = World::new().await;
     let mut ann = Person::new(&world, "Ann").await;
-    let (mut ben, cleo) = (
+    let (mut ben, mut cleo) = (
         Person::new(&world, "Ben").await,
         Person::new(&world, "Cleo").await,
     );
-    let (dan, eve) = (
+    let (mut dan, eve) = (
         Person::new(&world, "Dan").await,
         Person::new(&world, "Eve").await,
     );
@@ -21,6 +21,9 @@ async fn the_servers_choice_of_an_admin_is_announced_by_whoever_begins_the_next_
     }
     let users = [ben.user(), cleo.user(), dan.user()];
     ann.creates_group(&users).await;
+    for member in [&mut ben, &mut cleo, &mut dan] {
+        member.follows().await.unwrap();
+    }
     deletes_account(&ann).await;
     // All joined at the same moment: the one with the smallest id.
     let mut heirs = [cleo, dan];
@@ -34,12 +37,11 @@ async fn the_servers_choice_of_an_admin_is_announced_by_whoever_begins_the_next_
     assert!(announced.admins().iter().eq([&heir]));
     // That one can do what an admin does, and everybody follows.
     let [first, other] = heirs;
-    let (heir, mut other) = if heir == ben.user() {
+    let (mut heir, mut other) = if heir == ben.user() {
         (ben, first)
     } else {
         (first, other)
     };
-    let mut heir = heir;
     let mut heirs = heir.follows().await.unwrap();
     heir.rekeys(&mut heirs, &[eve.user()], &[]).await.unwrap();
     heir.says("Welcome, Eve", &mut heirs).await.unwrap();
