@@ -24,7 +24,7 @@ const FIRST = 16;
 const WIDTH = 16;
 /** After a look that took as long, what comes next is not looked at for as long. */
 const MIN_REST_MS = 8;
-const MAX_REST_MS = 250;
+const MAX_REST_MS = 500;
 /** How long somebody is shown as writing after their last sign of it. */
 const WRITING_MS = 6000;
 
@@ -139,8 +139,15 @@ export class AccountShown {
     });
   }
 
-  // While much happens, reading takes half of the time at most, however long a look takes.
-  private rest(ms: number): Promise<void> {
+  // While much happens, looking takes half of the time at most, however long a look takes.
+  private async rest(ms: number): Promise<void> {
+    const begun = this.account.clock.now();
+    await this.pause(ms);
+    // What was read was drawn meanwhile, which takes its time as well.
+    await this.pause(this.account.clock.now() - begun - ms);
+  }
+
+  private pause(ms: number): Promise<void> {
     if (ms < MIN_REST_MS) return Promise.resolve();
     return new Promise((resolve) => this.account.clock.after(Math.min(ms, MAX_REST_MS), resolve));
   }
