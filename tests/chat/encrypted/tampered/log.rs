@@ -130,6 +130,7 @@ async fn an_old_vault_and_one_that_was_changed_are_refused() {
     let master = Master::generate().unwrap();
     let contents = Contents {
         rsa: parlance_client::keys::KeyPair::generate().unwrap(),
+        earlier: Vec::new(),
         sign: SigningKey::generate().unwrap(),
         pins: BTreeMap::new(),
         heads: BTreeMap::new(),
