@@ -313,10 +313,10 @@ export type Link = {
 
 /** The answer to [`Session::list_changes`](crate::Session::list_changes). */
 export type ListChanges = {
-  /** Those that are new or have changed, newest first. */
-  conversations: readonly Conversation[];
   /** All of the list, where others than those that were known may be in it: what is not among them is gone. */
   conversationids?: readonly string[] | null | undefined;
+  /** Those that are new or may look different, the newest first. */
+  conversations: readonly Conversation[];
   /** What to ask with the next time. */
   known: string;
 };
