@@ -217,7 +217,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "seen_by",
             &[
-                "\"mark?: ListMark\"\n            from participants p",
+                "\"admins?: Vec<UserId>\"\n            from participants p",
                 "and p.user_id = $2\n",
                 "c.last_access_at as",
             ],

@@ -21,10 +21,15 @@ with present as materialized (
     join present p on list_mark(p.era_id, $1, m.since, m.conversations, m.nicks) = $2
     where m.since >= p.next - 1073741824
 ), renamed as materialized (
-    -- Conversations of users with another nick. Of more than 2000 none is looked at; a limit that the planner cannot see.
-    select o.conversation_id from users u
-    join participants o on o.user_id = u.user_id
-    where u.renamed > (select nicks from known) and u.renamed > 0
+    -- Conversations of users with another nick. Of more than 2000 none is looked at; a limit that the planner cannot see, so that
+    -- it reads in the order of the index.
+    select o.conversation_id from (
+        select user_id from users
+        where renamed > (select nicks from known) and renamed > 0
+        order by renamed
+        limit (select 2001)
+    ) u
+    cross join lateral (select conversation_id from participants where user_id = u.user_id offset 0) o
     limit (select 2001)
 ), own as materialized (
     -- Which conversations there are, and those whose rows of the reader's own have changed.

@@ -64,6 +64,7 @@ class Refusal extends Error {
 
 /** The server. */
 export class Version4 {
+  private adding: Promise<unknown> = Promise.resolve();
   readonly id = createHash("md5").update(randomUUID()).digest("hex");
   readonly accounts = new Map<string, Account>();
   readonly conversations = new Map<string, Conversation>();
@@ -370,7 +371,14 @@ export class Version4 {
     return { conversation: this.view(c, user) };
   }
 
-  private async add(fields: Fields, user: string, station: string): Promise<Fields> {
+  // One after the other, as each link follows the one before.
+  private add(fields: Fields, user: string, station: string): Promise<Fields> {
+    const added = this.adding.then(() => this.addNext(fields, user, station));
+    this.adding = added.catch(() => undefined);
+    return added;
+  }
+
+  private async addNext(fields: Fields, user: string, station: string): Promise<Fields> {
     const c = this.one(fields, user);
     const { ID, Type, Created, ValidUntil, Data } = JSON.parse(String(fields["message"])) as Record<string, string>;
     const stored = { ID: ID ?? "", Type, Created, ValidUntil, Data: Data ?? "", User: user, Station: station };
