@@ -189,7 +189,7 @@ test("a secret of an older epoch that is not the announced one costs what lies u
   assert.equal((await lastOf(again, "Under the second")).trouble, null);
   await lastOf(again, "Hello");
   // A look between a record and its epochs may have called it something else for a moment.
-  await again.sees("what is lost", ({ log }) => articlesOf(log?.entries ?? []).filter(({ trouble }) => trouble === "waitingForKey").length === 1 || undefined);
+  await again.sees("what is lost", ({ log }) => articlesOf(log?.entries ?? []).filter(({ trouble }) => trouble === "neverReadable").length === 1 || undefined);
   await again.types(direct, "From the new device");
   assert.equal((await lastOf(ann, "From the new device")).trouble, null);
 });
