@@ -148,11 +148,12 @@ test("a running device says so when the server goes back to an older vault", asy
   const older = account.rsakey;
   assert.ok((await ann.client.newSheet(password)).ok);
   account.rsakey = older;
+  // Before anything is written into the vault, which would take the older one's place.
+  server.isStale = (user) => user === ann.id;
   const backend = device();
   const second = await joins(server, "Ben", { backend });
   await ann.befriends(second);
   await ann.client.verify(second.id);
-  server.isStale = (user) => user === ann.id;
   await ann.sees("an alarm", ({ alarm }) => alarm.includes("vault") || undefined);
 });
 
