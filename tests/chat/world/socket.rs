@@ -8,7 +8,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{
-        Message, client::IntoClientRequest, handshake::client::Request,
+        Error, Message, client::IntoClientRequest, handshake::client::Request,
         protocol::frame::coding::CloseCode,
     },
 };
@@ -65,10 +65,16 @@ pub(crate) fn address(person: &Person, version: i64, timestamp: &str) -> String 
 impl Socket {
     /// Opens a socket whose first frame was not read yet.
     pub(crate) async fn open(person: &Person, version: i64) -> Self {
-        let (stream, _) = tokio_tungstenite::connect_async(address(person, version, &now()))
-            .await
-            .unwrap();
-        Self { stream }
+        // As a client does: a node refuses a handshake during which users changed, and a person who
+        // was made a moment ago may be such a change on another node.
+        for _ in 0..10 {
+            match tokio_tungstenite::connect_async(address(person, version, &now())).await {
+                Ok((stream, _)) => return Self { stream },
+                Err(Error::Http(answer)) if answer.status() == 503 => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("no handshake is accepted");
     }
 
     /// Opens a socket and reads the first frame, of a station that the node did not know.
