@@ -58,16 +58,15 @@ export const changeSettings = ({ account }: Open, id: ConversationId, to: Settin
 /** How long one's messages in a conversation are kept: one's other devices hear of it, where messages are signed. */
 export async function setKeep(open: Open, id: ConversationId, keep: Keep): Promise<Outcome> {
   const { account } = open;
-  const place = signs(account) ? await saved(open) : ok(null);
-  if (!place.ok) return place;
-  await account.serial.run(async () => {
-    const here = await keepHere(account, id, keep);
-    if (place.value === null) return account.store.writeOwn(...here);
-    const until = account.caller.now() + FOREVER_MS;
-    const message = { conversation: place.value, id: messageId(crypto.randomUUID()), content: keepAsContent(id, keep), until };
-    return enqueue(account, message, ...here);
-  });
+  // First here: it counts for what is written next, however long the place for all devices takes.
+  await account.serial.run(async () => account.store.writeOwn(...(await keepHere(account, id, keep))));
   account.tell({ conversations: [id] });
+  if (!signs(account)) return ok(null);
+  const place = await saved(open);
+  if (!place.ok) return place;
+  const until = account.caller.now() + FOREVER_MS;
+  const message = { conversation: place.value, id: messageId(crypto.randomUUID()), content: keepAsContent(id, keep), until };
+  await account.serial.run(() => enqueue(account, message));
   return ok(null);
 }
 
