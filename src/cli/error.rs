@@ -56,6 +56,9 @@ pub enum Error {
         /// The file where it was looked for.
         path: String,
     },
+    /// `PARLANCE_APIKEY` is no text.
+    #[error("PARLANCE_APIKEY must be an apikey, as `parlance user apikey` prints it")]
+    NotAnApikey,
     /// Others can read an apikey.
     #[error("others can read {0}; run chmod 600 on it")]
     OpenApikey(String),

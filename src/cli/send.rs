@@ -2,6 +2,7 @@
 //! own.
 
 use std::{
+    env::VarError,
     fs::{self, DirBuilder},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -103,8 +104,11 @@ fn text() -> Result<String, Error> {
 /// The service's apikey: from the environment, or from a file that only its owner can read. Never
 /// from an argument, which every process on the machine can see.
 fn apikey(path: &Path, service: &Email) -> Result<String, Error> {
-    if let Ok(apikey) = std::env::var(APIKEY) {
-        return Ok(apikey);
+    match std::env::var(APIKEY) {
+        Ok(apikey) if !apikey.is_empty() => return Ok(apikey),
+        // Not the file's instead, which may be another one's.
+        Err(VarError::NotUnicode(_)) => return Err(Error::NotAnApikey),
+        Ok(_) | Err(VarError::NotPresent) => {}
     }
     let missing = || Error::NoApikey {
         service: service.as_str().to_owned(),

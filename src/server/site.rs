@@ -44,9 +44,9 @@ pub(super) fn check(settings: &Settings, request: &HttpRequest) -> Result<(), Er
 /// scheme is not compared, as a proxy may speak TLS.
 fn is_own_origin(settings: &Settings, origin: &str, host: &str) -> bool {
     let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-    let public = Url::parse(&settings.public_url).ok();
     authority.eq_ignore_ascii_case(host) && !host.is_empty()
-        || public.is_some_and(|url| url.origin().ascii_serialization() == origin)
+        || Url::parse(&settings.public_url)
+            .is_ok_and(|url| url.origin().ascii_serialization() == origin)
 }
 
 /// Returns `true` for a name of this machine, or of the public address. Any other name was made to
@@ -55,13 +55,12 @@ fn is_own_name(settings: &Settings, host: &str) -> bool {
     let Ok(url) = Url::parse(&format!("http://{host}")) else {
         return false;
     };
-    let public = Url::parse(&settings.public_url).ok();
-    let is_public = public.is_some_and(|public| public.host_str() == url.host_str());
-    is_public
-        || match url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-            Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
-            None => false,
-        }
+    let is_local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    };
+    is_local
+        || Url::parse(&settings.public_url).is_ok_and(|public| public.host_str() == url.host_str())
 }
