@@ -30,6 +30,12 @@ export async function isPushed(): Promise<boolean> {
   return found.ok && found.value.endpoint === subscription.endpoint;
 }
 
+/** Whether the server pushes at all; yes, as long as it cannot be asked. */
+export async function isOffered(): Promise<boolean> {
+  const found = await client().pushed();
+  return found.ok ? found.value.key !== "" : found.failure.kind !== "notOffered";
+}
+
 /** Has this device pushed; answers why not, or null. */
 export async function turnOnPush(): Promise<NotPushed | null> {
   const registration = canPush() ? await registrationOf() : undefined;

@@ -97,12 +97,25 @@ async function heapOf({ context, tab }) {
   return usedSize;
 }
 
+/** When a page first showed something; the browser records it only after it was shown. */
+const firstPaintOf = (tab) =>
+  tab.evaluate(
+    () =>
+      new Promise((known) => {
+        const observer = new PerformanceObserver((list) => {
+          const [paint] = list.getEntriesByName("first-contentful-paint");
+          if (paint) known(paint.startTime);
+        });
+        observer.observe({ type: "paint", buffered: true });
+      }),
+  );
+
 async function measureFirstPaint(world) {
   const paints = [];
   for (let i = 0; i < STARTS; i++) {
     const somebody = await Person.at(world, "", "", "");
     await somebody.button("Log in").waitFor();
-    paints.push(await somebody.tab.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
+    paints.push(await firstPaintOf(somebody.tab));
     await somebody.context.close();
   }
   tell("first paint, nothing in the cache", median(paints), "ms", "500 ms");
@@ -169,7 +182,7 @@ async function measureFullDevice(world, ann) {
     await ann.tab.reload();
     await ann.tab.waitForFunction(() => globalThis.readyAt !== undefined);
     starts.push(await ann.tab.evaluate(() => globalThis.readyAt));
-    paints.push(await ann.tab.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
+    paints.push(await firstPaintOf(ann.tab));
   }
   tell("first paint, 1,000 conversations and 50,000 messages here", median(paints), "ms", "500 ms");
   tell("ready to type, the same", median(starts), "ms", "1000 ms");

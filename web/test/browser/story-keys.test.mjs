@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { violations } from "./chromium.mjs";
 import { password, stories } from "./world.mjs";
 
-const { pair, story } = stories({ REGISTRATION: "open" });
+const { pair, story, joins } = stories({ REGISTRATION: "open" });
 
 const field = ({ tab }) =>
   tab.locator("form", { has: tab.getByRole("button", { name: "Replace my keys", exact: true }) }).getByLabel("Present password", { exact: true });
@@ -59,4 +59,11 @@ story("who replaces their keys reads and writes on, stays verified, and is the o
   await ann.sees("Before");
   await ann.says("And on");
   await second.sees("And on");
+});
+
+story("a server that wakes nobody says so before one tries to turn it on", async (t) => {
+  const ann = await joins(t, "Ann");
+  await ann.looksAt("Notifications");
+  await ann.tab.getByText("This server does not offer it.").waitFor();
+  assert.ok(await ann.tab.getByRole("switch", { name: "Notify when Parlance is closed" }).isDisabled());
 });

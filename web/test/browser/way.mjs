@@ -8,14 +8,15 @@ import { pipeline } from "node:stream";
 
 const types = { ".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json" };
 
-/** Answers with a file of a client that lies in a folder; false if it is none. */
-function servesFile(folder, { method, url }, answer) {
+/** Answers with a file of a client that lies in a folder, the worker with `release` after it; false if it is none. */
+function servesFile(folder, { method, url }, answer, release) {
   const name = url === "/" ? "/index.html" : url;
   if (method !== "GET" || name.includes("?") || name.includes("..") || !existsSync(join(folder, name))) return false;
-  const isPacked = existsSync(join(folder, `${name}.br`));
+  const end = name === "/sw.js" ? release : "";
+  const isPacked = end === "" && existsSync(join(folder, `${name}.br`));
   const caching = name.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache";
   answer.writeHead(200, { "content-type": types[extname(name)] ?? "text/plain", "cache-control": caching, ...(isPacked && { "content-encoding": "br" }) });
-  answer.end(readFileSync(join(folder, isPacked ? `${name}.br` : name)));
+  answer.end(Buffer.concat([readFileSync(join(folder, isPacked ? `${name}.br` : name)), Buffer.from(end)]));
   return true;
 }
 
@@ -30,7 +31,7 @@ export async function openWay(upstream) {
 
   const server = createServer((question, answer) => {
     if (!whole) return question.socket.destroy();
-    if (process.env.CLIENT && servesFile(process.env.CLIENT, question, answer)) return undefined;
+    if (process.env.CLIENT && servesFile(process.env.CLIENT, question, answer, release)) return undefined;
     const { url: path, method } = question;
     const isWorker = path === "/sw.js" && release !== "";
     const { "accept-encoding": _encoding, "if-none-match": _tag, ...plain } = question.headers;

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { turnOnNotifications } from "../conversation/notify-question.tsx";
 import { words } from "../i18n/words.ts";
 import { Switch } from "../parts/field.tsx";
-import { canPush, isPushed, type NotPushed, turnOffPush, turnOnPush } from "../push.ts";
+import { canPush, isOffered, isPushed, type NotPushed, turnOffPush, turnOnPush } from "../push.ts";
 import { set, settings } from "../settings.ts";
 
 /** "Notify when Parlance is closed". */
@@ -15,7 +15,12 @@ function Pushed(): JSX.Element {
   const [why, setWhy] = useState<NotPushed | null>(canPush() ? null : "unsupported");
   const [busy, setBusy] = useState(canPush());
   useEffect(() => {
-    if (canPush()) void isPushed().then((is) => (setOn(is), setBusy(false)));
+    if (!canPush()) return;
+    void Promise.all([isPushed(), isOffered()]).then(([is, offered]) => {
+      setOn(is);
+      if (!offered) setWhy("notOffered");
+      setBusy(false);
+    });
   }, []);
   const hints = { unsupported: w.pushUnsupported, denied: w.notifyDenied, notOffered: w.notOffered, failed: w.pushFailed };
   const change = async (wanted: boolean): Promise<void> => {
@@ -31,7 +36,7 @@ function Pushed(): JSX.Element {
       label={w.push}
       on={on}
       hint={why === null ? w.pushText : hints[why]}
-      disabled={busy || why === "unsupported"}
+      disabled={busy || why === "unsupported" || why === "notOffered"}
       onChange={(wanted) => void change(wanted)}
     />
   );
