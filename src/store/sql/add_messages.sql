@@ -112,8 +112,8 @@ with input as materialized (
     where c.conversation_id = n.conversation_id and n.place = n.last_place
 ), noted as (
     -- What has changed in lists.
-    insert into list_changes (changed, conversation_id)
-    select pg_current_xact_id(), conversation_id from linked where place = last_place
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id(), array_agg(conversation_id) from linked where place = last_place having count(*) > 0
 )
 select place as "place!", outcome as "outcome!", seq as "seq!",
        last_message_id as "last_message_id?: MessageId",

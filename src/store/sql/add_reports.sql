@@ -71,8 +71,8 @@ with input as materialized (
     where c.conversation_id = n.conversation_id and n.is_last
 ), noted as (
     -- What has changed in lists.
-    insert into list_changes (changed, conversation_id)
-    select pg_current_xact_id(), conversation_id from sequenced where is_last
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id(), array_agg(conversation_id) from sequenced where is_last having count(*) > 0
 ), viewed as (
     -- The newest message that each has viewed.
     select conversation_id, user_id, max(message_seq) as seq from sequenced
