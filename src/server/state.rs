@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
+    address, export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
     nonces::Nonces, presence::Presence, refusals::Refusals,
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) struct State {
     pub erasure: Notify,
     pub checks: health::Checks,
     pub refusals: Refusals,
+    pub proxies: address::Warnings,
     pub metrics: Metrics,
     // Checked by each handshake, as a socket that opens now would delay the shutdown.
     pub is_stopping: AtomicBool,
@@ -70,6 +71,7 @@ impl State {
             erasure: Notify::new(),
             checks: health::Checks::default(),
             refusals: Refusals::default(),
+            proxies: address::Warnings::default(),
             metrics: Metrics::default(),
             is_stopping: AtomicBool::new(false),
             node,

@@ -18,7 +18,11 @@ use crate::{
     bench::scratch::interrupted,
     cli::{self, program},
     settings::Settings,
-    store::{self, Db, backup::Snapshot},
+    store::{
+        Db,
+        backup::Snapshot,
+        embedded::{IfMissing, attach},
+    },
 };
 
 /// Writes the present contents of the database to a file.
@@ -28,7 +32,7 @@ pub(super) async fn take(settings: &Settings, file: &Path) -> Result<Manifest, c
     if file.exists() {
         return Err(Error::Exists(file.to_owned()).into());
     }
-    let attached = store::embedded::attach(settings).await?;
+    let attached = attach(settings, IfMissing::Fail).await?;
     let result = tokio::select! {
         result = write(settings, &attached.db, file) => result,
         () = interrupted() => Err(cli::Error::Interrupted),
