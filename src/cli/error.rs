@@ -145,6 +145,11 @@ pub enum Error {
     /// The password is too short.
     #[error("a password must have at least {0} characters")]
     PasswordTooShort(usize),
+    /// The password is one of the commonest.
+    #[error(
+        "this password is one of the 10,000 commonest, which attackers try first: choose another one"
+    )]
+    CommonPassword,
     /// The password was not repeated correctly.
     #[error("the two passwords differ")]
     PasswordsDiffer,
