@@ -35,6 +35,8 @@ pub(crate) struct LoginContext<'a> {
     /// The client's address.
     pub address: IpAddr,
     pub services: &'a Services,
+    /// Who has logged in, or registered.
+    pub user: Option<UserId>,
     /// The server's settings, with its public address and its limits.
     pub settings: &'a Settings,
     /// What happened, to be announced after its commit.
@@ -111,7 +113,7 @@ pub(crate) async fn perform(
             // With a user in the header, a key logs in nobody else: a guess has to be right for one
             // user, whose attempts are limited.
             let account = chat::user::log_in(
-                &context.services.db,
+                context.services,
                 context.now,
                 &apikey,
                 context.claimed,
@@ -121,6 +123,7 @@ pub(crate) async fn perform(
                 },
             )
             .await?;
+            context.user = Some(account.user_id);
             if account.is_new_station {
                 context.outbox.push(Event::StationAdded {
                     user: account.user_id,
@@ -184,6 +187,7 @@ pub(crate) async fn perform(
                 context.now,
             )
             .await?;
+            context.user = Some(userid);
             answer::ok(RegisterView { userid })
         }
     }

@@ -63,7 +63,9 @@ pub enum Error {
     #[error("others can read {0}; run chmod 600 on it")]
     OpenApikey(String),
     /// The person has not accepted the service yet.
-    #[error("{service} is no contact of {to} yet: {to} was asked, and has to accept")]
+    #[error(
+        "{service} is no contact of {to} yet: {to} was asked, if there is such a user, and has to accept"
+    )]
     NotAFriend {
         /// The service.
         service: String,
