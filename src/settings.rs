@@ -1,6 +1,7 @@
 //! Settings: environment variables, documented with their defaults in `.env.example`. An invalid
 //! value stops the start with an error that names the variable.
 
+mod per_user;
 mod read;
 mod variables;
 
@@ -13,6 +14,8 @@ use sqlx::postgres::PgConnectOptions;
 use url::{Host, Url};
 
 use crate::{clock::Clock, timings::Timings};
+
+pub use self::per_user::PerUser;
 
 /// A variable has an invalid value. The value is not repeated, as it may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -138,6 +141,8 @@ pub struct Settings {
     pub invites: Invites,
     /// `MESSAGE_LIFETIME`: lifetime of a message without a `ValidUntil`.
     pub message_lifetime: TimeDelta,
+    /// `MAX_MESSAGE_LIFETIME`: maximum time until a message expires, whatever its `ValidUntil`.
+    pub max_message_lifetime: TimeDelta,
     /// `EXPIRY_GRACE`: how long a message is kept after its `ValidUntil`.
     pub expiry_grace: TimeDelta,
     /// `MAX_MESSAGE_BYTES`: maximum size of a message's `Data`.
@@ -154,6 +159,8 @@ pub struct Settings {
     pub bad_signatures: u32,
     /// `TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// `ALLOWED_ORIGINS`: the sites whose pages may use the API in a browser, beside the server's own.
+    pub allowed_origins: Vec<String>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
     pub allow_unsigned_notifications: bool,
     /// `REQUESTS_PER_USER`: maximum requests of one user that are processed at the same time.
@@ -179,8 +186,14 @@ pub struct Settings {
     pub timings: Timings,
     /// Not for operators; tests advance it.
     pub clock: Clock,
-    /// `CONVERSATIONS_PER_USER`: maximum conversations that a user takes part in.
-    pub conversations_per_user: u32,
-    /// `NEW_CONVERSATIONS_PER_DAY`: maximum conversations that a user creates per day (UTC).
-    pub new_conversations_per_day: u32,
+    /// Limits of what one user may do.
+    pub per_user: PerUser,
+}
+
+impl Settings {
+    /// Returns `true` if pages of this origin may use the API.
+    #[must_use]
+    pub fn allows_origin(&self, origin: Option<&str>) -> bool {
+        origin.is_some_and(|origin| self.allowed_origins.iter().any(|allowed| allowed == origin))
+    }
 }

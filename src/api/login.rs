@@ -37,6 +37,8 @@ pub(crate) struct LoginContext<'a> {
     pub services: &'a Services,
     /// The address at which the client reaches the server.
     pub public_url: Cow<'a, str>,
+    /// Who has logged in, or registered.
+    pub user: Option<UserId>,
     /// The server's settings, with its limits.
     pub settings: &'a Settings,
     /// What happened, to be announced after its commit.
@@ -113,7 +115,7 @@ pub(crate) async fn perform(
             // With a user in the header, a key logs in nobody else: a guess has to be right for one
             // user, whose attempts are limited.
             let account = chat::user::log_in(
-                &context.services.db,
+                context.services,
                 context.now,
                 &apikey,
                 context.claimed,
@@ -123,6 +125,7 @@ pub(crate) async fn perform(
                 },
             )
             .await?;
+            context.user = Some(account.user_id);
             if account.is_new_station {
                 context.outbox.push(Event::StationAdded {
                     user: account.user_id,
@@ -186,6 +189,7 @@ pub(crate) async fn perform(
                 context.now,
             )
             .await?;
+            context.user = Some(userid);
             answer::ok(RegisterView { userid })
         }
     }

@@ -73,7 +73,9 @@ pub enum Error {
     #[error("others can read {0}; run chmod 600 on it")]
     OpenApikey(String),
     /// The person has not accepted the service yet.
-    #[error("{service} is no contact of {to} yet: {to} was asked, and has to accept")]
+    #[error(
+        "{service} is no contact of {to} yet: {to} was asked, if there is such a user, and has to accept"
+    )]
     NotAFriend {
         /// The service.
         service: String,
@@ -155,6 +157,11 @@ pub enum Error {
     /// The password is too short.
     #[error("a password must have at least {0} characters")]
     PasswordTooShort(usize),
+    /// The password is one of the commonest.
+    #[error(
+        "this password is one of the 10,000 commonest, which attackers try first: choose another one"
+    )]
+    CommonPassword,
     /// The password was not repeated correctly.
     #[error("the two passwords differ")]
     PasswordsDiffer,

@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod budget;
 mod connection;
+mod cors;
 mod endpoint;
 mod export;
 mod extract;
@@ -26,6 +27,7 @@ mod running;
 mod site;
 mod state;
 mod tls;
+mod usage;
 mod users;
 mod web_client;
 
@@ -41,7 +43,7 @@ use actix_web::{
     dev::Server,
     guard,
     http::header::STRICT_TRANSPORT_SECURITY,
-    middleware::{DefaultHeaders, from_fn},
+    middleware::{Condition, DefaultHeaders, from_fn},
     web,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -103,7 +105,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .map_err(|error| with_causes(&error))?;
     let node = Uuid::new_v4();
     let (bus, queue) = Bus::new(node, !settings.nats_url.is_empty());
-    let state = Arc::new(State::new(settings, db, identity, node, bus));
+    let state = Arc::new(State::new(settings, db, identity, node, bus)?);
     // Before the first request: other nodes must know of this one before it can publish anything that may be lost.
     heartbeat::beat(&state)
         .await
@@ -137,7 +139,10 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             .route("/healthz", probe().to(health::healthz))
             .route("/readyz", probe().to(health::readyz));
         // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
-        let observed = web::scope("").wrap(from_fn(request_log::observe));
+        let has_origins = !shared.settings.allowed_origins.is_empty();
+        let observed = web::scope("")
+            .wrap(from_fn(request_log::observe))
+            .wrap(Condition::new(has_origins, from_fn(cors::allow)));
         let observed = endpoint::PATHS.iter().fold(observed, |scope, path| {
             scope.service(endpoint::resource(path))
         });
@@ -172,6 +177,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(purge::erase(state.clone())),
+        tokio::spawn(usage::run(state.clone())),
         tokio::spawn(heartbeat::heartbeat(state.clone())),
         tokio::spawn(presence::run(state.clone())),
         tokio::spawn(resync::resync_all_nodes(

@@ -4,6 +4,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use std::time::Duration;
 
 use parlance_wire::id::{StationId, UserId};
 use tokio::sync::Notify;
@@ -53,15 +54,15 @@ impl State {
         identity: ServerIdentity,
         node: Uuid,
         bus: Bus,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, String> {
+        Ok(Self {
             limits: Limits::new(
                 settings.login_tries,
                 settings.registrations,
                 settings.bad_signatures,
             ),
             nonces: Nonces::new(settings.signature_window),
-            keys: Keys::default(),
+            keys: Keys::new(settings.per_user)?,
             notifications: Arc::default(),
             resync: Arc::default(),
             nodes: Nodes::default(),
@@ -78,7 +79,7 @@ impl State {
             bus: Arc::new(bus),
             services: Services::new(db, identity, &settings),
             settings,
-        }
+        })
     }
 
     /// Announces events to stations of this node and to the other nodes. To be called after the
@@ -88,6 +89,18 @@ impl State {
         self.bus.publish(events);
         if let Some(push) = &self.services.push {
             push.announce(events);
+        }
+    }
+
+    /// Announces events after a while each.
+    // Not stored: if this node ends before, every station resyncs.
+    pub(super) fn announce_later(self: &Arc<Self>, events: Vec<(Duration, Event)>) {
+        for (delay, event) in events {
+            let state = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                state.announce(&[event]);
+            });
         }
     }
 

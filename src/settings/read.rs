@@ -9,8 +9,10 @@ use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Database, Error, Invites, LogFormat, Push, PushServices, Registration, Settings, Tls,
-    variables::{Variables, duration, nats_servers, networks, postgres_settings, public_url},
+    Database, Error, Invites, LogFormat, PerUser, Push, PushServices, Registration, Settings, Tls,
+    variables::{
+        Variables, duration, nats_servers, networks, origins, postgres_settings, public_url,
+    },
 };
 use crate::{clock::Clock, timings::Timings};
 use parlance_wire::text::Email;
@@ -75,14 +77,17 @@ impl Settings {
                 "a duration up to 1000years, as 7days or 12h",
                 |text| duration(text).filter(|length| *length <= MAX_LIFETIME),
             )?,
+            max_message_lifetime: env.parse(
+                "MAX_MESSAGE_LIFETIME",
+                "1000years",
+                "a duration from 1min to 1000years, as 365days",
+                lifetime,
+            )?,
             expiry_grace: env.parse(
                 "EXPIRY_GRACE",
                 "7days",
                 "a duration from 1min to 1000years, as 7days or 12h",
-                |text| {
-                    let range = TimeDelta::minutes(1)..=MAX_LIFETIME;
-                    duration(text).filter(|length| range.contains(length))
-                },
+                lifetime,
             )?,
             max_message_bytes: env.bytes("MAX_MESSAGE_BYTES", 64 << 10, 1..=4 << 20)?,
             max_body_bytes: env.bytes("MAX_BODY_BYTES", 1 << 20, 1024..=64 << 20)?,
@@ -93,13 +98,19 @@ impl Settings {
                 duration,
             )?,
             login_tries: env.number("LOGIN_TRIES", 10, 1..=100_000)?,
-            registrations: env.number("REGISTRATIONS", 1000, 1..=1_000_000)?,
+            registrations: env.number("REGISTRATIONS", 100, 1..=1_000_000)?,
             bad_signatures: env.number("BAD_SIGNATURES", 600, 1..=1_000_000)?,
             trusted_proxies: env.parse(
                 "TRUSTED_PROXIES",
                 "",
                 "addresses or networks, separated by commas",
                 networks,
+            )?,
+            allowed_origins: env.parse(
+                "ALLOWED_ORIGINS",
+                "",
+                "origins as browsers write them, as https://chat.example.org, separated by commas",
+                origins,
             )?,
             allow_unsigned_notifications: env.parse(
                 "ALLOW_UNSIGNED_NOTIFICATIONS",
@@ -139,12 +150,7 @@ impl Settings {
             log_format: env.log_format()?,
             timings: Timings::default(),
             clock: Clock::default(),
-            conversations_per_user: env.number("CONVERSATIONS_PER_USER", 1000, 1..=1_000_000)?,
-            new_conversations_per_day: env.number(
-                "NEW_CONVERSATIONS_PER_DAY",
-                100,
-                1..=1_000_000,
-            )?,
+            per_user: PerUser::read(&env)?,
         })
     }
 }
@@ -247,6 +253,11 @@ impl Variables<'_> {
             _ => None,
         })
     }
+}
+
+fn lifetime(text: &str) -> Option<TimeDelta> {
+    let range = TimeDelta::minutes(1)..=MAX_LIFETIME;
+    duration(text).filter(|length| range.contains(length))
 }
 
 fn is_contact(text: &str) -> bool {

@@ -8,6 +8,8 @@ use async_nats::ServerAddr;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 
+use url::Url;
+
 use super::Error;
 
 /// The source of settings. An empty variable counts as unset: compose files and `.env` lines often
@@ -39,12 +41,12 @@ impl Variables<'_> {
         self.limited("a whole number", variable, default, range)
     }
 
-    pub(super) fn bytes(
+    pub(super) fn bytes<T: FromStr + Display + PartialOrd + Copy>(
         &self,
         variable: &'static str,
-        default: usize,
-        range: RangeInclusive<usize>,
-    ) -> Result<usize, Error> {
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T, Error> {
         self.limited("a number of bytes", variable, default, range)
     }
 
@@ -159,4 +161,16 @@ pub(super) fn public_url(text: &str) -> Option<String> {
     // It is put into JSON, and clients append a query to it.
     let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
     plain.then(|| text.to_owned())
+}
+
+pub(super) fn origins(text: &str) -> Option<Vec<String>> {
+    let parts = text.split(',').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let origin = Url::parse(part).ok()?.origin();
+            // Compared as text with what a browser sends; `null` is any page without an origin.
+            (origin.is_tuple() && origin.ascii_serialization() == part).then(|| part.to_owned())
+        })
+        .collect()
 }

@@ -31,6 +31,7 @@ impl Entry for NewMessage {
         Some((self.conversation_id, self.sent.id))
     }
 
+    /// As the function `message_bytes` of the database counts it.
     fn bytes(&self) -> usize {
         self.sent.data.as_str().len() + ROW_BYTES
     }
@@ -79,6 +80,9 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
                 column!(m => m.sent.valid_until.is_some()) as _,
                 column!(m => m.sent.data.as_str()) as _,
                 column!(m => m.epoch) as _,
+                column!(m => m.is_full),
+                column!(m => i64::try_from(m.bytes()).unwrap_or(i64::MAX)),
+                column!(m => m.keep_until) as _,
             )
             .fetch_all(c)
             .await
@@ -139,6 +143,8 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
             ),
             ("id_conflict", ..) => Stored::IdConflict,
             ("blocked", ..) => Stored::Blocked,
+            ("ended", ..) => Stored::Ended,
+            ("full", ..) => Stored::Full,
             ("membership_changed", ..) => {
                 *outcome = Attempt::MembershipChanged;
                 continue;

@@ -57,20 +57,32 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 31] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 40] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
+    ("CONVERSATIONS_PER_USER", "1001", &["per_user"], Some("0")),
+    ("NEW_CONVERSATIONS_PER_DAY", "101", &["per_user"], Some("0")),
+    ("MESSAGES_PER_MINUTE", "3001", &["per_user"], Some("0")),
     (
-        "CONVERSATIONS_PER_USER",
-        "1001",
-        &["conversations_per_user"],
-        Some("0"),
+        "MESSAGE_BYTES_PER_MINUTE",
+        "67108865",
+        &["per_user"],
+        Some("65535"),
     ),
     (
-        "NEW_CONVERSATIONS_PER_DAY",
-        "101",
-        &["new_conversations_per_day"],
+        "STORED_BYTES_PER_USER",
+        "4294967297",
+        &["per_user"],
+        Some("65535"),
+    ),
+    ("FRIEND_REQUESTS_PER_DAY", "201", &["per_user"], Some("0")),
+    ("LOOKUPS_PER_HOUR", "1001", &["per_user"], Some("0")),
+    (
+        "PRESENCE_CHANGES_PER_MINUTE",
+        "61",
+        &["per_user"],
         Some("0"),
     ),
+    ("NEW_STATIONS_PER_DAY", "11", &["per_user"], Some("0")),
     (
         "LISTEN_ADDR",
         "127.0.0.1:9000",
@@ -112,6 +124,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 31] = [
         &["message_lifetime"],
         Some("1001years"),
     ),
+    (
+        "MAX_MESSAGE_LIFETIME",
+        "8days",
+        &["max_message_lifetime"],
+        Some("59s"),
+    ),
     ("EXPIRY_GRACE", "8days", &["expiry_grace"], Some("59s")),
     (
         "MAX_MESSAGE_BYTES",
@@ -139,6 +157,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 31] = [
         "10.0.0.1, 192.168.0.0/16",
         &["trusted_proxies"],
         Some("10.0.0.0/33"),
+    ),
+    (
+        "ALLOWED_ORIGINS",
+        "https://a.example, http://localhost:3000",
+        &["allowed_origins"],
+        Some("https://a.example/"),
     ),
     (
         "ALLOW_UNSIGNED_NOTIFICATIONS",
@@ -204,11 +228,12 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             "NATS_URL" => "\"nats\"",
             "REGISTRATION" => "Closed",
             "INVITES" => "Admins",
-            "MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
+            "MESSAGE_LIFETIME" | "MAX_MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
             "SIGNATURE_WINDOW" => "360",
             "LOG_FORMAT" => "Json",
             "POSTGRES_SETTINGS" => "archive_command=cp %p /mnt/wal/%f",
             "TRUSTED_PROXIES" => "192.168.0.0/16",
+            "ALLOWED_ORIGINS" => "http://localhost:3000",
             _ => value,
         };
         assert!(

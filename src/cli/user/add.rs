@@ -17,7 +17,7 @@ use parlance_wire::{
     id::UserId,
     kdf::Kdf,
     key::{PublicKey, SecretHash},
-    text::{Email, FullName, Nick},
+    text::{Email, FullName, Nick, StationName},
     time::Timestamp,
     word::{CredentialKind, UserRole},
 };
@@ -66,11 +66,17 @@ pub(in crate::cli) struct Apikey {
     #[arg(long)]
     name: Option<String>,
     /// A label that says what the key is for
-    #[arg(long, default_value = "service")]
+    #[arg(long, default_value = "service", value_parser = label)]
     label: String,
     /// For scripts: one JSON object
     #[arg(long)]
     json: bool,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    StationName::parse(text)
+        .map(|name| name.to_string())
+        .ok_or_else(|| format!("a label has {}", StationName::EXPECTED))
 }
 
 /// How a user is created.

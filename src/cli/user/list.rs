@@ -38,10 +38,6 @@ pub(in crate::cli) struct List {
     /// Continue after this address
     #[arg(long)]
     after: Option<String>,
-    /// Add up the bytes of each user's messages, which reads all messages of their present and
-    /// former conversations
-    #[arg(long)]
-    bytes: bool,
     /// For scripts: one JSON array
     #[arg(long)]
     json: bool,
@@ -64,11 +60,7 @@ pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
     };
     let users = with_database(settings, Purpose::Look, async |db| {
         // Fetches one row more than is shown, to know whether there are more.
-        let mut users = store::user_list::list(db, &filter, i64::from(list.limit) + 1).await?;
-        if list.bytes {
-            store::user_list::add_bytes(db, &mut users).await?;
-        }
-        Ok(users)
+        Ok(store::user_list::list(db, &filter, i64::from(list.limit) + 1).await?)
     })
     .await?;
     let shown = users.len().min(list.limit as usize);
@@ -114,11 +106,11 @@ fn as_text(user: &UserRow) -> String {
         seen,
         format!("{} stations", user.stations),
         format!("{} conversations", user.conversations),
+        format!("{} bytes", user.bytes),
     ];
     if user.role == UserRole::Admin.as_str() {
         parts.push("admin".to_owned());
     }
-    parts.extend(user.bytes.map(|bytes| format!("{bytes} bytes")));
     parts.extend(user.disabled_at.map(|at| format!("disabled since {at}")));
     parts.join("  ")
 }

@@ -24,6 +24,8 @@ with credentials_gone as (
     delete from left_friends where user_id = $1
 ), quotas_gone as (
     delete from quotas where user_id = $1
+), limits_gone as (
+    delete from user_limits where user_id = $1
 ), resets_gone as (
     -- An account that no longer exists cannot be reset.
     delete from invites where purpose = 'reset' and email = $2
