@@ -1,6 +1,6 @@
 //! Messages: each is stored exactly once, however often it is sent.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::TimeDelta;
 
@@ -13,7 +13,7 @@ use crate::store::{
 };
 use parlance_wire::{
     e2ee::Epoch,
-    id::{ConversationId, MessageId},
+    id::{ConversationId, FileId, MessageId},
     request::conversation::SentMessage,
     text::Instance,
     time::Timestamp,
@@ -27,14 +27,17 @@ const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// Stores a message. Idempotent by its id. Returns its `Created` and `ValidUntil`, as stored.
 ///
 /// # Errors
-/// `TooLarge`, `StorageFull`, `UsedUp`, `NotFriends`, `ConversationNotFound`, `StaleInstance`, `StaleEpoch`, `MessageIdConflict`; `NotAllowed`, if the
-/// other user has blocked the caller, or is their friend no longer.
+/// `TooLarge`, `StorageFull`, `UsedUp`, `NotFriends`, `ConversationNotFound`, `StaleInstance`, `StaleEpoch`,
+/// `MessageIdConflict`; `NotAllowed`, if the other user has blocked the caller, or is their friend no
+/// longer; `FileNotFound`, if one of the files is not the caller's, not of this conversation, not
+/// complete, or of another message.
 pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
     sent: SentMessage,
     epoch: Option<Epoch>,
+    files: BTreeSet<FileId>,
 ) -> Result<(Timestamp, Timestamp), Error> {
     // Before queueing: the batcher's memory is bounded, and a batch must not fail because of one
     // message's size.
@@ -71,6 +74,12 @@ pub(crate) async fn add(
             .is_v4()
             .then(|| epoch.map_or(0, store::epoch::number)),
         is_full: call.services.full.has(call),
+        // A field of this name from an older client is unknown.
+        files: if call.version.is_v4() {
+            files
+        } else {
+            BTreeSet::new()
+        },
     };
     let (message, stored) = call.services.messages.add(message).await?;
     match stored {
@@ -100,6 +109,7 @@ pub(crate) async fn add(
         Stored::Ended => Err(Error::NotFriends),
         Stored::Full => Err(usage::refusal(call)),
         Stored::Blocked => Err(Error::NotAllowed("This user has blocked you.")),
+        Stored::NoFile => Err(Error::FileNotFound),
         Stored::NoConversation => Err(Error::ConversationNotFound),
     }
 }
@@ -128,6 +138,7 @@ pub(crate) async fn erase(
             participants,
             last_seq,
         }) => {
+            call.services.files.deleted();
             // All of them are announced: a request that erased them before may have failed before
             // it announced them.
             call.outbox.push(Event::Erased {

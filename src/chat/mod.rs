@@ -8,6 +8,7 @@ pub(crate) mod buckets;
 pub(crate) mod conversation;
 pub(crate) mod epoch;
 pub(crate) mod error;
+pub(crate) mod file;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;
@@ -58,6 +59,7 @@ pub(crate) struct Services {
     pub told: friend::ToldRequests,
     /// The users who have stored as much as they may.
     pub full: usage::Full,
+    pub files: file::Files,
     pub policy: Policy,
 }
 
@@ -98,6 +100,7 @@ impl Services {
             rates: rates::Rates::default(),
             told: friend::ToldRequests::new(settings.timings.request_told),
             full: usage::Full::default(),
+            files: file::Files::new(settings),
             policy: Policy {
                 registration: settings.registration,
                 invites: settings.invites,

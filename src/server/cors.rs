@@ -20,10 +20,12 @@ use actix_web::{
 use super::state::State;
 
 /// The headers that a signed request has, besides those that any may have.
-const REQUEST_HEADERS: HeaderValue =
-    HeaderValue::from_static("Content-Type, Ozeki-User, Ozeki-Station, Ozeki-Signature");
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Content-Type, Range, Ozeki-User, Ozeki-Station, Ozeki-Signature, Ozeki-Request",
+);
 /// The headers of an answer that a client reads, besides those that any page may read.
-const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static("Retry-After, X-Request-Id");
+const ANSWER_HEADERS: HeaderValue =
+    HeaderValue::from_static("Retry-After, X-Request-Id, Content-Range");
 /// Seconds for which a browser remembers what is allowed: as long as any does.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 

@@ -1,10 +1,10 @@
 //! Rows that the store reads and writes. The other shape of each noun is the wire's view in `api`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use parlance_wire::{
     chain::{Chain, DataHash},
-    id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, FileId, MessageId, ReportId, StationId, UserId},
     list::ListMark,
     request::conversation::SentMessage,
     text::Instance,
@@ -222,6 +222,8 @@ pub(crate) struct NewMessage {
     pub epoch: Option<i32>,
     /// The sender has stored as much as they may: only a message that is stored already is accepted.
     pub is_full: bool,
+    /// The sender's files that are to end with it.
+    pub files: BTreeSet<FileId>,
 }
 
 /// The outcome for one [`NewMessage`].
@@ -251,6 +253,9 @@ pub(crate) enum Stored {
     Ended,
     /// The sender has stored as much as they may.
     Full,
+    /// The sender has no such file in this conversation, or it is not complete, or another message has
+    /// it.
+    NoFile,
     /// There is no such conversation for this user.
     NoConversation,
 }

@@ -1,6 +1,7 @@
 //! Every hot query uses an index, whatever the tables contain: checked on filled tables, with the
 //! plan that a prepared statement ends up with.
 
+mod files;
 mod groups;
 mod keys;
 mod limits;
@@ -140,6 +141,7 @@ fn arguments_of_add() -> String {
         one("false", "bool"),
         one("1", "bigint"),
         one("null", "timestamptz"),
+        one("true", "bool"),
     ]
     .join(", ")
 }

@@ -277,6 +277,12 @@ export type Limits = {
   erasedids: number;
   /** Seconds for which an expired message is kept. */
   expirygrace: number;
+  /** Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 where there are no files. */
+  file?: number | undefined;
+  /** Bytes of all files of a user; 0 where there are none. */
+  filequota?: number | undefined;
+  /** Bytes that this user's files count. */
+  fileused?: number | undefined;
   /** Bytes of a socket's frame. */
   framebytes: number;
   /** Bytes of a message's `Data`. */
