@@ -26,7 +26,7 @@ function tableOf(change: Change): Table {
 }
 
 /** Tables whose rows are nowhere else. What is put into the outbox was appended to it before: what it was then is enough. */
-const precious = new Set<Table>(["meta", "people", "epochs", "drafts"]);
+const precious = new Set<Table>(["meta", "people", "epochs", "drafts", "files"]);
 const isPrecious = (change: Change): boolean => "append" in change || ("put" in change && precious.has(change.put));
 
 /** Opens the database, lifted to what this client knows. Rejects with a `VersionError` if it is newer than that. */

@@ -67,6 +67,18 @@ export type Kdf = {
   kdf: "pbkdf2-sha256";
 };
 
+/** One to [`MAX_RECORDS`] whole records, which follow each other. */
+export type Put = {
+  /** The file. */
+  fileid: string;
+  /** The length of the body in bytes. */
+  length: number;
+  /** The number of the first record, from 0. */
+  record: number;
+  /** The hash of the body. */
+  sha256: string;
+};
+
 /** The fields of `register`. */
 export type Register = {
   /** The key that the user will log in with. */
@@ -225,6 +237,8 @@ export interface Requests {
       instance: string;
       /** The message. */
       message: SentMessage;
+      /** Ours: the caller's files that go with it, of a v4 client; at most [`file::MAX_FILES`]. */
+      files?: readonly string[] | undefined;
     };
     /** Ours, for v4 clients: deletes the content of messages. Their links in the chain remain. */
     erase: {
@@ -400,6 +414,45 @@ export interface Requests {
       participantid: string;
       /** Their new role. */
       role: Role;
+    };
+  };
+  chatfileserver: {
+    /** Begins an upload. The same again answers what is there of it. */
+    create: {
+      /** The conversation whose participants may read the file. */
+      conversationid: string;
+      /** The file. */
+      fileid: string;
+      /** Its instance, as the caller knows it. */
+      instance: string;
+      /** Its size in bytes, as it is stored: encrypted. */
+      size: number;
+      /** When its message will expire. Until it has a message, it is deleted by then, or after a day. */
+      validuntil?: string | null | undefined;
+    };
+    /** Stores records. They are the body; this is in the header `Ozeki-Request`. */
+    put: Put;
+    /** What is there of an upload. */
+    status: {
+      /** The file. */
+      fileid: string;
+    };
+    /** Ends an upload: from then on the file can be read, and does not change any more. */
+    complete: {
+      /** The digest of all its records. */
+      digest: string;
+      /** The file. */
+      fileid: string;
+    };
+    /** Deletes a file, also one that belongs to a message. */
+    delete: {
+      /** The file. */
+      fileid: string;
+    };
+    /** Reads a file: with GET, and this is in the header `Ozeki-Request`. */
+    get: {
+      /** The file. */
+      fileid: string;
     };
   };
   chatfriends: {

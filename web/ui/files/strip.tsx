@@ -1,0 +1,64 @@
+// What will go with the message: small pictures and names above the text, each with its way out.
+
+import type { JSX } from "preact";
+import { words } from "../i18n/words.ts";
+import type { ConversationId } from "../../core/index.ts";
+import { Icon } from "../parts/icon.tsx";
+import { FileName } from "./file-row.tsx";
+import { type Picked, pickedIn } from "./chosen.ts";
+import { setOriginal, unpick } from "./picked.ts";
+
+function One({ conversation, one }: { conversation: ConversationId; one: Picked }): JSX.Element {
+  const w = words.value;
+  return (
+    <li class={`chosen ${one.state}`}>
+      {one.url ? (
+        <img src={one.url} alt={one.source.name} />
+      ) : (
+        <span class="chosen-file">
+          <Icon name={one.isPicture ? "image" : "file"} />
+          <FileName name={one.source.name} />
+        </span>
+      )}
+      {one.state !== "ready" && <span class="chosen-state">{one.state === "failed" ? w.cannotRead : w.preparing}</span>}
+      <button type="button" class="chosen-out" aria-label={w.removeNamed(one.source.name)} title={w.removeNamed(one.source.name)} onClick={() => unpick(conversation, one.key)}>
+        <Icon name="close" size={16} />
+      </button>
+    </li>
+  );
+}
+
+/** The strip; nothing where nothing is chosen. */
+export function Strip({ conversation, onMore }: { conversation: ConversationId; onMore: () => void }): JSX.Element | null {
+  const w = words.value;
+  const all = pickedIn(conversation);
+  if (all.length === 0) return null;
+  const pictures = all.filter((one) => one.isPicture);
+  const original = pictures.some((one) => one.original);
+  const shape = pictures.length === all.length ? "picture" : "document";
+  return (
+    <div class="strip">
+      <ul aria-label={w.chosen}>
+        {all.map((one) => (
+          <One key={one.key} conversation={conversation} one={one} />
+        ))}
+        <li>
+          <button type="button" class="chosen-more" aria-label={w.addMore} title={w.addMore} onClick={onMore}>
+            <Icon name="plus" />
+          </button>
+        </li>
+      </ul>
+      <div class="strip-note">
+        <span>{w.filesSize(w.filesBrief[shape](all.length), w.format.size(all.reduce((sum, { size }) => sum + size, 0)))}</span>
+        {pictures.length > 0 && (
+          <>
+            <span>{original ? w.placeStays : w.placeRemoved}</span>
+            <button type="button" onClick={() => setOriginal(conversation, !original)}>
+              {original ? w.removePlace : w.sendOriginals}
+            </button>
+          </>
+        )}
+      </div>
+    </div>
+  );
+}
