@@ -98,6 +98,8 @@ export class Sender {
         await this.sendAll(id, line);
       }
       line.running = false;
+      // Also where what had failed was taken back: the next one does not wait for it.
+      line.tries = 0;
     } catch (error) {
       line.running = false;
       this.failed(id, line, error);

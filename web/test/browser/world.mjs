@@ -19,7 +19,8 @@ export async function openWorld(settings = { REGISTRATION: "open" }) {
   const server = new Server(settings);
   await server.start();
   const way = await openWay(() => server.address);
-  const browser = await launch();
+  // A microphone that hums, for who may use it.
+  const browser = await launch("--use-fake-device-for-media-stream");
   /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
   const tells = async (say) => {
     mkdirSync(failed, { recursive: true });

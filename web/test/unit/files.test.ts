@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { clock } from "../../browser/clock.ts";
+import type { Clock } from "../../core/ports.ts";
 import { startClient, type Article, type Client, type FileAbout, type FileInfo } from "../../core/index.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { nodePorts } from "../../node/ports.ts";
@@ -13,6 +15,16 @@ const server = new Version4();
 const shelf = new Shelf(server.http);
 const ports = { http: shelf.http, openSocket: server.openSocket, onFault: () => undefined };
 const annsBackend = memoryBackend();
+/** Called when Ann's client has tried something again for the first time. */
+let afterRetry = (): void => undefined;
+const annsClock: Clock = {
+  now: clock.now,
+  after: (ms, then) =>
+    clock.after(ms, () => {
+      then();
+      if (ms > 300 && ms < 700) afterRetry();
+    }),
+};
 const everyone = new Set<Client>();
 after(() => Promise.all([...everyone].map((client) => client.close())));
 
@@ -74,7 +86,7 @@ test("what was sent is not sent again: the line is cut, the program starts anew,
   await ann.client.close();
   everyone.delete(ann.client);
   shelf.before = () => undefined;
-  const again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend }));
+  const again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend, clock: annsClock }));
   everyone.add(again);
   Object.assign(ann, { client: again });
   await again.open(id);
@@ -104,6 +116,19 @@ test("who takes it back sends nothing more, and what comes after it goes", async
   await ben.reads("After it");
   assert.equal(settled(ben.client, "wrong.zip"), undefined);
   await ann.sees("that it is gone", ({ uploads }) => uploads.size === 0);
+  // Nothing waits for what was taken back.
+  shelf.before = (action) => { if (action === "create") throw new Error("the line is cut"); };
+  await send(ann.client, "", await stage(ann.client, 10, { name: "wrong too.zip" }));
+  const second = await ann.sees("that it waits", ({ uploads, log }) => [...uploads.values()].some(({ stalled }) => stalled) && articlesOf(log?.entries ?? []).find(({ files }) => files.some(({ name }) => name === "wrong too.zip")));
+  const retried = new Promise<void>((resolve) => {
+    afterRetry = resolve;
+  });
+  await ann.client.discard(id, second.id);
+  shelf.before = () => undefined;
+  await ann.sees("nothing that waits", ({ waiting: count }) => count === 0);
+  await retried;
+  await ann.types(id, "At once");
+  await ben.reads("At once");
   assert.equal(await annsBackend.get("files", file.id), undefined);
   assert.equal(shelf.files.has(file.id), false);
 });

@@ -6,14 +6,15 @@ import { note } from "../parts/announcer.tsx";
 import { blobOf } from "./load.ts";
 
 /** What a download may be held whole, in bytes. */
-const HELD_MOST = 256 << 20;
+const HELD_MOST = 64 << 20;
 /** The address is needed until the browser has begun. */
 const BEGUN_MS = 60_000;
 
-function click(url: string, name: string): void {
+/** Goes to an address from which something is saved; the page stays where it is. */
+function follow(url: string, name: string | null): void {
   const link = document.createElement("a");
   link.href = url;
-  link.download = name;
+  if (name !== null) link.download = name;
   link.click();
 }
 
@@ -26,7 +27,8 @@ export async function save(file: FileInfo, onPart: (done: number) => void): Prom
       port1.onmessage = ({ data }: MessageEvent<string>) => resolve(data);
     });
     worker.postMessage({ download: file }, [port2]);
-    click(await ready, file.name);
+    // Chromium asks no worker for what has the attribute "download"; that it is to be saved, the answer says.
+    follow(await ready, null);
     return;
   }
   const found = await blobOf(file, null, onPart);
@@ -35,6 +37,6 @@ export async function save(file: FileInfo, onPart: (done: number) => void): Prom
     return;
   }
   const url = URL.createObjectURL(found);
-  click(url, file.name);
+  follow(url, file.name);
   setTimeout(() => URL.revokeObjectURL(url), BEGUN_MS);
 }

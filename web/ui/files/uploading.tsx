@@ -52,8 +52,9 @@ export function Uploading({ article }: { article: Article }): JSX.Element {
   const upload = uploads.value.get(article.id);
   const left = useLeft(upload);
   useAnnounced(article.id, upload);
-  const all = upload?.all ?? article.files.reduce((sum, { size }) => sum + size, 0);
-  const done = upload?.done ?? 0;
+  // As the files are, not as they travel.
+  const all = article.files.reduce((sum, { size }) => sum + size, 0);
+  const done = upload ? Math.round((all * upload.done) / upload.all) : 0;
   const isWaiting = upload?.stalled === true || connection.value.kind !== "live";
   const sizes = [w.format.size(done), w.format.size(all)] as const;
   const text = isWaiting ? w.uploadWaits(...sizes) : left === null ? w.ofAll(...sizes) : w.uploadLeft(...sizes, left);
