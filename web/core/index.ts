@@ -5,6 +5,7 @@ export type { ConversationId, FileId, MessageId, StationId, UserId } from "./mod
 export { InvalidId } from "./model/ids.ts";
 export type * from "./model/draft.ts";
 export type * from "./model/file.ts";
+export { padme } from "./crypto/file.ts";
 export { shapeOf, wordsOf } from "./model/file.ts";
 export type * from "./model/view.ts";
 export type * from "./ports.ts";

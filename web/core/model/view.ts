@@ -210,6 +210,8 @@ export interface Me {
   presence: Presence | "invisible";
   /** Whether the recovery sheet was printed, saved or copied. */
   hasSheet: boolean;
+  /** Bytes that a file may have on the server; null if that is not known. */
+  fileLimit: number | null;
 }
 
 /** Whether somebody is logged in here. */

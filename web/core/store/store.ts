@@ -33,6 +33,8 @@ export interface SessionRecord {
   hasSheet: boolean;
   /** What others are to see of one. The server forgets it when the last device goes offline. */
   presence?: Me["presence"];
+  /** The server's limit for a file at the time of the login; null if it did not tell. */
+  fileLimit?: number | null;
 }
 
 /** What this device remembers of an account after it was logged out. */

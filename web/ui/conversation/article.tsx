@@ -146,7 +146,7 @@ function Held({ article, place }: { article: Message; place: Place }): JSX.Eleme
     noKey: w.heldNoKey,
     epochRefused: w.heldEpoch,
     conflict: w.heldConflict,
-    fileTooLarge: w.fileTooLarge,
+    fileTooLarge: me.value.fileLimit === null ? w.fileTooLarge : w.largerThan(w.format.size(me.value.fileLimit)),
     filesFull: w.filesFull,
     serverFull: w.serverFull,
     fileGone: w.fileNotHere,

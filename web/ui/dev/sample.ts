@@ -209,7 +209,7 @@ export const entries = new Map<string, readonly Entry[]>([
 ]);
 export const firstUnread = new Map<string, MessageId>([[spring.id, good.id]]);
 
-export const me: Me = { id: nora.id, name: nora.name, email: nora.email, presence: "available", hasSheet: false };
+export const me: Me = { id: nora.id, name: nora.name, email: nora.email, presence: "available", hasSheet: false, fileLimit: 104_857_600 };
 
 /** So many conversations; the first one has a long log. */
 export const many = (n: number): Conversation[] =>

@@ -83,6 +83,7 @@ const screens = [
   ["trouble", "main", `#/c/${id(8)}`, both],
   ["files", "main", `#/c/${id(10)}`, both, async (p) => p.locator(".picture img:not(.thumb)").first().waitFor()],
   ["files-top", "main", `#/c/${id(10)}`, [phone], async (p) => p.locator(".log").evaluate((log) => log.scrollTo(0, 0))],
+  ["files-arabic", "main", `#/c/${id(10)}`, both, null, "ar"],
   ["files-chosen", "main", `#/c/${id(10)}`, both, choose],
   ["lightbox", "main", `#/c/${id(10)}`, both, async (p) => {
     await p.locator(".picture").first().click();

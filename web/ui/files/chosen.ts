@@ -15,7 +15,7 @@ export interface Picked {
   isPicture: boolean;
   /** As it is, with the place and the camera that a picture may name. */
   original: boolean;
-  state: "preparing" | "ready" | "failed";
+  state: "preparing" | "ready" | "failed" | "tooLarge";
   /** How large it will be. */
   size: number;
   info: FileInfo | null;

@@ -1,9 +1,9 @@
 // Makes what was chosen ready to be sent: each file is encrypted onto this device at once, so that sending it is only a word.
 
-import type { ConversationId, FileInfo } from "../../core/index.ts";
+import { type ConversationId, type FileInfo, padme } from "../../core/index.ts";
 import { words } from "../i18n/words.ts";
 import { note } from "../parts/announcer.tsx";
-import { client } from "../state.ts";
+import { client, me } from "../state.ts";
 import { type Picked, picked, pickedIn } from "./chosen.ts";
 import { prepared } from "./prepare.ts";
 
@@ -28,6 +28,12 @@ async function prepare(id: ConversationId, { key, source, original, ending }: Pi
   try {
     const { blob, about, tiny, preview } = await prepared(source, original);
     if (ending.signal.aborted) return;
+    const { fileLimit } = me.value;
+    // Its length is hidden by padding, which counts.
+    if (fileLimit !== null && padme(blob.size) > fileLimit) {
+      change(id, key, { state: "tooLarge", size: blob.size });
+      return;
+    }
     const url = preview ? URL.createObjectURL(preview) : null;
     change(id, key, { url, tiny, size: blob.size });
     const read = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await blob.slice(from, to).arrayBuffer());
@@ -95,7 +101,10 @@ export async function readyFiles(id: ConversationId): Promise<FileInfo[] | null>
   // One that is chosen meanwhile is waited for, too.
   for (let all = pickedIn(id); all.some(({ state }) => state === "preparing"); all = pickedIn(id)) await Promise.all(all.map(({ done }) => done));
   const all = pickedIn(id);
-  if (all.some(({ state }) => state === "failed")) return null;
+  if (all.some(({ state }) => state !== "ready")) {
+    note(words.value.removeUnsent);
+    return null;
+  }
   const isTight = all.reduce((sum, { info }) => sum + (info?.thumb.length ?? 0), 0) > THUMBS;
   return all.flatMap(({ info, tiny }) => (info ? [isTight ? { ...info, thumb: tiny } : info] : []));
 }

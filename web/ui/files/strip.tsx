@@ -5,6 +5,7 @@ import { words } from "../i18n/words.ts";
 import type { ConversationId } from "../../core/index.ts";
 import { Icon } from "../parts/icon.tsx";
 import { FileName } from "./file-row.tsx";
+import { me } from "../state.ts";
 import { type Picked, pickedIn } from "./chosen.ts";
 import { setOriginal, unpick } from "./picked.ts";
 
@@ -20,7 +21,7 @@ function One({ conversation, one }: { conversation: ConversationId; one: Picked 
           <FileName name={one.source.name} />
         </span>
       )}
-      {one.state !== "ready" && <span class="chosen-state">{one.state === "failed" ? w.cannotRead : w.preparing}</span>}
+      {one.state !== "ready" && <span class="chosen-state">{{ failed: w.cannotRead, tooLarge: w.tooLarge, preparing: w.preparing }[one.state]}</span>}
       <button type="button" class="chosen-out" aria-label={w.removeNamed(one.source.name)} title={w.removeNamed(one.source.name)} onClick={() => unpick(conversation, one.key)}>
         <Icon name="close" size={16} />
       </button>
@@ -35,6 +36,7 @@ export function Strip({ conversation, onMore }: { conversation: ConversationId; 
   if (all.length === 0) return null;
   const pictures = all.filter((one) => one.isPicture);
   const original = pictures.some((one) => one.original);
+  const limit = me.value.fileLimit;
   const shape = pictures.length === all.length ? "picture" : "document";
   return (
     <div class="strip">
@@ -49,6 +51,7 @@ export function Strip({ conversation, onMore }: { conversation: ConversationId; 
         </li>
       </ul>
       <div class="strip-note">
+        {limit !== null && all.some(({ state }) => state === "tooLarge") && <strong>{w.largerThan(w.format.size(limit))}</strong>}
         <span>{w.filesSize(w.filesBrief[shape](all.length), w.format.size(all.reduce((sum, { size }) => sum + size, 0)))}</span>
         {pictures.length > 0 && (
           <>
