@@ -233,7 +233,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     <div class="composer">
       {suggestions && list && <Suggestions id={list} all={suggestions.all} chosen={suggestions.chosen} onTake={take} />}
       <Above composing={composing} onCancel={cancel} />
-      {chosen.length > 0 && composing.kind !== "edit" && <Strip conversation={c.id} onMore={() => chooser.current?.click()} />}
+      {chosen.length > 0 && composing.kind !== "edit" && <Strip conversation={c.id} onMore={() => chooser.current?.click()} onOut={() => field.current?.focus()} />}
       <div class="composer-row">
         {recording && <Recorder conversation={c.id} onDone={() => setRecording(false)} />}
         <Choosers conversation={c.id} chooser={chooser} camera={camera} onChosen={() => field.current?.focus()} />

@@ -23,6 +23,23 @@ function put(id: ConversationId, all: readonly Picked[]): void {
 const change = (id: ConversationId, key: number, to: Partial<Picked>): void =>
   put(id, pickedIn(id).map((one) => (one.key === key ? { ...one, ...to } : one)));
 
+/** Pictures that are open at the same time: each takes as much memory as it has pixels. */
+const WIDTH = 2;
+let running = 0;
+const queue: (() => void)[] = [];
+
+/** Makes one ready, after those that were chosen before it. */
+async function prepareInTurn(id: ConversationId, one: Picked): Promise<void> {
+  if (running >= WIDTH) await new Promise<void>((begin) => queue.push(begin));
+  running += 1;
+  try {
+    if (!one.ending.signal.aborted) await prepare(id, one);
+  } finally {
+    running -= 1;
+    queue.shift()?.();
+  }
+}
+
 /** Makes one ready, and encrypts it onto this device. */
 async function prepare(id: ConversationId, { key, source, original, ending }: Picked): Promise<void> {
   try {
@@ -35,7 +52,8 @@ async function prepare(id: ConversationId, { key, source, original, ending }: Pi
       return;
     }
     const url = preview ? URL.createObjectURL(preview) : null;
-    change(id, key, { url, tiny, size: blob.size });
+    // What cannot be opened as a picture goes as it is.
+    change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
     const read = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await blob.slice(from, to).arrayBuffer());
     const info = await client().stage({ size: blob.size, read }, about, ending.signal);
     if (ending.signal.aborted) await client().unstage(info.id);
@@ -61,7 +79,7 @@ function begin(id: ConversationId, source: File, original: boolean): Picked {
     done: Promise.resolve(),
   };
   // After it stands in the list.
-  one.done = Promise.resolve().then(() => prepare(id, one));
+  one.done = Promise.resolve().then(() => prepareInTurn(id, one));
   return one;
 }
 
