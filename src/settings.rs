@@ -99,6 +99,15 @@ pub fn invite_link(public_url: &str, code: &str) -> String {
     format!("{public_url}/#invite={code}")
 }
 
+/// A disk that files must not fill up.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    /// A directory on it.
+    pub path: PathBuf,
+    /// Bytes that stay free on it; and a twentieth of it does.
+    pub reserve: u64,
+}
+
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -129,6 +138,12 @@ pub struct Settings {
     pub max_message_bytes: usize,
     /// `MAX_BODY_BYTES`: maximum size of a request.
     pub max_body_bytes: usize,
+    /// `MAX_FILE_BYTES`: maximum size of a file.
+    pub max_file_bytes: u64,
+    /// `FILE_QUOTA`: maximum size of all files of a user; 0, if there are to be none.
+    pub file_quota: u64,
+    /// Not for operators: the disk of the embedded PostgreSQL. `None`, where the database is elsewhere.
+    pub file_disk: Option<Disk>,
     /// `SIGNATURE_WINDOW`: maximum difference between a request's timestamp and the server's clock.
     pub signature_window: TimeDelta,
     /// `LOGIN_TRIES`: maximum failed logins per minute and user.

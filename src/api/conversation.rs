@@ -3,6 +3,8 @@
 pub(super) mod epoch;
 pub(crate) mod view;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{
@@ -15,7 +17,7 @@ use crate::{
 };
 use parlance_wire::{
     e2ee::Epoch,
-    id::{ConversationId, MessageId},
+    id::{ConversationId, FileId, MessageId},
     list::Known,
     request::{
         PageSize,
@@ -60,7 +62,8 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             instance,
             message,
             epoch,
-        } => add(call, conversationid, instance, message, epoch).await,
+            files,
+        } => add(call, conversationid, instance, message, epoch, files).await,
         Action::Download {
             conversationid,
             instance,
@@ -224,12 +227,13 @@ async fn add(
     instance: Instance,
     message: SentMessage,
     epoch: Option<Epoch>,
+    files: BTreeSet<FileId>,
 ) -> Result<Vec<u8>, Error> {
     // The answer has the stored times, as the server may have corrected the sender's clock and
     // chosen an expiry.
     let (id, r#type) = (message.id, message.r#type.clone());
     let (created, valid_until) =
-        chat::message::add(call, conversation, instance, message, epoch).await?;
+        chat::message::add(call, conversation, instance, message, epoch, files).await?;
     answer::ok(AddView {
         message: StoredView {
             id,

@@ -5,7 +5,11 @@ use serde::Serialize;
 use super::answer;
 use crate::{chat::error::Error as Rule, store::error::Cause};
 use parlance_wire::{
-    e2ee::CardHash, id::UserId, request::ParseError, signature::ClaimError, text::Instance,
+    e2ee::CardHash,
+    id::UserId,
+    request::{ParseError, file::Records},
+    signature::ClaimError,
+    text::Instance,
 };
 
 /// The reasons why a request is refused, by a rule or before it reaches one.
@@ -33,6 +37,9 @@ pub(crate) enum Error {
     /// The nonce was used before.
     #[error("This request was already sent.")]
     Replayed,
+    /// The file has only this many bytes.
+    #[error("The file ends before this range.")]
+    RangeNotSatisfiable(u64),
     #[error(transparent)]
     Rule(#[from] Rule),
 }
@@ -60,6 +67,7 @@ impl Error {
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
         match error {
+            ParseError::UnknownApi => Self::UnknownApi,
             ParseError::UnknownAction => Self::UnknownAction,
             ParseError::Malformed(sentence) => Self::bad_request(sentence),
         }
@@ -92,6 +100,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
         Error::MethodNotAllowed           => (405, "method_not_allowed"),
         Error::Replayed                   => (409, "replayed"),
         Error::UnsupportedEncoding        => (415, "unsupported_encoding"),
+        Error::RangeNotSatisfiable(_)     => (416, "range_not_satisfiable"),
         Error::Rule(rule) => match rule {
             Rule::BadRequest(_)           => (400, "bad_request"),
             Rule::LoginFailed             => (401, "login_failed"),
@@ -99,6 +108,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::RegistrationClosed(_)   => (403, "registration_closed"),
             Rule::ConversationNotFound    => (404, "conversation_not_found"),
             Rule::UserNotFound            => (404, "user_not_found"),
+            Rule::FileNotFound            => (404, "file_not_found"),
             Rule::StaleInstance(_)        => (409, "stale_instance"),
             Rule::StaleEpoch(_)           => (409, "stale_epoch"),
             Rule::StaleRoster(_)          => (409, "stale_roster"),
@@ -106,10 +116,14 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::StaleVersion(_)         => (409, "stale_version"),
             Rule::MessageIdConflict       => (409, "message_id_conflict"),
             Rule::AlreadyExists(_)        => (409, "already_exists"),
+            Rule::FileConflict(_)         => (409, "file_conflict"),
+            Rule::FileIncomplete(_)       => (409, "file_incomplete"),
+            Rule::QuotaExceeded { .. }    => (413, "quota_exceeded"),
             Rule::TooLarge(_)             => (413, "too_large"),
             Rule::DailyLimit(..) | Rule::RateLimited(_) => (429, "rate_limited"),
             Rule::Internal(_)             => (500, "internal"),
             Rule::Unavailable { .. }      => (503, "unavailable"),
+            Rule::DiskFull                => (507, "disk_full"),
         },
     }
 }
@@ -152,6 +166,12 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         card: Option<CardHash>,
         #[serde(skip_serializing_if = "Option::is_none")]
         version: Option<i32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        have: Option<&'a [Records]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filequota: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fileused: Option<u64>,
     }
     let mut view = View {
         status: "ERROR",
@@ -163,6 +183,9 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         n: None,
         card: None,
         version: None,
+        have: None,
+        filequota: None,
+        fileused: None,
     };
     // Data that the caller needs for another attempt.
     match error {
@@ -172,6 +195,10 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
         Error::Rule(Rule::StaleCard(newest)) => {
             view.n = Some(newest.map_or(0, |(n, _)| n));
             view.card = newest.map(|(_, card)| card);
+        }
+        Error::Rule(Rule::FileIncomplete(have)) => view.have = Some(have),
+        Error::Rule(Rule::QuotaExceeded { quota, used, .. }) => {
+            (view.filequota, view.fileused) = (Some(*quota), Some(*used));
         }
         Error::Rule(Rule::StaleVersion(present)) => view.version = Some(*present),
         _ => {}

@@ -36,6 +36,13 @@ pub(super) struct LimitsView {
     messageids: usize,
     /// Ids of one `erase`.
     erasedids: usize,
+    /// Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 if there are
+    /// to be no files.
+    file: u64,
+    /// Bytes of all files of a user; 0 if there are to be none.
+    filequota: u64,
+    /// Bytes that the files of this user count.
+    fileused: u64,
     /// Seconds by which a client's clock may be wrong.
     clockdifference: i64,
     /// Seconds until a message without a `ValidUntil` expires.
@@ -45,7 +52,8 @@ pub(super) struct LimitsView {
 }
 
 impl LimitsView {
-    pub(super) fn of(settings: &Settings) -> Self {
+    /// The limits, for a user whose files count this many bytes.
+    pub(super) fn of(settings: &Settings, fileused: u64) -> Self {
         Self {
             messagebytes: settings.max_message_bytes,
             bodybytes: settings.max_body_bytes,
@@ -59,6 +67,9 @@ impl LimitsView {
             requests: settings.requests_per_user,
             messageids: MAX_MESSAGE_IDS,
             erasedids: MAX_ERASED,
+            file: settings.max_file_bytes.min(settings.file_quota),
+            filequota: settings.file_quota,
+            fileused,
             clockdifference: settings.signature_window.num_seconds(),
             messagelifetime: settings.message_lifetime.num_seconds(),
             expirygrace: settings.expiry_grace.num_seconds(),

@@ -121,6 +121,11 @@ pub(crate) async fn perform(
                 },
             )
             .await?;
+            let fileused = if context.version.is_v4() {
+                chat::file::used(context.services, account.user_id).await?
+            } else {
+                0
+            };
             if account.is_new_station {
                 context.outbox.push(Event::StationAdded {
                     user: account.user_id,
@@ -145,7 +150,7 @@ pub(crate) async fn perform(
                     role: &account.role,
                     version: account.vault_version,
                     key: &account.kind,
-                    limits: LimitsView::of(context.settings),
+                    limits: LimitsView::of(context.settings, fileused),
                     pushkey: context.services.push_key(),
                 }),
             })
@@ -226,8 +231,7 @@ fn urls(public_url: &str) -> Urls {
         conversation: of(Api::Conversation),
         conversationgroup: of(Api::ConversationGroup),
         blocklist: of(Api::Blocklist),
-        // Published, but not served: a client that calls it gets `unknown_api`.
-        fileserver: url("chatfileserver"),
+        fileserver: of(Api::File),
         friends: of(Api::Friends),
         notification: of(Api::Notification),
         reports: of(Api::Reports),

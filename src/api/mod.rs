@@ -8,6 +8,7 @@ pub(crate) mod blocklist;
 pub(crate) mod conversation;
 pub(crate) mod conversationgroup;
 pub(crate) mod error;
+pub(crate) mod file;
 pub(crate) mod friends;
 pub(crate) mod history;
 pub(crate) mod keys;
@@ -87,6 +88,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u
         Signed::Reports(action) => Box::pin(reports::perform(call, action)).await,
         Signed::Blocklist(action) => Box::pin(blocklist::perform(call, action)).await,
         Signed::Keys(action) => Box::pin(keys::perform(call, action)).await,
+        Signed::File(action) => Box::pin(file::perform(call, action)).await,
     }?;
     history::cache_new_rows(call)?;
     Ok(answer)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::notify::registry::TooManySockets;
 use crate::store::{self, batcher::BatchError, error::Cause};
 use crate::telemetry::with_causes;
-use parlance_wire::{e2ee::CardHash, id::UserId, text::Instance};
+use parlance_wire::{e2ee::CardHash, id::UserId, request::file::Records, text::Instance};
 
 /// The reasons why a request is refused or fails. Nothing of it was stored, unless it is
 /// `uncertain`.
@@ -46,6 +46,32 @@ pub(crate) enum Error {
     /// The vault already has another version. Contains that version.
     #[error("The vault has a newer version.")]
     StaleVersion(i32),
+    /// No such file, not complete, or not for the caller.
+    #[error("There is no such file.")]
+    FileNotFound,
+    /// It is not what the server has under this id.
+    #[error("{0}")]
+    FileConflict(&'static str),
+    /// Records of the file are missing. Contains those that are there.
+    #[error("Records of the file are missing.")]
+    FileIncomplete(Vec<Records>),
+    /// The user's files leave no room.
+    #[error(
+        "Your files take {used} of {quota} bytes, and this one would take {size} more. Delete some of them."
+    )]
+    QuotaExceeded {
+        /// Bytes that they may take.
+        quota: u64,
+        /// Bytes that they take.
+        used: u64,
+        /// Bytes of the new one.
+        size: u64,
+    },
+    /// The server's disk is nearly full.
+    #[error(
+        "The server's disk is nearly full: it takes no files at the moment. Messages can be sent."
+    )]
+    DiskFull,
     /// The id names another message.
     #[error("The id names another message.")]
     MessageIdConflict,

@@ -1,6 +1,6 @@
 //! Messages: each is stored exactly once, however often it is sent.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::TimeDelta;
 
@@ -13,7 +13,7 @@ use crate::store::{
 };
 use parlance_wire::{
     e2ee::Epoch,
-    id::{ConversationId, MessageId},
+    id::{ConversationId, FileId, MessageId},
     request::conversation::SentMessage,
     text::Instance,
     time::Timestamp,
@@ -28,13 +28,15 @@ const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 ///
 /// # Errors
 /// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `StaleEpoch`, `MessageIdConflict`; `NotAllowed`, if the
-/// other user has blocked the caller.
+/// other user has blocked the caller; `FileNotFound`, if one of the files is not the caller's, not of this
+/// conversation, not complete, or of another message.
 pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
     instance: Instance,
     sent: SentMessage,
     epoch: Option<Epoch>,
+    files: BTreeSet<FileId>,
 ) -> Result<(Timestamp, Timestamp), Error> {
     // Before queueing: the batcher's memory is bounded, and a batch must not fail because of one
     // message's size.
@@ -66,6 +68,12 @@ pub(crate) async fn add(
             .version
             .is_v4()
             .then(|| epoch.map_or(0, store::epoch::number)),
+        // A field of this name from an older client is unknown.
+        files: if call.version.is_v4() {
+            files
+        } else {
+            BTreeSet::new()
+        },
     };
     let (message, stored) = call.services.messages.add(message).await?;
     match stored {
@@ -93,6 +101,7 @@ pub(crate) async fn add(
         Stored::StaleInstance(present) => Err(Error::StaleInstance(present)),
         Stored::StaleEpoch(present) => Err(Error::StaleEpoch(present)),
         Stored::Blocked => Err(Error::NotAllowed("This user has blocked you.")),
+        Stored::NoFile => Err(Error::FileNotFound),
         Stored::NoConversation => Err(Error::ConversationNotFound),
     }
 }
@@ -121,6 +130,7 @@ pub(crate) async fn erase(
             participants,
             last_seq,
         }) => {
+            call.services.files.deleted();
             // All of them are announced: a request that erased them before may have failed before
             // it announced them.
             call.outbox.push(Event::Erased {

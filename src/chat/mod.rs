@@ -6,6 +6,7 @@ pub(crate) mod account;
 pub(crate) mod conversation;
 pub(crate) mod epoch;
 pub(crate) mod error;
+pub(crate) mod file;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;
@@ -48,6 +49,7 @@ pub(crate) struct Services {
     pub pages: page_cache::PageCache,
     /// What is to be pushed to stations without a socket, if the operator turned that on.
     pub push: Option<PushQueue>,
+    pub files: file::Files,
     pub policy: Policy,
 }
 
@@ -84,6 +86,7 @@ impl Services {
             names: name_cache::NameCache::default(),
             pages: page_cache::PageCache::default(),
             push: settings.push.as_ref().map(|_| PushQueue::default()),
+            files: file::Files::new(settings),
             policy: Policy {
                 registration: settings.registration,
                 invites: settings.invites,

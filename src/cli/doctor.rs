@@ -92,6 +92,7 @@ fn key(rule: Rule) -> &'static str {
         Rule::Epochs => "epochs",
         Rule::Station => "stations",
         Rule::Viewed => "viewed",
+        Rule::Files => "files",
         Rule::Audit => "audit",
         Rule::Index => "index",
     }

@@ -125,6 +125,11 @@ impl ResponseError for Error {
         if let Some(seconds) = error::retry_after(self) {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        if let Self::RangeNotSatisfiable(size) = self
+            && let Ok(range) = HeaderValue::try_from(format!("bytes */{size}"))
+        {
+            headers.insert(header::CONTENT_RANGE, range);
+        }
         if let Self::MethodNotAllowed = self {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }

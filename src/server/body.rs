@@ -27,6 +27,10 @@ const MAX_OF_SECRETS: usize = 4 << 20;
 /// has passed.
 const MIN_RATE: usize = 16 << 10;
 
+/// The rate, in bytes per second, at which records of files have to arrive once the time for a small body
+/// has passed: a slow mobile connection's.
+const MIN_RATE_OF_RECORDS: usize = 8 << 10;
+
 /// A body, with its share of the budget for as long as it waits.
 #[derive(Debug, Default)]
 pub(super) struct Body {
@@ -69,11 +73,7 @@ impl Body {
             Some(Api::Conversation | Api::ConversationGroup) => max.max(MAX_OF_SECRETS),
             _ => max,
         };
-        if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
-            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-        {
-            return Err(Error::UnsupportedEncoding);
-        }
+        check_encoding(request)?;
         let declared: Option<usize> = request
             .headers()
             .get(header::CONTENT_LENGTH)
@@ -103,10 +103,10 @@ impl Body {
             }
             let next_by = deadline(timings, begun, body.bytes.len());
             let Ok(piece) = timeout_at(next_by, payload.next()).await else {
-                return Err(Error::bad_request("The body did not arrive in time."));
+                return Err(late());
             };
             let Some(piece) = piece else { return Ok(body) };
-            let piece = piece.map_err(|_| Error::bad_request("The body did not arrive whole."))?;
+            let piece = piece.map_err(|_| not_whole())?;
             let received = body.bytes.len() + piece.len();
             length = length.max(received);
             if let Some(share) = &mut body.share {
@@ -114,6 +114,50 @@ impl Body {
             }
             body.bytes.extend_from_slice(&piece);
         }
+    }
+}
+
+/// Reads a body of exactly this length, from a sender who is proven and has a share for it. It may take as
+/// long as at 8 KiB a second.
+///
+/// # Errors
+/// `UnsupportedEncoding`; `BadRequest`, if it has another length, or does not arrive in time.
+pub(super) async fn read_exactly(
+    timings: &Timings,
+    request: &HttpRequest,
+    mut payload: Payload,
+    length: usize,
+) -> Result<Vec<u8>, Error> {
+    check_encoding(request)?;
+    let seconds = u64::try_from(length / MIN_RATE_OF_RECORDS).unwrap_or(u64::MAX);
+    let deadline = Instant::now() + timings.body_timeout + Duration::from_secs(seconds);
+    let mut bytes = Vec::with_capacity(length);
+    loop {
+        // A sender that was fast at first must not pause for as long as it has gained.
+        let next_by = deadline.min(Instant::now() + timings.write_timeout);
+        let Ok(piece) = timeout_at(next_by, payload.next()).await else {
+            return Err(late());
+        };
+        let Some(piece) = piece else { break };
+        let piece = piece.map_err(|_| not_whole())?;
+        if bytes.len() + piece.len() > length {
+            return Err(wrong_length());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    if bytes.len() == length {
+        Ok(bytes)
+    } else {
+        Err(wrong_length())
+    }
+}
+
+fn check_encoding(request: &HttpRequest) -> Result<(), Error> {
+    match request.headers().get(header::CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Error::UnsupportedEncoding)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -165,6 +209,19 @@ pub(super) fn check_length(
         return Err(over(max));
     }
     Ok(())
+}
+
+/// The refusal of a body that is not as long as its request says.
+pub(super) fn wrong_length() -> Error {
+    Error::bad_request("length must be that of the body.")
+}
+
+fn late() -> Error {
+    Error::bad_request("The body did not arrive in time.")
+}
+
+fn not_whole() -> Error {
+    Error::bad_request("The body did not arrive whole.")
 }
 
 fn over(limit: usize) -> Error {

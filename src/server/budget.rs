@@ -9,8 +9,12 @@ use std::{
     time::Duration,
 };
 
+use tokio::{sync::Notify, time::timeout_at};
+
 use crate::chat::error::Error;
 
+/// How long [`Share::take_when_free`] waits.
+const WAIT: Duration = Duration::from_secs(10);
 /// The delay after which a refused client may try again.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
@@ -29,6 +33,8 @@ pub(super) struct Limits {
 pub(super) struct Budget<K> {
     limits: Limits,
     held: Mutex<Held<K>>,
+    /// Notified whenever bytes are released.
+    released: Notify,
 }
 
 #[derive(Debug)]
@@ -49,6 +55,7 @@ impl<K: Hash + Eq + Copy> Budget<K> {
         Arc::new(Self {
             limits,
             held: Mutex::new(held),
+            released: Notify::new(),
         })
     }
 
@@ -122,6 +129,25 @@ impl<K: Hash + Eq + Copy> Share<K> {
         Ok(())
     }
 
+    /// Takes bytes, as soon as they are free.
+    ///
+    /// # Errors
+    /// As [`Share::take`], if they are not within [`WAIT`].
+    pub(super) async fn take_when_free(&mut self, bytes: usize) -> Result<(), Error> {
+        let deadline = tokio::time::Instant::now() + WAIT;
+        let budget = self.budget.clone();
+        loop {
+            // Created before looking, so that bytes released from here on are not missed.
+            let released = budget.released.notified();
+            let Err(refusal) = self.take(bytes) else {
+                return Ok(());
+            };
+            if timeout_at(deadline, released).await.is_err() {
+                return Err(refusal);
+            }
+        }
+    }
+
     /// Number of bytes that it holds.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -149,6 +175,8 @@ impl<K: Hash + Eq + Copy> Drop for Share<K> {
         held.total -= self.bytes;
         release(&mut held.by_key, &self.key, self.bytes);
         release(&mut held.by_address, &self.address, self.bytes);
+        drop(held);
+        self.budget.released.notify_waiters();
     }
 }
 

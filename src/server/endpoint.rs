@@ -10,6 +10,7 @@ use super::{
     connection,
     export::{self, Export},
     extract::{AtStation, ByUser, PollRequest, Post},
+    file::files,
     identity,
     load::InProgress,
     request_log::api_of,
@@ -44,6 +45,7 @@ pub(super) fn resource(path: &str) -> Resource {
                 .guard(names(&[Api::Notification]))
                 .to(notification),
         )
+        .route(web::route().guard(names(&[Api::File])).to(files))
         .route(web::route().guard(names(&[Api::Login])).to(login))
         .route(web::route().guard(names(&[Api::Workspace])).to(workspace))
         .route(
@@ -214,7 +216,7 @@ async fn notification(PollRequest(poll): PollRequest) -> Result<Answer, Error> {
     Ok(Answer::to_user(text, in_progress, share))
 }
 
-async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
+pub(super) async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> {
     let AtStation {
         user,
         station,

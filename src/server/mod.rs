@@ -8,6 +8,7 @@ mod connection;
 mod endpoint;
 mod export;
 mod extract;
+mod file;
 mod health;
 mod heartbeat;
 mod identity;
@@ -144,6 +145,9 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         let observed = live::PATHS.iter().fold(observed, |scope, path| {
             scope.route(path, web::route().to(live::handshake))
         });
+        let observed = file::PATHS.iter().fold(observed, |scope, path| {
+            scope.route(path, web::get().to(file::download))
+        });
         app.service(observed.default_service(web::route().to(web_client::serve)))
     })
     .on_connect(move |stream, data| connection::set_up(stream, data, write_timeout))
@@ -172,6 +176,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(purge::erase(state.clone())),
+        tokio::spawn(purge::files(state.clone())),
         tokio::spawn(heartbeat::heartbeat(state.clone())),
         tokio::spawn(presence::run(state.clone())),
         tokio::spawn(resync::resync_all_nodes(

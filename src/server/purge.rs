@@ -94,9 +94,16 @@ pub(super) async fn run(state: Arc<State>) {
                 None
             });
         let now = time.now();
-        if watch.trusts(time.instant(), now)
-            && let Some(kept_since) = kept_since
-        {
+        if !watch.trusts(time.instant(), now) {
+            continue;
+        }
+        if let Err(error) = store::file::abandoned(&state.services.db, now).await {
+            tracing::warn!(
+                error = with_causes(&error),
+                "files without a message were not deleted; the next round tries again"
+            );
+        }
+        if let Some(kept_since) = kept_since {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
             match store::purge::expired(&state.services.db, ended_before).await {
                 Ok(rows) => state.metrics.count_purged("expired", rows),
@@ -123,6 +130,24 @@ pub(super) async fn erase(state: Arc<State>) {
             Err(error) => tracing::warn!(
                 error = with_causes(&error),
                 "messages of deleted accounts were not erased; the next round tries again"
+            ),
+        }
+    }
+}
+
+/// Deletes the records of deleted files, immediately after a deletion on this node and in each round.
+pub(super) async fn files(state: Arc<State>) {
+    let mut clock = tokio::time::interval(state.settings.timings.purge);
+    loop {
+        tokio::select! {
+            _ = clock.tick() => {}
+            () = state.services.files.wait_for_deleted() => {}
+        }
+        match store::file::drain(&state.services.db).await {
+            Ok(rows) => state.metrics.count_purged("files", rows),
+            Err(error) => tracing::warn!(
+                error = with_causes(&error),
+                "the records of deleted files were not deleted; the next round tries again"
             ),
         }
     }

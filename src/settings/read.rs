@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Database, Error, Invites, LogFormat, Push, PushServices, Registration, Settings, Tls,
+    Database, Disk, Error, Invites, LogFormat, Push, PushServices, Registration, Settings, Tls,
     variables::{Variables, duration, networks, postgres_settings, public_url},
 };
 use crate::{clock::Clock, timings::Timings};
@@ -16,6 +16,8 @@ use url::Url;
 /// The maximum lifetime is 1000 years, because the end of a longer one could not be written on the
 /// wire.
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
+/// Bytes that files leave free on the disk: what messages need for a good while.
+const DISK_RESERVE: u64 = 1 << 30;
 const MAX_WORKERS: usize = 256;
 
 impl Settings {
@@ -36,6 +38,10 @@ impl Settings {
         let listen_addr = env.listen_addr()?;
         let tls = env.tls()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
+        let database = env.database()?;
+        let data_dir: PathBuf = env
+            .text("DATA_DIR")?
+            .map_or_else(|| "data".into(), PathBuf::from);
         Ok(Self {
             listen_addr,
             public_url: env.parse(
@@ -44,13 +50,15 @@ impl Settings {
                 "an http:// or https:// address",
                 public_url,
             )?,
-            database: env.database()?,
+            file_disk: matches!(database, Database::Embedded).then(|| Disk {
+                path: data_dir.clone(),
+                reserve: DISK_RESERVE,
+            }),
+            database,
             // About two per core of a small database machine; more would only wait for each other
             // there.
             database_connections: env.number("DATABASE_CONNECTIONS", 8, 1..=1000)?,
-            data_dir: env
-                .text("DATA_DIR")?
-                .map_or_else(|| "data".into(), PathBuf::from),
+            data_dir,
             pg_bin: env.path("PG_BIN"),
             postgres_settings: env.parse(
                 "POSTGRES_SETTINGS",
@@ -78,6 +86,8 @@ impl Settings {
             )?,
             max_message_bytes: env.bytes("MAX_MESSAGE_BYTES", 64 << 10, 1..=4 << 20)?,
             max_body_bytes: env.bytes("MAX_BODY_BYTES", 1 << 20, 1024..=64 << 20)?,
+            max_file_bytes: env.bytes("MAX_FILE_BYTES", 100 << 20, 1024..=4 << 30)?,
+            file_quota: env.bytes("FILE_QUOTA", 1 << 30, 0..=1 << 50)?,
             signature_window: env.parse(
                 "SIGNATURE_WINDOW",
                 "5min",

@@ -38,12 +38,12 @@ impl Variables<'_> {
         self.limited("a whole number", variable, default, range)
     }
 
-    pub(super) fn bytes(
+    pub(super) fn bytes<T: FromStr + Display + PartialOrd + Copy>(
         &self,
         variable: &'static str,
-        default: usize,
-        range: RangeInclusive<usize>,
-    ) -> Result<usize, Error> {
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T, Error> {
         self.limited("a number of bytes", variable, default, range)
     }
 

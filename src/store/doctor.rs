@@ -43,6 +43,8 @@ pub enum Rule {
     Station,
     /// Nobody has viewed more than a conversation contains.
     Viewed,
+    /// Files are what was uploaded, belong to messages, and count what they take.
+    Files,
     /// Each line of the audit log follows from the previous one.
     Audit,
     /// Every index is valid.
@@ -51,7 +53,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Dense,
         Self::HistoryHead,
         Self::Instance,
@@ -66,6 +68,7 @@ impl Rule {
         Self::Epochs,
         Self::Station,
         Self::Viewed,
+        Self::Files,
         Self::Audit,
         Self::Index,
     ];
@@ -112,6 +115,9 @@ impl Rule {
                 "a station that was to be ended with its key: it can still sign; end it with `user stations --forget`"
             }
             Self::Viewed => "messages that are not viewed are not counted; --repair puts it right",
+            Self::Files => {
+                "records of a file were changed, dropped or left over past the server; clients refuse what was changed: restore a backup; --repair deletes what is left over, and counts again"
+            }
             Self::Audit => {
                 "a line of the audit log was changed, dropped or invented past the server; compare with an older backup"
             }
@@ -178,6 +184,7 @@ async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<St
         Rule::Epochs => check!("src/store/sql/doctor/epochs.sql"),
         Rule::Station => check!("src/store/sql/doctor/station.sql"),
         Rule::Viewed => check!("src/store/sql/doctor/viewed.sql"),
+        Rule::Files => check!("src/store/sql/doctor/files.sql"),
         Rule::Audit => audit::check(c).await,
         Rule::Index => check!("src/store/sql/doctor/index.sql"),
     }
@@ -191,7 +198,7 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     // Readers continue, writers wait. The rows themselves are taken as correct; references to the
     // newest follow from them.
     sqlx::raw_sql(
-        "lock table conversations, participants, invitations in share row exclusive mode",
+        "lock table conversations, participants, invitations, files, gone_files, file_usage in share row exclusive mode",
     )
     .execute(&mut *tx)
     .await?;
@@ -268,10 +275,37 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
-    let repaired: u64 = [newest, peers, admins, invitations, viewed]
-        .iter()
-        .map(PgQueryResult::rows_affected)
-        .sum();
+    let leftover = sqlx::query!(
+        "delete from file_records r
+        where not exists (select from files f where f.file_key = r.file_key)
+            and not exists (select from gone_files g where g.file_key = r.file_key)"
+    )
+    .execute(&mut *tx)
+    .await?;
+    let counted = sqlx::query!(
+        "with counted as (
+            select user_id, sum(file_cost(size))::bigint as bytes
+            from (select user_id, size from files union all select user_id, size from gone_files) f group by user_id
+        )
+        insert into file_usage (user_id, bytes)
+        select user_id, coalesce(c.bytes, 0) from file_usage u full join counted c using (user_id)
+        where coalesce(u.bytes, 0) <> coalesce(c.bytes, 0)
+        on conflict on constraint file_usage_key do update set bytes = excluded.bytes"
+    )
+    .execute(&mut *tx)
+    .await?;
+    let repaired: u64 = [
+        newest,
+        peers,
+        admins,
+        invitations,
+        viewed,
+        leftover,
+        counted,
+    ]
+    .iter()
+    .map(PgQueryResult::rows_affected)
+    .sum();
     if repaired > 0 {
         let details = [("rows", u64::to_string(&repaired))];
         audit::append(&mut tx, by, Change::DoctorRepair, "", details, now).await?;

@@ -81,11 +81,35 @@ impl Export<'_> {
         self.list("groupinvitations", &invitations).await?;
         let departures = rows!(self, "src/store/sql/export/departures.sql", user as _);
         self.list("departures", &departures).await?;
+        self.files().await?;
         self.send(r#","conversations":["#.to_owned()).await?;
         for (number, id) in self.conversations().await?.into_iter().enumerate() {
             self.conversation(id, number == 0).await?;
         }
         self.send("]}".to_owned()).await
+    }
+
+    async fn files(&self) -> Result<(), Stop> {
+        let user = self.user;
+        self.send(r#","files":["#.to_owned()).await?;
+        let mut after = 0;
+        loop {
+            let page = self
+                .db
+                .run(async |c| {
+                    sqlx::query_file!("src/store/sql/export/files.sql", user as _, after)
+                        .fetch_all(c)
+                        .await
+                })
+                .await?;
+            let Some(last) = page.last() else {
+                return self.send("]".to_owned()).await;
+            };
+            let comma = if after == 0 { "" } else { "," };
+            after = last.file_key;
+            let rows: Vec<&str> = page.iter().map(|row| row.row.as_str()).collect();
+            self.send(format!("{comma}{}", rows.join(","))).await?;
+        }
     }
 
     /// The conversations that the user is or was in, by id.

@@ -1,10 +1,15 @@
 //! Messages: stored exactly once, numbered in commit order.
 
+mod tie;
+
 use std::{collections::HashMap, sync::Arc};
+
+use sqlx::PgConnection;
 
 use super::{
     Db,
     batcher::{Attempt, Entry, entry_at},
+    db::End,
     error::{Result, impossible},
 };
 use crate::store::rows::{New, NewMessage, Stored};
@@ -36,14 +41,14 @@ impl Entry for NewMessage {
     }
 
     async fn store(db: &Db, batch: &[Self]) -> Result<Vec<Attempt<Stored>>> {
-        let mut result = add(db, batch).await;
+        let mut result = add_once(db, batch).await;
         for _ in 1..MAX_TRIES {
             // While the statement waited for the lock, another one stored the same message, which
             // this statement's older snapshot does not include. Nothing is stored, and the next
             // attempt sees it.
             match &result {
                 Err(error) if error.is_refused_by("messages_one_per_id") => {
-                    result = add(db, batch).await;
+                    result = add_once(db, batch).await;
                 }
                 _ => break,
             }
@@ -52,38 +57,55 @@ impl Entry for NewMessage {
     }
 }
 
-/// Stores a batch in one statement and one commit. Returns the outcome of each message, in the
-/// given order. The batch must not contain the same (conversation, message id) twice.
-async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
+/// Stores a batch in one commit. Returns the outcome of each message, in the given order. The batch
+/// must not contain the same (conversation, message id) twice.
+async fn add_once(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
+    if batch.iter().all(|message| message.files.is_empty()) {
+        let has_files = vec![true; batch.len()];
+        return db.run(async |c| add(c, batch, &has_files).await).await;
+    }
+    db.transaction(async |c| {
+        // Before the conversations, as nobody who holds one of those waits for a file without a message.
+        let has_files = tie::lock(c, batch).await?;
+        let outcomes = add(c, batch, &has_files).await?;
+        tie::tie(c, batch, &outcomes).await?;
+        Ok(End::Commit(outcomes))
+    })
+    .await
+}
+
+/// Stores a batch in one statement. `has_files`: whether each message can have the files that it names.
+async fn add(
+    c: &mut PgConnection,
+    batch: &[NewMessage],
+    has_files: &[bool],
+) -> Result<Vec<Attempt<Stored>>> {
     macro_rules! column {
         ($message:ident => $value:expr) => {
             &batch.iter().map(|$message| $value).collect::<Vec<_>>()
         };
     }
-    let mut rows = db
-        .run(async |c| {
-            sqlx::query_file!(
-                "src/store/sql/add_messages.sql",
-                column!(m => m.conversation_id) as _,
-                column!(m => m.instance.as_str()) as _,
-                column!(m => m.user_id) as _,
-                column!(m => m.station_id) as _,
-                column!(m => m.sent.id) as _,
-                column!(m => m.sent.r#type.as_str()) as _,
-                column!(m => m.created_at) as _,
-                // A retry has the sender's time: without it, the retry would look like another message.
-                column!(m => Some(m.sent.created).filter(|sent| *sent != m.created_at)) as _,
-                column!(m => m.valid_until) as _,
-                // A retry of a message without an end is the same message, even if the operator has changed the
-                // lifetime in between.
-                column!(m => m.sent.valid_until.is_some()) as _,
-                column!(m => m.sent.data.as_str()) as _,
-                column!(m => m.epoch) as _,
-            )
-            .fetch_all(c)
-            .await
-        })
-        .await?;
+    let mut rows = sqlx::query_file!(
+        "src/store/sql/add_messages.sql",
+        column!(m => m.conversation_id) as _,
+        column!(m => m.instance.as_str()) as _,
+        column!(m => m.user_id) as _,
+        column!(m => m.station_id) as _,
+        column!(m => m.sent.id) as _,
+        column!(m => m.sent.r#type.as_str()) as _,
+        column!(m => m.created_at) as _,
+        // A retry has the sender's time: without it, the retry would look like another message.
+        column!(m => Some(m.sent.created).filter(|sent| *sent != m.created_at)) as _,
+        column!(m => m.valid_until) as _,
+        // A retry of a message without an end is the same message, even if the operator has changed the
+        // lifetime in between.
+        column!(m => m.sent.valid_until.is_some()) as _,
+        column!(m => m.sent.data.as_str()) as _,
+        column!(m => m.epoch) as _,
+        has_files,
+    )
+    .fetch_all(c)
+    .await?;
 
     // The statement only returns messages whose sender takes part in the conversation.
     let mut outcomes: Vec<Attempt<Stored>> = batch
@@ -139,6 +161,7 @@ async fn add(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
             ),
             ("id_conflict", ..) => Stored::IdConflict,
             ("blocked", ..) => Stored::Blocked,
+            ("no_file", ..) => Stored::NoFile,
             ("membership_changed", ..) => {
                 *outcome = Attempt::MembershipChanged;
                 continue;

@@ -19,6 +19,7 @@ pub(crate) mod erase;
 pub mod erasure;
 pub mod error;
 pub(crate) mod export;
+pub mod file;
 pub(crate) mod friend;
 pub(crate) mod group;
 pub(crate) mod history;

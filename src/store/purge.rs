@@ -100,7 +100,32 @@ pub(super) async fn delete_cleared(
             order by s.epoch, s.user_id limit $3 for update
         ) due where s.conversation_id = $1 and s.epoch = due.epoch and s.user_id = due.user_id"
     );
-    Ok(messages + reports + expired + secrets)
+    // Uploads of an earlier instance get no message any more.
+    let files = delete!(
+        "with due as materialized (
+            select file_key from files
+            where conversation_id = $1 and message_seq <= $2
+            order by message_seq limit $3 for update
+        ), gone as (
+            delete from files where file_key = any(array(select file_key from due))
+            returning file_key, user_id, size
+        )
+        insert into gone_files (file_key, user_id, size) select * from gone"
+    );
+    let uploads = delete!(
+        "with due as materialized (
+            select f.file_key from files f
+            join conversations c using (conversation_id)
+            where f.conversation_id = $1 and f.message_seq is null and f.instance <> c.instance
+                and c.cleared_seq >= $2
+            order by f.file_key limit $3 for update of f
+        ), gone as (
+            delete from files where file_key = any(array(select file_key from due))
+            returning file_key, user_id, size
+        )
+        insert into gone_files (file_key, user_id, size) select * from gone"
+    );
+    Ok(messages + reports + expired + secrets + files + uploads)
 }
 
 /// Deletes the text of messages that ended, and were stored, before this, with their reports. What
@@ -239,6 +264,6 @@ pub async fn kept_since(db: &Db, grace: TimeDelta) -> Result<Option<Timestamp>> 
 
 /// Sleeps eight times as long as the work took: the purge is not urgent, and must not slow writers
 /// down.
-async fn rest(since: Instant) {
+pub(super) async fn rest(since: Instant) {
     tokio::time::sleep(since.elapsed() * 8).await;
 }

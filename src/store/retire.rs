@@ -1,5 +1,5 @@
 //! Retires messages: moves them, without their content, to `expired_messages`, and deletes their
-//! reports. The chain and retries need what remains. Expired messages (`purge.rs`), messages of
+//! reports and files. The chain and retries need what remains. Expired messages (`purge.rs`), messages of
 //! deleted accounts (`erasure.rs`) and erased ones (`erase.rs`) end this way.
 
 /// A statement that retires the messages with a `ctid` in `due`. `$due` is the beginning of a `with`
@@ -33,6 +33,19 @@ macro_rules! retire {
     -- Lists may have changed: what was unread may be gone.
     insert into list_changes (changed, conversation_id)
     select distinct pg_current_xact_id(), conversation_id from gone
+), files_gone as (
+    -- Their files, found in the same way.
+    delete from files where ctid = any(array(
+        select f.place from gone g
+        cross join lateral (
+            select ctid as place from files f
+            where f.conversation_id = g.conversation_id and f.message_seq = g.seq
+            order by f.message_seq offset 0
+        ) f
+    ))
+    returning file_key, user_id, size
+), files_queued as (
+    insert into gone_files (file_key, user_id, size) select file_key, user_id, size from files_gone
 ), kept as (
     -- Keeps what the chain and retries need of a message.
     insert into expired_messages (conversation_id, seq, message_id, instance, user_id, station_id, type,

@@ -1,10 +1,10 @@
 //! Rows that the store reads and writes. The other shape of each noun is the wire's view in `api`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use parlance_wire::{
     chain::{Chain, DataHash},
-    id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, FileId, MessageId, ReportId, StationId, UserId},
     list::ListMark,
     request::conversation::SentMessage,
     text::Instance,
@@ -214,6 +214,8 @@ pub(crate) struct NewMessage {
     /// The epoch whose secret encrypts it, or 0 for none; `None` if the sender's client knows no
     /// epochs.
     pub epoch: Option<i32>,
+    /// The sender's files that are to end with it.
+    pub files: BTreeSet<FileId>,
 }
 
 /// The outcome for one [`NewMessage`].
@@ -239,6 +241,9 @@ pub(crate) enum Stored {
     StaleEpoch(i32),
     /// The other participant has blocked the sender.
     Blocked,
+    /// The sender has no such file in this conversation, or it is not complete, or another message has
+    /// it.
+    NoFile,
     /// There is no such conversation for this user.
     NoConversation,
 }

@@ -3,7 +3,7 @@
 use parlance::store::doctor::{self, Rule};
 use parlance_wire::time::Timestamp;
 
-use crate::world::{Conversation, Person, Roster, World, operator};
+use crate::world::{Conversation, Person, Roster, World, message, operator};
 
 /// A world with a direct conversation and a group, each with a message and a report.
 async fn lived_in() -> (std::sync::Arc<World>, Person, Conversation, Conversation) {
@@ -63,6 +63,14 @@ async fn each_broken_rule_is_found_and_repaired_if_possible() {
         ..Roster::default()
     };
     ann.rekeys(&with_epochs, &first, &same).await;
+    let dan = world.person("Dan").await;
+    ann.befriends(&dan).await;
+    let with_file = ann.creates(&dan).await;
+    let file = ann.uploads(10, &with_file).await;
+    ann.adds_files(&with_file, &message("a file"), &[&file])
+        .await
+        .ok();
+    let digest = file.digest();
     let (conversation, group) = (conversation.id, group.id);
     let outsider = world.person("Cleo").await.user;
     let peak: String = sqlx::query_scalar("select encode(peaks[1], 'hex') from key_log_head")
@@ -158,6 +166,24 @@ async fn each_broken_rule_is_found_and_repaired_if_possible() {
                 "update stations s set credential_id = c.credential_id from credentials c where c.user_id = s.user_id and s.user_id = '{}'",
                 ann.user
             )),
+        ),
+        (Rule::Files, "update file_usage set bytes = bytes + 1".into(), None),
+        (Rule::Files, "delete from file_usage".into(), None),
+        (Rule::Files, "insert into file_records select file_key + 1000, record, hash, bytes from file_records".into(), None),
+        (
+            Rule::Files,
+            "update file_records set bytes = bytes || '\\x00'".into(),
+            Some("update file_records set bytes = substr(bytes, 1, octet_length(bytes) - 1)".into()),
+        ),
+        (
+            Rule::Files,
+            "update files set digest = sha256(digest)".into(),
+            Some(format!("update files set digest = decode('{digest}', 'hex')")),
+        ),
+        (
+            Rule::Files,
+            "update files set message_seq = message_seq + 1000".into(),
+            Some("update files set message_seq = message_seq - 1000".into()),
         ),
         (
             Rule::Audit,

@@ -24,6 +24,7 @@ mod doctor;
 mod embedded;
 mod encrypted;
 mod epoch;
+mod file;
 mod friends;
 mod fuzz;
 mod golden;

@@ -1,6 +1,7 @@
 //! Every hot query uses an index, whatever the tables contain: checked on filled tables, with the
 //! plan that a prepared statement ends up with.
 
+mod files;
 mod groups;
 mod keys;
 mod list;
@@ -136,6 +137,7 @@ fn arguments_of_add() -> String {
         one("true", "bool"),
         one("''", "text"),
         one("1", "int"),
+        one("true", "bool"),
     ]
     .join(", ")
 }

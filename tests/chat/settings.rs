@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 31] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 33] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     (
         "CONVERSATIONS_PER_USER",
@@ -86,10 +86,17 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 31] = [
     (
         "DATABASE_URL",
         "postgres://chat@db/chat",
-        &["database"],
+        &["database", "file_disk"],
         Some("postgres://user:secret@host:notaport/x"),
     ),
-    ("DATA_DIR", "elsewhere", &["data_dir"], None),
+    ("DATA_DIR", "elsewhere", &["data_dir", "file_disk"], None),
+    (
+        "MAX_FILE_BYTES",
+        "1048576",
+        &["max_file_bytes"],
+        Some("1023"),
+    ),
+    ("FILE_QUOTA", "0", &["file_quota"], Some("-1")),
     ("PG_BIN", "/opt/postgres", &["pg_bin"], None),
     (
         "POSTGRES_SETTINGS",

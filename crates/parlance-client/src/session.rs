@@ -90,6 +90,7 @@ impl Session {
             Signed::Reports(one) => self.send(Api::Reports, one, &action).await,
             Signed::Blocklist(one) => self.send(Api::Blocklist, one, &action).await,
             Signed::Keys(one) => self.send(Api::Keys, one, &action).await,
+            Signed::File(one) => self.send(Api::File, one, &action).await,
         }
     }
 

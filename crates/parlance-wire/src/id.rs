@@ -108,6 +108,10 @@ id!(
     MessageId, hyphenated, "a UUID"
 );
 id!(
+    /// A file, chosen by its uploader's client. A UUID with dashes on the wire.
+    FileId, hyphenated, "a UUID"
+);
+id!(
     /// A server: a random id, created once with its database. Unlike its host name, it never
     /// changes. 32 hex digits on the wire.
     ServerId, simple, "32 hexadecimal digits"
@@ -180,6 +184,14 @@ impl StationId {
 
 impl MessageId {
     /// A new message's id, as its sender chooses it.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl FileId {
+    /// A new file's id, as its uploader chooses it.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())

@@ -12,13 +12,16 @@ use serde_json::{Map, Value};
 use crate::{
     e2ee::{Announcement, Card, Epoch, LogHead, RsaSignature, SignKey, Signature},
     id::{
-        ConversationId, CredentialId, InviteId, MessageId, Receipt, ReportId, ServerId, StationId,
-        UserId,
+        ConversationId, CredentialId, FileId, InviteId, MessageId, Receipt, ReportId, ServerId,
+        StationId, UserId,
     },
     kdf::{Salt, Whole},
     key::{PublicKey, SecretHash},
     list::Known,
-    request::PageSize,
+    request::{
+        PageSize,
+        file::{BodyHash, FileDigest},
+    },
     text::{
         Color, Email, EncryptedKey, FullName, HideId, Instance, MessageType, Nick, Opaque,
         PushEndpoint, StationName, WorkspaceName,
@@ -45,7 +48,7 @@ macro_rules! stands_as {
 }
 
 stands_as!("string":
-    Announcement, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FullName, HideId, Instance, InviteId,
+    Announcement, BodyHash, Card, Color, ConversationId, CredentialId, Email, EncryptedKey, FileDigest, FileId, FullName, HideId, Instance, InviteId,
     Known, LogHead, MessageId, MessageType, Nick, Opaque<const MAX: usize>, PublicKey, PushEndpoint, Receipt, ReportId,
     RsaSignature, Salt, SecretHash, ServerId, SignKey, Signature, StationId, StationName, Timestamp, UserId, WorkspaceName,
 );

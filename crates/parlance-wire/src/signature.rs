@@ -13,6 +13,10 @@ pub const STATION_HEADER: &str = "Ozeki-Station";
 /// The header with the signature, in base64.
 pub const SIGNATURE_HEADER: &str = "Ozeki-Signature";
 
+/// The header with the JSON of a request whose body is something else, or that has none: base64url
+/// without padding. The signature covers the JSON, as if it were the body.
+pub const REQUEST_HEADER: &str = "Ozeki-Request";
+
 /// `srv` and `api` in the signed text of a socket's handshake. [`handshake_body`] takes the place
 /// of the body.
 pub const WEBSOCKET: (&str, &str) = ("chatserver", "websocket");

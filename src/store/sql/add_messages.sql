@@ -6,10 +6,10 @@ with input as materialized (
     select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
-        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $12::int[]
+        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $12::int[], $13::bool[]
     ) with ordinality as i (
         conversation_id, instance, user_id, station_id, message_id, type,
-        created_at, sent_at, valid_until, valid_until_given, epoch, place
+        created_at, sent_at, valid_until, valid_until_given, epoch, has_files, place
     )
     join participants p using (conversation_id, user_id)
 ), locked as materialized (
@@ -56,6 +56,7 @@ with input as materialized (
                when i.peer_id is not null and exists (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'blocked'
+               when not i.has_files then 'no_file'
                else 'new'
            end as outcome
     from input i

@@ -22,6 +22,11 @@ with credentials_gone as (
     delete from departures where user_id = $1
 ), left_gone as (
     delete from left_friends where user_id = $1
+), uploads_gone as (
+    -- Files that messages have are deleted with those.
+    delete from files where user_id = $1 and message_seq is null returning file_key, user_id, size
+), uploads_queued as (
+    insert into gone_files (file_key, user_id, size) select file_key, user_id, size from uploads_gone
 ), quotas_gone as (
     delete from quotas where user_id = $1
 ), resets_gone as (

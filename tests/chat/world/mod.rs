@@ -6,6 +6,7 @@ mod changes;
 mod cluster;
 mod conversation;
 mod epoch;
+mod file;
 mod held;
 mod hold;
 mod key;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     cluster::{database, empty_database, postmaster, socket_dir},
     conversation::{Conversation, message, request},
     epoch::{Epoch, Roster, secret},
+    file::{File, RECORD},
     held::Held,
     hold::Hold,
     key::{key, public_key, sign},
@@ -64,6 +66,9 @@ pub(crate) fn settings() -> Settings {
         expiry_grace: TimeDelta::days(7),
         max_message_bytes: 64 * 1024,
         max_body_bytes: 1024 * 1024,
+        max_file_bytes: 100 << 20,
+        file_quota: 1 << 30,
+        file_disk: None,
         signature_window: TimeDelta::minutes(5),
         login_tries: 10,
         registrations: 1000,

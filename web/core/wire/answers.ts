@@ -277,6 +277,12 @@ export type Limits = {
   erasedids: number;
   /** Seconds for which an expired message is kept. */
   expirygrace: number;
+  /** Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 where there are no files. */
+  file?: number | undefined;
+  /** Bytes of all files of a user; 0 where there are none. */
+  filequota?: number | undefined;
+  /** Bytes that this user's files count. */
+  fileused?: number | undefined;
   /** Bytes of a socket's frame. */
   framebytes: number;
   /** Bytes of a message's `Data`. */
@@ -297,12 +303,6 @@ export type Limits = {
   sockets: number;
   /** Stations of a user. */
   stations: number;
-  /** Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 if there are to be no files. */
-  file?: number | undefined;
-  /** Bytes of all files of a user; 0 if there are to be none. */
-  filequota?: number | undefined;
-  /** Bytes that the files of this user count. */
-  fileused?: number | undefined;
 };
 
 /** A link: a message's place in the chain, even if the message is purged. */
@@ -519,18 +519,6 @@ export type Typing = {
   conversationid: string;
   /** The user who writes. */
   userid: string;
-};
-
-/** What is there of a file (docs/api.md, Files). */
-export type Upload = {
-  /** Whether it can be read. */
-  complete: boolean;
-  /** The records that are there, from one number to another, both included. */
-  have: readonly (readonly number[])[];
-  /** Its number of records. */
-  records: number;
-  /** Its size in bytes. */
-  size: number;
 };
 
 /** A user's role on a server. */

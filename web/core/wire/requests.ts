@@ -233,12 +233,12 @@ export interface Requests {
       conversationid: string;
       /** Ours: the epoch whose secret it is encrypted with, of a v4 client. */
       epoch?: number | null | undefined;
+      /** Ours: the caller's files that go with it, of a v4 client; at most [`file::MAX_FILES`]. */
+      files?: readonly string[] | undefined;
       /** Its instance, as the caller knows it. */
       instance: string;
       /** The message. */
       message: SentMessage;
-      /** Ours: the caller's files that go with it, of a v4 client; at most [`file::MAX_FILES`]. */
-      files?: readonly string[] | undefined;
     };
     /** Ours, for v4 clients: deletes the content of messages. Their links in the chain remain. */
     erase: {

@@ -180,6 +180,16 @@ pub struct Limits {
     pub messageids: usize,
     /// Ids of one `erase`.
     pub erasedids: usize,
+    /// Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 where there
+    /// are no files.
+    #[serde(default)]
+    pub file: u64,
+    /// Bytes of all files of a user; 0 where there are none.
+    #[serde(default)]
+    pub filequota: u64,
+    /// Bytes that this user's files count.
+    #[serde(default)]
+    pub fileused: u64,
     /// Seconds by which a client's clock may be wrong.
     pub clockdifference: i64,
     /// Seconds until a message without a `ValidUntil` expires.

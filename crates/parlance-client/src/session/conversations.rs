@@ -1,6 +1,6 @@
 //! Conversations and their contents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
     id::{ConversationId, MessageId, UserId},
@@ -91,6 +91,7 @@ impl Session {
                 instance: instance.clone(),
                 message,
                 epoch: None,
+                files: BTreeSet::new(),
             }))
             .await?;
         Ok(answer.message)

@@ -59,7 +59,7 @@ macro_rules! hash {
         }
     };
 }
-pub(super) use hash;
+pub(crate) use hash;
 
 hash!(
     /// The hash of a card's text, which others pin.

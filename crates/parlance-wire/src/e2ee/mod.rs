@@ -26,7 +26,7 @@ mod announcement;
 pub mod canonical;
 mod card;
 mod encoding;
-mod hash;
+pub(crate) mod hash;
 mod log;
 mod sign;
 

@@ -1,16 +1,17 @@
 //! `srv=chatserver&api=chatconversation`: conversations and their contents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     epoch::{MAX_EPOCHS, Rekey, ShareEpochs},
     field::{self, PageSize, given},
+    file,
 };
 use crate::{
     e2ee::{Announcement, Epoch, Signature},
-    id::{ConversationId, MessageId, ReportId, UserId},
+    id::{ConversationId, FileId, MessageId, ReportId, UserId},
     list::Known,
     text::{Color, Data, DisplayName, HideId, Instance, MessageType, Secret},
     time::Timestamp,
@@ -92,6 +93,13 @@ pub enum Action {
         /// Ours: the epoch whose secret it is encrypted with, of a v4 client.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         epoch: Option<Epoch>,
+        /// Ours: the caller's files that go with it, of a v4 client; at most [`file::MAX_FILES`].
+        #[serde(
+            default,
+            deserialize_with = "file::ids",
+            skip_serializing_if = "BTreeSet::is_empty"
+        )]
+        files: BTreeSet<FileId>,
     },
     /// Ours, for v4 clients: deletes the content of messages. Their links in the chain remain.
     Erase {

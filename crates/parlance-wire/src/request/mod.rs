@@ -34,6 +34,7 @@ pub mod conversation;
 pub mod conversationgroup;
 pub mod epoch;
 mod field;
+pub mod file;
 pub mod friends;
 pub mod keys;
 pub mod login;
@@ -79,13 +80,15 @@ pub enum Api {
     Blocklist,
     /// `srv=chatserver&api=chatkeys`
     Keys,
+    /// `srv=chatserver&api=chatfileserver`
+    File,
     /// `srv=chatowner&api=workspace`
     Workspace,
 }
 
 impl Api {
     /// Every API.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Login,
         Self::Availability,
         Self::Friends,
@@ -96,6 +99,7 @@ impl Api {
         Self::Blocklist,
         Self::Workspace,
         Self::Keys,
+        Self::File,
     ];
 
     /// The names `srv` and `api` in a URL and in the signed text.
@@ -111,6 +115,7 @@ impl Api {
             Self::Notification => ("chatserver", "chatnotification"),
             Self::Blocklist => ("chatserver", "chatblocklist"),
             Self::Keys => ("chatserver", "chatkeys"),
+            Self::File => ("chatserver", "chatfileserver"),
             Self::Workspace => ("chatowner", "workspace"),
         }
     }
@@ -134,6 +139,7 @@ impl Api {
             Self::Notification => names::<notification::Action>(),
             Self::Blocklist => names::<blocklist::Action>(),
             Self::Keys => names::<keys::Action>(),
+            Self::File => names::<file::Action>(),
             Self::Workspace => names::<workspace::Action>(),
         }
     }
@@ -171,12 +177,17 @@ pub enum Signed<Secret = SecretHash> {
     Blocklist(blocklist::Action),
     /// See [`keys`].
     Keys(keys::Action),
+    /// See [`mod@file`].
+    File(file::Action),
 }
 
 impl Action {
     /// Parses the action in a body, with its fields.
     pub fn parse(api: Api, head: &Head<'_>, body: &[u8]) -> Result<Self, ParseError> {
         let name = &head.action;
+        if !head.version().is_v4() && api == Api::File {
+            return Err(ParseError::UnknownApi);
+        }
         if !head.version().is_v4() && is_beyond_v3(api, name) {
             return Err(ParseError::UnknownAction);
         }
@@ -204,6 +215,7 @@ impl Action {
             Api::Reports => Self::Signed(Signed::Reports(action(name, body)?)),
             Api::Blocklist => Self::Signed(Signed::Blocklist(action(name, body)?)),
             Api::Keys => Self::Signed(Signed::Keys(action(name, body)?)),
+            Api::File => Self::Signed(Signed::File(action(name, body)?)),
         })
     }
 }

@@ -86,6 +86,9 @@ impl<'a> Head<'a> {
 /// The reasons why a body is not a request.
 #[derive(Debug, Error)]
 pub enum ParseError {
+    /// For a client of this version, there is no such API.
+    #[error("There is no such API.")]
+    UnknownApi,
     /// The API has no such action.
     #[error("There is no such action.")]
     UnknownAction,

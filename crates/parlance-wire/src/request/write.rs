@@ -46,11 +46,11 @@ mod tests {
     use super::*;
     use crate::{
         e2ee::{self, Announcement, Changes, Epoch, Signature, commitment, roster},
-        id::{ConversationId, MessageId, Receipt, ReportId, UserId},
+        id::{ConversationId, FileId, MessageId, Receipt, ReportId, UserId},
         key::Credential,
         list::ListMark,
         request::{
-            Head, PageSize, availability, blocklist, conversation, conversationgroup, epoch,
+            Head, PageSize, availability, blocklist, conversation, conversationgroup, epoch, file,
             friends, keys, login, notification, reports, workspace,
         },
         text::{Color, Data, Email, HideId, Instance, MessageType, Secret, WorkspaceName},
@@ -154,6 +154,7 @@ mod tests {
                     instance: instance.clone(),
                     message,
                     epoch: Epoch::new(7),
+                    files: BTreeSet::from([FileId::random()]),
                 },
                 Download {
                     conversationid,
@@ -271,7 +272,7 @@ mod tests {
         }
         let report = reports::Report {
             conversationid,
-            instance,
+            instance: instance.clone(),
             firstmessagedate: None,
             lastmessagedate: Some(now),
             messageids: vec![MessageId::random()],
@@ -289,6 +290,29 @@ mod tests {
                 after: BTreeMap::from([(user, 3)]),
             },
             keys::Action::Log { after: 7 },
+        ]);
+        let fileid = FileId::random();
+        comes_back(&[
+            file::Action::Create {
+                conversationid,
+                instance,
+                fileid,
+                size: 300_032,
+                validuntil: Some(now),
+            },
+            file::Action::Put(file::Put {
+                fileid,
+                record: 1,
+                sha256: file::BodyHash::of(b"records"),
+                length: 37_888,
+            }),
+            file::Action::Status { fileid },
+            file::Action::Complete {
+                fileid,
+                digest: file::FileDigest::of(b"hashes"),
+            },
+            file::Action::Delete { fileid },
+            file::Action::Get { fileid },
         ]);
         comes_back(&[workspace::Action::WorkspaceRegister {
             workspacename: WorkspaceName::parse("ann.example.org").unwrap(),

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{is_held, schema_of};
 use crate::request::{
-    Api, account, availability, blocklist, conversation, conversationgroup, friends, keys, login,
-    notification, reports, workspace,
+    Api, account, availability, blocklist, conversation, conversationgroup, file, friends, keys,
+    login, notification, reports, workspace,
 };
 
 /// A schema for each API that the web client uses, by the API's name. In it, an action is an object
@@ -26,6 +26,7 @@ fn schemas() -> Map<String, Value> {
             Api::Reports => schema_of::<reports::Action>(),
             Api::Notification => schema_of::<notification::Action>(),
             Api::Blocklist => schema_of::<blocklist::Action>(),
+            Api::File => schema_of::<file::Action>(),
             Api::Keys => schema_of::<keys::Action>(),
             Api::Workspace => schema_of::<workspace::Action>(),
         };

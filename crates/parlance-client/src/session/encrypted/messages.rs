@@ -115,6 +115,7 @@ impl Session {
                 data: seal(&envelope, epoch, secret, sign, &body)?,
             },
             epoch: Some(epoch),
+            files: BTreeSet::new(),
         })
     }
 }

@@ -1,0 +1,247 @@
+//! Files: who may upload, read and delete them, and what a node does for them at the same time.
+
+use std::time::Duration;
+
+use nix::sys::statvfs::statvfs;
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use super::{Call, Services, error::Error};
+use crate::{
+    settings::{Disk, Settings},
+    store::{
+        self,
+        file::{Completed, Created, Deleted, Found, NewFile, Put, Record, Upload},
+    },
+};
+use parlance_wire::{
+    id::{ConversationId, FileId, UserId},
+    request::file::{FileDigest, Layout, Put as Sent},
+    text::Instance,
+    time::Timestamp,
+};
+
+/// Maximum database connections that records of files use at the same time.
+// The others are left to messages.
+const MAX_CONNECTIONS: usize = 2;
+/// How long records wait for one of them.
+const WAIT: Duration = Duration::from_secs(20);
+/// Bytes by which encryption makes a record longer: its tag.
+const TAG: u64 = 16;
+
+/// The operator's limits of files, and this node's turns.
+#[derive(Debug)]
+pub(crate) struct Files {
+    max_bytes: u64,
+    quota: u64,
+    disk: Option<Disk>,
+    turns: Semaphore,
+    deleted: Notify,
+}
+
+impl Files {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let connections = usize::try_from(settings.database_connections).unwrap_or(usize::MAX);
+        Self {
+            max_bytes: settings.max_file_bytes,
+            quota: settings.file_quota,
+            disk: settings.file_disk.clone(),
+            turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
+            deleted: Notify::new(),
+        }
+    }
+
+    /// Waits for a turn to read or write records. It ends when it is dropped.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let busy = |source| Error::Unavailable {
+            uncertain: false,
+            source,
+        };
+        timeout(WAIT, self.turns.acquire())
+            .await
+            .map_err(|_| busy("too many records of files are read and written".into()))?
+            .map_err(|closed| busy(closed.into()))
+    }
+
+    /// Notes that files may have been deleted, so that their records are deleted soon.
+    pub(super) fn deleted(&self) {
+        self.deleted.notify_one();
+    }
+
+    /// Waits until files may have been deleted.
+    pub(crate) async fn wait_for_deleted(&self) {
+        self.deleted.notified().await;
+    }
+
+    /// # Errors
+    /// `DiskFull`, if the disk has little room left.
+    fn check_disk(&self) -> Result<(), Error> {
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        let stat = statvfs(&disk.path).map_err(|error| Error::Internal(error.into()))?;
+        let block = u128::from(stat.fragment_size());
+        let free = u128::from(stat.blocks_available()) * block;
+        let total = u128::from(stat.blocks()) * block;
+        if free < u128::from(disk.reserve) || free * 20 < total {
+            return Err(Error::DiskFull);
+        }
+        Ok(())
+    }
+}
+
+/// Begins an upload. Idempotent. Returns what is there of it.
+///
+/// # Errors
+/// `TooLarge`, `QuotaExceeded`, `DiskFull`, `ConversationNotFound`, `StaleInstance`, `FileConflict`;
+/// `NotAllowed`, if there are to be no files, or the other user has blocked the caller.
+pub(crate) async fn create(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+    id: FileId,
+    size: u64,
+    valid_until: Option<Timestamp>,
+) -> Result<Upload, Error> {
+    let files = &call.services.files;
+    if files.quota == 0 {
+        return Err(Error::NotAllowed("This server takes no files."));
+    }
+    if size == 0 {
+        return Err(Error::BadRequest("size must be a number of bytes.".into()));
+    }
+    let content = |layout: Layout| size.saturating_sub(u64::from(layout.records()) * TAG);
+    let layout = Layout::of(size).filter(|layout| content(*layout) <= files.max_bytes);
+    let layout = layout.ok_or_else(|| {
+        Error::TooLarge(format!(
+            "A file may have at most {} bytes.",
+            files.max_bytes
+        ))
+    })?;
+    files.check_disk()?;
+    let new = NewFile {
+        id,
+        user: call.user,
+        conversation,
+        instance,
+        layout,
+        valid_until,
+    };
+    match store::file::create(&call.services.db, &new, files.quota, call.now).await? {
+        None => Err(Error::ConversationNotFound),
+        Some(Created::Begun(upload)) => Ok(upload),
+        Some(Created::Conflict) => Err(Error::FileConflict("You have another file with this id.")),
+        Some(Created::Exceeded(used)) => Err(Error::QuotaExceeded {
+            quota: files.quota,
+            used,
+            size,
+        }),
+        Some(Created::StaleInstance(present)) => Err(Error::StaleInstance(present)),
+        Some(Created::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
+    }
+}
+
+/// Checks that a caller may send these records, before they are received.
+///
+/// # Errors
+/// `FileNotFound`, `DiskFull`; `BadRequest`, if they are not whole records of the file.
+pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<(), Error> {
+    let found = store::file::own(&call.services.db, sent.fileid, call.user)
+        .await?
+        .ok_or(Error::FileNotFound)?;
+    if found.layout.records_of(sent.record, sent.length).is_none() {
+        return Err(Error::BadRequest(
+            "record and length must be those of one to four whole records of the file.".into(),
+        ));
+    }
+    call.services.files.check_disk()
+}
+
+/// Stores records, which have been checked. Idempotent. Returns what is there of the file.
+///
+/// # Errors
+/// `FileNotFound`, `FileConflict`, `Unavailable`.
+pub(crate) async fn put(
+    call: &Call<'_>,
+    file: FileId,
+    records: &[Record<'_>],
+) -> Result<Upload, Error> {
+    let _turn = call.services.files.turn().await?;
+    match store::file::put(&call.services.db, file, call.user, records).await? {
+        None => Err(Error::FileNotFound),
+        Some(Put::Done(upload)) => Ok(upload),
+        Some(Put::Conflict) => Err(Error::FileConflict(
+            "The file has other bytes in one of these records.",
+        )),
+    }
+}
+
+/// What is there of a caller's own file.
+///
+/// # Errors
+/// `FileNotFound`.
+pub(crate) async fn status(call: &Call<'_>, file: FileId) -> Result<Upload, Error> {
+    store::file::status(&call.services.db, file, call.user)
+        .await?
+        .ok_or(Error::FileNotFound)
+}
+
+/// Ends an upload. Idempotent.
+///
+/// # Errors
+/// `FileNotFound`, `FileIncomplete`; `FileConflict`, if the digest is not that of its records.
+pub(crate) async fn complete(
+    call: &Call<'_>,
+    file: FileId,
+    digest: FileDigest,
+) -> Result<(), Error> {
+    match store::file::complete(&call.services.db, file, call.user, digest).await? {
+        None => Err(Error::FileNotFound),
+        Some(Completed::Done) => Ok(()),
+        Some(Completed::Missing(upload)) => Err(Error::FileIncomplete(upload.have)),
+        Some(Completed::Conflict) => Err(Error::FileConflict(
+            "The digest is not that of the file's records.",
+        )),
+    }
+}
+
+/// Deletes a caller's own file, or, for an admin of a group, anyone's.
+///
+/// # Errors
+/// `FileNotFound`; `NotAllowed`.
+pub(crate) async fn delete(call: &Call<'_>, file: FileId) -> Result<(), Error> {
+    match store::file::delete(&call.services.db, file, call.user).await? {
+        None => Err(Error::FileNotFound),
+        Some(Deleted::NotAllowed) => Err(Error::NotAllowed(
+            "Only an admin of a group may delete the files of others.",
+        )),
+        Some(Deleted::Done) => {
+            call.services.files.deleted();
+            Ok(())
+        }
+    }
+}
+
+/// What a user's files count, in bytes.
+pub(crate) async fn used(services: &Services, user: UserId) -> Result<u64, Error> {
+    Ok(store::file::used(&services.db, user).await?)
+}
+
+/// A complete file that a user may read.
+///
+/// # Errors
+/// `FileNotFound`.
+pub(crate) async fn readable(
+    services: &Services,
+    reader: UserId,
+    file: FileId,
+) -> Result<Found, Error> {
+    store::file::readable(&services.db, file, reader)
+        .await?
+        .ok_or(Error::FileNotFound)
+}

@@ -1,0 +1,186 @@
+//! Requests about files (docs/api.md, Files): calls like any other, and those whose JSON is in a header
+//! because their body is records, or because they have none.
+
+mod download;
+mod range;
+
+use std::net::IpAddr;
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+    web,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{
+    address::{self, network},
+    answer::Answer,
+    body,
+    endpoint::signed,
+    extract::{AtStation, state_of},
+    identity::{self, SignedRequest},
+    request_log::RequestLog,
+    site,
+    state::State,
+};
+use crate::{
+    api::{self, error::Error},
+    chat::{Call, file},
+    store::file::Record,
+};
+use parlance_wire::{
+    e2ee::sha256,
+    id::{StationId, UserId},
+    request::{
+        Api, Head,
+        file::{Action, BodyHash, Put, RECORD},
+    },
+    signature::REQUEST_HEADER,
+    time::Timestamp,
+    version::ClientVersion,
+};
+
+pub(super) use self::download::{PATHS, download};
+
+/// Maximum characters of the header `Ozeki-Request`.
+const MAX_HEADER: usize = 4 << 10;
+
+/// A request whose JSON is in a header, of a client of version 4, which its user signed.
+struct InHeader {
+    action: Action,
+    user: UserId,
+    station: StationId,
+    now: Timestamp,
+    address: IpAddr,
+}
+
+impl InHeader {
+    /// Reads and verifies it.
+    ///
+    /// # Errors
+    /// `UnknownApi` for other clients; `BadRequest`; those of [`identity::verify`].
+    async fn read(state: &State, http: &HttpRequest, header: &str) -> Result<Self, Error> {
+        let address = address::of_client(&state.settings, http);
+        site::check(&state.settings, http)?;
+        let malformed = || {
+            Error::bad_request(format!(
+                "{REQUEST_HEADER} must be the request's JSON, as base64url without padding."
+            ))
+        };
+        if header.len() > MAX_HEADER {
+            return Err(malformed());
+        }
+        let json = URL_SAFE_NO_PAD.decode(header).map_err(|_| malformed())?;
+        let head = Head::parse(&json)?;
+        if !head.version().is_v4() {
+            return Err(Error::UnknownApi);
+        }
+        RequestLog::update(http, |log| {
+            let mut names = Api::File.actions().iter();
+            log.action = names
+                .find(|name| **name == head.action)
+                .copied()
+                .unwrap_or(log.action);
+        });
+        let action = parlance_wire::request::action(&head.action, &json)?;
+        let (srv, api) = Api::File.names();
+        let now = state.settings.clock.now();
+        let signed = SignedRequest {
+            claim: identity::claim(http),
+            srv,
+            api,
+            body: &json,
+            timestamp: head.timestamp,
+            nonce: head.nonce.as_deref(),
+            now,
+            address,
+        };
+        let (user, station) = identity::verify(state, &signed).await?;
+        RequestLog::update(http, |log| log.user = Some(user));
+        Ok(Self {
+            action,
+            user,
+            station,
+            now,
+            address,
+        })
+    }
+}
+
+/// The text of the header `Ozeki-Request`, if there is one.
+fn header_of(http: &HttpRequest) -> Option<&str> {
+    http.headers()
+        .get(REQUEST_HEADER)
+        .map(|value| value.to_str().unwrap_or_default())
+}
+
+/// The API of files: everything but reading them.
+pub(super) async fn files(http: HttpRequest, payload: web::Payload) -> Result<Answer, Error> {
+    let mut payload = payload.into_inner();
+    let Some(header) = header_of(&http) else {
+        return signed(AtStation::from_request(&http, &mut payload).await?).await;
+    };
+    if http.method() != Method::POST {
+        return Err(Error::MethodNotAllowed);
+    }
+    let state = state_of(&http)?;
+    let request = InHeader::read(&state, &http, header).await?;
+    let Action::Put(sent) = &request.action else {
+        return Err(Error::bad_request(format!(
+            "Only put has its JSON in the header {REQUEST_HEADER}; that of other actions is the body."
+        )));
+    };
+    put(&state, &http, payload, &request, sent).await
+}
+
+/// Receives and stores records.
+async fn put(
+    state: &State,
+    http: &HttpRequest,
+    payload: Payload,
+    request: &InHeader,
+    sent: &Put,
+) -> Result<Answer, Error> {
+    let in_progress = state.load.begin(request.user).await?;
+    let call = Call {
+        user: request.user,
+        station: request.station,
+        version: ClientVersion::V4,
+        now: request.now,
+        services: &state.services,
+        outbox: Vec::new(),
+    };
+    let declared = http.headers().get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|declared| declared != sent.length) {
+        return Err(body::wrong_length());
+    }
+    // Refused before anything is received, where that is possible.
+    file::check_put(&call, sent).await?;
+    let length = usize::try_from(sent.length).map_err(|_| body::wrong_length())?;
+    let mut share = state
+        .load
+        .body(Some(request.user), network(request.address));
+    share.take_when_free(length).await?;
+    let bytes = body::read_exactly(&state.settings.timings, http, payload, length).await?;
+    if BodyHash::of(&bytes) != sent.sha256 {
+        return Err(Error::bad_request("sha256 is not that of the body."));
+    }
+    let record = usize::try_from(RECORD).unwrap_or(usize::MAX);
+    let records: Vec<Record<'_>> = (sent.record..)
+        .zip(bytes.chunks(record))
+        .map(|(number, bytes)| Record {
+            number,
+            hash: sha256(&[bytes]),
+            bytes,
+        })
+        .collect();
+    let upload = file::put(&call, sent.fileid, &records).await?;
+    let text = api::file::view(&upload)?;
+    let share = state
+        .load
+        .answer(request.user, network(request.address), text.len());
+    Ok(Answer::to_user(text, in_progress, share))
+}

@@ -1,0 +1,31 @@
+-- Files whose records are not what they were, or that belong to nothing; records of no file; and usage that is
+-- not what the files count.
+with records as (
+    select file_key, count(*) as records, sum(octet_length(bytes)) as size,
+           sha256(string_agg(hash, ''::bytea order by record)) as digest, bool_and(hash = sha256(bytes)) as is_whole
+    from file_records group by file_key
+), counted as (
+    select user_id, sum(file_cost(size)) as bytes
+    from (select user_id, size from files union all select user_id, size from gone_files) f group by user_id
+), wrong as (
+    select format('file %s of user %s', f.file_id, f.user_id) as what
+    from files f
+    left join records r using (file_key)
+    where not coalesce(r.is_whole, true)
+        or f.digest is not null and (r.digest is distinct from f.digest or r.size is distinct from f.size)
+        or f.message_seq is not null and not exists (
+            select from messages m
+            where m.conversation_id = f.conversation_id and m.seq = f.message_seq and m.user_id = f.user_id
+        )
+    union all
+    select format('records of a file %s', r.file_key)
+    from records r
+    where not exists (select from files f where f.file_key = r.file_key)
+        and not exists (select from gone_files g where g.file_key = r.file_key)
+    union all
+    select format('usage of user %s', user_id)
+    from file_usage u
+    full join counted c using (user_id)
+    where coalesce(u.bytes, 0) <> coalesce(c.bytes, 0)
+)
+select count(*) as "count!", min(what) as example from wrong

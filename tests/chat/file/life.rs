@@ -1,0 +1,132 @@
+//! The ends of files: nothing of them is left.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use parlance::store;
+use parlance_wire::time::Timestamp;
+use serde_json::json;
+
+use super::{counted, rows};
+use crate::world::{
+    Conversation, File, Person, RECORD, World, at, eventually, message, operator, request,
+};
+
+/// Waits until nothing is left of any file.
+async fn nothing_is_left(world: &World) {
+    eventually("the end of the files", async || {
+        rows(world).await == [0, 0, 0] && counted(world).await == 0
+    })
+    .await;
+}
+
+/// A message with a file of two records.
+async fn sends(person: &Person, conversation: &Conversation) -> (File, String) {
+    let file = person.uploads(RECORD + 1, conversation).await;
+    let message = message("a file");
+    person
+        .adds_files(conversation, &message, &[&file])
+        .await
+        .ok();
+    (file, message["ID"].as_str().unwrap().to_owned())
+}
+
+/// A world whose background tasks run all the time.
+async fn busy() -> Arc<World> {
+    World::with(|settings| settings.timings.purge = Duration::from_millis(50)).await
+}
+
+#[tokio::test]
+async fn files_end_with_their_message() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    // Erased: at once, for everyone.
+    let (file, id) = sends(&ann, &conversation).await;
+    let (kept, _) = sends(&ben, &conversation).await;
+    let erase = request("erase", &conversation, json!({ "messageids": [id] }));
+    ann.asks_as(4, "chatconversation", erase).await.ok();
+    ben.gets(&file.id, None)
+        .await
+        .answer()
+        .refused(404, "file_not_found");
+    ann.gets(&file.id, None)
+        .await
+        .answer()
+        .refused(404, "file_not_found");
+    eventually("the records to go", async || {
+        rows(&world).await == [1, 2, 0]
+    })
+    .await;
+    assert!(ann.gets(&kept.id, None).await.bytes == kept.bytes);
+    // A retry stores nothing, and needs no file.
+    let retry = json!({ "message": json!({ "ID": id, "Type": "Message", "Created": "2020-01-01 00:00:00", "Data": "other" }).to_string(), "files": [file.id] });
+    ann.asks_as(4, "chatconversation", request("add", &conversation, retry))
+        .await
+        .refused(409, "message_id_conflict");
+    // Expired.
+    world.sql("update messages set stored_at = now() - interval '9 days', valid_until = now() - interval '9 days'").await;
+    store::purge::expired(&world.store, Timestamp::now().plus(-TimeDelta::days(8)))
+        .await
+        .unwrap();
+    ann.gets(&kept.id, None)
+        .await
+        .answer()
+        .refused(404, "file_not_found");
+    store::file::drain(&world.store).await.unwrap();
+    nothing_is_left(&world).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn cleared_conversations_and_deleted_accounts_leave_no_files() {
+    let world = busy().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    // Cleared, with an upload that has no message.
+    sends(&ann, &conversation).await;
+    sends(&ben, &conversation).await;
+    ben.uploads(10, &conversation).await;
+    ann.begins(&File::new(10), &conversation).await.ok();
+    let cleared = ann.does("clear", &conversation, json!({})).await.ok();
+    let conversation = Conversation::of(&cleared["conversation"]);
+    nothing_is_left(&world).await;
+    // An account: its files, also those without a message; others' stay.
+    sends(&ann, &conversation).await;
+    let (of_ben, _) = sends(&ben, &conversation).await;
+    ann.begins(&File::new(10), &conversation).await.ok();
+    let delete = json!({ "action": "delete", "apikey": "the apikey of Ann" });
+    ann.asks_as(4, "chatlogin", delete).await.ok();
+    eventually("her files to go", async || rows(&world).await == [1, 2, 0]).await;
+    assert!(ben.gets(&of_ben.id, None).await.bytes == of_ben.bytes);
+    // A conversation that the operator deletes.
+    ben.begins(&File::new(10), &conversation).await.ok();
+    let id = parlance_wire::id::ConversationId::parse(&conversation.id).unwrap();
+    store::oversight::delete(&world.store, id, &operator(), Timestamp::now())
+        .await
+        .unwrap();
+    nothing_is_left(&world).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_no_message_has_goes_after_a_day_and_one_that_leaves_takes_no_files_along() {
+    let world = busy().await;
+    let (ann, _, conversation) = world.conversation().await;
+    let (kept, _) = sends(&ann, &conversation).await;
+    ann.uploads(10, &conversation).await;
+    ann.begins(&File::new(10), &conversation).await.ok();
+    // One whose message was expected to end earlier.
+    let brief = json!({
+        "conversationid": conversation.id, "instance": conversation.instance, "size": 10, "validuntil": at(TimeDelta::hours(1))
+    });
+    ann.asks_file("create", &File::new(1).id, brief).await.ok();
+    world.clock.advance(Duration::from_hours(2));
+    eventually("the brief one to go", async || {
+        rows(&world).await == [3, 3, 0]
+    })
+    .await;
+    world.clock.advance(Duration::from_hours(21));
+    world.clock.advance(Duration::from_mins(90));
+    eventually("the others to go", async || rows(&world).await == [1, 2, 0]).await;
+    assert!(ann.gets(&kept.id, None).await.status == 401 && counted(&world).await == 262_145);
+    world.end().await;
+}

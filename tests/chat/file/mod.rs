@@ -1,0 +1,39 @@
+//! Files: uploaded in records, read by those who take part, and gone with their message.
+
+mod access;
+mod life;
+mod limits;
+mod message;
+mod range;
+mod upload;
+
+use crate::world::{Answer, World};
+
+/// Asserts that two refusals are the same but for the request's id.
+#[track_caller]
+fn is_same(one: &Answer, other: &Answer) {
+    assert_eq!((one.status, &one.text), (other.status, &other.text));
+    let names = |answer: &Answer| {
+        let mut names: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(one), names(other));
+}
+
+/// Rows of everything that is stored of files.
+async fn rows(world: &World) -> [i64; 3] {
+    [
+        world.count("files").await,
+        world.count("file_records").await,
+        world.count("gone_files").await,
+    ]
+}
+
+/// Bytes that all users' files count.
+async fn counted(world: &World) -> i64 {
+    sqlx::query_scalar("select coalesce(sum(bytes), 0)::bigint from file_usage")
+        .fetch_one(&world.db)
+        .await
+        .unwrap()
+}

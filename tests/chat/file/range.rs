@@ -1,0 +1,106 @@
+//! Parts of files, and peers that take them slowly or not at all.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpSocket};
+
+use crate::world::{Person, RECORD, World, eventually, now};
+
+#[tokio::test]
+async fn any_part_can_be_read() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let file = ann.uploads(2 * RECORD + 10, &conversation).await;
+    let size = file.bytes.len();
+    for (range, part) in [
+        ("bytes=0-0", 0..1),
+        ("bytes=5-262147", 5..262_148),
+        ("bytes=262143-262144", 262_143..262_145),
+        ("bytes=262144-524287", 262_144..524_288),
+        ("bytes=524290-", 524_290..size),
+        ("bytes=-11", size - 11..size),
+        ("bytes=0-99999999", 0..size),
+    ] {
+        let read = ben.gets(&file.id, Some(range)).await;
+        assert_eq!(read.status, 206, "{range}");
+        assert!(read.bytes == file.bytes[part.clone()], "{range}");
+        assert_eq!(
+            read.header("content-range"),
+            format!("bytes {}-{}/{size}", part.start, part.end - 1)
+        );
+        assert_eq!(read.header("etag"), format!("\"{}\"", file.digest()));
+    }
+    for range in ["lines=0-1", "bytes=0-1,4-5", "nothing"] {
+        let read = ben.gets(&file.id, Some(range)).await;
+        assert!(read.status == 200 && read.bytes == file.bytes, "{range}");
+    }
+    let beyond = ben.gets(&file.id, Some(&format!("bytes={size}-"))).await;
+    assert_eq!(beyond.header("content-range"), format!("bytes */{size}"));
+    beyond.answer().refused(416, "range_not_satisfiable");
+    // Requests for another file than the path's, replays, and others' signatures.
+    let request = json!({ "action": "get", "fileid": file.id, "clientversioncode": 4, "timestamp": now(), "nonce": "a" });
+    let request = request.to_string();
+    let elsewhere = "00000000-0000-4000-8000-000000000000";
+    ben.gets_with(elsewhere, &request, None)
+        .await
+        .answer()
+        .refused(400, "bad_request");
+    let request = request.replace("\"a\"", "\"b\"");
+    assert_eq!(ben.gets_with(&file.id, &request, None).await.status, 200);
+    ben.gets_with(&file.id, &request, None)
+        .await
+        .answer()
+        .refused(409, "replayed");
+    let forged = Person {
+        key: ann.key.clone(),
+        ..ben.clone()
+    };
+    let request = request.replace("\"b\"", "\"c\"");
+    forged
+        .gets_with(&file.id, &request, None)
+        .await
+        .answer()
+        .refused(401, "signature_invalid");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up() {
+    let world = World::with(|settings| {
+        settings.timings.write_timeout = Duration::from_secs(1);
+        settings.requests_per_user = 2;
+    })
+    .await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let file = ann.uploads(32 * RECORD, &conversation).await;
+    // All that Ben may have in progress: requests whose answers he does not take.
+    let mut stalled = vec![];
+    for _ in 0..2 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let address = world.url.trim_start_matches("http://").parse().unwrap();
+        let mut connection = socket.connect(address).await.unwrap();
+        let request = json!({ "action": "get", "fileid": file.id, "clientversioncode": 4, "timestamp": now() });
+        let request = request.to_string();
+        let head = format!(
+            "GET /file/{} HTTP/1.1\r\nHost: x\r\nOzeki-User: {}\r\nOzeki-Station: {}\r\nOzeki-Signature: {}\r\nOzeki-Request: {}\r\n\r\n",
+            file.id,
+            ben.user,
+            ben.station,
+            ben.signs("chatserver", "chatfileserver", &request),
+            URL_SAFE_NO_PAD.encode(&request)
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        stalled.push(connection);
+    }
+    // Ann is served meanwhile; Ben is, once they are dropped.
+    assert!(ann.gets(&file.id, None).await.bytes == file.bytes);
+    eventually("room", async || {
+        ben.gets(&file.id, None).await.status == 200
+    })
+    .await;
+    drop(stalled);
+    world.end().await;
+}
