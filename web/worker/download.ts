@@ -43,7 +43,8 @@ async function stream(file: FileInfo): Promise<Response> {
       next += 1;
       // What is not the file's is an error, with which the browser ends the download as failed.
       const sealed = await fetchRecords(caller, id, [n, n], encryptedLength(padme(size)));
-      const part = unpadded(await openRecord(key, n, n === records - 1, sealed), n, size);
+      const isLast = n === records - 1;
+      const part = unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size);
       if (part.length > 0) controller.enqueue(part);
       if (next === records) controller.close();
     },

@@ -73,7 +73,8 @@ async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void 
       const n = from + i;
       hashes.push(await sha256(sealed));
       if (keeps && !held) fresh.push(sealed);
-      await take(unpadded(await openRecord(key, n, n === records - 1, sealed), n, size));
+      const isLast = n === records - 1;
+      await take(unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size));
     }
   }
   if (hex(await digestOf(hashes)) !== file.digest) throw new DamagedFile("its digest is another one");

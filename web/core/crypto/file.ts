@@ -67,8 +67,9 @@ export async function openRecord(key: CryptoKey, record: number, isLast: boolean
 /** What a file's message names it by: the hash over the hashes of its records. */
 export const digestOf = (hashes: readonly Bytes[]): Promise<Bytes> => sha256(concat(...hashes));
 
-/** The part of a padded record that is the file's; throws if the padding says something. */
-export function unpadded(plain: Bytes, record: number, size: number): Bytes {
+/** The part of a padded record that is the file's; throws if the padding says something, or the file ends too early. */
+export function unpadded(plain: Bytes, record: number, isLast: boolean, size: number): Bytes {
+  if (isLast && size > record * PLAIN + plain.length) throw new DamagedFile("it ends too early");
   const length = Math.min(plain.length, Math.max(0, size - record * PLAIN));
   if (plain.subarray(length).some((byte) => byte !== 0)) throw new DamagedFile("its padding is not of zeros");
   return plain.subarray(0, length);

@@ -56,7 +56,9 @@ test("what somebody has changed does not open", async () => {
 
 test("what stands in the padding is refused, and it is no part of the file", () => {
   const record = new Uint8Array(20).fill(7, 0, 12);
-  assert.equal(unpadded(record, 0, 12).length, 12);
-  assert.throws(() => unpadded(record, 0, 11), DamagedFile);
-  assert.equal(unpadded(new Uint8Array(20), 3, 12).length, 0);
+  assert.equal(unpadded(record, 0, true, 12).length, 12);
+  assert.throws(() => unpadded(record, 0, true, 11), DamagedFile);
+  assert.throws(() => unpadded(record, 0, true, 21), DamagedFile);
+  assert.equal(unpadded(record, 0, false, 21).length, 20);
+  assert.equal(unpadded(new Uint8Array(20), 3, true, 12).length, 0);
 });

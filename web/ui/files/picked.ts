@@ -85,6 +85,7 @@ function begin(id: ConversationId, source: File, original: boolean): Picked {
 
 /** Adds files; what is more than a message carries is said. */
 export function pick(id: ConversationId, files: readonly File[]): void {
+  if (me.value.fileLimit === 0) return note(words.value.notOffered);
   const before = pickedIn(id);
   const room = MOST - before.length;
   if (files.length > room) note(words.value.filesMost(MOST));
