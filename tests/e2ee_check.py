@@ -535,6 +535,52 @@ def check_compare(case):
     return {"from": link["from"], "code": link["invite"]}
 
 
+def padme(length):
+    if length < 2:
+        return length
+    exponent = length.bit_length() - 1
+    last = exponent - exponent.bit_length()
+    return (length + (1 << last) - 1) >> last << last
+
+
+def check_files(case):
+    key, aad = AESGCM(bytes.fromhex(case["key"])), b"parlance file 1"
+    nonce = lambda number, last: bytes(7) + number.to_bytes(4, "big") + bytes([last])
+    content = bytes(i * case["step"] % 251 for i in range(case["length"]))
+    if case["padded"]:
+        content = content.ljust(padme(len(content)), b"\0")
+    parts = [content[at : at + 262_128] for at in range(0, len(content), 262_128)] or [b""]
+    last = len(parts) - 1
+    records = [
+        key.encrypt(nonce(n, n == last or case.get("lasttoo") == n), part, aad) for n, part in enumerate(parts)
+    ]
+    hashes = [sha256(record) for record in records]
+    digest = sha256(*hashes).hex()
+    served = [bytearray(records[n]) for n in case.get("order", range(len(records)))]
+    if "flipped" in case:
+        record, byte = case["flipped"]
+        served[record][byte] ^= 1
+    # The reader.
+    size, opener = case.get("size", case["length"]), AESGCM(bytes.fromhex(case.get("openkey", case["key"])))
+    total = sum(map(len, served))
+    refuse_unless(len(served) == len(records) and size <= total - 16 * len(served), "DamagedFile")
+    found = b""
+    for number, record in enumerate(served):
+        try:
+            found += opener.decrypt(nonce(number, number == last), bytes(record), aad)
+        except InvalidTag:
+            raise Refused("DamagedFile") from None
+    refuse_unless(not any(found[size:]), "DamagedFile")
+    refuse_unless(sha256(*map(sha256, served)).hex() == case.get("digest", digest), "DifferentFile")
+    return {
+        "records": len(records),
+        "stored": sum(map(len, records)),
+        "hashes": [one.hex() for one in hashes],
+        "digest": digest,
+        "content": sha256(found[:size]).hex(),
+    }
+
+
 def check_keys(folder):
     """The wrapped secrets, which are random, and so in no other file."""
     keys = json.loads((folder / "keys.json").read_text())
@@ -556,6 +602,7 @@ def main():
         "vault": check_vault,
         "log": check_log,
         "compare": check_compare,
+        "files": check_files,
     }
     for file, check in checks.items():
         for case in json.loads((folder / f"{file}.json").read_text())["cases"]:

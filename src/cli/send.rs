@@ -4,7 +4,7 @@
 use std::{
     env::VarError,
     fs::{self, DirBuilder},
-    io::{self, Read},
+    io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
 };
 
@@ -14,8 +14,8 @@ use serde_json::json;
 use super::{Error, print_json, say};
 use crate::settings::Settings;
 use parlance_client::{
-    ConversationId, Device, ErrorCode, MessageId, Received, Server, UserId,
-    e2ee::{self, Content, Kind},
+    ConversationId, Device, ErrorCode, MessageId, Received, Server, Upload, UserId,
+    e2ee::{self, Content, FileReference, Kind},
 };
 use parlance_wire::text::Email;
 
@@ -33,6 +33,9 @@ pub(super) struct Sending {
     /// The message's id: a UUID. Sent again with the same id, it is stored once
     #[arg(long, value_parser = message_id)]
     id: Option<MessageId>,
+    /// A file to send, with the text as its caption; may be given several times
+    #[arg(long = "file", value_name = "PATH")]
+    files: Vec<PathBuf>,
     /// The server's address (default: PUBLIC_URL)
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -54,7 +57,7 @@ fn message_id(text: &str) -> Result<MessageId, String> {
 /// Sends standard input.
 pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error> {
     let (service, to) = (email(&send.service)?, email(&send.to)?);
-    let text = text()?;
+    let text = text(!send.files.is_empty())?;
     let keys = match &send.keys {
         Some(keys) => keys.clone(),
         None => std::env::home_dir().ok_or(Error::NoHome)?.join(".parlance"),
@@ -78,7 +81,9 @@ pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error
         sender.device.accept_identity(friend).await?;
     }
     let id = send.id.unwrap_or_else(MessageId::random);
-    sender.send(id, text, send.id.is_some()).await?;
+    sender
+        .send(id, text, &send.files, send.id.is_some())
+        .await?;
     if send.json {
         return print_json(&json!({ "messageid": id }));
     }
@@ -89,13 +94,18 @@ fn email(text: &str) -> Result<Email, Error> {
     Email::parse(text).ok_or_else(|| Error::NotAnEmail(text.to_owned()))
 }
 
-fn text() -> Result<String, Error> {
+/// The text on standard input. Only files may do without.
+fn text(has_files: bool) -> Result<String, Error> {
     let mut text = String::new();
+    // Nobody is asked for a caption.
+    if has_files && io::stdin().is_terminal() {
+        return Ok(text);
+    }
     io::stdin()
         .read_to_string(&mut text)
         .map_err(Error::Input)?;
     let text = text.trim_end_matches(['\r', '\n']).to_owned();
-    if text.is_empty() {
+    if text.is_empty() && !has_files {
         return Err(Error::NothingToSend);
     }
     Ok(text)
@@ -167,7 +177,13 @@ impl Sender {
     }
 
     /// Sends the text, unless an earlier call did.
-    async fn send(&mut self, id: MessageId, text: String, is_retry: bool) -> Result<(), Error> {
+    async fn send(
+        &mut self,
+        id: MessageId,
+        text: String,
+        files: &[PathBuf],
+        is_retry: bool,
+    ) -> Result<(), Error> {
         let conversation = self.device.direct(UserId::of(&self.to)).await;
         let conversation = conversation.map_err(|error| self.refusal(error))?;
         let received = self.device.read(conversation).await;
@@ -175,10 +191,17 @@ impl Sender {
         if is_retry && self.is_sent(conversation, id, &text, &received).await? {
             return Ok(());
         }
-        let kind = Kind::Text {
-            text: text.clone(),
-            reply: None,
-            mentions: vec![],
+        let kind = if files.is_empty() {
+            Kind::Text {
+                text: text.clone(),
+                reply: None,
+                mentions: vec![],
+            }
+        } else {
+            Kind::File {
+                files: self.upload(conversation, files).await?,
+                text: text.clone(),
+            }
         };
         match self.device.say(conversation, id, kind).await {
             // An earlier call's request was still on its way.
@@ -191,6 +214,29 @@ impl Sender {
             }
             said => said.map(|_| ()).map_err(|error| self.refusal(error)),
         }
+    }
+
+    /// Uploads files, one after the other.
+    async fn upload(
+        &self,
+        conversation: ConversationId,
+        paths: &[PathBuf],
+    ) -> Result<Vec<FileReference>, Error> {
+        let mut uploaded = vec![];
+        for path in paths {
+            let failed = |source| Error::File {
+                path: path.display().to_string(),
+                source,
+            };
+            let mut content = tokio::fs::File::open(path).await.map_err(failed)?;
+            let size = content.metadata().await.map_err(failed)?.len();
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            let name = name.to_string_lossy().into_owned();
+            let upload = Upload::new(name, "application/octet-stream".into(), size)?;
+            let upload = self.device.upload(conversation, &upload, &mut content);
+            uploaded.push(upload.await.map_err(|error| self.refusal(error))?);
+        }
+        Ok(uploaded)
     }
 
     async fn is_sent(
@@ -206,7 +252,10 @@ impl Sender {
         };
         let is_same = found.message.user == self.device.session().user()
             && found.content.as_ref().is_ok_and(|opened| {
-                matches!(&opened.body.content, Content::Known(Kind::Text { text: sent, .. }) if sent == text)
+                matches!(
+                    &opened.body.content,
+                    Content::Known(Kind::Text { text: sent, .. } | Kind::File { text: sent, .. }) if sent == text
+                )
             });
         if is_same {
             Ok(true)

@@ -25,7 +25,10 @@ function tableOf(change: Change): Table {
   return "remove" in change ? change.remove : change.clear;
 }
 
-/** Tables whose rows are nowhere else. What is put into the outbox was appended to it before: what it was then is enough. */
+/**
+ * Tables whose rows are nowhere else. What is put into the outbox was appended to it before: what it was then is enough. Records of
+ * a file to be sent outlive the browser, but not always a loss of power: then its message says that it has to be chosen again.
+ */
 const precious = new Set<Table>(["meta", "people", "epochs", "drafts"]);
 const isPrecious = (change: Change): boolean => "append" in change || ("put" in change && precious.has(change.put));
 

@@ -6,7 +6,10 @@ import type { Http } from "../core/ports.ts";
 export const httpTo =
   (base: string): Http =>
   async (path, body, headers, signal) => {
-    const answer = await fetch(base + path, { method: "POST", body, headers, signal, cache: "no-store", credentials: "omit" });
+    const method = body === null ? "GET" : "POST";
+    const answer = await fetch(base + path, { method, body, headers, signal, cache: "no-store", credentials: "omit" });
     const [date, retryAfter] = [answer.headers.get("Date"), answer.headers.get("Retry-After")];
-    return { status: answer.status, date, retryAfter, text: await answer.text() };
+    const head = { status: answer.status, date, retryAfter };
+    if (body === null && answer.ok) return { ...head, text: "", bytes: new Uint8Array(await answer.arrayBuffer()) };
+    return { ...head, text: await answer.text() };
   };

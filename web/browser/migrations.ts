@@ -2,7 +2,6 @@
 // IndexedDB calls only: an await of anything else would end the transaction.
 
 import type { IDBPDatabase } from "idb";
-import { tables } from "../core/store/backend.ts";
 
 /** Lifts a database by one version. */
 export type Migration = (database: IDBPDatabase) => void;
@@ -10,6 +9,11 @@ export type Migration = (database: IDBPDatabase) => void;
 /** All of them, oldest first. */
 export const migrations: readonly Migration[] = [
   (database) => {
-    for (const name of tables) database.createObjectStore(name, { autoIncrement: name === "outbox" });
+    for (const name of ["meta", "people", "conversations", "rows", "ids", "epochs", "outbox", "drafts"]) {
+      database.createObjectStore(name, { autoIncrement: name === "outbox" });
+    }
+  },
+  (database) => {
+    for (const name of ["files", "records"]) database.createObjectStore(name);
   },
 ];

@@ -1,6 +1,7 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
 import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
+import type { FileInfo } from "./model/file.ts";
 import type { KeptDraft } from "./model/draft.ts";
 import type {
   AlarmOf,
@@ -9,6 +10,8 @@ import type {
   Device,
   Draft,
   Exported,
+  FileAbout,
+  FileSource,
   Hit,
   Invitation,
   Keep,
@@ -22,6 +25,7 @@ import type {
   Request,
   SafetyNumber,
   Session,
+  Upload,
 } from "./model/view.ts";
 
 /** All that a client shows. */
@@ -47,6 +51,8 @@ export interface State {
   newDevices: readonly Device[];
   /** What is not right with one's own keys, as the server shows them. */
   alarm: readonly AlarmOf[];
+  /** How far files have come that are being sent, by message. */
+  uploads: ReadonlyMap<string, Upload>;
 }
 
 /** What has changed: the new values of some fields. */
@@ -113,6 +119,12 @@ export interface Client {
   saveDraft: (id: string, draft: KeptDraft) => Promise<void>;
   /** Resolves when it lies safely on this device; the box may then be emptied. */
   send: (id: string, draft: Draft) => Promise<void>;
+  /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */
+  stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;
+  /** Takes it back. */
+  unstage: (file: string) => Promise<void>;
+  /** Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. */
+  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>, ended?: AbortSignal) => Promise<Outcome>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;
   erase: (id: string, message: string) => Promise<Outcome>;
   react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;

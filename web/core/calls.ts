@@ -5,7 +5,7 @@ import * as messages from "./actions/messages.ts";
 import { attempt, notOffered } from "./actions/outcome.ts";
 import type { Client } from "./api.ts";
 import type { KeptDraft } from "./model/draft.ts";
-import { conversationId, userId } from "./model/ids.ts";
+import { conversationId, fileId, userId } from "./model/ids.ts";
 
 const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
 
@@ -24,6 +24,9 @@ export function conversationCalls(session: () => Open, host: Host) {
     typing: (of: string) => host.typing(of),
     saveDraft: (of: string, draft: KeptDraft) => host.saveDraft(of, draft),
     send: (of, draft) => messages.send(session(), id(of), draft),
+    stage: async (source, about, ended) => (await inside()).files.stage(session(), source, about, ended),
+    unstage: async (file) => (await inside()).files.unstage(session(), fileId(file)),
+    readFile: async (file, take, ended) => (await inside()).files.readFile(session(), file, take, ended),
     edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
     erase: (of, message) =>
       attempt(async () => {

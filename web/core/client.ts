@@ -59,8 +59,8 @@ class ClientOfPorts {
     await this.open.start();
   }
 
-  private showMe({ user, name, email, hasSheet, presence = "available" }: SessionRecord): void {
-    const me: Me = { id: user, name, email, presence, hasSheet };
+  private showMe({ user, name, email, hasSheet, presence = "available", fileLimit = null }: SessionRecord): void {
+    const me: Me = { id: user, name, email, presence, hasSheet, fileLimit };
     this.shown.set({ session: { kind: "in", me } });
   }
 

@@ -1,9 +1,12 @@
 // @parlance/client: Parlance for programs. README.md beside it says how to begin.
 
 export type { Changes, Client, News, Pushed, State, Waking } from "./api.ts";
-export type { ConversationId, MessageId, StationId, UserId } from "./model/ids.ts";
+export type { ConversationId, FileId, MessageId, StationId, UserId } from "./model/ids.ts";
 export { InvalidId } from "./model/ids.ts";
 export type * from "./model/draft.ts";
+export type * from "./model/file.ts";
+export { padme } from "./crypto/file.ts";
+export { shapeOf, wordsOf } from "./model/file.ts";
 export type * from "./model/view.ts";
 export type * from "./ports.ts";
 export type { Backend } from "./store/backend.ts";

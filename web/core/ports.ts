@@ -17,10 +17,12 @@ export interface HttpAnswer {
   date: string | null;
   retryAfter: string | null;
   text: string;
+  /** Of what was fetched with GET and is no refusal; then `text` is empty. */
+  bytes?: Uint8Array<ArrayBuffer>;
 }
 
-/** Sends one request; rejects if there is no answer. `path` is relative to the server's address. */
-export type Http = (path: string, body: string, headers: Record<string, string>, signal: AbortSignal) => Promise<HttpAnswer>;
+/** Sends one request, with GET if there is no body; rejects if there is no answer. `path` is relative to the server's address. */
+export type Http = (path: string, body: string | Uint8Array<ArrayBuffer> | null, headers: Record<string, string>, signal: AbortSignal) => Promise<HttpAnswer>;
 
 /** What a socket tells. */
 export interface SocketListener {

@@ -14,6 +14,7 @@ import {
   InvitationPage,
   InviteDialog,
   InvitedDialog,
+  Lightbox,
   MembersDialog,
   NewConversation,
   NewGroup,
@@ -73,6 +74,8 @@ function Overlays(): JSX.Element | null {
       return <ConversationDialog kind={open.kind} id={open.id} onClose={close} />;
     case "info":
       return <InfoDialog id={open.id} article={open.article} onClose={close} />;
+    case "picture":
+      return <Lightbox file={open.file} onClose={close} />;
     case "question":
       return <QuestionDialog key={open.question.title} question={open.question} onClose={close} />;
     case "palette":

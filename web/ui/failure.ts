@@ -22,6 +22,10 @@ export function sentenceOf(failure: Failure): string {
       return w.noAnswer;
     case "notOffered":
       return w.notOffered;
+    case "fileGone":
+      return w.fileGone;
+    case "fileDamaged":
+      return w.fileDamaged;
     case "unexpected":
       return w.strangerText(w.format.list(failure.names));
     case "noKey":

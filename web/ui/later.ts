@@ -1,28 +1,32 @@
-// What is loaded after the first look: when it is first drawn, or when the browser has nothing else to do.
+// What is loaded after the first look: when it is first drawn, or (the rest) when the browser has nothing else to do.
 
 import { type FunctionComponent, createElement } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-type Rest = typeof import("./rest.ts");
+/** A part of the code that is loaded once. */
+function part<Exports extends object>(load: () => Promise<Exports>) {
+  let here: Exports | null = null;
+  const get = async (): Promise<Exports> => (here ??= await load());
+  /** A component of it; it draws nothing until it is there. */
+  const component = <P extends object>(of: (exports: Exports) => FunctionComponent<P>): FunctionComponent<P> => (props) => {
+    const [, drawAgain] = useState(false);
+    const missing = here === null; // when it was drawn: it may have come since
+    useEffect(() => {
+      if (missing) void get().then(() => drawAgain(true));
+    }, []);
+    return here ? createElement(of(here), props) : null;
+  };
+  return { get, component };
+}
 
-let rest: Rest | null = null;
+const rest = part(() => import("./rest.ts"));
+const files = part(() => import("./files/more.ts"));
+const later = rest.component;
 
 /** Loads it; once. */
-export async function loadRest(): Promise<void> {
-  rest ??= await import("./rest.ts");
-}
-
-/** A component of the rest; it draws nothing until it is there. */
-function later<P extends object>(of: (rest: Rest) => FunctionComponent<P>): FunctionComponent<P> {
-  return (props) => {
-    const [, drawAgain] = useState(false);
-    const missing = rest === null; // when it was drawn: it may have come since
-    useEffect(() => {
-      if (missing) void loadRest().then(() => drawAgain(true));
-    }, []);
-    return rest ? createElement(of(rest), props) : null;
-  };
-}
+export const loadRest = async (): Promise<void> => void (await rest.get());
+/** What makes chosen files ready to be sent. */
+export const loadPicked = async () => (await files.get()).picked;
 
 export const AccountPage = later((from) => from.AccountPage);
 export const ConversationDialog = later((from) => from.ConversationDialog);
@@ -41,3 +45,13 @@ export const RecoverySheet = later((from) => from.RecoverySheet);
 export const SafetyPage = later((from) => from.SafetyPage);
 export const SearchHere = later((from) => from.SearchHere);
 export const ShortcutsDialog = later((from) => from.ShortcutsDialog);
+
+export const FileRow = files.component((from) => from.FileRow);
+export const Film = files.component((from) => from.Film);
+export const Lightbox = files.component((from) => from.Lightbox);
+export const Picture = files.component((from) => from.Picture);
+export const PlayRow = files.component((from) => from.PlayRow);
+export const Recorder = files.component((from) => from.Recorder);
+export const Strip = files.component((from) => from.Strip);
+export const Uploading = files.component((from) => from.Uploading);
+export const VoicePlayer = files.component((from) => from.VoicePlayer);

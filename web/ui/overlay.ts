@@ -18,6 +18,7 @@ export type Overlay =
   | { kind: "newConversation" | "newGroup" | "invite" | "palette" | "shortcuts" }
   | { kind: "members" | "color" | "keep" | "rename"; id: ConversationId }
   | { kind: "invited"; invitation: Invitation }
+  | { kind: "picture"; file: string }
   | { kind: "info"; id: ConversationId; article: Article }
   | { kind: "question"; question: Question };
 

@@ -2,7 +2,7 @@
 // objects that did not change keep their identity, so that only the rows that did are drawn anew.
 
 import { batch, computed, signal } from "@preact/signals";
-import type { AlarmOf, Changes, Client, Connection, Conversation, Device, Log, Person, Request, Session } from "../core/index.ts";
+import type { AlarmOf, Changes, Client, Connection, Conversation, Device, Log, Person, Request, Session, Upload } from "../core/index.ts";
 
 export const session = signal<Session>({ kind: "starting" });
 /** In the order of the list. */
@@ -25,6 +25,8 @@ export const clockOff = signal(0);
 export const newDevices = signal<readonly Device[]>([]);
 /** What is not right with one's own keys, as the server shows them. */
 export const alarm = signal<readonly AlarmOf[]>([]);
+/** How far files have come that are being sent, by message. */
+export const uploads = signal<ReadonlyMap<string, Upload>>(new Map());
 /** A newer client was installed and waits for a reload. */
 export const newVersion = signal(false);
 
@@ -52,6 +54,7 @@ function apply(changes: Changes): void {
     if (changes.clockOff !== undefined) clockOff.value = changes.clockOff;
     if (changes.newDevices) newDevices.value = changes.newDevices;
     if (changes.alarm) alarm.value = changes.alarm;
+    if (changes.uploads) uploads.value = changes.uploads;
     if (changes.session) session.value = changes.session;
   });
 }

@@ -1,6 +1,8 @@
 // The service worker: it keeps the files of one version, so that the client opens offline and never mixes two versions.
 // A new version waits until the person says "Reload". Nothing that the server answers to calls passes through here.
 
+import type { FileInfo } from "../core/model/file.ts";
+import { announce, download } from "./download.ts";
 import { onPush, renew } from "./push.ts";
 import { scope } from "./scope.ts";
 
@@ -32,14 +34,18 @@ async function answer(request: Request, address: string): Promise<Response> {
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
 scope.addEventListener("activate", (event) => event.waitUntil(activate()));
-scope.addEventListener("message", ({ data }) => {
+scope.addEventListener("message", ({ data, ports: [port] }) => {
   if (data === "use new version") void scope.skipWaiting();
+  // Only pages of ours can post here; what a file says is checked where it is read.
+  if (typeof data === "object" && data !== null && "download" in data) port?.postMessage(announce(data.download as FileInfo));
 });
 scope.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
   const address = new URL(request.url);
   address.hash = "";
+  const saved = download(address.href);
+  if (saved) return event.respondWith(saved);
   const wanted = request.mode === "navigate" && address.pathname === new URL(start).pathname ? start : address.href;
   if (known.has(wanted)) event.respondWith(answer(request, wanted));
 });

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parlance_wire::{
     id::{ConversationId, MessageId, ReportId, StationId, UserId},
     list::Known,
+    request::file::Records,
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
     word::{CredentialKind, UserRole},
@@ -59,6 +60,21 @@ pub struct Login {
     /// The server's limits. Servers before version 4 do not tell them.
     #[serde(default)]
     pub limits: Option<Limits>,
+}
+
+/// What is there of a file that is being uploaded.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Upload {
+    /// Its size in bytes, as it is stored.
+    pub size: u64,
+    /// Number of its records.
+    pub records: u32,
+    /// The records that are there, in ranges: the first and the last one.
+    #[cfg_attr(test, schemars(with = "Vec<(u32, u32)>"))]
+    pub have: Vec<Records>,
+    /// Whether it can be read, and does not change any more.
+    pub complete: bool,
 }
 
 /// A conversation, as its caller sees it.

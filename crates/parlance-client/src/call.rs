@@ -1,16 +1,18 @@
 //! A call: writes, signs and sends a request, and repeats it where that is safe.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use parlance_wire::{
-    id::StationId,
+    id::{FileId, StationId},
     request::{self, Api},
-    signature::{SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
+    signature::{REQUEST_HEADER, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
     text::Instance,
     time::Timestamp,
     version::ClientVersion,
 };
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -24,6 +26,9 @@ use crate::{
 /// as JSON).
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// Bytes per second of the slowest connection on which files are sent and read.
+const SLOW: u64 = 8 << 10;
+
 /// A call to be sent.
 pub(crate) struct Call<'a, A> {
     server: &'a Server,
@@ -32,6 +37,25 @@ pub(crate) struct Call<'a, A> {
     identity: Option<&'a Identity>,
     station: Option<StationId>,
     repeatable: bool,
+    content: Content<'a>,
+}
+
+/// What is sent beside the action, or asked for.
+#[derive(Clone)]
+enum Content<'a> {
+    /// The action is the body.
+    Action,
+    /// The action is in a header, and records of a file are the body.
+    Records(&'a [u8]),
+    /// The action is in a header, and bytes of a file are the answer.
+    Read(FileId, Range<u64>),
+}
+
+/// A part of a file.
+pub(crate) struct Part {
+    pub bytes: Vec<u8>,
+    /// Bytes of the whole file.
+    pub total: u64,
 }
 
 /// The body of a refusal.
@@ -58,7 +82,28 @@ impl<'a, A: Serialize> Call<'a, A> {
             station: None,
             // Most calls are idempotent: messages and reports by their ids, flags by their values.
             repeatable: true,
+            content: Content::Action,
         }
+    }
+
+    /// Sends records of a file as the body.
+    pub(crate) fn records(self, records: &'a [u8]) -> Self {
+        Self {
+            content: Content::Records(records),
+            ..self
+        }
+    }
+
+    /// Reads these bytes of a file, or those of them that there are.
+    pub(crate) async fn read(self, file: FileId, bytes: Range<u64>) -> Result<Part, Error> {
+        let call = Self {
+            content: Content::Read(file, bytes),
+            ..self
+        };
+        let (bytes, range) = call.answer().await?;
+        let total = range.and_then(|range| range.rsplit_once('/')?.1.parse().ok());
+        let total = total.ok_or(Error::Invalid("the server's Content-Range"))?;
+        Ok(Part { bytes, total })
     }
 
     /// Signs the call as this user.
@@ -87,12 +132,18 @@ impl<'a, A: Serialize> Call<'a, A> {
 
     /// Makes the call, and repeats it until it is answered or given up.
     pub(crate) async fn send<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        // An answer that cannot be parsed is not requested again: the server has done the work, and
+        // would answer the same.
+        let (body, _) = self.answer().await?;
+        serde_json::from_slice(&body).map_err(Error::Answer)
+    }
+
+    /// The body of the answer, and its `Content-Range`.
+    async fn answer(&self) -> Result<(Vec<u8>, Option<String>), Error> {
         let mut failures = 0;
         loop {
             match self.attempt().await {
-                // An answer that cannot be parsed is not requested again: the server has done the
-                // work, and would answer the same.
-                Ok(body) => return serde_json::from_slice(&body).map_err(Error::Answer),
+                Ok(answer) => return Ok(answer),
                 Err(error) => {
                     failures += 1;
                     let retry = &self.server.retry;
@@ -106,7 +157,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         }
     }
 
-    async fn attempt(&self) -> Result<Vec<u8>, Error> {
+    async fn attempt(&self) -> Result<(Vec<u8>, Option<String>), Error> {
         // New for each attempt, as a server refuses a nonce that it has seen, and an old timestamp.
         let nonce = keys::random_secret()?;
         let body = request::body(self.action, ClientVersion::V4, Timestamp::now(), &nonce)
@@ -114,14 +165,29 @@ impl<'a, A: Serialize> Call<'a, A> {
         let (srv, api) = self.api.names();
         // Derived from the server's address, which may have a path of its own behind a proxy.
         let mut url = self.server.url.clone();
-        url.query_pairs_mut()
-            .append_pair("srv", srv)
-            .append_pair("api", api);
-        let mut request = self
-            .server
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/json");
+        if let Content::Read(file, _) = &self.content {
+            let path = url.path().trim_end_matches("index.php");
+            let path = format!("{}/file/{file}", path.trim_end_matches('/'));
+            url.set_path(&path);
+        } else {
+            url.query_pairs_mut()
+                .append_pair("srv", srv)
+                .append_pair("api", api);
+        }
+        let http = &self.server.http;
+        let mut request = match &self.content {
+            Content::Action => http.post(url).header(CONTENT_TYPE, "application/json"),
+            Content::Records(records) => http
+                .post(url)
+                .header(CONTENT_TYPE, "application/octet-stream")
+                .header(REQUEST_HEADER, URL_SAFE_NO_PAD.encode(&body))
+                .timeout(self.time_for(records.len() as u64)),
+            Content::Read(_, bytes) => http
+                .get(url)
+                .header(REQUEST_HEADER, URL_SAFE_NO_PAD.encode(&body))
+                .header(RANGE, format!("bytes={}-{}", bytes.start, bytes.end - 1))
+                .timeout(self.time_for(bytes.end - bytes.start)),
+        };
         if let Some(station) = self.station {
             request = request.header(STATION_HEADER, station.to_string());
         }
@@ -131,13 +197,20 @@ impl<'a, A: Serialize> Call<'a, A> {
                 .header(STATION_HEADER, identity.station.to_string())
                 .header(SIGNATURE_HEADER, identity.sign(self.api, &body)?);
         }
-        let mut answer = request.body(body).send().await?;
+        let request = match &self.content {
+            Content::Action => request.body(body),
+            Content::Records(records) => request.body(records.to_vec()),
+            Content::Read(..) => request,
+        };
+        let mut answer = request.send().await?;
         let status = answer.status().as_u16();
         let retry_after = answer
             .headers()
             .get(RETRY_AFTER)
             .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
+        let range = answer.headers().get(CONTENT_RANGE);
+        let range = range.and_then(|range| range.to_str().ok().map(str::to_owned));
         // Before the status is checked: reading a body to its end leaves the connection reusable.
         let mut body = vec![];
         while let Some(chunk) = answer.chunk().await? {
@@ -147,10 +220,15 @@ impl<'a, A: Serialize> Call<'a, A> {
             }
             body.extend_from_slice(&chunk);
         }
-        if status == 200 {
-            return Ok(body);
+        if matches!(status, 200 | 206) {
+            return Ok((body, range));
         }
         Err(refusal(status, retry_after, &body).into())
+    }
+
+    /// Maximum time for this many bytes of a file, on a slow mobile connection.
+    fn time_for(&self, bytes: u64) -> Duration {
+        self.server.retry.timeout + Duration::from_secs(bytes / SLOW)
     }
 }
 

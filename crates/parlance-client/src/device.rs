@@ -12,12 +12,13 @@ use parlance_wire::{
     text::Email,
 };
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncRead;
 
 use crate::{
     answer::{Conversation, Stored},
-    e2ee::{self, Kind, SigningKey, State, first_card, private_file},
+    e2ee::{self, FileReference, Kind, SigningKey, State, first_card, private_file},
     error::Error,
-    session::{Reader, Received, Session},
+    session::{Reader, Received, Session, Upload},
 };
 
 /// A user at a station, who reads and writes encrypted messages. Its file has the signing key and
@@ -172,6 +173,22 @@ impl Device {
         let said = self.session.say(state, sign, known, reader, id, kind).await;
         self.save()?;
         said
+    }
+
+    /// Uploads a file to a conversation that was read ([`Session::send_file`]), for a message of kind
+    /// [`Kind::File`].
+    ///
+    /// # Errors
+    /// As for that; `NotAParticipant`: it was not read.
+    pub async fn upload(
+        &self,
+        conversation: ConversationId,
+        upload: &Upload,
+        content: &mut (impl AsyncRead + Unpin),
+    ) -> Result<FileReference, Error> {
+        let talk = self.talks.get(&conversation);
+        let (known, _) = talk.ok_or(Error::NotAParticipant)?;
+        self.session.send_file(known, upload, content).await
     }
 
     /// The message of this user with this id, if the server has it.

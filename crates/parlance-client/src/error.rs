@@ -46,6 +46,9 @@ pub enum Error {
     /// client that keeps the old ones begins its epochs.
     #[error("older clients began this conversation; one of its participants has to renew its keys")]
     NoEpochs,
+    /// A file here could not be read or written.
+    #[error("the file cannot be read or written")]
+    File(#[source] std::io::Error),
     /// A text does not have the required form.
     #[error("{0} is not valid")]
     Invalid(&'static str),
@@ -122,6 +125,18 @@ pub enum ErrorCode {
     ConversationNotFound,
     /// There is no such user.
     UserNotFound,
+    /// There is no such file for the caller.
+    FileNotFound,
+    /// The server has something else under the file's id.
+    FileConflict,
+    /// Records of the file are missing.
+    FileIncomplete,
+    /// The caller's files leave no room for it.
+    QuotaExceeded,
+    /// The server's disk is nearly full, and it takes no files.
+    DiskFull,
+    /// The file ends before the range.
+    RangeNotSatisfiable,
     /// Not a POST.
     MethodNotAllowed,
     /// The conversation was cleared; [`Refusal::instance`] is the present instance.

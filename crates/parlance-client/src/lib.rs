@@ -88,7 +88,7 @@ mod session;
 mod socket;
 
 pub use parlance_wire::{
-    id::{ConversationId, CredentialId, MessageId, ReportId, StationId, UserId},
+    id::{ConversationId, CredentialId, FileId, MessageId, ReportId, StationId, UserId},
     text::{Color, Data, DisplayName, Instance, Secret},
     time::Timestamp,
 };
@@ -101,6 +101,6 @@ pub use self::{
     history::{Appended, History},
     retry::Retry,
     server::{NewUser, Server},
-    session::{Draft, Met, NextEpoch, Reader, Received, Session, message},
+    session::{Draft, Met, NextEpoch, Reader, Received, Session, Upload, message},
     socket::{Socket, SocketEnd},
 };

@@ -3,11 +3,15 @@
 mod account;
 mod conversations;
 mod encrypted;
+mod files;
 mod groups;
 mod keys;
 mod people;
 
-pub use self::encrypted::{Draft, Met, NextEpoch, Reader, Received};
+pub use self::{
+    encrypted::{Draft, Met, NextEpoch, Reader, Received},
+    files::Upload,
+};
 
 use parlance_wire::{
     id::{MessageId, Receipt, UserId},

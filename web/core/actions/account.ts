@@ -55,6 +55,7 @@ export async function exportData({ account, shown }: Open): Promise<Exported> {
       name: one.name,
       at: new Date(one.at).toISOString(),
       text: one.text,
+      files: one.files.map(({ name: of }) => of),
       reply: one.reply,
       reactions: one.reactions.map(({ emoji, names: by }) => ({ emoji, by })),
       edited: one.edited,

@@ -24,7 +24,9 @@ const mentionsOf = (draft: Draft): ReturnType<typeof userId>[] => [...new Set([.
 
 /** Writes a message down; it is sent from there. The draft is emptied in the same step. */
 export function send({ account }: Open, conversation: ConversationId, draft: Draft): Promise<void> {
-  const content: Content = { kind: "text", text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
+  const common = { text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
+  const files = draft.files ?? [];
+  const content: Content = files.length > 0 ? { kind: "file", files, ...common } : { kind: "text", ...common };
   return enqueue(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null));
 }
 

@@ -26,6 +26,8 @@ function failureOf(error: unknown): Failure | null {
       return { kind: "alreadyHere" };
     case "user_not_found":
       return { kind: "unknownPerson" };
+    case "file_not_found":
+      return { kind: "fileGone" };
     case "registration_closed":
       return { kind: "linkUsed" };
     case "rate_limited":

@@ -1,6 +1,7 @@
 // Searches what is on this device: rows are decrypted and compared, no index lies on the disk.
 
 import type { ConversationId } from "../model/ids.ts";
+import { wordsOf } from "../model/file.ts";
 import { articles } from "../model/timeline.ts";
 import type { Hit } from "../model/view.ts";
 import { contextOf, openRows } from "../show/log.ts";
@@ -30,10 +31,10 @@ export async function search(
     if (within !== null && id !== within) continue;
     const found = articles(await openRows(account, record, 0), [], contextOf(record, names, account));
     searched += found.length;
-    for (const { id: message, user, name, at, text: written } of found) {
-      const folded = fold(written);
+    for (const { id: message, user, name, at, text: written, files } of found) {
+      const folded = fold([written, ...files.map((file) => file.name)].join(" "));
       if (!words.every((word) => folded.includes(word))) continue;
-      hits.push({ conversation: id, where: shown.conversationName(id), message, user, name, at, text: written });
+      hits.push({ conversation: id, where: shown.conversationName(id), message, user, name, at, text: wordsOf({ text: written, files }) });
     }
   }
   hits.sort((one, other) => other.at - one.at);

@@ -1,6 +1,7 @@
 // What a message says (docs/e2ee.md, Kinds). An unknown kind or version is kept and shown as such, never dropped.
 
 import { canonical, type Json, type JsonObject } from "../crypto/canonical.ts";
+import { type FileInfo, fileFields, MAX_FILES, readFile } from "./file.ts";
 import { InvalidId, type MessageId, messageId, type UserId, userId } from "./ids.ts";
 
 /** What a message replies to. The target counts, once it is here, not the quote. */
@@ -13,6 +14,7 @@ export interface Reply {
 /** What was written. */
 export type Content =
   | { kind: "text"; text: string; reply: Reply | null; mentions: readonly UserId[] }
+  | { kind: "file"; text: string; files: readonly FileInfo[]; reply: Reply | null; mentions: readonly UserId[] }
   | { kind: "edit"; of: MessageId; text: string; mentions: readonly UserId[] }
   | { kind: "delete"; of: readonly MessageId[] }
   | { kind: "reaction"; of: MessageId; emoji: string; off: boolean }
@@ -56,7 +58,7 @@ export const MAX_QUOTE = 200;
 
 /** The Type on the wire: `Message` counts as unread, `Update` does not. */
 export const typeOf = (content: Content): "Message" | "Update" =>
-  content.kind === "text" || content.kind === "unknown" ? "Message" : "Update";
+  content.kind === "text" || content.kind === "file" || content.kind === "unknown" ? "Message" : "Update";
 
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -88,12 +90,29 @@ function reply(value: Json | undefined): Reply | null {
   return { id: id(value["id"], messageId), user: id(value["user"], userId), quote: text(value, "quote").slice(0, MAX_QUOTE) };
 }
 
+function files(value: Json | undefined): FileInfo[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_FILES) throw new MalformedBody();
+  return (value as readonly Json[]).map((one) => {
+    const found = readFile(one);
+    if (!found) throw new MalformedBody();
+    return found;
+  });
+}
+
 function readContent(fields: JsonObject): Content {
   const kind = text(fields, "kind");
   const off = fields["off"] === true;
   switch (kind) {
     case "text":
       return { kind, text: text(fields, "text"), reply: reply(fields["reply"]), mentions: ids(fields["mentions"], userId) };
+    case "file":
+      return {
+        kind,
+        text: typeof fields["text"] === "string" ? fields["text"] : "",
+        files: files(fields["files"]),
+        reply: reply(fields["reply"]),
+        mentions: ids(fields["mentions"], userId),
+      };
     case "edit":
       return { kind, of: id(fields["of"], messageId), text: text(fields, "text"), mentions: ids(fields["mentions"], userId) };
     case "delete":
@@ -169,11 +188,13 @@ export function writeBody(content: Content, { at, until, n, head, ep, log }: Env
 /** The fields of a content, as they lie in the outbox, too. */
 export function fieldsOf(content: Content): JsonObject {
   switch (content.kind) {
+    case "file":
     case "text": {
       const { kind, text: written, reply: target, mentions } = content;
       return {
         kind,
-        text: written,
+        ...(content.kind === "file" && { files: content.files.map(fileFields) }),
+        ...((kind === "text" || written !== "") && { text: written }),
         ...(target && { reply: { id: target.id, user: target.user, quote: target.quote.slice(0, MAX_QUOTE) } }),
         ...(mentions.length > 0 && { mentions }),
       };

@@ -11,6 +11,8 @@ export type StationId = Brand<"station">;
 export type ConversationId = Brand<"conversation">;
 /** A message: a UUID, chosen by its sender. */
 export type MessageId = Brand<"message">;
+/** A file: a UUID, chosen by its sender. */
+export type FileId = Brand<"file">;
 /** A report on a message. */
 export type ReportId = Brand<"report">;
 /** The content of a conversation between two calls of `clear`: 10 letters and digits. */
@@ -41,6 +43,8 @@ export const stationId = (text: string): StationId => parse(text, hex32, "a stat
 export const conversationId = (text: string): ConversationId => parse(text, hex32, "a conversation id");
 /** Reads a message's id. */
 export const messageId = (text: string): MessageId => parse(text, uuid, "a message id");
+/** Reads a file's id. */
+export const fileId = (text: string): FileId => parse(text, uuid, "a file id");
 
 /** Reads an instance. Its letters have a case. */
 export function instanceOf(text: string): Instance {

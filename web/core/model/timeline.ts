@@ -1,6 +1,7 @@
 // From rows to what a conversation shows: a pure function, whose result does not depend on the order in which rows came.
 
 import { type Content, MAX_QUOTE, type Reply } from "./body.ts";
+import { wordsOf } from "./file.ts";
 import type { MessageId, UserId } from "./ids.ts";
 import type { Article, Reaction, SendState, Trouble } from "./view.ts";
 
@@ -103,12 +104,12 @@ export function stateOf(seq: number, reach: ReadonlyMap<UserId, Reach>): SendSta
 }
 
 const isOver = ({ until }: Row, { now }: Pick<Context, "now">): boolean => until !== null && now !== undefined && until <= now;
-const isShown = (content: Content | null): boolean => content === null || content.kind === "text" || content.kind === "unknown";
+const isShown = (content: Content | null): boolean => content === null || content.kind === "text" || content.kind === "file" || content.kind === "unknown";
 
 /** Each version of a text, oldest first: the first is how it was written. */
 export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: string }[] {
   const changes = changesByTarget(rows, [], row.user).get(row.id) ?? [];
-  const first = row.content?.kind === "text" ? [{ at: row.at, text: row.content.text }] : [];
+  const first = row.content?.kind === "text" || row.content?.kind === "file" ? [{ at: row.at, text: row.content.text }] : [];
   const later = changes.flatMap(({ user, at, content }) =>
     user === row.user && content.kind === "edit" ? [{ at, text: content.text }] : [],
   );
@@ -123,6 +124,7 @@ function inWords(content: Content): Content {
     case "reaction":
       return { kind: "text", text: content.emoji, reply: null, mentions: [] };
     case "text":
+    case "file":
     case "unknown":
       return content;
     default:
@@ -164,7 +166,7 @@ interface Standing {
 function written(row: Row, changes: readonly Change[]): { text: string; mentions: readonly UserId[] } | null {
   const last = changes.findLast(({ user, content }) => content.kind === "edit" && user === row.user)?.content;
   if (last?.kind === "edit") return last;
-  return row.content?.kind === "text" ? row.content : null;
+  return row.content?.kind === "text" || row.content?.kind === "file" ? row.content : null;
 }
 
 const isDeletedBy = (row: Row, changes: readonly Change[], context: Context): boolean =>
@@ -189,7 +191,8 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
     at: row.at,
     text: isDeleted ? "" : text,
     mentions: new Map(isDeleted ? [] : mentions),
-    reply: isDeleted || content?.kind !== "text" || !content.reply ? null : quote(content.reply, all, byId, context),
+    files: !isDeleted && content?.kind === "file" ? content.files : [],
+    reply: isDeleted || !(content?.kind === "text" || content?.kind === "file") || !content.reply ? null : quote(content.reply, all, byId, context),
     edited: newest !== content && newest !== null,
     deleted: isDeleted,
     reactions: isDeleted ? [] : reactionsOf(changes, context),
@@ -206,6 +209,7 @@ function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, cont
   const target = byId.get(reply.id);
   if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
   const changes = all.get(target.id) ?? [];
-  const text = isDeletedBy(target, changes, context) ? "" : (written(target, changes)?.text ?? "");
+  const files = target.content?.kind === "file" ? target.content.files : [];
+  const text = isDeletedBy(target, changes, context) ? "" : wordsOf({ text: written(target, changes)?.text ?? "", files });
   return { id: reply.id, name: context.nameOf(target.user), quote: text.slice(0, MAX_QUOTE) };
 }

@@ -2,6 +2,7 @@
 // Ids are typed here; what is handed in (see api.ts) is any text, checked at the door.
 
 import type { DraftTarget } from "./draft.ts";
+import type { FileInfo, FileShape } from "./file.ts";
 import type { ConversationId, MessageId, UserId } from "./ids.ts";
 
 /** How far a message of one's own has come; it only goes up, but for `notSent`. */
@@ -41,6 +42,13 @@ export type Barrier =
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 
+/** Files in one line: what they are shown as, if all are the same, how many, and what the first is called. */
+export interface FilesBrief {
+  shape: FileShape;
+  count: number;
+  name: string;
+}
+
 /** A conversation as the list and its head draw it. */
 export interface Conversation {
   id: ConversationId;
@@ -57,7 +65,7 @@ export interface Conversation {
   unread: number;
   /** When its last row came; 0 if there is none. */
   lastAt: number;
-  preview: { name: string | null; own: boolean; text: string } | null;
+  preview: { name: string | null; own: boolean; text: string; files: FilesBrief | null } | null;
   /** Of the last row, if it is one's own. */
   lastState: SendState | null;
   draft: string;
@@ -83,7 +91,8 @@ export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notPr
 
 /**
  * Why a message waits for its writer: who it is for refuses it, it is too long, one has been removed, the conversation was
- * cleared, keys have to be looked at or are missing or refused, another message has its id, or something else.
+ * cleared, keys have to be looked at or are missing or refused, another message has its id, a file is too large, one's own
+ * room for files or the server's disk is full, a file is not here any more, or something else.
  */
 export type HeldKind =
   | "blocksYou"
@@ -95,6 +104,10 @@ export type HeldKind =
   | "noKey"
   | "epochRefused"
   | "conflict"
+  | "fileTooLarge"
+  | "filesFull"
+  | "serverFull"
+  | "fileGone"
   | "other";
 
 /** A message. */
@@ -109,6 +122,8 @@ export interface Article {
   text: string;
   /** `@Name` → user. */
   mentions: ReadonlyMap<string, UserId>;
+  /** What is attached, in the order in which it was chosen. */
+  files: readonly FileInfo[];
   reply: { id: MessageId; name: string; quote: string } | null;
   edited: boolean;
   deleted: boolean;
@@ -123,6 +138,23 @@ export interface Article {
   /** Why it is not sent; `detail` is the server's sentence. */
   held: { kind: HeldKind; detail: string } | null;
 }
+
+/** How far the files of a message have come; in bytes, as they are sent. */
+export interface Upload {
+  done: number;
+  all: number;
+  /** Nothing went through when it was tried last. */
+  stalled: boolean;
+}
+
+/** What is read of a file that was chosen: bytes from one place to another, without that one. */
+export interface FileSource {
+  size: number;
+  read: (from: number, to: number) => Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** What a file's message says of it besides where it is. */
+export type FileAbout = Pick<FileInfo, "name" | "mime" | "w" | "h" | "ms" | "thumb" | "wave">;
 
 /** Something that happened, told in one line. */
 export interface Line {
@@ -178,6 +210,8 @@ export interface Me {
   presence: Presence | "invisible";
   /** Whether the recovery sheet was printed, saved or copied. */
   hasSheet: boolean;
+  /** Bytes that a file may have on the server; null if that is not known. */
+  fileLimit: number | null;
 }
 
 /** Whether somebody is logged in here. */
@@ -198,7 +232,7 @@ export type AlarmOf = "keys" | "vault";
 
 /** Why something did not work. */
 export type Failure =
-  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" }
+  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" }
   /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
   | { kind: "noKey" | "unexpected"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }
@@ -265,6 +299,8 @@ export interface Draft {
   reply: { id: string; user: string; text: string } | null;
   /** `@Name` → user, of those whom the text names. */
   mentions: ReadonlyMap<string, string>;
+  /** What is attached: each was staged before. */
+  files?: readonly FileInfo[];
 }
 
 /** Who somebody's keys are, to compare them. */
@@ -300,5 +336,6 @@ export interface ExportedConversation {
 /** One message of it, as it is now; what was deleted has no text. */
 export interface ExportedMessage extends Pick<Article, "id" | "user" | "name" | "text" | "reply" | "edited" | "deleted" | "trouble"> {
   at: string;
+  files: readonly string[];
   reactions: readonly { emoji: string; by: readonly string[] }[];
 }

@@ -29,6 +29,8 @@ export function judge(error: unknown): Verdict {
       return { kind: "sealAgain" };
     case "message_id_conflict":
       return { kind: "lookUp" };
+    // A file that no message had for a day: it is sent again.
+    case "file_not_found":
     case "replayed":
       return { kind: "retry" };
     // The station is not let in: the engine stops everything, and the message stays.

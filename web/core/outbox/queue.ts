@@ -5,6 +5,7 @@ import { type Content, fieldsOf, readBody } from "../model/body.ts";
 import type { ConversationId, MessageId } from "../model/ids.ts";
 import { box, unbox } from "../store/box.ts";
 import type { Change } from "../store/backend.ts";
+import { dropFiles } from "./files.ts";
 import { change, type Held, type Outgoing, type OutgoingRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 
@@ -21,7 +22,8 @@ export interface Message {
 export async function enqueue(account: Account, message: Message, ...also: Change[]): Promise<void> {
   const { conversation, id, content, until } = message;
   const boxed = await box(account.session.box, canonical({ v: 1, ...fieldsOf(content) }));
-  const record: OutgoingRecord = { conversation, id, at: account.caller.now(), until, box: boxed, sealed: null, held: null };
+  const files = content.kind === "file" ? { files: content.files.map((file) => file.id) } : {};
+  const record: OutgoingRecord = { conversation, id, at: account.caller.now(), until, box: boxed, ...files, sealed: null, held: null };
   await account.store.writeOwn(change.enqueue(record), ...also);
   account.tell({ conversations: [conversation], outbox: true });
 }
@@ -49,7 +51,9 @@ export function discard(account: Account, id: string): Promise<boolean> {
     const found = await waiting(account, id);
     if (!found || (found.sealed && !found.held)) return false;
     await account.store.write(change.settle(found.order));
+    account.uploading.get(found.id)?.abort();
     account.tell({ conversations: [found.conversation], outbox: true });
+    if (found.files) void dropFiles(account, found.files);
     return true;
   });
 }

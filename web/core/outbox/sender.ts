@@ -3,8 +3,9 @@
 // its number and its link, may come later. Runs in the tab that leads, only.
 
 import { randomUnit } from "../crypto/bytes.ts";
-import { typeOf } from "../model/body.ts";
-import type { ConversationId } from "../model/ids.ts";
+import { type Content, typeOf } from "../model/body.ts";
+import type { FileInfo } from "../model/file.ts";
+import type { ConversationId, MessageId } from "../model/ids.ts";
 import { LostLead } from "../store/backend.ts";
 import { change, type Outgoing, type SealedRecord } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
@@ -12,9 +13,11 @@ import { delayMs } from "../sync/connection.ts";
 import { catchUp } from "../sync/fill.ts";
 import { add } from "../wire/conversation.ts";
 import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
+import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
 import { contentOf, hold } from "./queue.ts";
 import { Sealer } from "./sealer.ts";
+import { Cancelled, FileGone, upload } from "./upload.ts";
 
 /** How long the socket may take to bring what was just stored, before it is fetched. */
 const ECHO_MS = 1500;
@@ -46,6 +49,8 @@ interface Line {
 export class Sender {
   private readonly lines = new Map<ConversationId, Line>();
   private readonly listeners = new Set<() => void>();
+  /** Messages whose files are all there. */
+  private readonly uploaded = new Set<MessageId>();
   private readonly sealer: Sealer;
   private stopped = false;
 
@@ -93,6 +98,8 @@ export class Sender {
         await this.sendAll(id, line);
       }
       line.running = false;
+      // Also where what had failed was taken back: the next one does not wait for it.
+      line.tries = 0;
     } catch (error) {
       line.running = false;
       this.failed(id, line, error);
@@ -133,6 +140,11 @@ export class Sender {
   /** Sends one; null if it is not stored, and is not to be tried again as it is. */
   private async send(outgoing: Outgoing, before: SealedRecord | null, line: Line): Promise<SealedRecord | null> {
     const { caller, sent } = this.account;
+    const files = await this.filesOf(outgoing);
+    if (!(await this.upload(outgoing, files))) {
+      line.again = true;
+      return null;
+    }
     const sealed = outgoing.sealed ?? (await this.sealer.seal(outgoing, before));
     if (!sealed) {
       line.again = true;
@@ -142,14 +154,41 @@ export class Sender {
     sent.set(outgoing.id, outgoing.order);
     if (outgoing.sealed && (await this.settleIfStored(outgoing))) return sealed;
     try {
-      await add(caller, { conversationid: outgoing.conversation, instance: sealed.instance }, { id: outgoing.id, ...sealed });
+      await add(caller, { conversationid: outgoing.conversation, instance: sealed.instance }, { id: outgoing.id, ...sealed, files: outgoing.files ?? [] });
     } catch (error) {
+      this.uploaded.delete(outgoing.id);
       await this.refused(outgoing, error);
       line.again = true;
       return null;
     }
+    await settleFiles(this.account, files);
+    this.uploaded.delete(outgoing.id);
     line.stored.push({ ...outgoing, sealed });
     return sealed;
+  }
+
+  private async filesOf(outgoing: Outgoing): Promise<readonly FileInfo[]> {
+    if (!outgoing.files) return [];
+    const content: Content = await contentOf(this.account, outgoing);
+    return content.kind === "file" ? content.files : [];
+  }
+
+  /** Sends the files of a message before it; false if it is held by now, or was taken back. */
+  private async upload(outgoing: Outgoing, files: readonly FileInfo[]): Promise<boolean> {
+    if (files.length === 0 || this.uploaded.has(outgoing.id)) return true;
+    try {
+      await upload(this.account, outgoing, files);
+    } catch (error) {
+      if (error instanceof Cancelled) return false;
+      const { code, sentence } = error instanceof Refused ? error : { code: "", sentence: "" };
+      if (error instanceof FileGone) await hold(this.account, outgoing, { code: "file_gone", sentence: "" });
+      // A message that is too large has the same code.
+      else if (code === "too_large") await hold(this.account, outgoing, { code: "file_too_large", sentence });
+      else await this.refused(outgoing, error);
+      return false;
+    }
+    this.uploaded.add(outgoing.id);
+    return true;
   }
 
   /** Those that are stored, and whose rows are not here yet. */

@@ -65,7 +65,7 @@ export interface Entered {
 
 /** What a session is kept with. */
 export interface Kept {
-  answer: Pick<LoginAnswer, "userid" | "nick">;
+  answer: Pick<LoginAnswer, "userid" | "nick" | "limits">;
   raw: RawKeys;
   server: string;
   /** Empty in an account of the published form. */
@@ -89,6 +89,7 @@ export async function record(of: Door, { answer, raw, server, vault, master, has
     vault,
     boxKey: master && (await boxKeyOf(master)),
     hasSheet,
+    fileLimit: answer.limits?.file ?? null,
   };
 }
 

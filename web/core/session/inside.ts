@@ -2,12 +2,14 @@
 
 export * as own from "../actions/account.ts";
 export { befriend } from "../actions/befriend.ts";
+export * as files from "../actions/files.ts";
 export * as groups from "../actions/conversations.ts";
 export * as invitations from "../actions/invitations.ts";
 export * as people from "../actions/people.ts";
 export { keepPresence, setPresence } from "../actions/presence.ts";
 export * as push from "../actions/push.ts";
 export { search } from "../actions/search.ts";
+export { sweepFiles } from "../outbox/files.ts";
 export { Engine } from "../sync/engine.ts";
 export { followExpiry } from "../sync/expire.ts";
 export { takeAllShared, takeShared } from "../sync/shared.ts";

@@ -1,8 +1,8 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
 import type { News } from "../api.ts";
-import type { ConversationId, UserId } from "../model/ids.ts";
-import type { Connection } from "../model/view.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import type { Connection, Upload } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
 import { newsOf } from "../show/news.ts";
 import { AccountShown, type Shown } from "../show/shown.ts";
@@ -67,10 +67,14 @@ export class OpenSession {
     const cipher = new Cipher(store, session);
     const caller = callerOf(ports, session);
     const tell = (hint: Hint): void => this.tell(hint);
+    const progress = (message: MessageId, upload: Upload | null): void => {
+      this.uploaded(message, upload);
+      this.post({ post: "upload", message, upload });
+    };
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
       this.lookInto(id, rows).catch((error: unknown) => this.fault(error));
     };
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), tell, arrived };
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), uploading: new Map(), progress, tell, arrived };
     this.shown = new AccountShown(this.account, out);
   }
 
@@ -132,6 +136,7 @@ export class OpenSession {
     });
     this.engine = engine;
     engine.start();
+    inside.sweepFiles(this.account).catch((error: unknown) => this.fault(error));
     const endExpiry = inside.followExpiry(this.account, (error) => this.fault(error));
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
     endExpiry();
@@ -193,6 +198,13 @@ export class OpenSession {
     if (this.engine && hint.list) this.checkProofsAgain().catch((error: unknown) => this.fault(error));
   }
 
+  private uploaded(message: MessageId, upload: Upload | null): void {
+    const uploads = new Map(this.out.state.uploads);
+    if (upload) uploads.set(message, upload);
+    else uploads.delete(message);
+    this.out.set({ uploads });
+  }
+
   private post(post: Post): void {
     this.ports.channel.post(post);
   }
@@ -206,6 +218,9 @@ export class OpenSession {
         if (post.hint.keys) void this.readSession();
         this.noticed(post.hint);
         for (const end of [...this.waiting]) end();
+        return;
+      case "upload":
+        this.uploaded(post.message, post.upload);
         return;
       case "ask":
         this.engine?.answer(post.ask).catch((error: unknown) => this.fault(error));

@@ -38,6 +38,8 @@ export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
     serial: ports.exclusive,
     // It sends nothing: what a tab has sent is settled by the next one that leads.
     sent: new Map(),
+    uploading: new Map(),
+    progress: () => undefined,
     tell: (hint: Hint) => ports.channel.post({ post: "hint", hint }),
     arrived: (id, rows) => void proofs.push(checkProofs(account, id, rows)),
   };

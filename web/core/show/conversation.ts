@@ -1,10 +1,11 @@
 // A conversation as the list and its head draw it.
 
 import { parseAnnouncement } from "../crypto/epoch.ts";
+import { type FileInfo, shapeOf } from "../model/file.ts";
 import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
 import type { Waiting } from "../model/timeline.ts";
-import type { Article, Barrier, Conversation } from "../model/view.ts";
+import type { Article, Barrier, Conversation, FilesBrief } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { readLog } from "./log.ts";
@@ -42,7 +43,14 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
 
 function previewOf(last: Article | undefined): Conversation["preview"] {
   if (!last || last.deleted) return null;
-  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW) };
+  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW), files: briefly(last.files) };
+}
+
+function briefly(files: readonly FileInfo[]): FilesBrief | null {
+  const [first] = files;
+  if (!first) return null;
+  const shape = shapeOf(first);
+  return { shape: files.every((one) => shapeOf(one) === shape) ? shape : "document", count: files.length, name: first.name };
 }
 
 /** The newest article: also what became of it, and what waits. */

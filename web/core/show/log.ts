@@ -21,6 +21,10 @@ const heldKinds: Partial<Record<string, HeldKind>> = {
   no_key: "noKey",
   epoch_refused: "epochRefused",
   message_id_conflict: "conflict",
+  file_too_large: "fileTooLarge",
+  quota_exceeded: "filesFull",
+  disk_full: "serverFull",
+  file_gone: "fileGone",
 };
 
 /** Why a message is not sent, in the words of the screens. */

@@ -1,6 +1,7 @@
 // What is told of new messages: of those that others wrote, for people to read, where one wants to hear of them.
 
 import type { News } from "../api.ts";
+import { wordsOf } from "../model/file.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Account } from "../sync/account.ts";
 import type { WireMessage } from "../wire/conversation.ts";
@@ -20,7 +21,9 @@ export async function newsOf(account: Account, id: ConversationId, fresh: readon
   const ids = new Set(fresh.map(({ ID }) => ID));
   const rows = await openRows(account, record, first.Seq);
   return rows.flatMap((row): News[] => {
-    if (!ids.has(row.id) || row.content?.kind !== "text") return [];
-    return [{ conversation: id, message: row.id, where, who: nameOf(row.user), text: row.content.text }];
+    const { content } = row;
+    if (!ids.has(row.id) || !(content?.kind === "text" || content?.kind === "file")) return [];
+    const text = content.kind === "file" ? wordsOf(content) : content.text;
+    return [{ conversation: id, message: row.id, where, who: nameOf(row.user), text }];
   });
 }

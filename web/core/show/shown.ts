@@ -41,6 +41,7 @@ const nobody: State = {
   clockOff: 0,
   newDevices: [],
   alarm: [],
+  uploads: new Map(),
 };
 
 /** The state, and who listens to it. */

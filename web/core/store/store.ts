@@ -4,7 +4,7 @@
 import type { UserKeys } from "../crypto/keys.ts";
 import type { Head } from "../crypto/epoch.ts";
 import type { VaultPin } from "../crypto/vault.ts";
-import type { ConversationId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
+import type { ConversationId, FileId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
 import type { KeyEvent } from "../model/key-history.ts";
 import type { Reach } from "../model/timeline.ts";
 import type { Keep, Me, Trust } from "../model/view.ts";
@@ -33,6 +33,8 @@ export interface SessionRecord {
   hasSheet: boolean;
   /** What others are to see of one. The server forgets it when the last device goes offline. */
   presence?: Me["presence"];
+  /** The server's limit for a file at the time of the login; null if it did not tell. */
+  fileLimit?: number | null;
 }
 
 /** What this device remembers of an account after it was logged out. */
@@ -121,9 +123,22 @@ export interface OutgoingRecord {
   /** Of an update: its target's end; null if the conversation's setting decides. */
   until: number | null;
   box: Boxed;
+  /** What has to be on the server before it; their bytes lie in `records`. */
+  files?: readonly FileId[];
   /** What is sent until it is answered, the same bytes each time. */
   sealed: SealedRecord | null;
   held: Held | null;
+}
+
+/** A file whose records lie here, encrypted as they are on the server. */
+export interface FileRecord {
+  id: FileId;
+  /** It is to be sent; or it may be forgotten, when others need the room. */
+  state: "staged" | "kept";
+  /** When it was staged, or looked at last; ms since 1970. */
+  at: number;
+  /** How much room it takes. */
+  bytes: number;
 }
 
 /** A message as it is sent. */
@@ -187,6 +202,12 @@ export const change = {
   outgoing: ({ order, ...record }: Outgoing): Change => ({ put: "outbox", key: order, value: record }),
   enqueue: (record: OutgoingRecord): Change => ({ append: "outbox", value: record }),
   settle: (order: number): Change => ({ remove: "outbox", key: order }),
+  file: (record: FileRecord): Change => ({ put: "files", key: record.id, value: record }),
+  fileRecord: (id: FileId, record: number, bytes: Uint8Array<ArrayBuffer>): Change => ({ put: "records", key: [id, record], value: bytes }),
+  forgetFile: (id: FileId): Change[] => [
+    { remove: "files", key: id },
+    { clear: "records", range: { from: [id, 0], to: [id, LAST] } },
+  ],
   draft: (id: ConversationId, box: Boxed | null): Change =>
     box ? { put: "drafts", key: id, value: box } : { remove: "drafts", key: id },
 };
@@ -280,6 +301,20 @@ export class Store {
   async outgoing(order: number): Promise<Outgoing | undefined> {
     const found = (await this.backend.get("outbox", order)) as OutgoingRecord | undefined;
     return found && { ...found, order };
+  }
+
+  /** All files of which something lies here. */
+  async files(): Promise<FileRecord[]> {
+    return (await this.backend.range("files", null)).map(({ value }) => value as FileRecord);
+  }
+
+  async file(id: FileId): Promise<FileRecord | undefined> {
+    return (await this.backend.get("files", id)) as FileRecord | undefined;
+  }
+
+  /** One record of a file, encrypted. */
+  async fileRecord(id: FileId, record: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return (await this.backend.get("records", [id, record])) as Uint8Array<ArrayBuffer> | undefined;
   }
 
   async drafts(): Promise<Map<string, Boxed>> {

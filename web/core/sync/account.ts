@@ -1,6 +1,7 @@
 // What everything that works for a logged-in person shares.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import type { Upload } from "../model/view.ts";
 import type { Clock, Exclusive } from "../ports.ts";
 import type { SessionRecord, Store } from "../store/store.ts";
 import type { Caller } from "../wire/call.ts";
@@ -30,6 +31,10 @@ export interface Account {
   serial: Exclusive;
   /** What this tab has sent, with its place in the outbox: its row takes it out of there. */
   sent: Map<MessageId, number>;
+  /** Messages whose files are being sent here, with what ends that. */
+  uploading: Map<MessageId, AbortController>;
+  /** Tells how far the files of a message have come; null when there is nothing more to tell. */
+  progress: (message: MessageId, upload: Upload | null) => void;
   /** Tells this tab and the others. */
   tell: (hint: Hint) => void;
   /** Hears of all new rows, after they were written. */

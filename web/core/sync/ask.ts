@@ -1,6 +1,7 @@
 // What other tabs ask of the one that leads, and how hints and requests travel between tabs. Ids only.
 
-import { type ConversationId, conversationId, userId } from "../model/ids.ts";
+import { type ConversationId, conversationId, type MessageId, messageId, userId } from "../model/ids.ts";
+import type { Upload } from "../model/view.ts";
 import { type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "../wire/decode.ts";
 import type { Hint } from "./account.ts";
 import type { ConnectionState } from "./connection.ts";
@@ -15,7 +16,9 @@ export type Ask =
   | { kind: "resync" | "wake" | "useHere" | "state" };
 
 /** What tabs post. */
-export type Post = { post: "hint"; hint: Hint } | { post: "ask"; ask: Ask } | { post: "connection"; state: ConnectionState };
+export type Post =
+  | { post: "upload"; message: MessageId; upload: Upload | null }
+  | { post: "hint"; hint: Hint } | { post: "ask"; ask: Ask } | { post: "connection"; state: ConnectionState };
 
 const id = parsed(conversationId);
 const hint: Decode<Hint> = object<Hint>({
@@ -73,6 +76,10 @@ export function readPost(value: unknown): Post | null {
     const { post } = object({ post: text })(value, "");
     if (post === "hint") return { post, ...object({ hint })(value, "") };
     if (post === "ask") return { post, ask: object({ ask: readAsk })(value, "").ask };
+    if (post === "upload") {
+      const upload = optional(object<Upload>({ done: integer, all: integer, stalled: flag }), null);
+      return { post, ...object({ message: parsed(messageId), upload })(value, "") };
+    }
     if (post === "connection") return { post, state: object({ state: readState })(value, "").state };
     return null;
   } catch (error) {

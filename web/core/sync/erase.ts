@@ -1,20 +1,31 @@
 // What was erased on the server is erased here, too: what is left of a row is its place in the chain.
 
 import { hex, sha256, utf8 } from "../crypto/bytes.ts";
+import type { ConversationId } from "../model/ids.ts";
+import type { Change } from "../store/backend.ts";
 import { change } from "../store/store.ts";
+import type { WireMessage } from "../wire/conversation.ts";
 import type { Frame } from "../wire/notification.ts";
 import type { Account } from "./account.ts";
 
 /** Deletes what messages say, here. */
-export async function takeErased({ store, serial, tell }: Account, erased: Frame["erased"]): Promise<void> {
+export async function takeErased(account: Account, erased: Frame["erased"]): Promise<void> {
+  const { store, serial, tell } = account;
   for (const { conversationid: id, messageids } of erased) {
     await serial.run(async () => {
       for (const message of messageids) {
         const seq = await store.seqOf(id, message);
         const [row] = seq === undefined ? [] : await store.rows(id, seq, seq);
-        if (row && row.Data !== "") await store.write(...change.row(id, { ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
+        if (row && row.Data !== "") await store.write(...(await forgetFilesOf(account, id, [row])), ...change.row(id, { ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
       }
       tell({ conversations: [id] });
     });
   }
+}
+
+/** What takes along the files of rows whose content goes. */
+export async function forgetFilesOf({ store, cipher }: Account, id: ConversationId, rows: readonly WireMessage[]): Promise<Change[]> {
+  const record = await store.conversation(id);
+  const opened = record ? await cipher.openAll(record, rows) : [];
+  return opened.flatMap(({ content }) => (content?.kind === "file" ? content.files.flatMap((file) => change.forgetFile(file.id)) : []));
 }

@@ -5,6 +5,7 @@ import { hex, sha256, utf8 } from "../crypto/bytes.ts";
 import type { ConversationId } from "../model/ids.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "./account.ts";
+import { forgetFilesOf } from "./erase.ts";
 
 const FIRST_MS = 30_000;
 const EVERY_MS = 60 * 60_000;
@@ -14,7 +15,7 @@ async function emptyIn(account: Account, id: ConversationId): Promise<boolean> {
   const over = (await account.store.rows(id, 0)).filter(({ ValidUntil, Data }) => ValidUntil <= now && Data !== "");
   if (over.length === 0) return false;
   const emptied = over.map(async (row) => ({ ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
-  const changes = (await Promise.all(emptied)).flatMap((row) => change.row(id, row));
+  const changes = [...(await forgetFilesOf(account, id, over)), ...(await Promise.all(emptied)).flatMap((row) => change.row(id, row))];
   // A conversation that was cleared meanwhile has other rows, or none.
   return account.serial.run(async () => {
     const [first] = over;

@@ -1,6 +1,6 @@
 // One request to the server: signed, with a timestamp of the server's clock and a nonce of its own, bounded in time.
 
-import { hex, random, utf8 } from "../crypto/bytes.ts";
+import { base64, type Bytes, hex, random, utf8 } from "../crypto/bytes.ts";
 import { rsaSign } from "../crypto/keys.ts";
 import type { StationId, UserId } from "../model/ids.ts";
 import type { Clock, Http, HttpAnswer } from "../ports.ts";
@@ -22,6 +22,9 @@ export type Action<A extends Api> = keyof Requests[A] & string;
 
 const VERSION = 4;
 const TIMEOUT_MS = 30_000;
+/** Bytes in a second, at least: slower than this nothing large is sent or fetched. */
+const MIN_RATE = 8192;
+const JSON_TYPE = "application/json";
 /** A device's clock that differs by more than this from the server's is not used. */
 const CLOCK_MS = 120_000;
 
@@ -59,29 +62,58 @@ export class Caller {
 
   /** Performs an action; throws `Refused`, `Unreachable` or `Malformed`. */
   async call<A extends Api, K extends Action<A>, T>(api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<T> {
+    return this.inTime(async () => {
+      const { request, headers } = await this.signed(api, action, fields);
+      return this.read(await this.send(pathOf(api), request, { ...headers, "Content-Type": JSON_TYPE }), decode);
+    });
+  }
+
+  /** The same, with bytes that the fields name. */
+  async callWith<A extends Api, K extends Action<A>, T>(bytes: Bytes, api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<T> {
+    return this.inTime(async () => {
+      const { request, headers } = await this.signed(api, action, fields);
+      const all = { ...headers, "Content-Type": "application/octet-stream", "Ozeki-Request": base64url(utf8(request)) };
+      return this.read(await this.send(pathOf(api), bytes, all, bytes.length), decode);
+    });
+  }
+
+  /** Fetches bytes, from the first to the last of a range; throws as `call` does. */
+  async fetch(api: Api, path: string, action: string, fields: object, [first, last]: readonly [number, number], abort?: AbortSignal): Promise<Bytes> {
+    return this.inTime(async () => {
+      const { request, headers } = await this.signed(api, action, fields);
+      const all = { ...headers, "Ozeki-Request": base64url(utf8(request)), Range: `bytes=${first}-${last}` };
+      const answer = await this.send(path, null, all, last - first, abort);
+      if (!answer.bytes) return this.read<never>(answer, () => { throw new Unreachable(`HTTP ${answer.status}`); });
+      if (answer.bytes.length !== last - first + 1) throw new Unreachable("it was cut short");
+      return answer.bytes;
+    });
+  }
+
+  private async inTime<T>(task: () => Promise<T>): Promise<T> {
     try {
-      return await this.once(api, action, fields, decode);
+      return await task();
     } catch (error) {
       // The answer's date has corrected the clock meanwhile.
-      if (error instanceof Refused && error.code === "timestamp_out_of_range") return this.once(api, action, fields, decode);
+      if (error instanceof Refused && error.code === "timestamp_out_of_range") return task();
       throw error;
     }
   }
 
-  private async once<T>(api: Api, action: string, fields: unknown, decode: Decode<T>): Promise<T> {
+  private async signed(api: Api, action: string, fields: unknown): Promise<{ request: string; headers: Record<string, string> }> {
     const stamp = { timestamp: wireTime(this.now()), nonce: hex(random(16)) };
-    const body = JSON.stringify(Object.assign({ action }, fields, { clientversioncode: VERSION, ...stamp }));
-    const headers: Record<string, string> = { "Content-Type": "application/json", "Ozeki-Station": this.who.station };
+    const request = JSON.stringify(Object.assign({ action }, fields, { clientversioncode: VERSION, ...stamp }));
+    const headers: Record<string, string> = { "Ozeki-Station": this.who.station };
     if ("user" in this.who) {
       headers["Ozeki-User"] = this.who.user;
-      headers["Ozeki-Signature"] = await signature(this.who, api, body);
+      headers["Ozeki-Signature"] = await signature(this.who, api, request);
     }
-    return this.read(await this.send(`?srv=chatserver&api=${api}`, body, headers), decode);
+    return { request, headers };
   }
 
-  private async send(path: string, body: string, headers: Record<string, string>): Promise<HttpAnswer> {
+  private async send(path: string, body: string | Bytes | null, headers: Record<string, string>, length = 0, ended?: AbortSignal): Promise<HttpAnswer> {
     const abort = new AbortController();
-    const cancel = this.clock.after(TIMEOUT_MS, () => abort.abort());
+    const cancel = this.clock.after(TIMEOUT_MS + (length / MIN_RATE) * 1000, () => abort.abort());
+    ended?.addEventListener("abort", () => abort.abort(), { once: true });
     try {
       return await this.http(path, body, headers, abort.signal);
     } catch (cause) {
@@ -119,14 +151,17 @@ export class Caller {
     if (!("user" in this.who)) throw new Error("nobody is logged in");
     const timestamp = wireTime(this.now());
     const fields = { user: this.who.user, station: this.who.station, timestamp, clientversioncode: String(VERSION) };
-    const pathOf = (all: Record<string, string>): string => `ws?${new URLSearchParams(all).toString()}`;
-    if (!isModern) return { path: pathOf({ ...fields, signature: await signature(this.who, "websocket", timestamp) }), protocols: [] };
+    const address = (all: Record<string, string>): string => `ws?${new URLSearchParams(all).toString()}`;
+    if (!isModern) return { path: address({ ...fields, signature: await signature(this.who, "websocket", timestamp) }), protocols: [] };
     const nonce = hex(random(16));
     const signed = await signature(this.who, "websocket", `${timestamp}\n${nonce}`);
     const name = signed.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-    return { path: pathOf({ ...fields, nonce }), protocols: ["parlance", `parlance.signature.${name}`] };
+    return { path: address({ ...fields, nonce }), protocols: ["parlance", `parlance.signature.${name}`] };
   }
 }
+
+const pathOf = (api: Api): string => `?srv=chatserver&api=${api}`;
+const base64url = (bytes: Bytes): string => base64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
 function signature(who: Identity, api: Api | "websocket", body: string): Promise<string> {
   return rsaSign(who.rsaSign, utf8(["chatserver", api, who.user, who.station, body].join("\n")));

@@ -3,6 +3,7 @@
 import {
   type ConversationId,
   conversationId,
+  type FileId,
   type Instance,
   instanceOf,
   type MessageId,
@@ -188,6 +189,8 @@ export interface SealedMessage {
   data: string;
   /** 0 where there are no epochs. */
   epoch: number;
+  /** What goes with it: they end with the message. */
+  files: readonly FileId[];
 }
 
 const stored = answer<Stored>()({ ID: parsed(messageId), Created: parsed(fromWireTime), ValidUntil: parsed(fromWireTime) });
@@ -204,7 +207,8 @@ export const add = (caller: Caller, where: Where, sealed: SealedMessage): Promis
   };
   // A document in a string, as in the published form; ours reads an object as well, which is what its schema says.
   const inString = JSON.stringify(message) as unknown as SentMessage;
-  return caller.call("chatconversation", "add", { ...where, message: inString, ...(sealed.epoch > 0 && { epoch: sealed.epoch }) }, added);
+  const more = { ...(sealed.epoch > 0 && { epoch: sealed.epoch }), ...(sealed.files.length > 0 && { files: sealed.files }) };
+  return caller.call("chatconversation", "add", { ...where, message: inString, ...more }, added);
 };
 
 /** A change of one's own view of a conversation. */

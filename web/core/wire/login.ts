@@ -4,7 +4,7 @@ import { type UserId, userId } from "../model/ids.ts";
 import { type Bytes, fromHex, hex, utf8 } from "../crypto/bytes.ts";
 import type { SignedCard } from "../crypto/card.ts";
 import type { Argon2id } from "../crypto/kdf.ts";
-import type { CredentialInfo, Kdf as KdfJson, Keys, Login, StationInfo, Stations, Vault } from "./answers.ts";
+import type { CredentialInfo, Kdf as KdfJson, Keys, Limits, Login, StationInfo, Stations, Vault } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
 import { answer, type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "./decode.ts";
 import { isUnknownCall } from "./refusal.ts";
@@ -18,6 +18,7 @@ const loginAnswer = answer<Login>()({
   nick: text,
   key: optional(text, ""),
   version: optional(integer, 0),
+  limits: optional(answer<Limits>()({ file: optional(integer, null) }), null),
 });
 
 /** What a login answers; `key` is `recovery` if the recovery key opened it, and empty on servers that do not say. */

@@ -31,7 +31,7 @@ export class Unreachable extends Error {
 /** Whether the same request may be sent again later. */
 export const isPassing = (error: unknown): boolean =>
   error instanceof Unreachable ||
-  (error instanceof Refused && (error.status === 429 || error.status >= 500 || error.code === "timestamp_out_of_range"));
+  (error instanceof Refused && (error.status === 429 || (error.status >= 500 && error.code !== "disk_full") || error.code === "timestamp_out_of_range"));
 
 /** Whether this station is not let in any more: it was signed out, or the user was deleted. */
 export const isBarred = (error: unknown): boolean =>

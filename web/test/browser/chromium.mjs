@@ -22,6 +22,8 @@ export const launch = ({ isWhole = false } = {}) =>
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      // A microphone that hums, for who may use it.
+      "--use-fake-device-for-media-stream",
     ],
   });
 

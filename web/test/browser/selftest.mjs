@@ -1,15 +1,18 @@
 // The browser selftest: three people in a group write for a while. Meanwhile server and database are killed, the network is cut,
-// browsers are offline, tabs are reloaded, closed and opened anew, and clocks are set to anything. At the end each browser
-// shows the same messages: none lost, none doubled, each person's in their order.
+// browsers are offline, tabs are reloaded, closed and opened anew, and clocks are set to anything. Some messages carry a file.
+// At the end each browser shows the same messages: none lost, none doubled, each person's in their order, each file as it was.
 // `npm run selftest -- --minutes 10 --seed 7`; script/test runs a short one.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openWorld, Person } from "./world.mjs";
 
 const NAMES = ["Ann", "Ben", "Cat"];
 const GROUP = "Choir";
+/** How many messages carry a file. */
+const FILES = 0.1;
 const DAY_MS = 86_400_000;
 /** Once nothing is broken any more, how long it may take until anything more is sent, or shown. */
 const STALL_MS = 60_000;
@@ -48,6 +51,8 @@ function choose(troubles, next) {
 /** Somebody who writes, and to whose browser things happen. */
 class Writer {
   written = [];
+  /** Names and lengths. */
+  files = [];
 
   constructor(person, next) {
     Object.assign(this, { person, next });
@@ -55,8 +60,18 @@ class Writer {
 
   async say() {
     const text = `${this.person.name} ${this.written.length}`;
+    if (this.next() < FILES) await this.attach(text);
     await this.person.says(text);
     this.written.push(text);
+  }
+
+  /** A file whose content its name tells, of one record or of two. */
+  async attach(name) {
+    const { tab } = this.person;
+    const length = this.next() < 0.8 ? 1_000 : 300_000;
+    await tab.locator("input[type=file][multiple]").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.alloc(length, name) });
+    await tab.locator(".chosen.ready").waitFor();
+    this.files.push({ name, length });
   }
 
   get troubles() {
@@ -133,6 +148,16 @@ async function settles({ tab }, texts) {
   while (!state.isDone) state = await (await tab.waitForFunction(hasMoved, state, { timeout: STALL_MS })).jsonValue();
 }
 
+/** All of these files can be saved, and are as they were. */
+async function has({ tab, log }, files) {
+  for (const { name, length } of files) {
+    const download = tab.waitForEvent("download");
+    await log.getByRole("button", { name: `Save ${name}`, exact: true }).click();
+    const bytes = readFileSync(await (await download).path());
+    assert.ok(bytes.equals(Buffer.alloc(length, name)), `the file of ${name} is as it was`);
+  }
+}
+
 /** Runs it; answers what happened, and throws on the first thing that should not be. */
 export async function selftest({ seconds, seed, say = () => undefined }) {
   const world = await openWorld({ REGISTRATION: "open" });
@@ -175,7 +200,7 @@ export async function selftest({ seconds, seed, say = () => undefined }) {
     await Promise.all([...writers.map(writes), breaks(random(seed + NAMES.length))]);
     for (const writer of writers) await writer.say();
     const ended = Date.now();
-    say(`${writers.reduce((sum, { written }) => sum + written.length, 0)} messages; ${Object.entries(happened).map(([name, times]) => `${name}: ${times}`).join("; ")}`);
+    say(`${writers.reduce((sum, { written }) => sum + written.length, 0)} messages, ${writers.reduce((sum, { files }) => sum + files.length, 0)} files; ${Object.entries(happened).map(([name, times]) => `${name}: ${times}`).join("; ")}`);
 
     for (const person of people) await settles(person, writers.map(({ written }) => written.at(-1)));
     say(`everything had arrived ${((Date.now() - ended) / 1_000).toFixed(1)} s after the last fault`);
@@ -184,6 +209,7 @@ export async function selftest({ seconds, seed, say = () => undefined }) {
       const whole = await person.onAnotherPage();
       await whole.tab.waitForFunction(reachesTheBeginning, null, { timeout: STALL_MS });
       shown.push(await whole.texts());
+      for (const { files } of writers) await has(whole, files);
     }
     for (const [i, texts] of shown.entries()) assert.deepEqual(texts, shown[0], `${NAMES[i]} sees what ${NAMES[0]} sees`);
     for (const { person, written } of writers) {

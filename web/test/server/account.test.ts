@@ -136,7 +136,7 @@ test("the list is fetched whole once, and then only what has changed of it", asy
   const real = httpTo(`${address}/`);
   const http: Http = async (path, body, headers, signal) => {
     const answer = await real(path, body, headers, signal);
-    const fields = JSON.parse(body) as { action: string; known?: object };
+    const fields = JSON.parse(String(body)) as { action: string; known?: object };
     if (path.includes("api=chatconversation") && fields.action === "list") {
       lists.push({ known: fields.known !== undefined, lines: (JSON.parse(answer.text) as { conversations: unknown[] }).conversations.length });
     }
@@ -182,7 +182,7 @@ test("what is deleted for everyone is gone from the server and from other device
 
 /** A way to the server on which it looks like one of the published form. */
 const publishedOnly: Http = async (path, body, headers, signal) => {
-  const { action } = JSON.parse(body) as { action: string };
+  const { action } = JSON.parse(String(body)) as { action: string };
   if (action !== "prelogin") return httpTo(`${address}/`)(path, body, headers, signal);
   return { status: 404, date: null, retryAfter: null, text: JSON.stringify({ status: "ERROR", errormessage: "", errorcode: "unknown_action" }) };
 };

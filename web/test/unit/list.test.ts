@@ -27,7 +27,7 @@ const line = (id: string): unknown => ({
 function asks(...answers: object[]): { caller: Caller; asked: Record<string, unknown>[] } {
   const asked: Record<string, unknown>[] = [];
   const http: Http = (_path, body) => {
-    asked.push(JSON.parse(body) as Record<string, unknown>);
+    asked.push(JSON.parse(String(body)) as Record<string, unknown>);
     return Promise.resolve({ status: 200, date: null, retryAfter: null, text: JSON.stringify({ status: "OK", ...answers.shift() }) });
   };
   const clock = { now: () => 0, after: () => () => undefined };

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Bytes, fromBase64, fromHex, hex } from "../../core/crypto/bytes.ts";
+import { type Bytes, concat, fromBase64, fromHex, hex, sha256 } from "../../core/crypto/bytes.ts";
 import { acceptCards, type Card, cardHash, parseCard, type SignedCard } from "../../core/crypto/card.ts";
 import {
   announcementHash,
@@ -23,6 +23,7 @@ import { publicOfRsa, publicOfSeed } from "../../core/crypto/keys.ts";
 import { append, checkLogged, checkMark, EMPTY, ENTRY_LENGTH, type Followed, followLog, InvalidLog, rootOf, tagOf, UNKNOWN } from "../../core/crypto/log.ts";
 import { open, openName, Unreadable } from "../../core/crypto/message.ts";
 import { provesInvitation, readScanCode, safetyNumber } from "../../core/crypto/number.ts";
+import { DamagedFile, digestOf, fileKey, openRecord, padme, PLAIN, recordsOf, sealRecord, unpadded } from "../../core/crypto/file.ts";
 import { apikeyOfRoot, boxKeyOf, checkVersion, openBox, openSlot, readRecovery, readVault } from "../../core/crypto/vault.ts";
 import { checkReading } from "../../core/model/reading.ts";
 import { readSigned } from "../../core/model/body.ts";
@@ -39,7 +40,7 @@ interface Common {
 class Refusal extends Error {}
 
 /** Errors that are answers; any other one is a mistake of ours. */
-const refusals = ["Unreadable", "InvalidCard", "InvalidEpoch", "InvalidLog", "NotCanonical", "MalformedBody", "InvalidEncoding", "OldVault", "OperationError", "UnsafeKdf", "Error"];
+const refusals = ["Unreadable", "InvalidCard", "InvalidEpoch", "InvalidLog", "NotCanonical", "MalformedBody", "InvalidEncoding", "OldVault", "OperationError", "UnsafeKdf", "DamagedFile", "Error"];
 
 function play<Case extends Common>(file: string, task: (one: Case) => Promise<unknown>): void {
   const path = join(folder, `${file}.json`);
@@ -272,4 +273,52 @@ play<CompareCase>("compare", async ({ numbers, code, link, mac, newcomer, outcom
   if (!isRight) throw new Refusal("no proof");
   assert.ok(outcome !== undefined);
   return { code: invitation.code, from: invitation.from };
+});
+
+interface FileCase extends Common {
+  key: string;
+  length: number;
+  step: number;
+  padded: boolean;
+  /** A record that is sealed as the last one, although it is not. */
+  lasttoo?: number;
+  /** What a server hands out: which records, and a bit of which byte is another one. */
+  order?: number[];
+  flipped?: [record: number, byte: number];
+  /** What the message says, where that is not so. */
+  size?: number;
+  openkey?: string;
+  digest?: string;
+}
+
+play<FileCase>("files", async (one) => {
+  const { length, step } = one;
+  const content = new Uint8Array(one.padded ? padme(length) : length);
+  for (let i = 0; i < length; i++) content[i] = (i * step) % 251;
+  const count = recordsOf(content.length);
+  const sealing = await fileKey(fromHex(one.key, 32));
+  const numbers = Array.from({ length: count }, (_, n) => n);
+  const records = await Promise.all(numbers.map((n) => sealRecord(sealing, n, n === count - 1 || one.lasttoo === n, content.slice(n * PLAIN, (n + 1) * PLAIN))));
+  const digest = async (of: readonly Bytes[]): Promise<string> => hex(await digestOf(await Promise.all(of.map((record) => sha256(record)))));
+  const served = (one.order ?? numbers).map((n) => (records[n] ?? new Uint8Array(0)).slice());
+  if (one.flipped) {
+    const [record, byte] = one.flipped;
+    const changed = served[record];
+    if (changed) changed[byte] = (changed[byte] ?? 0) ^ 1;
+  }
+  if (served.length !== count) throw new DamagedFile("records are missing");
+  const opening = await fileKey(fromHex(one.openkey ?? one.key, 32));
+  const parts: Bytes[] = [];
+  for (const [n, record] of served.entries()) {
+    const isLast = n === count - 1;
+    parts.push(unpadded(await openRecord(opening, n, isLast, record), n, isLast, one.size ?? length));
+  }
+  if ((await digest(served)) !== (one.digest ?? (await digest(records)))) throw new Refusal();
+  return {
+    records: count,
+    stored: records.reduce((sum, record) => sum + record.length, 0),
+    hashes: await Promise.all(records.map(async (record) => hex(await sha256(record)))),
+    digest: await digest(records),
+    content: hex(await sha256(concat(...parts))),
+  };
 });

@@ -21,7 +21,7 @@ export class Network {
   constructor(private readonly random: () => number) {}
 
   http: Http = async (path, body, headers, signal) => {
-    const { action } = JSON.parse(body) as { action: string };
+    const { action } = JSON.parse(typeof body === "string" ? body : "{\"action\":\"bytes\"}") as { action: string };
     this.asked.set(action, (this.asked.get(action) ?? 0) + 1);
     if (this.random() < this.faults) throw new Error("the request was lost");
     const answer = await httpTo(`${address}/`)(path, body, headers, signal);

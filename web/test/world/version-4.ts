@@ -84,7 +84,7 @@ export class Version4 {
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
 
   http: Http = async (path, body, headers) => {
-    const fields = JSON.parse(body) as Fields;
+    const fields = JSON.parse(String(body)) as Fields;
     const user = headers["Ozeki-User"] ?? "";
     const answer = (status: number, found: Fields) => ({ status, date: null, retryAfter: null, text: JSON.stringify(found) });
     try {

@@ -34,11 +34,12 @@ function stillOf({ deleted, name, trouble }: ExportedMessage): string | null {
 
 function article(message: ExportedMessage): string {
   const w = words.value;
-  const { name, at, text, reply, reactions, edited, trouble } = message;
+  const { name, at, text, reply, reactions, edited, trouble, files } = message;
   const still = stillOf(message);
   const notes = [
     ...(edited ? [w.edited] : []),
     ...(trouble === "notProven" ? [w.notProven(name)] : trouble === "forked" ? [w.forked(name)] : []),
+    ...(files.length > 0 ? [w.format.list(files)] : []),
     ...reactions.map(({ emoji, by }) => `${emoji} ${w.format.list(by)}`),
   ];
   return `<article><div><b dir="auto">${escaped(name)}</b> <time datetime="${at}">${escaped(w.format.time(Date.parse(at)))}</time></div>

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
 import type { Article as Message, HeldKind } from "../../core/index.ts";
+import { Attached } from "../files/attached.tsx";
 import { ask, show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
@@ -45,10 +46,12 @@ function Body({ article, place }: { article: Message; place: Place }): JSX.Eleme
   if (article.trouble === "neverReadable") return <Still icon="lock" text={w.neverReadable} />;
   if (article.trouble === "newerClient") return <Still icon="refresh" text={w.newerClient} />;
   if (article.deleted) return <Still icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
-  if (article.state === "notSent" && article.text === "") return <Still icon="edit" text={w.heldChange} />;
-  if (isEmojiOnly(article.text)) return <p class="large-emoji">{article.text}</p>;
+  if (article.state === "notSent" && article.text === "" && article.files.length === 0) return <Still icon="edit" text={w.heldChange} />;
+  if (article.text === "" && article.files.length > 0) return <Attached article={article} />;
+  if (isEmojiOnly(article.text) && article.files.length === 0) return <p class="large-emoji">{article.text}</p>;
   return (
     <>
+      <Attached article={article} />
       <div class={folded ? "fold" : undefined} dir={article.edited ? (directionOf(article.text) ?? undefined) : undefined}>
         <Text text={article.text} mentions={article.mentions} me={me.value.id} />
         {article.edited && " "}
@@ -127,7 +130,7 @@ function Left({ until }: { until: number }): JSX.Element {
 }
 
 /** The same bytes would be refused again. */
-const hopeless: ReadonlySet<HeldKind> = new Set(["tooLong", "removed", "conflict"]);
+const hopeless: ReadonlySet<HeldKind> = new Set(["tooLong", "removed", "conflict", "fileTooLarge", "fileGone"]);
 
 function Held({ article, place }: { article: Message; place: Place }): JSX.Element | null {
   const w = words.value;
@@ -143,6 +146,10 @@ function Held({ article, place }: { article: Message; place: Place }): JSX.Eleme
     noKey: w.heldNoKey,
     epochRefused: w.heldEpoch,
     conflict: w.heldConflict,
+    fileTooLarge: me.value.fileLimit === null ? w.fileTooLarge : w.largerThan(w.format.size(me.value.fileLimit)),
+    filesFull: w.filesFull,
+    serverFull: w.serverFull,
+    fileGone: w.fileNotHere,
     other: w.notTaken(held.detail),
   }[held.kind];
   return (

@@ -4,7 +4,10 @@ import type { JSX, RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation, UserId } from "../../core/index.ts";
-import { announce, note } from "../parts/announcer.tsx";
+import { Choosers, Shots } from "../files/choosers.tsx";
+import { pick, pickedIn } from "../files/chosen.ts";
+import { loadPicked, Recorder, Strip } from "../later.ts";
+import { announce } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
@@ -72,6 +75,11 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const w = words.value;
   const [length, setLength] = useState(c.draft.length);
   const [suggestions, setSuggestions] = useState<{ all: readonly Suggestion[]; at: number; chosen: number } | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [recording, setRecording] = useState(false);
+  const chosen = pickedIn(c.id);
+  const chooser = useRef<HTMLInputElement>(null);
+  const camera = useRef<HTMLInputElement>(null);
   const sending = useRef(false);
   const toldTyping = useRef(0);
   const draft = useDraft(c.id);
@@ -107,6 +115,12 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     else if (begun.current === composing) begun.current = null;
   }, [composing]);
 
+  const wasRecording = useRef(false);
+  useLayoutEffect(() => {
+    if (wasRecording.current && !recording) field.current?.focus();
+    wasRecording.current = recording;
+  }, [recording]);
+
   const cancel = (): void => {
     if (composing.kind === "edit") put(fresh.current);
     onComposing({ kind: "new" });
@@ -115,18 +129,25 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const send = async (): Promise<void> => {
     const box = field.current;
     const text = box?.value.trim() ?? "";
-    if (!box || text === "" || text.length > MAX_CHARS || sending.current) return;
+    const isEdit = composing.kind === "edit";
+    if (!box || (text === "" && (isEdit || chosen.length === 0)) || text.length > MAX_CHARS || sending.current) return;
     sending.current = true;
+    setBusy(chosen.length > 0);
     const quoted = composing.kind === "reply" ? composing.article : null;
     const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
     const before = box.value;
     try {
+      const of = isEdit || chosen.length === 0 ? null : await loadPicked();
+      const files = of ? await of.readyFiles(c.id) : [];
+      // One could not be read: it says so, and is taken out, or not.
+      if (!files) return;
       const named = text.includes("@") ? await mentionable.load() : [];
-      const sent = { text, reply, mentions: mentionsIn(text, named, picked.current) };
+      const sent = { text, reply, mentions: mentionsIn(text, named, picked.current), files };
       if (composing.kind === "edit") {
         await client().edit(c.id, composing.article.id, sent);
         await client().saveDraft(c.id, { text: fresh.current, target: null });
       } else await client().send(c.id, sent);
+      of?.sent(c.id, files);
       if (composing.kind === "edit") put(fresh.current);
       else if (box.value === before) {
         put("");
@@ -139,6 +160,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       announce(w.notSent, true);
     } finally {
       sending.current = false;
+      setBusy(false);
     }
   };
   const suggest = (box: HTMLTextAreaElement): void => {
@@ -211,8 +233,11 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     <div class="composer">
       {suggestions && list && <Suggestions id={list} all={suggestions.all} chosen={suggestions.chosen} onTake={take} />}
       <Above composing={composing} onCancel={cancel} />
+      {chosen.length > 0 && composing.kind !== "edit" && <Strip conversation={c.id} onMore={() => chooser.current?.click()} onOut={() => field.current?.focus()} />}
       <div class="composer-row">
-        <IconButton icon="attach" label={w.attach} onClick={() => note(w.attachLater)} title={w.attachLater} />
+        {recording && <Recorder conversation={c.id} onDone={() => setRecording(false)} />}
+        <Choosers conversation={c.id} chooser={chooser} camera={camera} onChosen={() => field.current?.focus()} />
+        {!recording && composing.kind !== "edit" && <IconButton icon="attach" label={w.attach} onClick={() => chooser.current?.click()} />}
         <textarea
           ref={field}
           rows={1}
@@ -224,21 +249,32 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
           aria-autocomplete="list"
           aria-controls={list}
           aria-activedescendant={suggestions && list ? `${list}-${suggestions.chosen}` : undefined}
+          hidden={recording}
           onInput={onInput}
           onKeyDown={onKeyDown}
+          onPaste={(event) => {
+            const files = [...(event.clipboardData?.files ?? [])];
+            if (files.length === 0 || composing.kind === "edit") return;
+            event.preventDefault();
+            void pick(c.id, files);
+          }}
           onBlur={() => setSuggestions(null)}
         />
-        <EmojiButton
-          onEmoji={(emoji) => {
-            const box = field.current;
-            if (!box) return;
-            const { text, caret } = insert(box.value, box.selectionStart, box.selectionEnd, emoji);
-            put(text, caret);
-            typed();
-          }}
-        />
-        {length > 0 && (
-          <IconButton icon={composing.kind === "edit" ? "check" : "send"} primary label={w.send} disabled={over > 0} onClick={() => void send()} />
+        {!recording && (
+          <EmojiButton
+            onEmoji={(emoji) => {
+              const box = field.current;
+              if (!box) return;
+              const { text, caret } = insert(box.value, box.selectionStart, box.selectionEnd, emoji);
+              put(text, caret);
+              typed();
+            }}
+          />
+        )}
+        {length > 0 || (chosen.length > 0 && composing.kind !== "edit") ? (
+          <IconButton icon={composing.kind === "edit" ? "check" : "send"} primary label={w.send} disabled={over > 0} aria-disabled={busy} onClick={() => void send()} />
+        ) : (
+          !recording && composing.kind === "new" && <Shots onCamera={() => camera.current?.click()} onVoice={() => setRecording(true)} />
         )}
       </div>
       {over > -NEAR_LIMIT && (

@@ -1,7 +1,7 @@
 // What is being written, and how it is kept: with what it answers or changes, so that a reload finds all of it.
 
 import { useEffect, useRef } from "preact/hooks";
-import type { Article, Conversation, KeptDraft } from "../../core/index.ts";
+import { type Article, type Conversation, type KeptDraft, wordsOf } from "../../core/index.ts";
 import { client, me } from "../state.ts";
 
 const DRAFT_MS = 300;
@@ -10,6 +10,9 @@ const DRAFT_MS = 300;
 export type Composing = { kind: "new" } | { kind: "reply"; article: About } | { kind: "edit"; article: About; edited: string };
 /** What the composer needs to know of a message. */
 export type About = Pick<Article, "id" | "user" | "name" | "own" | "text" | "mentions">;
+
+/** What a message says where there are only words: of one without text, the names of its files. */
+export const inWords = (article: Article): Article => ({ ...article, text: wordsOf(article) });
 
 /** Keeps the draft: after a pause, and at once when the box goes away. */
 export function useDraft(id: string): { keep: (draft: KeptDraft) => void; forget: () => void } {

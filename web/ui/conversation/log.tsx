@@ -3,7 +3,7 @@
 import type { JSX, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import type { Conversation, Log as LogOf, MessageId } from "../../core/index.ts";
+import { type Conversation, type Log as LogOf, type MessageId, wordsOf } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -52,7 +52,7 @@ function useSpeakNew(found: LogOf | null, atEnd: boolean): void {
     const known = last.current;
     last.current = newest?.id ?? null;
     if (!newest || known === null || newest.id === known || newest.kind !== "article" || newest.own || !atEnd) return;
-    announce(words.value.by(newest.name, plainText(newest.text)));
+    announce(words.value.by(newest.name, plainText(wordsOf(newest))));
   }, [found]);
 }
 

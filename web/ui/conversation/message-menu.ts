@@ -50,7 +50,7 @@ export function messageItems(c: Place, article: Article, actions: MessageActions
     items.push({ label: w.reply, icon: "reply", run: () => actions.reply(article) });
     items.push({ label: w.react, icon: "smile", run: () => actions.react(article) });
   }
-  items.push({ label: w.copy, icon: "copy", run: () => copyText(article) });
+  if (article.text !== "") items.push({ label: w.copy, icon: "copy", run: () => copyText(article) });
   if (canEdit(article) && c.writable) {
     items.push({ label: w.edit, icon: "edit", run: () => actions.edit(article) });
   }

@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useDrop } from "../files/drop.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
@@ -15,7 +16,7 @@ import { go } from "../route.ts";
 import { client, conversations, people, writing } from "../state.ts";
 import { Barrier } from "./barrier.tsx";
 import { Composer } from "./composer.tsx";
-import type { Composing } from "./draft.ts";
+import { type Composing, inWords } from "./draft.ts";
 import { closeOver, detailsOpen, openDetails } from "./details-open.ts";
 import { Log } from "./log.tsx";
 import { conversationItems } from "./menu.tsx";
@@ -101,6 +102,7 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
   const [composing, setComposing] = useState<Composing>({ kind: "new" });
   const [reacting, setReacting] = useState<Article | null>(null);
   const [searching, setSearching] = useState(false);
+  const [dropping, drop] = useDrop(id);
   const field = useRef<HTMLTextAreaElement>(null);
   const frame = useRef<HTMLElement>(null);
   useEffect(() => {
@@ -123,7 +125,7 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
       field.current?.focus();
     };
     return {
-      reply: (article: Article) => compose({ kind: "reply", article }),
+      reply: (article: Article) => compose({ kind: "reply", article: inWords(article) }),
       edit: (article: Article) => compose({ kind: "edit", article, edited: article.text }),
       react: setReacting,
     };
@@ -136,7 +138,13 @@ export function ConversationPane({ id, target }: { id: string; target: string | 
   };
   return (
     <div class={detailsOpen() ? "conversation with-details" : "conversation"}>
-      <main ref={frame} class="conversation-main" aria-label={nameOf(c)}>
+      <main
+        ref={frame}
+        class={dropping ? "conversation-main dropping" : "conversation-main"}
+        data-drop={w.dropHere}
+        aria-label={nameOf(c)}
+        {...(c.barrier === null && drop)}
+      >
         <Head conversation={c} searching={searching} onSearch={() => setSearching(!searching)} />
         {searching && <SearchHere conversation={c} onClose={() => setSearching(false)} />}
         <Log conversation={c} target={target} actions={actions} onLeave={focus} />

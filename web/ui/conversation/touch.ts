@@ -28,7 +28,9 @@ export function useTouch(onLong: (box: DOMRect) => void, onSwipe: (() => void) |
     onTouchStart: (event) => {
       const [finger] = event.touches;
       const element = elementOf(event);
-      if (!finger || event.touches.length > 1) return end(element);
+      // A slider moves along the line, too.
+      const isSlider = event.target instanceof Element && event.target.matches("input, audio, video");
+      if (!finger || event.touches.length > 1 || isSlider) return end(element);
       const timer = setTimeout(() => {
         end(element);
         onLong(element.getBoundingClientRect());

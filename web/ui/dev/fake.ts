@@ -1,6 +1,7 @@
 // A client without a server: it answers everything from sample data, and does the simplest of what is asked.
 
-import type { Article, Changes, Client, Conversation, Entry, MessageId, Outcome, State } from "../../core/index.ts";
+import type { Article, Changes, Client, Conversation, Entry, FileId, MessageId, Outcome, State } from "../../core/index.ts";
+import { pictureBytes } from "./picture.ts";
 import { entries, firstUnread, long, me, members, NOW, saved, spring } from "./sample.ts";
 
 const ok = async <T>(value: T): Promise<Outcome<T>> => Promise.resolve({ ok: true, value });
@@ -74,6 +75,7 @@ export function fakeClient(state: State): Client {
         at: NOW,
         text: draft.text,
         mentions: new Map(),
+        files: draft.files ?? [],
         reply: null,
         edited: false,
         deleted: false,
@@ -87,6 +89,12 @@ export function fakeClient(state: State): Client {
       put(id, [...(logs.get(id) ?? []), article]);
       setTimeout(() => update(id, article.id, (a) => ({ ...a, state: "sent" })), 200);
       return Promise.resolve();
+    },
+    stage: async (source, about) => Promise.resolve({ id: crypto.randomUUID() as FileId, size: source.size, records: 1, key: "", digest: "", ...about }),
+    unstage: nothing,
+    readFile: async (file, take) => {
+      await take(await pictureBytes(file));
+      return ok(null);
     },
     edit: async (id, message, draft) => {
       update(id, message, (a) => ({ ...a, text: draft.text, edited: true }));

@@ -1,6 +1,6 @@
 // Sample data for the pictures and for work on the screens without a server. Never shipped.
 
-import type { Article, Conversation, ConversationId, Entry, Line, Me, Member, MessageId, Person, State, UserId } from "../../core/index.ts";
+import type { Article, Conversation, ConversationId, Entry, FileId, FileInfo, Line, Me, Member, MessageId, Person, State, UserId } from "../../core/index.ts";
 
 const asUser = (n: number): UserId => n.toString(16).padStart(32, "0") as UserId;
 const asConversation = (n: number): ConversationId => (n + 256).toString(16).padStart(32, "0") as ConversationId;
@@ -60,7 +60,7 @@ const conversation = (n: number, kind: Conversation["kind"], name: string, more:
   ...more,
 });
 
-const said = (who: Person | null, text: string): Conversation["preview"] => ({ name: who?.name.split(" ")[0] ?? null, own: who === null, text });
+const said = (who: Person | null, text: string): Conversation["preview"] => ({ name: who?.name.split(" ")[0] ?? null, own: who === null, text, files: null });
 
 export const spring = conversation(1, "group", "Spring concert", {
   color: "#bae1ff",
@@ -77,6 +77,8 @@ export const withYusuf = conversation(8, "direct", "Yusuf Demir", {
   barrier: { kind: "keysChanged", user: yusuf.id, name: "Yusuf" },
 });
 
+export const withMarta = conversation(10, "group", "Hall pictures", { lastAt: daysAgo(15), preview: { name: "Marta", own: false, text: "", files: { shape: "picture", count: 3, name: "" } } });
+
 export const saved = conversation(6, "saved", "", { memberCount: 1, lastAt: daysAgo(1, 16), preview: said(null, "Plan of the hall, final") });
 
 export const conversations: Conversation[] = [
@@ -89,9 +91,28 @@ export const conversations: Conversation[] = [
   conversation(7, "group", "Board", { color: "#e7c6ff", lastAt: daysAgo(1, 10), preview: said(null, "Minutes are in the folder"), lastState: "delivered" }),
   withYusuf,
   conversation(9, "group", "Programme notes — proof reading", { lastAt: daysAgo(12), preview: said(ben, "Page four has the old date") }),
-  conversation(10, "direct", "Marta Lindqvist", { other: marta.id, lastAt: daysAgo(15), preview: said(marta, "Photo") }),
+  withMarta,
   conversation(11, "direct", "Sophie Petit", { other: sophie.id, hidden: true, lastAt: daysAgo(30), preview: said(sophie, "Merci !") }),
 ];
+
+let fileCount = 0;
+const file = (name: string, mime: string, size: number, more: Partial<FileInfo> = {}): FileInfo => ({
+  id: `00000000-0000-4000-9000-${String((fileCount += 1)).padStart(12, "0")}` as FileId,
+  name,
+  mime,
+  size,
+  records: 1,
+  key: "",
+  digest: "",
+  w: null,
+  h: null,
+  ms: null,
+  thumb: "",
+  wave: "",
+  ...more,
+});
+const photo = (name: string, w = 1600, h = 1200): FileInfo => file(name, "image/jpeg", 480_000, { w, h });
+const wave = btoa(Array.from({ length: 44 }, (_, i) => String.fromCharCode(40 + Math.round(100 * (1 + Math.sin(i * i * 0.37))))).join(""));
 
 let count = 0;
 function article(who: Person, at: number, text: string, more: Partial<Article> = {}): Article {
@@ -106,6 +127,7 @@ function article(who: Person, at: number, text: string, more: Partial<Article> =
     at,
     text,
     mentions: new Map([["Nora", nora.id]]),
+    files: [],
     reply: null,
     edited: false,
     deleted: false,
@@ -143,6 +165,20 @@ const inSpring: Entry[] = [
   }),
 ];
 
+const sending = article(nora, today(13, 59), "", { state: "sending", files: [file("rehearsal-recording.mp4", "application/zip", 96_000_000)] });
+const inFiles: Entry[] = [
+  article(marta, today(13, 40), "The hall from all sides. The curtain is still the red one.", {
+    files: ["hall", "curtain", "lamps", "stairs", "door", "yard", "roof"].map((name) => photo(`${name}.jpg`)),
+  }),
+  article(marta, today(13, 41), "", { files: [file("Seating and emergency exits, second draft.pdf", "application/pdf", 1_840_000)] }),
+  article(ann, today(13, 52), "", { files: [file("voice-2026-11-24.webm", "audio/webm", 61_000, { ms: 18_400, wave })] }),
+  article(nora, today(13, 55), "", { state: "seen", files: [photo("poster.jpg", 900, 1400)] }),
+  article(nora, today(13, 56), "Both sides", { state: "delivered", files: [photo("front.jpg"), photo("back.jpg")] }),
+  article(ann, today(13, 57), "", { files: [file("walk-through.mp4", "video/mp4", 24_000_000, { w: 1920, h: 1080, ms: 64_000 }), file("recording.mp3", "audio/mpeg", 3_400_000, { ms: 180_000 })] }),
+  sending,
+  article(nora, today(14, 0), "", { state: "notSent", held: { kind: "fileTooLarge", detail: "" }, files: [file("programme-v7.pdf", "application/pdf", 140_000_000)] }),
+];
+
 const inAnn: Entry[] = [
   line({ kind: "verified", who: "Ann", user: ann.id }, today(13, 40)),
   article(ann, today(13, 52), "The 17:04 is cancelled. There is one at 17:31, we would still make it."),
@@ -169,10 +205,11 @@ export const entries = new Map<string, readonly Entry[]>([
   [spring.id, inSpring],
   [withAnn.id, inAnn],
   [withYusuf.id, inYusuf],
+  [withMarta.id, inFiles],
 ]);
 export const firstUnread = new Map<string, MessageId>([[spring.id, good.id]]);
 
-export const me: Me = { id: nora.id, name: nora.name, email: nora.email, presence: "available", hasSheet: false };
+export const me: Me = { id: nora.id, name: nora.name, email: nora.email, presence: "available", hasSheet: false, fileLimit: 104_857_600 };
 
 /** So many conversations; the first one has a long log. */
 export const many = (n: number): Conversation[] =>
@@ -203,5 +240,6 @@ export const state: State = {
   clockOff: 0,
   newDevices: [],
   alarm: [],
+  uploads: new Map([[sending.id, { done: 42_300_000, all: 96_000_000, stalled: false }]]),
 };
 export const request = { kind: "friend" as const, id: lena.id, name: lena.name, user: lena.id, group: "" };

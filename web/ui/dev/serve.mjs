@@ -11,7 +11,7 @@ const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
 /** web.md 3.3, and the fonts. */
 const csp =
-  "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types parlance";
+  "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types parlance";
 const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Parlance</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><link rel="stylesheet" href="app.css"></head>
 <body><div id="app"></div><script type="module" src="app.js"></script></body></html>`;

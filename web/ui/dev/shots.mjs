@@ -30,6 +30,26 @@ const both = [wide, phone];
 const reading = `#/c/${id(1)}`;
 const click = (role, name) => async (p) => p.getByRole(role, { name, exact: true }).first().click();
 
+/** Chooses two pictures and a document. */
+async function choose(p) {
+  const picture = await p.evaluate(() => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 400 });
+    const context = canvas.getContext("2d");
+    context.fillStyle = "#7a9";
+    context.fillRect(0, 0, 640, 400);
+    context.fillStyle = "#246";
+    context.fillRect(60, 180, 520, 160);
+    return canvas.toDataURL("image/jpeg").split(",")[1];
+  });
+  const buffer = Buffer.from(picture, "base64");
+  await p.locator("input[type=file][multiple]").setInputFiles([
+    { name: "plan.jpg", mimeType: "image/jpeg", buffer },
+    { name: "lake.jpg", mimeType: "image/jpeg", buffer },
+    { name: "Programme, second draft.pdf", mimeType: "application/pdf", buffer: Buffer.alloc(180_000) },
+  ]);
+  await p.locator(".chosen.ready").nth(2).waitFor();
+}
+
 /** name, scene, hash, sizes, and what is done before the picture. */
 const screens = [
   ["login", "out", "", both],
@@ -61,6 +81,14 @@ const screens = [
   ["details", "main", reading, both, async (p) => p.locator(".pane-title").click()],
   ["direct", "main", `#/c/${id(2)}`, both],
   ["trouble", "main", `#/c/${id(8)}`, both],
+  ["files", "main", `#/c/${id(10)}`, both, async (p) => p.locator(".picture img:not(.thumb)").first().waitFor()],
+  ["files-top", "main", `#/c/${id(10)}`, [phone], async (p) => p.locator(".log").evaluate((log) => log.scrollTo(0, 0))],
+  ["files-arabic", "main", `#/c/${id(10)}`, both, null, "ar"],
+  ["files-chosen", "main", `#/c/${id(10)}`, both, choose],
+  ["lightbox", "main", `#/c/${id(10)}`, both, async (p) => {
+    await p.locator(".picture").first().click();
+    await p.locator(".large img:not(.thumb)").waitFor();
+  }],
   ["menu", "main", reading, both, click("button", "Conversation menu")],
   ["message-menu", "main", reading, both, async (p) => p.getByRole("article").last().getByRole("button", { name: "More" }).click()],
   ["reply", "main", reading, [wide], async (p) => {

@@ -6,6 +6,8 @@ export interface Format {
   number: (n: number) => string;
   /** The form for `n`; a form that is missing is the one called `other`. */
   plural: (n: number, forms: Partial<Record<Intl.LDMLPluralRule, string>> & { other: string }) => string;
+  /** Bytes: "1.8 MB". */
+  size: (bytes: number) => string;
   /** 14:12 */
   time: (ms: number) => string;
   /** 24 November 2026 */
@@ -31,6 +33,9 @@ export function formatOf(language: string, fallback: string): Format {
   const locale = navigator.languages.find((l) => l.startsWith(language)) ?? fallback;
   const numbers = new Intl.NumberFormat(locale);
   const rules = new Intl.PluralRules(locale);
+  const sizes = ["byte", "kilobyte", "megabyte", "gigabyte"].map(
+    (unit) => new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: unit === "byte" ? "long" : "short", maximumSignificantDigits: 3 }),
+  );
   const names = new Intl.ListFormat(locale, { type: "conjunction" });
   const times = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
   const dates = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
@@ -45,6 +50,11 @@ export function formatOf(language: string, fallback: string): Format {
   return {
     number: (n) => numbers.format(n),
     plural: (n, forms) => (forms[rules.select(n)] ?? forms.other).replace("#", numbers.format(n)),
+    size: (bytes) => {
+      // What would be 1,000 KB is 1 MB.
+      const step = bytes < 999.5 ? 0 : bytes < 999_500 ? 1 : bytes < 999_500_000 ? 2 : 3;
+      return (sizes[step] ?? numbers).format(bytes / 1000 ** step);
+    },
     time: (ms) => times.format(ms),
     date: (ms) => dates.format(ms),
     day: (ms, now) => (sameYear(ms, now) ? days : dates).format(ms),

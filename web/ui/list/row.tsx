@@ -5,6 +5,7 @@ import { memo } from "./memo.ts";
 import { useRef, useState } from "preact/hooks";
 import { conversationItems } from "../conversation/menu.tsx";
 import { words } from "../i18n/words.ts";
+import { brief } from "../files/attached.tsx";
 import type { Conversation } from "../../core/index.ts";
 import { Menu } from "../parts/menu.tsx";
 import { type Anchor, at } from "../parts/popover.ts";
@@ -22,7 +23,9 @@ const LONG_PRESS_MS = 400;
 function previewOf(c: Conversation): string {
   const w = words.value;
   if (!c.preview) return "";
-  const text = `\u2068${plainText(c.preview.text)}\u2069`; // of its own direction, whatever stands before it
+  const { files } = c.preview;
+  const said = c.preview.text === "" && files ? brief(files) : plainText(c.preview.text);
+  const text = `\u2068${said}\u2069`; // of its own direction, whatever stands before it
   if (c.kind === "saved") return text;
   if (c.preview.own) return w.by(w.you, text);
   return c.kind === "group" && c.preview.name ? w.by(c.preview.name, text) : text;

@@ -6,7 +6,7 @@ use parlance_wire::schema::{is_held, schema_of};
 use super::{
     Added, Blocklist, Cards, Conversations, Epochs, Friends, Group, Invitations, Invites,
     KeyLogPage, Keys, ListChanges, Login, NewInvite, Notification, OneConversation, Page, Push,
-    Stations, Transcript, Vault,
+    Stations, Transcript, Upload, Vault,
 };
 
 /// The schemas of these types, by their names.
@@ -39,6 +39,7 @@ fn the_web_clients_schema_is_that_of_the_answers() {
         Push,
         Stations,
         Transcript,
+        Upload,
         Vault,
     );
     assert!(

@@ -63,6 +63,14 @@ pub enum Error {
     #[error("its writer was shown another key log")]
     DifferentLog,
 
+    // Files.
+    /// A record is damaged, missing, or in another's place, or is of another file.
+    #[error("the file is damaged")]
+    DamagedFile,
+    /// The records are not those that the sender uploaded.
+    #[error("it is another file than the sender's")]
+    DifferentFile,
+
     // Cards.
     /// The server offers an older card than the one that is pinned.
     #[error("the card is older than the one that is pinned")]

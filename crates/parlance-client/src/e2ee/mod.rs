@@ -7,6 +7,7 @@
 //! | epochs | [`first_epoch`], [`Epochs`], [`EpochSecret`] |
 //! | messages and names | [`seal`], [`Sealed`], [`Body`], [`Reading`] |
 //! | comparing keys | [`safety_number`], [`Code`], [`Invitation`] |
+//! | files | [`file::Sealer`], [`file::Opener`] |
 //! | passwords, and recovery | [`Vault`], [`Root`], [`RecoveryKey`] |
 //! | the key log | [`KeyLog`] |
 //! | state between two starts | [`State`] |
@@ -18,6 +19,7 @@ mod body;
 mod cipher;
 mod epochs;
 mod error;
+pub mod file;
 mod invitation;
 mod keys;
 mod log;

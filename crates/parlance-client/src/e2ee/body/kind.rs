@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parlance_wire::id::{MessageId, UserId};
+use parlance_wire::id::{FileId, MessageId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -88,7 +88,7 @@ pub struct Reply {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileReference {
     /// Its id on the server.
-    pub id: MessageId,
+    pub id: FileId,
     /// Its name.
     pub name: String,
     /// Its media type, according to the sender.

@@ -105,7 +105,7 @@ fn each_kind_comes_back_as_it_was() {
     let (user, other) = (user("ann@example.org"), user("ben@example.org"));
     let id = MessageId::random();
     let file = FileReference {
-        id,
+        id: parlance_wire::id::FileId::random(),
         name: "a.jpg".into(),
         mime: "image/jpeg".into(),
         size: 5,

@@ -9,6 +9,7 @@ mod cards;
 mod check;
 mod compare;
 mod epochs;
+mod files;
 mod log;
 mod messages;
 mod people;
@@ -58,7 +59,7 @@ fn reason(error: &Error) -> String {
 type Make = fn() -> Value;
 
 /// The files with their generators.
-const FILES: [(&str, Make); 7] = [
+const FILES: [(&str, Make); 8] = [
     ("card", cards::cases),
     ("epoch", epochs::cases),
     ("message", messages::messages),
@@ -66,6 +67,7 @@ const FILES: [(&str, Make); 7] = [
     ("vault", vaults::cases),
     ("log", log::cases),
     ("compare", compare::cases),
+    ("files", files::cases),
 ];
 
 #[test]

@@ -14,7 +14,7 @@ use parlance_wire::{
 
 use crate::{
     answer::{self, Conversation},
-    e2ee::{self, Body, Content, Envelope, EpochSecret, SigningKey, State, seal},
+    e2ee::{self, Body, Content, Envelope, EpochSecret, Kind, SigningKey, State, seal},
     error::{Error, ErrorCode},
     session::Session,
 };
@@ -115,7 +115,10 @@ impl Session {
                 data: seal(&envelope, epoch, secret, sign, &body)?,
             },
             epoch: Some(epoch),
-            files: BTreeSet::new(),
+            files: match kind {
+                Kind::File { files, .. } => files.iter().map(|file| file.id).collect(),
+                _ => BTreeSet::new(),
+            },
         })
     }
 }

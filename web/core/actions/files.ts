@@ -1,0 +1,108 @@
+// Files on this device: encrypted as they are on the server before anything is sent, and read again, here or from there.
+
+import { base64, type Bytes, fromBase64, hex, random, sha256 } from "../crypto/bytes.ts";
+import { DamagedFile, digestOf, encryptedLength, fileKey, openRecord, padme, PLAIN, RECORD, recordsOf, sealRecord, unpadded } from "../crypto/file.ts";
+import { type FileInfo, shapeOf } from "../model/file.ts";
+import { type FileId, fileId } from "../model/ids.ts";
+import type { FileAbout, FileSource, Outcome } from "../model/view.ts";
+import { CACHED_MOST, makeRoom } from "../outbox/files.ts";
+import { change } from "../store/store.ts";
+import { fetchRecords } from "../wire/files.ts";
+import type { Open } from "./context.ts";
+import { attempt, failed } from "./outcome.ts";
+
+/** Records that are asked for at once: 1 MiB. */
+const BATCH = 4;
+
+/** Encrypts a file onto this device, record by record; rejects if it cannot be read, or there is no room. */
+export async function stage({ account }: Open, source: FileSource, about: FileAbout, ended?: AbortSignal): Promise<FileInfo> {
+  const { store, clock } = account;
+  const id = fileId(crypto.randomUUID());
+  const raw = random(32);
+  const key = await fileKey(raw);
+  const padded = padme(source.size);
+  const records = recordsOf(padded);
+  const hashes: Bytes[] = [];
+  await store.writeOwn(change.file({ id, state: "staged", at: clock.now(), bytes: encryptedLength(padded) }));
+  try {
+    for (let n = 0; n < records; n++) {
+      if (ended?.aborted) throw new Error("it was taken back");
+      const plain = new Uint8Array(Math.min(PLAIN, padded - n * PLAIN));
+      const from = n * PLAIN;
+      if (from < source.size) plain.set(await source.read(from, Math.min(from + PLAIN, source.size)));
+      const sealed = await sealRecord(key, n, n === records - 1, plain);
+      hashes.push(await sha256(sealed));
+      await store.writeOwn(change.fileRecord(id, n, sealed));
+    }
+  } catch (error) {
+    await store.writeOwn(...change.forgetFile(id));
+    throw error;
+  }
+  return { id, size: source.size, records, key: base64(raw), digest: hex(await digestOf(hashes)), ...about };
+}
+
+/** Forgets a file that is not sent. */
+export const unstage = ({ account }: Open, id: FileId): Promise<void> => account.store.writeOwn(...change.forgetFile(id));
+
+/** Reads a file, part by part, each checked before it is handed on. */
+export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, ended?: AbortSignal): Promise<Outcome> {
+  try {
+    return await attempt(async () => {
+      await readInto(open, file, take, ended);
+      return null;
+    });
+  } catch (error) {
+    if (error instanceof DamagedFile) return failed({ kind: "fileDamaged" });
+    throw error;
+  }
+}
+
+async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, ended?: AbortSignal): Promise<void> {
+  const { records, size, id } = file;
+  // A server cannot choose how much is fetched: what a file may have is what its length makes.
+  if (records !== recordsOf(padme(size))) throw new DamagedFile("its length does not fit");
+  const key = await fileKey(fromBase64(file.key));
+  const keeps = shapeOf(file) === "picture" && size <= CACHED_MOST;
+  const held = await open.account.store.file(id);
+  const hashes: Bytes[] = [];
+  const fresh: Bytes[] = [];
+  for (let from = 0; from < records; from += BATCH) {
+    const to = Math.min(from + BATCH, records) - 1;
+    for (const [i, sealed] of (await sealedRecords(open, file, from, to, held !== undefined)).entries()) {
+      if (ended?.aborted) return;
+      const n = from + i;
+      hashes.push(await sha256(sealed));
+      if (keeps && !held) fresh.push(sealed);
+      const isLast = n === records - 1;
+      await take(unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size));
+    }
+  }
+  if (hex(await digestOf(hashes)) !== file.digest) throw new DamagedFile("its digest is another one");
+  await keep(open, file, fresh, held?.state);
+}
+
+/** Records in a row: those that lie here, or all of them from the server. */
+async function sealedRecords({ account }: Open, { id, size }: FileInfo, from: number, to: number, isHere: boolean): Promise<Bytes[]> {
+  if (isHere) {
+    const found = await Promise.all(Array.from({ length: to - from + 1 }, (_, i) => account.store.fileRecord(id, from + i)));
+    if (found.every((one): one is Bytes => one !== undefined)) return found;
+  }
+  const bytes = await fetchRecords(account.caller, id, [from, to], encryptedLength(padme(size)));
+  const parts: Bytes[] = [];
+  for (let at = 0; at < bytes.length; at += RECORD) parts.push(bytes.subarray(at, at + RECORD));
+  return parts;
+}
+
+/** Keeps a picture that was looked at, or notes that it was. */
+async function keep({ account }: Open, { id }: FileInfo, fresh: readonly Bytes[], state: "staged" | "kept" | undefined): Promise<void> {
+  const { store, clock } = account;
+  const bytes = fresh.reduce((sum, one) => sum + one.length, 0);
+  if (state === "kept") {
+    const held = await store.file(id);
+    if (held) await store.writeOwn(change.file({ ...held, at: clock.now() }));
+  } else if (state === undefined && fresh.length > 0) {
+    const changes = fresh.map((one, n) => change.fileRecord(id, n, one.slice()));
+    await store.writeOwn(change.file({ id, state: "kept", at: clock.now(), bytes }), ...changes);
+    await makeRoom(account);
+  }
+}

@@ -1,0 +1,101 @@
+// A file as its message names it (docs/e2ee.md, Kinds): where its bytes are, what opens them, and what can be shown before
+// they are here. All of it was written by somebody else's client, so nothing that would be drawn out of measure is taken.
+
+import type { Json, JsonObject } from "../crypto/canonical.ts";
+import { InvalidId, type FileId, fileId } from "./ids.ts";
+
+/** What a file is shown as. */
+export type FileShape = "picture" | "video" | "voice" | "audio" | "document";
+
+/** A file of a message. */
+export interface FileInfo {
+  id: FileId;
+  name: string;
+  /** As its sender says: what is shown as a picture is decided by its bytes. */
+  mime: string;
+  /** Bytes, without padding. */
+  size: number;
+  records: number;
+  /** Base64. */
+  key: string;
+  /** Hexadecimal. */
+  digest: string;
+  /** Pixels; null where it has no picture, or nobody said. */
+  w: number | null;
+  h: number | null;
+  /** How long it plays; null where it does not. */
+  ms: number | null;
+  /** A small picture of it, base64; empty if there is none. */
+  thumb: string;
+  /** How loud a voice note is, in equal steps of its time: a byte each, base64; empty if it is none. */
+  wave: string;
+}
+
+/** A message carries at most so many. */
+export const MAX_FILES = 32;
+const MAX_NAME = 255;
+const MAX_THUMB = 5_464;
+const MAX_WAVE = 256;
+const MAX_SIDE = 65_535;
+
+const pictures = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
+
+/** What it is shown as, by what its sender says. */
+export function shapeOf({ mime, wave }: Pick<FileInfo, "mime" | "wave">): FileShape {
+  if (pictures.has(mime)) return "picture";
+  if (mime.startsWith("video/")) return "video";
+  if (mime.startsWith("audio/")) return wave === "" ? "audio" : "voice";
+  return "document";
+}
+
+const text = (value: Json | undefined, most: number): string => (typeof value === "string" && value.length <= most ? value : "");
+const number = (value: Json | undefined, least: number, most: number): number | null =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= least && value <= most ? value : null;
+// Slashes and control characters are no part of a name that something is saved under.
+const nameOf = (value: Json | undefined): string =>
+  (typeof value === "string" ? value : "").replaceAll(/[\\/\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, " ").trim().slice(0, MAX_NAME);
+
+/** Reads a file; null if it is none that could be fetched. */
+export function readFile(value: Json | undefined): FileInfo | null {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
+  const fields = value as JsonObject;
+  const size = number(fields["size"], 0, Number.MAX_SAFE_INTEGER);
+  const records = number(fields["records"], 1, 2 ** 32 - 1);
+  const [key, digest] = [text(fields["key"], 44), text(fields["digest"], 64)];
+  if (size === null || records === null || key === "" || !/^[0-9a-f]{64}$/.test(digest) || typeof fields["id"] !== "string") return null;
+  try {
+    return {
+      id: fileId(fields["id"]),
+      name: nameOf(fields["name"]),
+      mime: text(fields["mime"], 127).toLowerCase(),
+      size,
+      records,
+      key,
+      digest,
+      w: number(fields["w"], 1, MAX_SIDE),
+      h: number(fields["h"], 1, MAX_SIDE),
+      ms: number(fields["ms"], 0, Number.MAX_SAFE_INTEGER),
+      thumb: text(fields["thumb"], MAX_THUMB),
+      wave: text(fields["wave"], MAX_WAVE),
+    };
+  } catch (error) {
+    if (error instanceof InvalidId) return null;
+    throw error;
+  }
+}
+
+/** Writes it; what it does not have is left out. */
+export function fileFields({ w, h, ms, thumb, wave, ...rest }: FileInfo): JsonObject {
+  return {
+    ...rest,
+    ...(w !== null && { w }),
+    ...(h !== null && { h }),
+    ...(ms !== null && { ms }),
+    ...(thumb !== "" && { thumb }),
+    ...(wave !== "" && { wave }),
+  };
+}
+
+/** What it says where there are only words: what was written, or the files' names. */
+export const wordsOf = ({ text: written, files }: { text: string; files: readonly Pick<FileInfo, "name">[] }): string =>
+  written || files.map(({ name }) => name).join(", ");

@@ -1,0 +1,51 @@
+// What becomes of files on this device: before they are sent nothing of them is given up, afterwards small pictures are kept for a
+// while, and everything else goes.
+
+import { type FileInfo, shapeOf } from "../model/file.ts";
+import type { FileId } from "../model/ids.ts";
+import { change } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { remove } from "../wire/files.ts";
+
+/** A larger picture is not kept: bytes. */
+export const CACHED_MOST = 4 << 20;
+/** What all kept pictures may take: bytes. */
+const ROOM = 64 << 20;
+/** What was chosen, and neither sent nor taken back: of a tab that is gone. */
+const FORGOTTEN_MS = 86_400_000;
+
+/** Forgets the pictures that were looked at longest ago, until the rest fits. */
+export async function makeRoom({ store }: Account): Promise<void> {
+  const kept = (await store.files()).filter(({ state }) => state === "kept").sort((one, other) => other.at - one.at);
+  let room = ROOM;
+  for (const { id, bytes } of kept) {
+    room -= bytes;
+    if (room < 0) await store.writeOwn(...change.forgetFile(id));
+  }
+}
+
+/** The server has a message: of its files only small pictures stay here. */
+export async function settleFiles({ store, clock }: Account, files: readonly FileInfo[]): Promise<void> {
+  for (const file of files) {
+    const held = await store.file(file.id);
+    if (!held) continue;
+    const stays = shapeOf(file) === "picture" && held.bytes <= CACHED_MOST;
+    await store.writeOwn(...(stays ? [change.file({ ...held, state: "kept", at: clock.now() })] : change.forgetFile(file.id)));
+  }
+}
+
+/** A message was taken back: its files go from here, and from the server, which would forget them by itself within a day. */
+export async function dropFiles({ store, caller }: Account, files: readonly FileId[]): Promise<void> {
+  for (const id of files) await store.writeOwn(...change.forgetFile(id));
+  await Promise.all(files.map((id) => remove(caller, id).catch(() => null)));
+}
+
+/** Forgets what was chosen and is not to be sent any more. */
+export async function sweepFiles(account: Account): Promise<void> {
+  const { store, clock } = account;
+  const wanted = new Set((await store.outbox()).flatMap(({ files }) => files ?? []));
+  for (const { id, state, at } of await store.files()) {
+    if (state === "staged" && !wanted.has(id) && clock.now() - at > FORGOTTEN_MS) await store.writeOwn(...change.forgetFile(id));
+  }
+  await makeRoom(account);
+}

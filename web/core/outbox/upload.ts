@@ -1,0 +1,142 @@
+// Sends the files of a message before it: in batches of records, two at a time, those that the server does not have yet. They lie
+// here as they are sent, so each retry sends the same bytes, also after a reload. Runs in the tab that leads, only.
+
+import { concat } from "../crypto/bytes.ts";
+import { encryptedLength, padme, RECORD } from "../crypto/file.ts";
+import type { FileInfo } from "../model/file.ts";
+import type { Outgoing } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { forEach } from "../sync/serial.ts";
+import type { Where } from "../wire/conversation.ts";
+import { isPassing } from "../wire/refusal.ts";
+import { complete, create, put, type Span } from "../wire/files.ts";
+
+/** Records in one request. */
+const MOST = 4;
+/** A request that is quicker is followed by a larger one; after a slower one there is only one at a time. */
+const QUICK_MS = 2000;
+const SLOW_MS = 8000;
+
+/** It was taken back meanwhile. */
+export class Cancelled extends Error {
+  constructor() {
+    super("the message was taken back");
+    this.name = "Cancelled";
+  }
+}
+
+/** A file is not on this device any more: somebody has deleted the browser's data, or a part of it. */
+export class FileGone extends Error {
+  constructor() {
+    super("a file is not here any more");
+    this.name = "FileGone";
+  }
+}
+
+const lengthOf = ({ size }: FileInfo): number => encryptedLength(padme(size));
+
+/** The records that are not among those that the server has. */
+function missing(records: number, have: readonly Span[]): number[] {
+  const is = new Set(have.flatMap(([from, to]) => Array.from({ length: Math.min(to, records) - from + 1 }, (_, i) => from + i)));
+  return Array.from({ length: records }, (_, i) => i).filter((record) => !is.has(record));
+}
+
+/** How far the files of one message have come. */
+class Upload {
+  private done = 0;
+  private readonly all: number;
+  /** Records of the next request, and how many requests may be under way. */
+  private count = 1;
+  private width = 2;
+
+  constructor(
+    private readonly account: Account,
+    private readonly outgoing: Outgoing,
+    private readonly files: readonly FileInfo[],
+    private readonly ended: AbortSignal,
+  ) {
+    this.all = files.reduce((sum, file) => sum + lengthOf(file), 0);
+  }
+
+  tell(isStalled = false): void {
+    this.account.progress(this.outgoing.id, { done: this.done, all: this.all, stalled: isStalled });
+  }
+
+  async run(where: Where): Promise<void> {
+    const isOne = this.files.length === 1;
+    await forEach(this.files, 2, (file) => this.one(where, file, isOne ? 2 : 1));
+  }
+
+  private check(): void {
+    if (this.ended.aborted) throw new Cancelled();
+  }
+
+  private async one(where: Where, file: FileInfo, width: number): Promise<void> {
+    const { caller } = this.account;
+    this.check();
+    const left = missing(file.records, await create(caller, where, file.id, lengthOf(file)));
+    const sent = lengthOf(file) - left.reduce((sum, record) => sum + this.bytesOf(file, record), 0);
+    this.done += sent;
+    this.tell();
+    const workers = Array.from({ length: width }, (_, i) => i);
+    await forEach(workers, width, (i) => this.work(file, left, i));
+    this.check();
+    await complete(caller, file.id, file.digest);
+  }
+
+  private bytesOf(file: FileInfo, record: number): number {
+    return record === file.records - 1 ? lengthOf(file) - record * RECORD : RECORD;
+  }
+
+  private async work(file: FileInfo, left: number[], worker: number): Promise<void> {
+    while (left.length > 0 && worker < this.width) {
+      this.check();
+      const first = left.shift() ?? 0;
+      const batch = [first];
+      while (batch.length < this.count && left[0] === first + batch.length) batch.push(left.shift() ?? 0);
+      try {
+        await this.put(file, batch);
+      } catch (error) {
+        // What the other worker still does is not counted, and none begins.
+        left.length = 0;
+        throw error;
+      }
+    }
+  }
+
+  private async put(file: FileInfo, batch: readonly number[]): Promise<void> {
+    const { store, caller, clock } = this.account;
+    const parts = await Promise.all(batch.map((record) => store.fileRecord(file.id, record)));
+    const bytes = concat(...parts.map((part) => {
+      if (!part) throw new FileGone();
+      return part;
+    }));
+    const begun = clock.now();
+    await put(caller, file.id, batch[0] ?? 0, bytes);
+    const took = clock.now() - begun;
+    this.count = took < QUICK_MS ? Math.min(MOST, this.count * 2) : 1;
+    this.width = took > SLOW_MS ? 1 : 2;
+    this.done += bytes.length;
+    this.tell();
+  }
+}
+
+/** Sends the files of a message that waits; throws `Cancelled` if it is taken back, and what the server refuses. */
+export async function upload(account: Account, outgoing: Outgoing, files: readonly FileInfo[]): Promise<void> {
+  const record = await account.store.conversation(outgoing.conversation);
+  // The sealer says why.
+  if (!record || record.gone) return;
+  const ending = new AbortController();
+  const sending = new Upload(account, outgoing, files, ending.signal);
+  account.uploading.set(outgoing.id, ending);
+  try {
+    await sending.run({ conversationid: outgoing.conversation, instance: record.instance });
+    account.progress(outgoing.id, null);
+  } catch (error) {
+    if (!ending.signal.aborted && isPassing(error)) sending.tell(true);
+    else account.progress(outgoing.id, null);
+    throw ending.signal.aborted ? new Cancelled() : error;
+  } finally {
+    account.uploading.delete(outgoing.id);
+  }
+}

@@ -1,0 +1,39 @@
+// srv=chatserver&api=chatfileserver: files, in encrypted records.
+
+import { type Bytes, hex, sha256 } from "../crypto/bytes.ts";
+import { RECORD } from "../crypto/file.ts";
+import type { FileId } from "../model/ids.ts";
+import { type Caller, done } from "./call.ts";
+import type { Where } from "./conversation.ts";
+import { type Decode, integer, list, Malformed, object } from "./decode.ts";
+
+/** Numbers of records, from one to another, both included. */
+export type Span = readonly [from: number, to: number];
+
+const span: Decode<Span> = (value, path) => {
+  const [from, to, more] = list(integer)(value, path);
+  if (from === undefined || to === undefined || more !== undefined || from > to) throw new Malformed(path, "a range");
+  return [from, to];
+};
+const status = object<{ have: Span[] }>({ have: list(span) });
+
+/** Announces a file, or asks how far it has come: which of its records are there. */
+export const create = async (caller: Caller, where: Where, fileid: FileId, size: number): Promise<Span[]> =>
+  (await caller.call("chatfileserver", "create", { ...where, fileid, size }, status)).have;
+
+/** Sends records that follow each other, from this one on. The same once more is the same. */
+export async function put(caller: Caller, fileid: FileId, record: number, bytes: Bytes): Promise<void> {
+  const fields = { fileid, record, sha256: hex(await sha256(bytes)), length: bytes.length };
+  await caller.callWith(bytes, "chatfileserver", "put", fields, done);
+}
+
+/** All records are there: nothing of it changes from now on. */
+export const complete = (caller: Caller, fileid: FileId, digest: string): Promise<null> =>
+  caller.call("chatfileserver", "complete", { fileid, digest }, done);
+
+/** Takes back a file that no message has. */
+export const remove = (caller: Caller, fileid: FileId): Promise<null> => caller.call("chatfileserver", "delete", { fileid }, done);
+
+/** Fetches records, from one to another; `length` is all of the file's, encrypted. */
+export const fetchRecords = (caller: Caller, fileid: FileId, [from, to]: Span, length: number, ended?: AbortSignal): Promise<Bytes> =>
+  caller.fetch("chatfileserver", `file/${fileid}`, "get", { fileid }, [from * RECORD, Math.min((to + 1) * RECORD, length) - 1], ended);

@@ -1,0 +1,252 @@
+// Files: chosen, pasted and dropped, sent over a line that breaks, seen on every device, and gone with their message.
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { violations } from "./chromium.mjs";
+import { stories } from "./world.mjs";
+
+const { world, story, joins } = stories({ REGISTRATION: "open", MAX_FILE_BYTES: String(8 << 20) });
+
+let both = null;
+/** Ann on a desk and Ben on a phone, the same in all of these stories. */
+const pair = () =>
+  (both ??= (async () => {
+    const stays = { after: () => undefined };
+    const options = { permissions: ["microphone"] };
+    const [ann, ben] = await Promise.all([joins(stays, "Ann", options), joins(stays, "Ben", { width: 390, height: 844 })]);
+    await ann.befriends(ben);
+    await ann.opens("Ben");
+    return [ann, ben];
+  })());
+
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const file = (name, buffer, mimeType = "application/octet-stream") => ({ name, mimeType, buffer });
+
+/** A picture of two halves, red beside blue, that stands on its side: what turns it upright is in its EXIF, beside a place. */
+async function picture(tab, name = "hall.jpg") {
+  const base64 = await tab.evaluate(async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 320 });
+    const context = canvas.getContext("2d");
+    context.fillStyle = "#c00";
+    context.fillRect(0, 0, 320, 320);
+    context.fillStyle = "#00c";
+    context.fillRect(320, 0, 320, 320);
+    return canvas.toDataURL("image/jpeg", 0.9).split(",")[1];
+  });
+  const plain = Buffer.from(base64, "base64");
+  // Orientation 6: to be turned by a quarter, to the right. Then the camera's name.
+  const entry = (tag, type, count, value) => {
+    const bytes = Buffer.alloc(12);
+    bytes.writeUInt16BE(tag, 0);
+    bytes.writeUInt16BE(type, 2);
+    bytes.writeUInt32BE(count, 4);
+    if (type === 3) bytes.writeUInt16BE(value, 8);
+    else bytes.writeUInt32BE(value, 8);
+    return bytes;
+  };
+  const count = Buffer.from([0, 2]);
+  const body = Buffer.concat([Buffer.from("MM\0*\0\0\0\x08", "latin1"), count, entry(0x10f, 2, 14, 38), entry(0x112, 3, 1, 6), Buffer.alloc(4), Buffer.from("SecretCamera 1\0", "latin1")]);
+  const exif = Buffer.concat([Buffer.from("Exif\0\0", "latin1"), body]);
+  const head = Buffer.from([0xff, 0xe1, (exif.length + 2) >> 8, (exif.length + 2) & 255]);
+  return file(name, Buffer.concat([plain.subarray(0, 2), head, exif, plain.subarray(2)]), "image/jpeg");
+}
+
+/** Chooses files by the button's own dialog. */
+async function chooses(person, ...files) {
+  const chooser = person.tab.waitForEvent("filechooser");
+  await person.button("Attach files").click();
+  await (await chooser).setFiles(files);
+  await person.tab.waitForFunction((n) => document.querySelectorAll(".chosen.ready").length === n, files.length);
+}
+
+/** Saves a file; answers its bytes. */
+async function saves(person, name) {
+  const download = person.tab.waitForEvent("download");
+  await person.log.getByRole("button", { name: `Save ${name}`, exact: true }).click();
+  const saved = await download;
+  assert.equal(saved.suggestedFilename(), name);
+  return readFileSync(await saved.path());
+}
+
+const withFile = (person, name) => person.log.getByRole("article").filter({ hasText: name });
+/** The picture in the log, as its colours at its top and at its foot. */
+const seesPicture = async (person, alt) => {
+  const image = person.log.getByRole("img", { name: alt, exact: true });
+  await image.waitFor();
+  return image.evaluate(async (element) => {
+    await element.decode();
+    const { naturalWidth: width, naturalHeight: height } = element;
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const context = canvas.getContext("2d");
+    context.drawImage(element, 0, 0);
+    const at = (y) => [...context.getImageData(width / 2, y, 1, 1).data].map((value) => Math.round(value / 200)).slice(0, 3).join("");
+    return { width, height, colors: [at(10), at(height - 10)] };
+  });
+};
+
+story("pictures are seen upright, without place and camera, and large; a document arrives with its caption, and is found by its name", async (t) => {
+  const [ann, ben] = await pair();
+  await chooses(ann, await picture(ann.tab));
+  await ann.tab.getByText("Place and camera are removed").waitFor();
+  await ann.box.fill("The hall");
+  await ann.box.press("Enter");
+  const upright = { width: 320, height: 640, colors: ["100", "001"] };
+  assert.deepEqual(await seesPicture(ben, "The hall"), upright);
+  assert.deepEqual(await seesPicture(ann, "The hall"), upright);
+  await ann.knows("The hall", "Delivered", "Seen");
+  assert.equal(await ann.tab.locator(".chosen").count(), 0);
+
+  // A page that was wide enough for it before it came does not move.
+  const box = await ben.log.locator(".picture").boundingBox();
+  assert.ok(box.width > 100 && Math.abs(box.height / box.width - 2) < 0.05, JSON.stringify(box));
+  await ben.log.getByRole("button", { name: "The hall" }).click();
+  const large = ben.tab.getByRole("dialog", { name: "The hall" });
+  await large.getByRole("img", { name: "The hall" }).waitFor();
+  assert.deepEqual(await violations(ben.tab), []);
+  const download = ben.tab.waitForEvent("download");
+  await large.getByRole("button", { name: "Save hall.jpg" }).click();
+  const bytes = readFileSync(await (await download).path());
+  assert.deepEqual([bytes.subarray(0, 3).toString("hex"), bytes.includes("SecretCamera"), bytes.includes("Exif")], ["ffd8ff", false, false]);
+  await ben.tab.keyboard.press("Escape");
+  await large.waitFor({ state: "detached" });
+
+  const plan = randomBytes(300_000);
+  await chooses(ann, file("Seating plan, second draft.pdf", plan, "application/pdf"));
+  await ann.box.fill("Who sits where");
+  await ann.box.press("Enter");
+  await ben.sees("Who sits where");
+  assert.equal(sha256(await saves(ben, "Seating plan, second draft.pdf")), sha256(plan));
+  await ben.tab.keyboard.press("Control+f");
+  await ben.tab.getByRole("textbox", { name: "Search here" }).fill("seating");
+  await ben.tab.locator(".hit").getByText("Who sits where").waitFor();
+  await ben.tab.keyboard.press("Control+f");
+
+  // A reply names the file, and a second device has all of it.
+  await chooses(ann, file("notes.txt", Buffer.from("Notes"), "text/plain"));
+  await ann.button("Send").click();
+  await withFile(ben, "notes.txt").waitFor();
+  await withFile(ann, "notes.txt").getByRole("button", { name: "More", exact: true }).click();
+  await ann.tab.getByRole("menuitem", { name: "Reply" }).click();
+  await ann.says("Read these first");
+  await ben.article("Read these first").getByRole("button", { name: /notes\.txt/ }).waitFor();
+  const there = await ann.onAnotherDevice({ locale: "en-GB" });
+  t.after(() => there.context.close());
+  await there.opens("Ben");
+  assert.deepEqual(await seesPicture(there, "The hall"), upright);
+  assert.equal((await saves(there, "notes.txt")).toString(), "Notes");
+  await ann.button("It was me").click();
+
+  // What is deleted is gone from the server: who had not fetched it cannot.
+  await ann.does("Who sits where", "Delete");
+  await ann.confirms("Delete");
+  await ben.log.getByText("Ann deleted this message").waitFor();
+  await there.log.getByText("You deleted this message").waitFor();
+  assert.equal(await there.log.getByRole("button", { name: /^Save Seating plan/ }).count(), 0);
+});
+
+story("a file goes on where it stopped: the line is cut, the server killed, the page loaded anew; what is written meanwhile waits", async () => {
+  const [ann, ben] = await pair();
+  const film = randomBytes(5_000_000);
+  /** Cuts the line when so many requests with records have begun. */
+  const cutAfter = (n) =>
+    new Promise((cut) => {
+      ann.context.on("request", function count(request) {
+        if (!request.headers()["ozeki-request"] || (n -= 1) > 0) return;
+        ann.context.off("request", count);
+        world.way.cut();
+        cut();
+      });
+    });
+  /** As a browser says that it may be online again. */
+  const hurry = () => Promise.all([ann, ben].map(({ tab }) => tab.evaluate(() => dispatchEvent(new Event("online")))));
+  let isCut = cutAfter(2);
+  await chooses(ann, file("film.bin", film));
+  await ann.button("Send").click();
+  await isCut;
+  await ann.log.getByText(/^Waiting for the connection/).waitFor();
+  await ann.says("Have a look at it");
+  await ann.article("Have a look at it").getByText("Sending", { exact: true }).waitFor({ state: "attached" });
+  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  await ann.tab.reload();
+  await ann.log.getByText(/^Waiting for the connection/).waitFor();
+  await world.server.kill();
+  isCut = cutAfter(2);
+  await world.server.start();
+  world.way.mend();
+  await hurry();
+  await isCut;
+  await ann.log.getByText(/^Waiting for the connection/).waitFor();
+  world.way.mend();
+  await hurry();
+  await ben.sees("Have a look at it");
+  assert.equal(sha256(await saves(ben, "film.bin")), sha256(film));
+  const texts = await ben.log.getByRole("article").allInnerTexts();
+  assert.ok(texts.at(-2).includes("film.bin") && texts.at(-1).includes("Have a look at it"), texts.join("\n"));
+});
+
+story("who changes their mind sends nothing; what is too large says so and can be removed; many pictures go at once", async () => {
+  const [ann, ben] = await pair();
+  world.way.cut();
+  await ann.tab.getByText(/^You are offline|does not answer/).waitFor();
+  await chooses(ann, file("wrong.zip", randomBytes(400_000)));
+  await ann.button("Send").click();
+  await withFile(ann, "wrong.zip").getByRole("button", { name: "Cancel sending" }).click();
+  await withFile(ann, "wrong.zip").waitFor({ state: "detached" });
+  world.way.mend();
+
+  await ann.tab.locator("input[type=file][multiple]").setInputFiles(file("large.iso", Buffer.alloc(9 << 20)));
+  await ann.tab.getByText("Larger than 8.39 MB, the limit of this server.").waitFor();
+  await ann.button("Send").click();
+  await ann.tab.getByText("Remove what cannot be sent first.").first().waitFor();
+  await ann.button("Remove large.iso").click();
+
+  const one = await picture(ann.tab);
+  await chooses(ann, ...Array.from({ length: 30 }, (_, i) => ({ ...one, name: `row ${i}.jpg` })));
+  assert.deepEqual(await violations(ann.tab), []);
+  await ann.button("Remove row 3.jpg").click();
+  await ann.tab.getByText("29 photos").waitFor();
+  await ann.button("Send").click();
+  await ben.log.getByRole("button", { name: /and 26 more$/ }).click();
+  for (let i = 0; i < 3; i++) await ben.tab.keyboard.press("ArrowRight");
+  await ben.tab.getByRole("dialog").getByText("7 of 30").waitFor();
+  await ben.tab.getByRole("dialog").getByRole("img", { name: "row 6.jpg" }).waitFor();
+  await ben.tab.keyboard.press("+");
+  await ben.tab.keyboard.press("Escape");
+  await ben.tab.getByRole("dialog").waitFor({ state: "detached" });
+  await ann.row("Ben").getByText("29 photos").waitFor();
+});
+
+story("pasted and dropped files are chosen, and a voice note is recorded and played", async () => {
+  const [ann, ben] = await pair();
+  const gives = (kind, target) =>
+    ann.tab.evaluate(
+      ([event, selector]) => {
+        const data = new DataTransfer();
+        data.items.add(new File(["What was said"], `${event}.txt`, { type: "text/plain" }));
+        const init = { bubbles: true, cancelable: true };
+        const made = event === "paste" ? new ClipboardEvent("paste", { ...init, clipboardData: data }) : new DragEvent(event, { ...init, dataTransfer: data });
+        document.querySelector(selector).dispatchEvent(made);
+      },
+      [kind, target],
+    );
+  await gives("paste", "textarea");
+  await gives("dragenter", ".log");
+  await ann.tab.locator(".dropping").waitFor();
+  await gives("drop", ".log");
+  await ann.tab.locator(".chosen.ready").nth(1).waitFor();
+  assert.equal(await ann.tab.locator(".dropping").count(), 0);
+  await ann.button("Send").click();
+  await ben.log.getByRole("button", { name: "Save paste.txt" }).waitFor();
+  await ben.log.getByRole("button", { name: "Save drop.txt" }).waitFor();
+
+  await ann.button("Record a voice message").click();
+  await ann.tab.getByRole("timer").getByText("0:01").waitFor();
+  await ann.button("Send").click();
+  await ann.box.waitFor();
+  const note = ben.log.getByRole("article").last();
+  await note.getByRole("slider", { name: "Position" }).waitFor();
+  await note.getByRole("button", { name: "Play: Voice message" }).click();
+  await note.getByRole("button", { name: "Pause" }).waitFor();
+  assert.deepEqual(await violations(ben.tab), []);
+});

@@ -1,0 +1,188 @@
+// Files of messages: sent before their message, whatever happens in between, and read on the other side.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { clock } from "../../browser/clock.ts";
+import type { Clock } from "../../core/ports.ts";
+import { startClient, type Article, type Client, type FileAbout, type FileInfo } from "../../core/index.ts";
+import { memoryBackend } from "../../core/store/memory.ts";
+import { nodePorts } from "../../node/ports.ts";
+import { articlesOf, Person } from "../world/person.ts";
+import { Shelf } from "../world/shelf.ts";
+import { Version4 } from "../world/version-4.ts";
+
+const server = new Version4();
+const shelf = new Shelf(server.http);
+const ports = { http: shelf.http, openSocket: server.openSocket, onFault: () => undefined };
+const annsBackend = memoryBackend();
+/** Called when Ann's client has tried something again for the first time. */
+let afterRetry = (): void => undefined;
+const annsClock: Clock = {
+  now: clock.now,
+  after: (ms, then) =>
+    clock.after(ms, () => {
+      then();
+      if (ms > 300 && ms < 1400 && ms !== 1000) afterRetry(); // none of the client's other delays
+    }),
+};
+const everyone = new Set<Client>();
+after(() => Promise.all([...everyone].map((client) => client.close())));
+
+const ann = await Person.joins("Ann", { ...ports, backend: annsBackend });
+const ben = await Person.joins("Ben", ports);
+everyone.add(ann.client).add(ben.client);
+const id = await ann.befriends(ben);
+await Promise.all([ann.client.open(id), ben.client.open(id)]);
+
+const document: FileAbout = { name: "plan.pdf", mime: "application/pdf", w: null, h: null, ms: null, thumb: "", wave: "" };
+const bytesOf = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length).map((_, i) => i * 7);
+const stage = (client: Client, length: number, about: Partial<FileAbout> = {}): Promise<FileInfo> => {
+  const bytes = bytesOf(length);
+  return client.stage({ size: length, read: async (from, to) => Promise.resolve(bytes.slice(from, to)) }, { ...document, ...about });
+};
+const send = async (client: Client, text: string, ...files: FileInfo[]): Promise<void> =>
+  client.send(id, { text, reply: null, mentions: new Map(), files });
+const withFile = (person: Person, name: string): Promise<Article> =>
+  person.sees(name, ({ log }) => articlesOf(log?.entries ?? []).find(({ files }) => files.some((file) => file.name === name)));
+const settled = (client: Client, name: string) => articlesOf(client.state.log?.entries ?? []).find(({ files }) => files.some((file) => file.name === name));
+async function read(client: Client, file: FileInfo | undefined): Promise<Uint8Array> {
+  assert.ok(file);
+  const parts: Uint8Array[] = [];
+  const outcome = await client.readFile(file, (part) => void parts.push(part.slice()));
+  assert.deepEqual(outcome, { ok: true, value: null });
+  return Buffer.concat(parts);
+}
+
+test("a document arrives as it was, with what was written to it, and is found by its name", async () => {
+  await send(ann.client, "Page four is new", await stage(ann.client, 700_000));
+  const { text, files, state } = await withFile(ben, "plan.pdf");
+  assert.deepEqual([text, files.length, files[0]?.size, state], ["Page four is new", 1, 700_000, null]);
+  assert.deepEqual(await read(ben.client, files[0]), Buffer.from(bytesOf(700_000)));
+  const { hits } = await ben.client.search("PLAN.pdf", null);
+  assert.deepEqual(hits.map((hit) => hit.text), ["Page four is new"]);
+  const list = ben.client.state.conversations.find((c) => c.id === id);
+  assert.deepEqual(list?.preview?.files, { shape: "document", count: 1, name: "plan.pdf" });
+});
+
+test("an empty file, and one whose last record is full, are files like others", async () => {
+  for (const length of [0, 262_128 * 2]) {
+    await send(ann.client, "", await stage(ann.client, length, { name: `${length}.bin` }));
+    const { files } = await withFile(ben, `${length}.bin`);
+    assert.equal((await read(ben.client, files[0])).length, length);
+  }
+});
+
+test("what was sent is not sent again: the line is cut, the program starts anew, and the same bytes go on", async () => {
+  const file = await stage(ann.client, 3_000_000, { name: "film.mp4", mime: "video/mp4" });
+  let puts = 0;
+  shelf.before = (action) => {
+    if (action === "put" && (puts += 1) > 2) throw new Error("the line is cut");
+  };
+  const before = shelf.put.length;
+  await send(ann.client, "The film", file);
+  await ann.types(id, "Have a look");
+  await ann.sees("that it waits", ({ uploads }) => [...uploads.values()].find(({ stalled }) => stalled));
+  assert.ok(shelf.put.length > before, "something was sent");
+  await ann.client.close();
+  everyone.delete(ann.client);
+  shelf.before = () => undefined;
+  const again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend, clock: annsClock }));
+  everyone.add(again);
+  Object.assign(ann, { client: again });
+  await again.open(id);
+  const { files } = await withFile(ben, "film.mp4");
+  assert.equal(new Set(shelf.put).size, shelf.put.length, "no record twice");
+  assert.deepEqual(files[0], file);
+  assert.equal((await read(ben.client, files[0])).length, 3_000_000);
+  // What was written afterwards has waited.
+  await ben.reads("Have a look");
+  assert.deepEqual(ben.texts().slice(-2), ["The film", "Have a look"]);
+  assert.equal(again.state.uploads.size, 0);
+});
+
+test("who takes it back sends nothing more, and what comes after it goes", async () => {
+  const file = await stage(ann.client, 1_500_000, { name: "wrong.zip" });
+  let isCut = false;
+  shelf.before = (action) => {
+    isCut = action === "put" || isCut;
+    if (action === "put") throw new Error("the line is cut");
+  };
+  await send(ann.client, "", file);
+  await ann.types(id, "After it");
+  const waiting = await ann.sees("that it waits", ({ uploads, log }) => uploads.size > 0 && articlesOf(log?.entries ?? []).find(({ files }) => files.some(({ name }) => name === "wrong.zip")));
+  assert.equal(waiting.state, "sending");
+  await ann.client.discard(id, waiting.id);
+  shelf.before = () => undefined;
+  await ben.reads("After it");
+  assert.equal(settled(ben.client, "wrong.zip"), undefined);
+  await ann.sees("that it is gone", ({ uploads }) => uploads.size === 0);
+  // Nothing waits for what was taken back.
+  shelf.before = (action) => { if (action === "create") throw new Error("the line is cut"); };
+  await send(ann.client, "", await stage(ann.client, 10, { name: "wrong too.zip" }));
+  const second = await ann.sees("that it waits", ({ uploads, log }) => [...uploads.values()].some(({ stalled }) => stalled) && articlesOf(log?.entries ?? []).find(({ files }) => files.some(({ name }) => name === "wrong too.zip")));
+  const retried = new Promise<void>((resolve) => {
+    afterRetry = resolve;
+  });
+  await ann.client.discard(id, second.id);
+  shelf.before = () => undefined;
+  await ann.sees("nothing that waits", ({ waiting: count }) => count === 0);
+  await retried;
+  await ann.types(id, "At once");
+  await ben.reads("At once");
+  assert.equal(await annsBackend.get("files", file.id), undefined);
+  assert.equal(shelf.files.has(file.id), false);
+});
+
+test("one that is too large is held before a byte is sent, and says so", async () => {
+  shelf.maxSize = 1000;
+  const before = shelf.put.length;
+  await send(ann.client, "", await stage(ann.client, 2000, { name: "large.iso" }));
+  const held = await ann.sees("why", ({ log }) => articlesOf(log?.entries ?? []).find(({ held: why }) => why !== null));
+  assert.deepEqual([held.state, held.held?.kind, shelf.put.length], ["notSent", "fileTooLarge", before]);
+  shelf.maxSize = Number.POSITIVE_INFINITY;
+  await ann.client.retry(id, held.id);
+  await withFile(ben, "large.iso");
+});
+
+test("where the server forgot it before the message came, it is sent again", async () => {
+  const file = await stage(ann.client, 2000, { name: "forgotten.txt" });
+  let isForgotten = false;
+  shelf.before = (action) => {
+    if (action === "add" && !isForgotten) {
+      isForgotten = true;
+      shelf.files.delete(file.id);
+    }
+  };
+  await send(ann.client, "", file);
+  const { files } = await withFile(ben, "forgotten.txt");
+  shelf.before = () => undefined;
+  assert.equal((await read(ben.client, files[0])).length, 2000);
+});
+
+test("what the server has changed is refused, and what it does not have is said", async () => {
+  await send(ann.client, "", await stage(ann.client, 600_000, { name: "true.txt" }));
+  const [file] = (await withFile(ben, "true.txt")).files;
+  assert.ok(file);
+  const records = shelf.files.get(file.id)?.records;
+  assert.ok(records);
+  const whole = new Map(records);
+  const outcome = () => ben.client.readFile(file, () => undefined);
+  const flipped = (whole.get(1) ?? new Uint8Array(0)).slice();
+  flipped[5] = (flipped[5] ?? 0) ^ 1;
+  records.set(1, flipped);
+  assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
+  records.set(1, whole.get(0) ?? flipped);
+  assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
+  shelf.files.delete(file.id);
+  assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileGone" } });
+});
+
+test("a small picture that was looked at is kept, and read again without the server", async () => {
+  await send(ann.client, "", await stage(ann.client, 50_000, { name: "hall.png", mime: "image/png" }));
+  const [file] = (await withFile(ben, "hall.png")).files;
+  assert.equal((await read(ben.client, file)).length, 50_000);
+  shelf.before = () => { throw new Error("the line is cut"); };
+  assert.equal((await read(ben.client, file)).length, 50_000);
+  assert.equal((await read(ann.client, file)).length, 50_000);
+  shelf.before = () => undefined;
+});

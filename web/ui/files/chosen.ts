@@ -1,0 +1,36 @@
+// What was chosen to be sent and has not been sent: of each conversation, also while another one is looked at. picked.ts makes it
+// ready.
+
+import { signal } from "@preact/signals";
+import type { ConversationId, FileInfo } from "../../core/index.ts";
+import { loadPicked } from "../later.ts";
+
+/** One of them. */
+export interface Picked {
+  /** Of this page only. */
+  key: number;
+  source: File;
+  /** The picture to be shown of it; null if it has none. */
+  url: string | null;
+  isPicture: boolean;
+  /** As it is, with the place and the camera that a picture may name. */
+  original: boolean;
+  state: "preparing" | "ready" | "failed" | "tooLarge";
+  /** How large it will be. */
+  size: number;
+  info: FileInfo | null;
+  /** A smaller small picture, where many files share one message. */
+  tiny: string;
+  ending: AbortController;
+  /** Resolves when it is ready, or has failed. */
+  done: Promise<void>;
+}
+
+/** All of them, by conversation. */
+export const picked = signal<ReadonlyMap<ConversationId, readonly Picked[]>>(new Map());
+
+/** What is chosen in a conversation. */
+export const pickedIn = (id: ConversationId): readonly Picked[] => picked.value.get(id) ?? [];
+
+/** Adds files. */
+export const pick = async (id: ConversationId, files: readonly File[]): Promise<void> => (await loadPicked()).pick(id, files);

@@ -1,0 +1,37 @@
+// A video: fetched when it is played.
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { sentenceOf } from "../failure.ts";
+import { words } from "../i18n/words.ts";
+import type { FileInfo } from "../../core/index.ts";
+import { Icon } from "../parts/icon.tsx";
+import { useFile } from "./load.ts";
+import { thumbOf } from "./types.ts";
+
+/** A video, fetched when it is played. */
+export function Film({ file }: { file: FileInfo }): JSX.Element {
+  const w = words.value;
+  const [wanted, setWanted] = useState(false);
+  const loaded = useFile(file, wanted).value;
+  const thumb = thumbOf(file);
+  const name = file.name || w.filesBrief.video(1);
+  return (
+    <>
+      {loaded.kind === "here" ? (
+        <video src={loaded.url} aria-label={name} controls autoplay playsInline />
+      ) : (
+        <button type="button" disabled={wanted && loaded.kind === "waiting"} onClick={() => setWanted(true)}>
+          {thumb && <img class="thumb" src={thumb} alt="" />}
+          <span class="unseen">{w.playOf(name)}</span>
+          <span class="film-play" aria-hidden="true">
+            <Icon name="play" size={28} />
+          </span>
+          <span class="film-note" aria-hidden="true">
+            {loaded.kind === "failed" ? sentenceOf(loaded.failure) : wanted ? w.ofAll(w.format.size(loaded.done), w.format.size(file.size)) : w.format.size(file.size)}
+          </span>
+        </button>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,126 @@
+// A picture as large as the window, and the others of the conversation beside it. Arrows go on, + and − change its size, Escape
+// closes.
+
+import type { JSX } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { sentenceOf } from "../failure.ts";
+import { words } from "../i18n/words.ts";
+import { type FileInfo, shapeOf } from "../../core/index.ts";
+import { announce } from "../parts/announcer.tsx";
+import { IconButton } from "../parts/button.tsx";
+import { log } from "../state.ts";
+import { plainText } from "../text/markdown.ts";
+import { useFile } from "./load.ts";
+import { save } from "./save.ts";
+import { thumbOf } from "./types.ts";
+
+const SIZES = [1, 1.5, 2, 3, 5];
+
+interface Shown {
+  file: FileInfo;
+  caption: string;
+  from: string;
+}
+
+/** All pictures of the open conversation, oldest first. */
+function picturesHere(): Shown[] {
+  const articles = (log.value?.entries ?? []).flatMap((entry) => (entry.kind === "article" ? [entry] : []));
+  return articles.flatMap(({ files, text, own, name }) =>
+    files.filter((file) => shapeOf(file) === "picture").map((file) => ({ file, caption: plainText(text), from: own ? words.value.you : name })),
+  );
+}
+
+function Large({ shown: { file, caption }, size }: { shown: Shown; size: number }): JSX.Element {
+  const loaded = useFile(file, true).value;
+  const thumb = thumbOf(file);
+  const sides = { "--w": String(file.w ?? 800), "--h": String(file.h ?? 600), "--size": String(size) };
+  return (
+    <div class="large" style={sides}>
+      {loaded.kind === "here" ? (
+        <img src={loaded.url} alt={caption || file.name} draggable={false} />
+      ) : loaded.kind === "failed" ? (
+        <p role="alert">{sentenceOf(loaded.failure)}</p>
+      ) : (
+        thumb && <img class="thumb" src={thumb} alt="" />
+      )}
+    </div>
+  );
+}
+
+/** The picture that was pressed. */
+export function Lightbox({ file, onClose }: { file: string; onClose: () => void }): JSX.Element | null {
+  const w = words.value;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [id, setId] = useState(file);
+  const [size, setSize] = useState(0);
+  const all = picturesHere();
+  const at = all.findIndex((one) => one.file.id === id);
+  const shown = all[at];
+  const rtl = w.direction === "rtl";
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close();
+  }, []);
+  useLayoutEffect(() => {
+    // It was deleted meanwhile.
+    if (!shown) onClose();
+  }, [shown === undefined]);
+  if (!shown) return null;
+  const go = (by: number): void => {
+    const next = all[at + by];
+    if (!next) return;
+    setId(next.file.id);
+    setSize(0);
+    announce(`${w.pictureOf(at + by + 1, all.length)}, ${next.caption || next.file.name}`);
+  };
+  const resize = (by: number): void => setSize(Math.max(0, Math.min(SIZES.length - 1, size + by)));
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "ArrowRight") go(rtl ? -1 : 1);
+    else if (event.key === "ArrowLeft") go(rtl ? 1 : -1);
+    else if (event.key === "+" || event.key === "=") resize(1);
+    else if (event.key === "-") resize(-1);
+    else if (event.key === "0") setSize(0);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <dialog
+      ref={dialog}
+      class="lightbox"
+      aria-label={shown.caption || shown.file.name || w.filesBrief.picture(1)}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onKeyDown={onKeyDown}
+    >
+      <div class="lightbox-head">
+        <span class="lightbox-name">
+          <bdi class="cut">{shown.from}</bdi>
+          <small>{w.pictureOf(at + 1, all.length)}</small>
+        </span>
+        <IconButton icon="smaller" label={w.lightbox.smaller} disabled={size === 0} onClick={() => resize(-1)} />
+        <IconButton icon="larger" label={w.lightbox.larger} disabled={size === SIZES.length - 1} onClick={() => resize(1)} />
+        <IconButton icon="download" label={w.saveNamed(shown.file.name)} onClick={() => void save(shown.file, () => undefined)} />
+        <IconButton icon="close" label={w.close} onClick={onClose} />
+      </div>
+      <div class="lightbox-main" onDblClick={() => setSize(size === 0 ? 2 : 0)} tabIndex={size > 0 ? 0 : undefined}>
+        <Large key={id} shown={shown} size={SIZES[size] ?? 1} />
+      </div>
+      <span class="lightbox-step before">
+        <IconButton icon="back" label={w.lightbox.before} disabled={at === 0} onClick={() => go(-1)} />
+      </span>
+      <span class="lightbox-step after">
+        <IconButton icon="forward" label={w.lightbox.after} disabled={at === all.length - 1} onClick={() => go(1)} />
+      </span>
+      {shown.caption && (
+        <p class="lightbox-caption" dir="auto">
+          {shown.caption}
+        </p>
+      )}
+    </dialog>
+  );
+}

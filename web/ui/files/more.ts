@@ -1,0 +1,17 @@
+// What is needed where somebody sends, opens or plays a file, as one file to load: then, and not before.
+
+import { paths } from "../parts/icon-paths-files.ts";
+import { addIcons } from "../parts/icon.tsx";
+
+export { FileRow } from "./file-row.tsx";
+export { PlayRow } from "./play-row.tsx";
+export { Film } from "./film.tsx";
+export { Lightbox } from "./lightbox.tsx";
+export * as picked from "./picked.ts";
+export { Picture } from "./picture.tsx";
+export { Recorder } from "./recorder.tsx";
+export { Strip } from "./strip.tsx";
+export { Uploading } from "./uploading.tsx";
+export { VoicePlayer } from "./voice.tsx";
+
+addIcons(paths);

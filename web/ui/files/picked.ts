@@ -1,0 +1,136 @@
+// Makes what was chosen ready to be sent: each file is encrypted onto this device at once, so that sending it is only a word.
+
+import { type ConversationId, type FileInfo, padme } from "../../core/index.ts";
+import { words } from "../i18n/words.ts";
+import { note } from "../parts/announcer.tsx";
+import { client, me } from "../state.ts";
+import { type Picked, picked, pickedIn } from "./chosen.ts";
+import { prepared } from "./prepare.ts";
+
+/** A message carries at most so many. */
+const MOST = 30;
+/** All small pictures of a message may take so many letters. */
+const THUMBS = 24_000;
+let keys = 0;
+
+function put(id: ConversationId, all: readonly Picked[]): void {
+  const next = new Map(picked.value);
+  if (all.length > 0) next.set(id, all);
+  else next.delete(id);
+  picked.value = next;
+}
+
+const change = (id: ConversationId, key: number, to: Partial<Picked>): void =>
+  put(id, pickedIn(id).map((one) => (one.key === key ? { ...one, ...to } : one)));
+
+/** Pictures that are open at the same time: each takes as much memory as it has pixels. */
+const WIDTH = 2;
+let running = 0;
+const queue: (() => void)[] = [];
+
+/** Makes one ready, after those that were chosen before it. */
+async function prepareInTurn(id: ConversationId, one: Picked): Promise<void> {
+  if (running >= WIDTH) await new Promise<void>((begin) => queue.push(begin));
+  running += 1;
+  try {
+    if (!one.ending.signal.aborted) await prepare(id, one);
+  } finally {
+    running -= 1;
+    queue.shift()?.();
+  }
+}
+
+/** Makes one ready, and encrypts it onto this device. */
+async function prepare(id: ConversationId, { key, source, original, ending }: Picked): Promise<void> {
+  try {
+    const { blob, about, tiny, preview } = await prepared(source, original);
+    if (ending.signal.aborted) return;
+    const { fileLimit } = me.value;
+    // Its length is hidden by padding, which counts.
+    if (fileLimit !== null && padme(blob.size) > fileLimit) {
+      change(id, key, { state: "tooLarge", size: blob.size });
+      return;
+    }
+    const url = preview ? URL.createObjectURL(preview) : null;
+    // What cannot be opened as a picture goes as it is.
+    change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
+    const read = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await blob.slice(from, to).arrayBuffer());
+    const info = await client().stage({ size: blob.size, read }, about, ending.signal);
+    if (ending.signal.aborted) await client().unstage(info.id);
+    else change(id, key, { state: "ready", info });
+  } catch {
+    // It was moved or changed since it was chosen, or there is no room for it.
+    if (!ending.signal.aborted) change(id, key, { state: "failed" });
+  }
+}
+
+function begin(id: ConversationId, source: File, original: boolean): Picked {
+  const one: Picked = {
+    key: (keys += 1),
+    source,
+    url: null,
+    isPicture: /^image\//.test(source.type) && source.type !== "image/svg+xml",
+    original,
+    state: "preparing",
+    size: source.size,
+    info: null,
+    tiny: "",
+    ending: new AbortController(),
+    done: Promise.resolve(),
+  };
+  // After it stands in the list.
+  one.done = Promise.resolve().then(() => prepareInTurn(id, one));
+  return one;
+}
+
+/** Adds files; what is more than a message carries is said. */
+export function pick(id: ConversationId, files: readonly File[]): void {
+  if (me.value.fileLimit === 0) return note(words.value.notOffered);
+  const before = pickedIn(id);
+  const room = MOST - before.length;
+  if (files.length > room) note(words.value.filesMost(MOST));
+  const original = before.some((one) => one.isPicture && one.original);
+  put(id, [...before, ...files.slice(0, room).map((file) => begin(id, file, original))]);
+}
+
+function end({ ending, url, info }: Picked, isSent: boolean): void {
+  if (!isSent) ending.abort();
+  if (url) URL.revokeObjectURL(url);
+  if (!isSent && info) void client().unstage(info.id);
+}
+
+/** Takes one out. */
+export function unpick(id: ConversationId, key: number): void {
+  for (const one of pickedIn(id)) if (one.key === key) end(one, false);
+  put(id, pickedIn(id).filter((one) => one.key !== key));
+}
+
+/** All pictures as they are, or without place and camera. */
+export function setOriginal(id: ConversationId, original: boolean): void {
+  const next = pickedIn(id).map((one) => {
+    if (!one.isPicture || one.original === original) return one;
+    end(one, false);
+    return begin(id, one.source, original);
+  });
+  put(id, next);
+}
+
+/** Waits until all are ready, and answers them to be sent; null if one has failed. */
+export async function readyFiles(id: ConversationId): Promise<FileInfo[] | null> {
+  // One that is chosen meanwhile is waited for, too.
+  for (let all = pickedIn(id); all.some(({ state }) => state === "preparing"); all = pickedIn(id)) await Promise.all(all.map(({ done }) => done));
+  const all = pickedIn(id);
+  if (all.some(({ state }) => state !== "ready")) {
+    note(words.value.removeUnsent);
+    return null;
+  }
+  const isTight = all.reduce((sum, { info }) => sum + (info?.thumb.length ?? 0), 0) > THUMBS;
+  return all.flatMap(({ info, tiny }) => (info ? [isTight ? { ...info, thumb: tiny } : info] : []));
+}
+
+/** They are on their way: nothing of them is chosen any more. */
+export function sent(id: ConversationId, files: readonly FileInfo[]): void {
+  const ids = new Set<string | undefined>(files.map((file) => file.id));
+  for (const one of pickedIn(id)) if (ids.has(one.info?.id)) end(one, true);
+  put(id, pickedIn(id).filter((one) => !ids.has(one.info?.id)));
+}

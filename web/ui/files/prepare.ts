@@ -1,0 +1,127 @@
+// Makes a file ready to be sent: of a picture, what is seen and nothing more (no place, no camera), with its size and a small
+// picture of it, which travel in the message.
+
+import type { FileAbout } from "../../core/index.ts";
+import { pictureType } from "./types.ts";
+
+/** A file that is ready. */
+export interface Prepared {
+  blob: Blob;
+  about: FileAbout;
+  tiny: string;
+  /** To be shown before it is sent. */
+  preview: Blob | null;
+}
+
+/** The longer side of a picture that is sent, and of the small pictures, in pixels. */
+const SIDE = 2560;
+const THUMBS = [64, 40, 24];
+const TINY = 24;
+const PREVIEW = 320;
+/** Bytes of a small picture. */
+const THUMB_BYTES = 4096;
+const TINY_BYTES = 600;
+/** A picture without loss that would be larger is sent with a little. */
+const LOSSLESS_BYTES = 3 << 20;
+/** A video that does not say in this time what it is has no small picture. */
+const FILM_MS = 5000;
+
+type Drawable = ImageBitmap | HTMLVideoElement;
+
+function drawn(source: Drawable, [w, h]: readonly [number, number], side: number): HTMLCanvasElement {
+  const scale = Math.min(1, side / Math.max(w, h));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(w * scale));
+  canvas.height = Math.max(1, Math.round(h * scale));
+  const context = canvas.getContext("2d");
+  if (context) context.imageSmoothingQuality = "high";
+  context?.drawImage(source, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+// A browser that cannot write a type writes PNG.
+const written = (canvas: HTMLCanvasElement, type: string, quality?: number): Promise<Blob> =>
+  new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("a picture could not be written"))), type, quality));
+
+/** The type in which a picture is sent. */
+const sentAs = (type: string): string => (type === "image/png" || type === "image/webp" ? type : "image/jpeg");
+
+async function small(source: Drawable, size: readonly [number, number], sides: readonly number[], most: number): Promise<string> {
+  for (const side of sides) {
+    const canvas = drawn(source, size, side);
+    for (const type of ["image/webp", "image/jpeg"]) {
+      const blob = await written(canvas, type, 0.6);
+      if (blob.size <= most && blob.type === type) return base64Of(new Uint8Array(await blob.arrayBuffer()));
+    }
+  }
+  return "";
+}
+
+const base64Of = (bytes: Uint8Array): string => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+
+/** Another ending, if it is written in another type now. */
+function named(name: string, type: string): string {
+  const ending = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp" }[type];
+  return ending === undefined ? name : `${name.replace(/\.[^.]*$/, "")}.${ending}`;
+}
+
+async function picture(source: File, type: string, bitmap: ImageBitmap, original: boolean): Promise<Prepared> {
+  const size = [bitmap.width, bitmap.height] as const;
+  // One that moves would stand still; it names neither place nor camera.
+  const asIs = original || type === "image/gif";
+  let blob: Blob = source;
+  let [w, h] = size;
+  if (!asIs) {
+    const canvas = drawn(bitmap, size, SIDE);
+    [w, h] = [canvas.width, canvas.height];
+    blob = await written(canvas, sentAs(type), 0.85);
+    if (blob.type === "image/png" && blob.size > LOSSLESS_BYTES) {
+      const lossy = await written(canvas, "image/webp", 0.9);
+      if (lossy.size < blob.size) blob = lossy;
+    }
+  }
+  const mime = asIs ? type : blob.type;
+  const name = asIs ? source.name : named(source.name, mime);
+  const thumb = await small(bitmap, size, THUMBS, THUMB_BYTES);
+  const tiny = await small(bitmap, size, [TINY, 16], TINY_BYTES);
+  const preview = await written(drawn(bitmap, size, PREVIEW), "image/webp", 0.8);
+  bitmap.close();
+  return { blob, about: { name, mime, w, h, ms: null, thumb, wave: "" }, tiny, preview };
+}
+
+/** The first picture of a video, its size and how long it is. */
+async function film(source: File): Promise<Prepared> {
+  const video = document.createElement("video");
+  const url = URL.createObjectURL(source);
+  const plain: FileAbout = { name: source.name, mime: source.type, w: null, h: null, ms: null, thumb: "", wave: "" };
+  try {
+    await new Promise<void>((resolve) => {
+      for (const event of ["loadeddata", "error"]) video.addEventListener(event, () => resolve(), { once: true });
+      setTimeout(resolve, FILM_MS);
+      video.muted = true;
+      video.preload = "auto";
+      video.src = url;
+    });
+    const size = [video.videoWidth, video.videoHeight] as const;
+    if (size[0] === 0) return { blob: source, about: plain, tiny: "", preview: null };
+    const thumb = await small(video, size, THUMBS, THUMB_BYTES);
+    const tiny = await small(video, size, [TINY, 16], TINY_BYTES);
+    const ms = Number.isFinite(video.duration) ? Math.round(video.duration * 1000) : null;
+    const about = { ...plain, w: size[0], h: size[1], ms, thumb };
+    return { blob: source, about, tiny, preview: await written(drawn(video, size, PREVIEW), "image/webp", 0.8) };
+  } finally {
+    video.removeAttribute("src");
+    URL.revokeObjectURL(url);
+  }
+}
+
+/** Makes a file ready; `original` leaves a picture as it is. */
+export async function prepared(source: File, original: boolean): Promise<Prepared> {
+  const type = pictureType(new Uint8Array(await source.slice(0, 32).arrayBuffer()));
+  // As it is to be seen: turned as the camera was held.
+  const bitmap = type ? await createImageBitmap(source, { imageOrientation: "from-image" }).catch(() => null) : null;
+  if (type && bitmap) return picture(source, type, bitmap, original);
+  if (source.type.startsWith("video/")) return film(source);
+  const mime = /^audio\//.test(source.type) || !/^(?:image|$)/.test(source.type) ? source.type : "application/octet-stream";
+  return { blob: source, about: { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" }, tiny: "", preview: null };
+}

@@ -1,0 +1,59 @@
+// Downloads that are too large to be held whole: the page hands in a file, is told an address for it, and the browser saves what
+// is streamed from there, decrypted record by record as the disk takes it. An address works once, and for this worker only.
+
+import { openPorts } from "../browser/open.ts";
+import { fromBase64 } from "../core/crypto/bytes.ts";
+import { encryptedLength, fileKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
+import type { FileInfo } from "../core/model/file.ts";
+import { callerOf } from "../core/session/record.ts";
+import { Store } from "../core/store/store.ts";
+import { fetchRecords } from "../core/wire/files.ts";
+import { scope } from "./scope.ts";
+
+const waiting = new Map<string, FileInfo>();
+const prefix = new URL("./download/", scope.location.href).href;
+
+/** A page wants to save a file; answers the address from which it is streamed. */
+export function announce(file: FileInfo): string {
+  const address = prefix + crypto.randomUUID();
+  waiting.set(address, file);
+  return address;
+}
+
+/** The answer to a request for such an address, so that the page stays where it is also if it is not known any more; null if it is none. */
+export function download(address: string): Promise<Response> | null {
+  if (!address.startsWith(prefix)) return null;
+  const file = waiting.get(address);
+  waiting.delete(address);
+  return file ? stream(file) : Promise.resolve(new Response(null, { status: 204 }));
+}
+
+async function stream(file: FileInfo): Promise<Response> {
+  const { id, size, records, name } = file;
+  const { backend, http, clock } = await openPorts();
+  const session = await new Store(backend).session();
+  backend.close();
+  if (!session || records !== recordsOf(padme(size))) return new Response(null, { status: 204 });
+  const caller = callerOf({ http, clock }, session);
+  const key = await fileKey(fromBase64(file.key));
+  let next = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const n = next;
+      next += 1;
+      // What is not the file's is an error, with which the browser ends the download as failed.
+      const sealed = await fetchRecords(caller, id, [n, n], encryptedLength(padme(size)));
+      const isLast = n === records - 1;
+      const part = unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size);
+      if (part.length > 0) controller.enqueue(part);
+      if (next === records) controller.close();
+    },
+  });
+  const headers = {
+    "Content-Type": "application/octet-stream",
+    "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent(name || "file")}`,
+    "Content-Length": String(size),
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+  };
+  return new Response(body, { headers });
+}
