@@ -30,6 +30,7 @@ function typeOf(schema, indent) {
     case "null":
       return "null";
     case "array":
+      if (schema.prefixItems) return `readonly [${schema.prefixItems.map((one) => typeOf(one, indent)).join(", ")}]`;
       return `readonly ${wrapped(typeOf(schema.items, indent))}[]`;
     case "object":
       return objectOf(schema, indent);

@@ -2,6 +2,7 @@
 
 import { type FunctionComponent, createElement } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { FileInfo } from "../core/index.ts";
 
 /** A part of the code that is loaded once. */
 function part<Exports extends object>(load: () => Promise<Exports>) {
@@ -27,6 +28,12 @@ const later = rest.component;
 export const loadRest = async (): Promise<void> => void (await rest.get());
 /** What makes chosen files ready to be sent. */
 export const loadPicked = async () => (await files.get()).picked;
+
+/** Saves files, one after the other. */
+export const saveFiles = async (all: readonly FileInfo[]): Promise<void> => {
+  const { save } = await files.get();
+  for (const file of all) await save(file, () => undefined);
+};
 
 export const AccountPage = later((from) => from.AccountPage);
 export const ConversationDialog = later((from) => from.ConversationDialog);

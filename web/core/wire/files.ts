@@ -3,19 +3,20 @@
 import { type Bytes, hex, sha256 } from "../crypto/bytes.ts";
 import { RECORD } from "../crypto/file.ts";
 import type { FileId } from "../model/ids.ts";
+import type { Upload } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
 import type { Where } from "./conversation.ts";
-import { type Decode, integer, list, Malformed, object } from "./decode.ts";
+import { answer, type Decode, integer, list, Malformed } from "./decode.ts";
 
 /** Numbers of records, from one to another, both included. */
 export type Span = readonly [from: number, to: number];
 
-const span: Decode<Span> = (value, path) => {
+const span: Decode<Span, Span> = (value, path) => {
   const [from, to, more] = list(integer)(value, path);
   if (from === undefined || to === undefined || more !== undefined || from > to) throw new Malformed(path, "a range");
   return [from, to];
 };
-const status = object<{ have: Span[] }>({ have: list(span) });
+const status = answer<Upload>()({ have: list(span) });
 
 /** Announces a file, or asks how far it has come: which of its records are there. */
 export const create = async (caller: Caller, where: Where, fileid: FileId, size: number): Promise<Span[]> =>

@@ -122,6 +122,10 @@ story("pictures are seen upright, without place and camera, and large; a documen
   await ben.tab.locator(".hit").getByText("Who sits where").waitFor();
   await ben.tab.keyboard.press("Control+f");
 
+  const again = ben.tab.waitForEvent("download");
+  await ben.does("Who sits where", "Save");
+  assert.equal((await again).suggestedFilename(), "Seating plan, second draft.pdf");
+
   // A reply names the file, and a second device has all of it.
   await chooses(ann, file("notes.txt", Buffer.from("Notes"), "text/plain"));
   await ann.button("Send").click();

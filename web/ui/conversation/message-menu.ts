@@ -2,6 +2,7 @@
 
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation, ConversationId } from "../../core/index.ts";
+import { saveFiles } from "../later.ts";
 import { ask, show } from "../overlay.ts";
 import { note } from "../parts/announcer.tsx";
 import type { MenuItem } from "../parts/menu.tsx";
@@ -51,6 +52,8 @@ export function messageItems(c: Place, article: Article, actions: MessageActions
     items.push({ label: w.react, icon: "smile", run: () => actions.react(article) });
   }
   if (article.text !== "") items.push({ label: w.copy, icon: "copy", run: () => copyText(article) });
+  const isThere = article.state !== "sending" && article.state !== "notSent";
+  if (article.files.length > 0 && isThere) items.push({ label: w.save, icon: "download", run: () => void saveFiles(article.files) });
   if (canEdit(article) && c.writable) {
     items.push({ label: w.edit, icon: "edit", run: () => actions.edit(article) });
   }

@@ -10,6 +10,7 @@ export { Lightbox } from "./lightbox.tsx";
 export * as picked from "./picked.ts";
 export { Picture } from "./picture.tsx";
 export { Recorder } from "./recorder.tsx";
+export { save } from "./save.ts";
 export { Strip } from "./strip.tsx";
 export { Uploading } from "./uploading.tsx";
 export { VoicePlayer } from "./voice.tsx";
