@@ -7,11 +7,11 @@ with input as materialized (
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
         $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $12::int[],
-        $13::bool[], $14::bigint[], $15::timestamptz[]
+        $13::bigint[], $14::timestamptz[]
     ) with ordinality as i (
         conversation_id, instance, user_id, station_id, message_id, type,
         created_at, sent_at, valid_until, valid_until_given, epoch,
-        is_full, bytes, keep_until, place
+        bytes, keep_until, place
     )
     join participants p using (conversation_id, user_id)
 ), locked as materialized (
@@ -59,7 +59,8 @@ with input as materialized (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'blocked'
                when i.is_ended then 'ended'
-               when i.is_full then 'full'
+               -- Whoever has stored as much as they may stores no further bytes.
+               when i.bytes is null then 'full'
                else 'new'
            end as outcome
     from input i
@@ -104,9 +105,10 @@ with input as materialized (
            created_at, sent_at, valid_until, keep_until, ($11::text[])[place], chain
     from linked where outcome = 'new'
 ), counted as (
-    -- What each sender stores with them. Appended, so that nobody waits for a sender's row.
+    -- What each sender stores with them. Appended, so that nobody waits for a sender's row; not even
+    -- added up here.
     insert into usage_changes (user_id, bytes)
-    select user_id, sum(bytes) from linked where outcome = 'new' group by user_id
+    select user_id, bytes from linked where outcome = 'new'
 ), conversation_updated as (
     -- Updates each conversation's counter and head, once for all of its new messages.
     update conversations c
