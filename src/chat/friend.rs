@@ -85,11 +85,10 @@ pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error
         Requested::Nothing
     } else if relation.incoming {
         store::friend::answer(db, call.user, friend, call.now).await?
-    } else if relation.exists && !relation.blocked {
-        // Also if it waits already: otherwise the quota would tell those apart who never get one.
-        store::friend::request(db, call.user, friend, &limits, call.now).await?
     } else {
-        store::friend::request_in_vain(db, call.user, &limits).await?
+        // Also if it waits already: otherwise the quota would tell those apart who never get one.
+        let reaches = relation.exists && !relation.blocked;
+        store::friend::request(db, call.user, friend, reaches, &limits, call.now).await?
     };
     match requested {
         Requested::New if relation.incoming => announce(call, friend),

@@ -171,11 +171,15 @@ pub(crate) enum Requested {
     Exceeded(Exceeded),
 }
 
-/// Stores the request of `user` to `friend`, and charges it to the user's day.
+/// Stores the request of `user` to `friend`, if it `reaches` them, and charges it to the user's day.
+///
+/// If it does not, or there is no such friend, nothing is stored, after the same work: neither the
+/// quota nor the time tells those apart who never get a request.
 pub(crate) async fn request(
     db: &Db,
     user: UserId,
     friend: UserId,
+    reaches: bool,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Requested> {
@@ -187,23 +191,7 @@ pub(crate) async fn request(
         if let Some(exceeded) = quota::charge(c, user, Daily::FriendRequests, 1, limits).await? {
             return Ok(End::Rollback(Requested::Exceeded(exceeded)));
         }
-        Ok(End::Commit(insert(c, user, friend, now).await?))
-    })
-    .await
-}
-
-/// Charges a request that cannot reach anyone, so that the user does not learn of that.
-pub(crate) async fn request_in_vain(db: &Db, user: UserId, limits: &Limits) -> Result<Requested> {
-    db.transaction(async |c| {
-        if !quota::lock(c, [user]).await? {
-            return Ok(End::Rollback(Requested::NoUser));
-        }
-        Ok(
-            match quota::charge(c, user, Daily::FriendRequests, 1, limits).await? {
-                Some(exceeded) => End::Rollback(Requested::Exceeded(exceeded)),
-                None => End::Commit(Requested::Nothing),
-            },
-        )
+        Ok(End::Commit(insert(c, user, friend, reaches, now).await?))
     })
     .await
 }
@@ -217,7 +205,7 @@ pub(crate) async fn answer(
 ) -> Result<Requested> {
     db.transaction(async |c| {
         lock_direct(c, user, friend).await?;
-        Ok(End::Commit(insert(c, user, friend, now).await?))
+        Ok(End::Commit(insert(c, user, friend, true, now).await?))
     })
     .await
 }
@@ -239,30 +227,31 @@ async fn insert(
     c: &mut PgConnection,
     user: UserId,
     friend: UserId,
+    reaches: bool,
     now: Timestamp,
 ) -> Result<Requested> {
     if !deletion::prevent(c, [user]).await? {
         return Ok(Requested::NoUser);
     }
-    if !deletion::prevent(c, [friend]).await? {
-        return Ok(Requested::Nothing);
-    }
+    let is_there = deletion::prevent(c, [friend]).await?;
     // Each writes a row of their own: two users who request each other at the same moment are
     // friends, whatever the order of the commits.
     let inserted = sqlx::query!(
-        "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
+        "insert into friendships (user_id, friend_id, requested_at) select $1, $2, $3 where $4::bool
         on conflict on constraint friendships_key do nothing",
         user as _,
         friend as _,
         now as _,
+        reaches && is_there,
     )
     .execute(&mut *c)
     .await?;
-    if inserted.rows_affected() == 0 {
-        return Ok(Requested::Nothing);
-    }
     set_ended(c, user, friend, false).await?;
-    Ok(Requested::New)
+    Ok(if inserted.rows_affected() > 0 {
+        Requested::New
+    } else {
+        Requested::Nothing
+    })
 }
 
 /// Ends or resumes the direct conversation of two users, if they have one and are friends or not.

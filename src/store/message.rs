@@ -103,8 +103,7 @@ async fn add(
         column!(m => m.sent.valid_until.is_some()) as _,
         column!(m => m.sent.data.as_str()) as _,
         column!(m => m.epoch) as _,
-        column!(m => m.is_full),
-        column!(m => i64::try_from(m.bytes()).unwrap_or(i64::MAX)),
+        column!(m => (!m.is_full).then(|| i64::try_from(m.bytes()).unwrap_or(i64::MAX))) as _,
         column!(m => m.keep_until) as _,
         has_files,
     )

@@ -138,7 +138,6 @@ fn arguments_of_add() -> String {
         one("true", "bool"),
         one("''", "text"),
         one("1", "int"),
-        one("false", "bool"),
         one("1", "bigint"),
         one("null", "timestamptz"),
         one("true", "bool"),

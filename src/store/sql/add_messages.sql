@@ -7,11 +7,11 @@ with input as materialized (
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
         $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $12::int[],
-        $13::bool[], $14::bigint[], $15::timestamptz[], $16::bool[]
+        $13::bigint[], $14::timestamptz[], $15::bool[]
     ) with ordinality as i (
         conversation_id, instance, user_id, station_id, message_id, type,
         created_at, sent_at, valid_until, valid_until_given, epoch,
-        is_full, bytes, keep_until, has_files, place
+        bytes, keep_until, has_files, place
     )
     join participants p using (conversation_id, user_id)
 ), locked as materialized (
@@ -59,7 +59,8 @@ with input as materialized (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'blocked'
                when i.is_ended then 'ended'
-               when i.is_full then 'full'
+               -- Whoever has stored as much as they may stores no further bytes.
+               when i.bytes is null then 'full'
                when not i.has_files then 'no_file'
                else 'new'
            end as outcome
