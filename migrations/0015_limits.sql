@@ -22,11 +22,14 @@ create table usage (
 );
 create index usage_by_bytes on usage (bytes);
 
--- One row: bytes by which one statement changed what a user's messages take; negative, if it deleted some.
+-- One row: bytes by which one statement changed what each of these users' messages take; negative, if it deleted some.
 create table usage_changes (
-    user_id uuid   not null,
-    bytes   bigint not null
+    user_ids uuid[]   not null,
+    bytes    bigint[] not null
 );
+create view usage_change as
+select c.user_id, c.bytes from usage_changes
+cross join lateral unnest(user_ids, usage_changes.bytes) c (user_id, bytes);
 
 -- What a message counts for: its content, and about what its row takes beside that.
 create function message_bytes(data text) returns bigint language sql immutable parallel safe

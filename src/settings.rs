@@ -7,9 +7,11 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use async_nats::ServerAddr;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
+use url::{Host, Url};
 
 use crate::{clock::Clock, timings::Timings};
 
@@ -99,7 +101,20 @@ pub enum PushServices {
 /// sent to a server or logged.
 #[must_use]
 pub fn invite_link(public_url: &str, code: &str) -> String {
-    format!("{public_url}/#invite={code}")
+    // The page is served beside the API, whose path older installations have in their URL.
+    let page = public_url.trim_end_matches("index.php");
+    format!("{}/#invite={code}", page.trim_end_matches('/'))
+}
+
+/// Returns `true` for an address with a host that stands for all addresses of a machine, and that
+/// nobody can connect to: what `PUBLIC_URL` is by default where the server listens on all of them.
+#[must_use]
+pub fn leads_nowhere(public_url: &str) -> bool {
+    Url::parse(public_url).is_ok_and(|url| match url.host() {
+        Some(Host::Ipv4(address)) => address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_unspecified(),
+        Some(Host::Domain(_)) | None => false,
+    })
 }
 
 /// All settings.
@@ -107,7 +122,7 @@ pub fn invite_link(public_url: &str, code: &str) -> String {
 pub struct Settings {
     /// `LISTEN_ADDR`: where the server listens.
     pub listen_addr: SocketAddr,
-    /// `PUBLIC_URL`: the address that clients connect to, without a trailing slash.
+    /// `PUBLIC_URL`: the address that clients connect to, as the operator wrote it.
     pub public_url: String,
     /// `DATABASE_URL`, or the embedded PostgreSQL without it.
     pub database: Database,
@@ -154,8 +169,9 @@ pub struct Settings {
     pub sockets_per_user: usize,
     /// `SOCKETS`: maximum open WebSockets of this node.
     pub sockets: usize,
-    /// `NATS_URL`: the NATS server through which nodes on one database notify each other.
-    pub nats_url: Option<String>,
+    /// `NATS_URL`: the NATS servers through which nodes on one database notify each other; none for
+    /// a single node.
+    pub nats_url: Vec<ServerAddr>,
     /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
     pub tls: Option<Tls>,
     /// `PUSH_CONTACT`: Web Push, if it is turned on.

@@ -1,6 +1,6 @@
 //! `srv=chatserver&api=chatlogin`, unsigned: login and registration.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
 use serde::Serialize;
 
@@ -35,9 +35,11 @@ pub(crate) struct LoginContext<'a> {
     /// The client's address.
     pub address: IpAddr,
     pub services: &'a Services,
+    /// The address at which the client reaches the server.
+    pub public_url: Cow<'a, str>,
     /// Who has logged in, or registered.
     pub user: Option<UserId>,
-    /// The server's settings, with its public address and its limits.
+    /// The server's settings, with its limits.
     pub settings: &'a Settings,
     /// What happened, to be announced after its commit.
     pub outbox: Vec<Event>,
@@ -132,7 +134,7 @@ pub(crate) async fn perform(
             }
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
-                listeners: listeners(&context.settings.public_url),
+                listeners: listeners(&context.public_url),
                 // Text, as published.
                 registration: if context.services.policy.registration == Registration::Closed {
                     "false"
@@ -143,7 +145,7 @@ pub(crate) async fn perform(
                 userid: account.user_id,
                 fullname: &account.full_name,
                 nick: &account.nick,
-                urls: urls(&context.settings.public_url),
+                urls: urls(&context.public_url),
                 v4: context.version.is_v4().then(|| Version4View {
                     role: &account.role,
                     version: account.vault_version,

@@ -13,11 +13,21 @@ use crate::store::{
 };
 use parlance_wire::id::UserId;
 
-/// When the requests of users were last announced to others, or will be. In a node's memory: each
-/// node counts for itself.
+/// Changes of one request that are announced at once within a period: that it is made, withdrawn, and
+/// both once more. What follows is announced at the period's end.
+const AT_ONCE: u32 = 4;
+
+/// Which changes of users' requests were announced to others. In a node's memory: each node counts
+/// for itself.
 pub(crate) struct ToldRequests {
-    every: Duration,
-    at: PerKey<(UserId, UserId), Option<Instant>>,
+    period: Duration,
+    told: PerKey<(UserId, UserId), Option<Told>>,
+}
+
+/// Changes of one request within a period.
+struct Told {
+    since: Instant,
+    changes: u32,
 }
 
 impl fmt::Debug for ToldRequests {
@@ -27,28 +37,37 @@ impl fmt::Debug for ToldRequests {
 }
 
 impl ToldRequests {
-    /// Nothing was announced yet; changes of one request are, this often.
-    pub(crate) fn new(every: Duration) -> Self {
+    /// Nothing was announced yet.
+    pub(crate) fn new(period: Duration) -> Self {
         Self {
-            every,
-            at: PerKey::new(every * 2),
+            period,
+            told: PerKey::new(period * 2),
         }
     }
 
     /// How long to wait with the announcement of a change at this moment. Returns `None` if an
     /// announcement that waits already will cover it.
     fn delay(&self, from: UserId, to: UserId, now: Instant) -> Option<Duration> {
-        self.at.with(
+        self.told.with(
             (from, to),
             || None,
-            |told| {
-                let next = match *told {
-                    Some(at) if at > now => return None,
-                    Some(at) => now.max(at + self.every),
-                    None => now,
-                };
-                *told = Some(next);
-                Some(next - now)
+            |told| match told {
+                Some(Told { since, changes }) if now < *since + self.period => {
+                    *changes += 1;
+                    match *changes {
+                        ..=AT_ONCE => Some(Duration::ZERO),
+                        // The first of those that wait.
+                        count if count == AT_ONCE + 1 => Some(*since + self.period - now),
+                        _ => None,
+                    }
+                }
+                _ => {
+                    *told = Some(Told {
+                        since: now,
+                        changes: 1,
+                    });
+                    Some(Duration::ZERO)
+                }
             },
         )
     }
@@ -181,8 +200,8 @@ fn announce(call: &mut Call<'_>, other: UserId) {
     });
 }
 
-/// Announces a request, or that it was withdrawn. The other user is told once an hour: a stranger must
-/// not keep their phone awake.
+/// Announces a request, or that it was withdrawn; to the other user only a few times an hour, as a
+/// stranger must not keep their phone awake.
 fn announce_request(call: &mut Call<'_>, other: UserId) {
     let told = Event::FriendChanged {
         friend: call.user,
@@ -204,18 +223,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranger_is_told_of_once_an_hour_and_of_the_last_state_in_the_end() {
+    fn a_stranger_is_told_of_a_few_times_an_hour_and_of_the_last_state_in_the_end() {
         let ids = ["1", "2", "3"].map(|digit| UserId::parse(&digit.repeat(32)).unwrap());
         let (told, start) = (ToldRequests::new(Duration::from_hours(1)), Instant::now());
         let delay =
             |from, minutes| told.delay(ids[from], ids[2], start + Duration::from_mins(minutes));
-        assert_eq!(delay(0, 0), Some(Duration::ZERO));
-        // The first change within the hour is announced at its end, and the others with it.
+        for minutes in [0, 1, 2, 3] {
+            assert_eq!(delay(0, minutes), Some(Duration::ZERO));
+        }
+        // The next change within the hour is announced at its end, and the others with it.
         assert_eq!(delay(0, 20), Some(Duration::from_mins(40)));
         assert_eq!((delay(0, 30), delay(0, 59)), (None, None));
         // Others' requests are announced at once.
         assert_eq!(delay(1, 30), Some(Duration::ZERO));
-        assert_eq!(delay(0, 61), Some(Duration::from_mins(59)));
-        assert_eq!(delay(0, 400), Some(Duration::ZERO));
+        assert_eq!(delay(0, 61), Some(Duration::ZERO));
     }
 }

@@ -28,6 +28,16 @@ pub enum Error {
     /// No database is available.
     #[error(transparent)]
     Database(#[from] embedded::Error),
+    /// No Parlance has used the database that `DATABASE_URL` names.
+    #[error(
+        "no Parlance has used this database: check DATABASE_URL, or start the server on it first"
+    )]
+    NoTables,
+    /// The tables are of an earlier release, and the command must not change them.
+    #[error(
+        "the tables are those of an earlier Parlance: run `parlance migrate` first, or look at them with that one"
+    )]
+    OlderTables,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::error::Error),
@@ -164,9 +174,6 @@ pub enum Error {
     /// Writing to standard output failed.
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
-    /// The lifetime of an invitation is too long.
-    #[error("--expires must be less than a few million years")]
-    ExpiresTooLate(#[from] chrono::OutOfRangeError),
     /// `psql` failed.
     #[error("psql ended with {0}")]
     Psql(ExitStatus),

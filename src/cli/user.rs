@@ -13,7 +13,7 @@ use serde_json::json;
 
 use self::who::Known;
 pub(super) use self::who::Who;
-use super::{Error, actor::actor, print_json, say, with_database};
+use super::{Error, Purpose, actor::actor, print_json, say, with_database};
 use crate::{settings::Settings, store};
 use parlance_wire::{id::CredentialId, time::Timestamp, word::UserRole};
 
@@ -110,7 +110,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Err
 
 async fn set_disabled(settings: &Settings, known: &Known, disabled: bool) -> Result<(), Error> {
     let who = known.who()?;
-    let there = with_database(settings, async |db| {
+    let there = with_database(settings, Purpose::Change, async |db| {
         Ok(store::user::set_disabled(db, who.id, disabled, &actor(), Timestamp::now()).await?)
     })
     .await?;
@@ -126,7 +126,7 @@ async fn set_disabled(settings: &Settings, known: &Known, disabled: bool) -> Res
 
 async fn set_role(settings: &Settings, known: &Known, role: UserRole) -> Result<(), Error> {
     let who = known.who()?;
-    let there = with_database(settings, async |db| {
+    let there = with_database(settings, Purpose::Change, async |db| {
         Ok(store::user::set_role(db, who.id, role, &actor(), Timestamp::now()).await?)
     })
     .await?;

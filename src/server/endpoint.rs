@@ -4,7 +4,7 @@
 use actix_web::{Either, Resource, guard, web};
 
 use super::{
-    address::network,
+    address::{network, of_server},
     answer::Answer,
     body::Body,
     connection,
@@ -156,6 +156,7 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
         now: post.now,
         address,
         services: &state.services,
+        public_url: of_server(&state.settings, &post.http),
         user: None,
         settings: &state.settings,
         outbox: Vec::new(),

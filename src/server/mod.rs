@@ -104,7 +104,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .await
         .map_err(|error| with_causes(&error))?;
     let node = Uuid::new_v4();
-    let (bus, queue) = Bus::new(node, settings.nats_url.is_some());
+    let (bus, queue) = Bus::new(node, !settings.nats_url.is_empty());
     let state = Arc::new(State::new(settings, db, identity, node, bus)?);
     // Before the first request: other nodes must know of this one before it can publish anything that may be lost.
     heartbeat::beat(&state)
@@ -186,14 +186,15 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             state.bus.clone(),
         )),
     ];
-    if let (Some(url), Some(queue)) = (state.settings.nats_url.clone(), queue) {
+    if let Some(queue) = queue {
+        let servers = state.settings.nats_url.clone();
         let node = bus::Node {
             bus: state.bus.clone(),
             notifications: state.notifications.clone(),
             resync: state.resync.clone(),
             repeat: state.settings.timings.bus_repeat,
         };
-        tasks.push(tokio::spawn(bus::run(node, url, queue)));
+        tasks.push(tokio::spawn(bus::run(node, servers, queue)));
     }
     tasks.extend(push::start(&state)?);
     let metrics_handle = metrics.as_ref().map(Server::handle);

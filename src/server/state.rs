@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
+    address, export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
     nonces::Nonces, presence::Presence, refusals::Refusals,
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) struct State {
     pub erasure: Notify,
     pub checks: health::Checks,
     pub refusals: Refusals,
+    pub proxies: address::Warnings,
     pub metrics: Metrics,
     // Checked by each handshake, as a socket that opens now would delay the shutdown.
     pub is_stopping: AtomicBool,
@@ -71,6 +72,7 @@ impl State {
             erasure: Notify::new(),
             checks: health::Checks::default(),
             refusals: Refusals::default(),
+            proxies: address::Warnings::default(),
             metrics: Metrics::default(),
             is_stopping: AtomicBool::new(false),
             node,

@@ -1,13 +1,18 @@
 //! Reads the settings from environment variables.
 
-use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    cell::RefCell, collections::BTreeSet, env, ffi::OsString, net::SocketAddr, path::PathBuf,
+    str::FromStr,
+};
 
 use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
     Database, Error, Invites, LogFormat, PerUser, Push, PushServices, Registration, Settings, Tls,
-    variables::{Variables, duration, networks, origins, postgres_settings, public_url},
+    variables::{
+        Variables, duration, nats_servers, networks, origins, postgres_settings, public_url,
+    },
 };
 use crate::{clock::Clock, timings::Timings};
 use parlance_wire::text::Email;
@@ -19,12 +24,17 @@ const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
 const MAX_WORKERS: usize = 256;
 
 impl Settings {
-    /// Reads the settings from the environment.
+    /// Reads the settings from the environment. Returns the names of all settings as well.
     ///
     /// # Errors
     /// A variable has an invalid value.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::read(|name| env::var_os(name))
+    pub fn from_env() -> Result<(Self, BTreeSet<String>), Error> {
+        let names = RefCell::default();
+        let settings = Self::read(|name| {
+            BTreeSet::insert(&mut names.borrow_mut(), name.to_owned());
+            env::var_os(name)
+        })?;
+        Ok((settings, names.into_inner()))
     }
 
     /// Reads the settings through `variable`, so that tests can pass their own.
@@ -112,7 +122,13 @@ impl Settings {
             // Limits the share of SOCKETS that one user can take: each socket costs about 15 KB.
             sockets_per_user: env.number("SOCKETS_PER_USER", 20, 1..=100)?,
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
-            nats_url: env.text("NATS_URL")?,
+            nats_url: env.parse(
+                "NATS_URL",
+                "",
+                "nats://host:4222, with user:password@ or token@ before the host where NATS asks \
+                 for them, or several, separated by commas",
+                nats_servers,
+            )?,
             tls,
             push: env.push()?,
             metrics_addr: env
@@ -155,6 +171,16 @@ impl Variables<'_> {
         let Some(url) = self.text(variable)? else {
             return Ok(Database::Embedded);
         };
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split(['/', '?']).next().unwrap_or_default();
+        // After the password, which may contain a comma.
+        let hosts = authority.rsplit('@').next().unwrap_or_default();
+        if hosts.contains(',') {
+            return Err(Error {
+                variable,
+                must_be: "the address of one host: put before several one that follows the primary, as HAProxy or a virtual address".to_owned(),
+            });
+        }
         match PgConnectOptions::from_str(&url) {
             Ok(options) => Ok(Database::Given(Box::new(options))),
             // The parser's own error may repeat the URL, and with it the password.

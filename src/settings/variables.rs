@@ -4,6 +4,7 @@ use std::{
     ffi::OsString, fmt::Display, net::IpAddr, ops::RangeInclusive, path::PathBuf, str::FromStr,
 };
 
+use async_nats::ServerAddr;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 
@@ -101,6 +102,14 @@ pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
         .collect()
 }
 
+pub(super) fn nats_servers(text: &str) -> Option<Vec<ServerAddr>> {
+    let parts = text.split(',').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse().ok())
+        .collect()
+}
+
 /// Parameters of PostgreSQL that an operator may choose. Those that keep acknowledged messages safe,
 /// and the server private, are not among them.
 const POSTGRES_PARAMETERS: [&str; 26] = [
@@ -151,7 +160,7 @@ pub(super) fn public_url(text: &str) -> Option<String> {
         .or_else(|| text.strip_prefix("https://"))?;
     // It is put into JSON, and clients append a query to it.
     let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
-    plain.then(|| text.trim_end_matches('/').to_owned())
+    plain.then(|| text.to_owned())
 }
 
 pub(super) fn origins(text: &str) -> Option<Vec<String>> {

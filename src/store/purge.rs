@@ -80,7 +80,8 @@ pub(super) async fn delete_cleared(
                     ) due where m.conversation_id = $1 and m.seq = due.seq
                     returning m.user_id, message_bytes(m.data) as bytes
                 ), freed as (
-                    insert into usage_changes (user_id, bytes) select user_id, -sum(bytes) from gone group by user_id
+                    insert into usage_changes (user_ids, bytes)
+                    select array_agg(user_id), array_agg(-bytes) from gone having count(*) > 0
                 )
                 select count(*) as "count!" from gone
                 "#,

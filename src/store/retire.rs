@@ -35,8 +35,8 @@ macro_rules! retire {
     select distinct pg_current_xact_id(), conversation_id from gone
 ), freed as (
     -- What their senders no longer store.
-    insert into usage_changes (user_id, bytes)
-    select user_id, -sum(message_bytes(data)) from gone group by user_id
+    insert into usage_changes (user_ids, bytes)
+    select array_agg(user_id), array_agg(-message_bytes(data)) from gone having count(*) > 0
 ), kept as (
     -- Keeps what the chain and retries need of a message.
     insert into expired_messages (conversation_id, seq, message_id, instance, user_id, station_id, type,

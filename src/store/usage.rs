@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::{Db, error::Result};
 use parlance_wire::id::UserId;
 
-/// Maximum changes added up in one commit.
-const BATCH: i64 = 10_000;
+/// Maximum statements whose changes are added up in one commit.
+const BATCH: i64 = 1000;
 
 /// Adds up the changes so far. May run on several nodes at once.
 ///
@@ -23,11 +23,13 @@ pub async fn add_up(db: &Db) -> Result<()> {
                         -- Those that another node is adding up are left to it.
                         select ctid from usage_changes limit $1 for update skip locked
                     ), taken as (
-                        delete from usage_changes where ctid = any(array(select ctid from due)) returning user_id, bytes
+                        delete from usage_changes where ctid = any(array(select ctid from due)) returning user_ids, bytes
                     ), summed as (
                         insert into usage as u (user_id, bytes)
                         -- In one order, so that two nodes cannot deadlock.
-                        select user_id, sum(bytes) from taken group by user_id order by user_id
+                        select c.user_id, sum(c.bytes) from taken t
+                        cross join lateral unnest(t.user_ids, t.bytes) c (user_id, bytes)
+                        group by c.user_id order by c.user_id
                         on conflict on constraint usage_key do update set bytes = u.bytes + excluded.bytes
                     )
                     select count(*) as "count!" from taken

@@ -79,7 +79,7 @@ pub async fn of(db: &Db, user: UserId) -> Result<Option<(Allowance, Used)>> {
             r#"
             with today as (select (clock_timestamp() at time zone 'UTC')::date as day)
             select (coalesce((select bytes from usage where user_id = $1), 0)
-                       + coalesce((select sum(bytes) from usage_changes where user_id = $1), 0))::bigint as "stored_bytes!",
+                       + coalesce((select sum(bytes) from usage_change where user_id = $1), 0))::bigint as "stored_bytes!",
                    (select count(*) from participants where user_id = $1) as "conversations!",
                    coalesce(q.conversations, 0) as "new_conversations!",
                    coalesce(q.friend_requests, 0) as "friend_requests!",

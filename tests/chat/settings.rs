@@ -172,7 +172,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 40] = [
     ),
     ("SOCKETS_PER_USER", "21", &["sockets_per_user"], Some("101")),
     ("SOCKETS", "20001", &["sockets"], Some("0")),
-    ("NATS_URL", "nats://nats:4222", &["nats_url"], None),
+    (
+        "NATS_URL",
+        "nats://nats:4222",
+        &["nats_url"],
+        Some("nats://secret@"),
+    ),
     ("TLS_CERT", "cert.pem", &["tls", "public_url"], None),
     ("TLS_KEY", "key.pem", &["tls", "public_url"], None),
     (
@@ -220,6 +225,7 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
         // The field has the value, as such a field is displayed.
         let shown = match name {
             "DATABASE_URL" => "\"db\"",
+            "NATS_URL" => "\"nats\"",
             "REGISTRATION" => "Closed",
             "INVITES" => "Admins",
             "MESSAGE_LIFETIME" | "MAX_MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",

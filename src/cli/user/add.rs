@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::password::password;
 use crate::{
-    cli::{Error, actor::actor, print_json, say, with_database},
+    cli::{Error, Purpose, actor::actor, print_json, say, with_database},
     settings::Settings,
     store::{
         self,
@@ -126,7 +126,7 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
     let apikey = keys::random_secret()?;
     // Tried as a further key of an existing user first: only the database knows whether the user
     // exists.
-    let added = with_database(settings, async |db| {
+    let added = with_database(settings, Purpose::Begin, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         let (label, now) = (&new.label, Timestamp::now());
         Ok(store::credential::add(db, user, &key_hash, label, &actor(), now).await?)
@@ -183,7 +183,7 @@ async fn insert(
     };
     let exists = || Error::UserExists(email.as_str().to_owned());
     let now = Timestamp::now();
-    with_database(settings, async |db| match way {
+    with_database(settings, Purpose::Begin, async |db| match way {
         Way::Added(role) => {
             let stored = store::registration::insert(db, &user, *role, &actor(), now).await?;
             stored.then_some(()).ok_or_else(exists)

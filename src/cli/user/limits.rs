@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::who::Known;
 use crate::{
     chat::allowance,
-    cli::{Error, actor::actor, print_json, say, with_database},
+    cli::{Error, Purpose, actor::actor, print_json, say, with_database},
     settings::{PerUser, Settings},
     store::user_limits::{self, Allowance, Own, Used},
 };
@@ -80,12 +80,16 @@ impl Limits {
 pub(super) async fn run(settings: &Settings, limits: &Limits) -> Result<(), Error> {
     let who = limits.who.who()?;
     let given = limits.given();
-    let (allowance, used) = with_database(settings, async |db| {
-        let change = if limits.default {
-            Some(None)
-        } else {
-            Some(Some(&given)).filter(|_| given != Own::default())
-        };
+    let change = if limits.default {
+        Some(None)
+    } else {
+        Some(Some(&given)).filter(|_| given != Own::default())
+    };
+    let purpose = match change {
+        Some(_) => Purpose::Change,
+        None => Purpose::Look,
+    };
+    let (allowance, used) = with_database(settings, purpose, async |db| {
         if let Some(change) = change {
             user_limits::change(db, who.id, change, &actor(), Timestamp::now()).await?;
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Role;
 use crate::{
-    cli::{Error, print_json, say, with_database},
+    cli::{Error, Purpose, duration, print_json, say, with_database},
     settings::Settings,
     store::{
         self,
@@ -30,8 +30,8 @@ pub(in crate::cli) struct List {
     #[arg(long)]
     enabled: bool,
     /// Only users who were not seen for this long, for example 90days
-    #[arg(long, value_parser = humantime::parse_duration)]
-    idle: Option<std::time::Duration>,
+    #[arg(long, value_parser = duration)]
+    idle: Option<TimeDelta>,
     /// Maximum number of users to show
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -45,7 +45,6 @@ pub(in crate::cli) struct List {
 
 /// Lists users.
 pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
-    let idle = list.idle.map(TimeDelta::from_std).transpose()?;
     let filter = Filter {
         search: list.search.as_deref(),
         role: list.role.map(Into::into),
@@ -54,10 +53,12 @@ pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
             (_, true) => Some(false),
             _ => None,
         },
-        not_seen_since: idle.map(|idle| Timestamp::now().plus(-idle)),
+        not_seen_since: list
+            .idle
+            .map(|idle: TimeDelta| Timestamp::now().plus(-idle)),
         after: list.after.as_deref(),
     };
-    let users = with_database(settings, async |db| {
+    let users = with_database(settings, Purpose::Look, async |db| {
         // Fetches one row more than is shown, to know whether there are more.
         Ok(store::user_list::list(db, &filter, i64::from(list.limit) + 1).await?)
     })

@@ -105,10 +105,9 @@ with input as materialized (
            created_at, sent_at, valid_until, keep_until, ($11::text[])[place], chain
     from linked where outcome = 'new'
 ), counted as (
-    -- What each sender stores with them. Appended, so that nobody waits for a sender's row; not even
-    -- added up here.
-    insert into usage_changes (user_id, bytes)
-    select user_id, bytes from linked where outcome = 'new'
+    -- What each sender stores with them. Appended, so that nobody waits for a sender's row.
+    insert into usage_changes (user_ids, bytes)
+    select array_agg(user_id), array_agg(bytes) from linked where outcome = 'new' having count(*) > 0
 ), conversation_updated as (
     -- Updates each conversation's counter and head, once for all of its new messages.
     update conversations c
@@ -122,8 +121,8 @@ with input as materialized (
     where c.conversation_id = n.conversation_id and n.place = n.last_place
 ), noted as (
     -- What has changed in lists.
-    insert into list_changes (changed, conversation_id)
-    select pg_current_xact_id(), conversation_id from linked where place = last_place
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id(), array_agg(conversation_id) from linked where place = last_place having count(*) > 0
 )
 select place as "place!", outcome as "outcome!", seq as "seq!",
        last_message_id as "last_message_id?: MessageId",

@@ -86,12 +86,12 @@ with input as materialized (
     returning p.conversation_id
 ), noted as (
     -- What has changed in lists.
-    insert into list_changes (changed, conversation_id)
-    select pg_current_xact_id(), conversation_id from (
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id(), array_agg(conversation_id) from (
         select conversation_id from sequenced where is_last
         union
         select conversation_id from viewed_updated
-    ) n
+    ) n having count(*) > 0
 )
 select j.place as "place!", j.outcome as "outcome!",
        case when j.outcome = 'stale_instance' then j.current_instance end as "current_instance?: Instance",

@@ -15,7 +15,7 @@ with page as (
     limit $6
 ), pending as (
     -- What is not added up yet.
-    select user_id, sum(bytes) as bytes from usage_changes group by user_id
+    select user_id, sum(bytes) as bytes from usage_change group by user_id
 )
 select user_id as "user_id: UserId", email as "email!", full_name, nick, role, created_at as "created_at: Timestamp",
        disabled_at as "disabled_at: Timestamp", last_seen_at as "last_seen_at: Timestamp", stations as "stations!",

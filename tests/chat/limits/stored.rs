@@ -25,7 +25,7 @@ async fn sends(person: &Person, conversation: &Conversation, message: &Value) ->
 /// What counts for each user, and what it should be.
 async fn counted(world: &World) -> (i64, i64) {
     let both = "select (select coalesce(sum(bytes), 0)::bigint from (
-            select bytes from usage union all select bytes from usage_changes
+            select bytes from usage union all select bytes from usage_change
         ) n), (select coalesce(sum(message_bytes(data)), 0)::bigint from messages)";
     sqlx::query_as(both).fetch_one(&world.db).await.unwrap()
 }

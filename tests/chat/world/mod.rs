@@ -75,7 +75,7 @@ pub(crate) fn settings() -> Settings {
         requests_per_user: 32,
         sockets_per_user: 20,
         sockets: 1000,
-        nats_url: None,
+        nats_url: Vec::new(),
         tls: None,
         push: None,
         metrics_addr: None,
