@@ -123,7 +123,7 @@ struct Pooler {
 }
 
 impl Pooler {
-    async fn start(mode: &str, more: &str) -> Self {
+    async fn start(mode: &str, settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // It does not run as root.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -133,7 +133,7 @@ impl Pooler {
             &config,
             format!(
                 "[databases]\n* = host={} user=parlance\n[pgbouncer]\nlisten_addr =\nlisten_port = 5432\n\
-                unix_socket_dir = {}\nauth_type = any\npool_mode = {mode}\n{more}\n",
+                unix_socket_dir = {}\nauth_type = any\npool_mode = {mode}\n{settings}\n",
                 upstream.display(),
                 own.display()
             ),
