@@ -2,7 +2,10 @@
 
 use std::{os::unix::fs::PermissionsExt, process::Output, sync::Arc};
 
-use parlance_client::{MessageId, UserId, e2ee::Offer};
+use parlance_client::{
+    MessageId, Reader, UserId,
+    e2ee::{Content, Kind, Offer},
+};
 use parlance_wire::text::Email;
 
 use super::{bad, good, parlance, run};
@@ -99,6 +102,58 @@ async fn a_services_text_reaches_a_person_encrypted_and_once_however_often_it_is
         "It is full again",
     ];
     assert_eq!(ann.hears(&anns).await.unwrap(), all);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_sent_with_the_text_as_their_caption() {
+    let world = World::new().await;
+    let (service, mut ann) = (Service::new(&world), Person::new(&world, "Ann").await);
+    bad(&service.sends("x", &TO_ANN));
+    ann.session.accept_friend(Service::user()).await.unwrap();
+    let (log, graph) = (
+        service.keys.path().join("a log.txt"),
+        service.keys.path().join("graph"),
+    );
+    std::fs::write(&log, "full").unwrap();
+    std::fs::write(&graph, vec![7; 300_000]).unwrap();
+    let files = [
+        "--file",
+        log.to_str().unwrap(),
+        "--file",
+        graph.to_str().unwrap(),
+    ];
+    let id = MessageId::random().to_string();
+    let options = [&TO_ANN[..], &files, &["--id", &id]].concat();
+    for _ in 0..2 {
+        assert_eq!(
+            good(&service.sends("The disk", &options)),
+            format!("{id}\n")
+        );
+    }
+    let mut anns = ann.follows().await.unwrap();
+    let mut reader = Reader::new();
+    let read = ann
+        .session
+        .read(&mut ann.state, &mut anns.conversation, &mut reader);
+    let received = read.await.unwrap();
+    let [one] = &received[..] else {
+        panic!("{received:?}")
+    };
+    let Content::Known(Kind::File { files, text }) = &one.content.as_ref().unwrap().body.content
+    else {
+        panic!("{one:?}")
+    };
+    assert_eq!((text.as_str(), files.len()), ("The disk", 2));
+    assert_eq!(files[0].name, "a log.txt");
+    for (file, expected) in files.iter().zip([b"full".to_vec(), vec![7; 300_000]]) {
+        let mut bytes = vec![];
+        ann.session.fetch_file(file, &mut bytes).await.unwrap();
+        assert!(bytes == expected);
+    }
+    assert_eq!(world.count("files where message_seq is not null").await, 2);
+    let missing = [&TO_ANN[..], &["--file", "/nowhere"]].concat();
+    assert!(bad(&service.sends("", &missing)).contains("/nowhere"));
     world.end().await;
 }
 

@@ -4,6 +4,7 @@
 mod account;
 mod bot;
 mod direct;
+mod files;
 mod outside;
 pub(crate) mod person;
 mod race;
