@@ -1,16 +1,21 @@
 //! Settings: environment variables, documented with their defaults in `.env.example`. An invalid
 //! value stops the start with an error that names the variable.
 
+mod per_user;
 mod read;
 mod variables;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use async_nats::ServerAddr;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
+use url::{Host, Url};
 
 use crate::{clock::Clock, timings::Timings};
+
+pub use self::per_user::PerUser;
 
 /// A variable has an invalid value. The value is not repeated, as it may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +101,20 @@ pub enum PushServices {
 /// sent to a server or logged.
 #[must_use]
 pub fn invite_link(public_url: &str, code: &str) -> String {
-    format!("{public_url}/#invite={code}")
+    // The page is served beside the API, whose path older installations have in their URL.
+    let page = public_url.trim_end_matches("index.php");
+    format!("{}/#invite={code}", page.trim_end_matches('/'))
+}
+
+/// Returns `true` for an address with a host that stands for all addresses of a machine, and that
+/// nobody can connect to: what `PUBLIC_URL` is by default where the server listens on all of them.
+#[must_use]
+pub fn leads_nowhere(public_url: &str) -> bool {
+    Url::parse(public_url).is_ok_and(|url| match url.host() {
+        Some(Host::Ipv4(address)) => address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_unspecified(),
+        Some(Host::Domain(_)) | None => false,
+    })
 }
 
 /// A disk that files must not fill up.
@@ -113,7 +131,7 @@ pub struct Disk {
 pub struct Settings {
     /// `LISTEN_ADDR`: where the server listens.
     pub listen_addr: SocketAddr,
-    /// `PUBLIC_URL`: the address that clients connect to, without a trailing slash.
+    /// `PUBLIC_URL`: the address that clients connect to, as the operator wrote it.
     pub public_url: String,
     /// `DATABASE_URL`, or the embedded PostgreSQL without it.
     pub database: Database,
@@ -132,6 +150,8 @@ pub struct Settings {
     pub invites: Invites,
     /// `MESSAGE_LIFETIME`: lifetime of a message without a `ValidUntil`.
     pub message_lifetime: TimeDelta,
+    /// `MAX_MESSAGE_LIFETIME`: maximum time until a message expires, whatever its `ValidUntil`.
+    pub max_message_lifetime: TimeDelta,
     /// `EXPIRY_GRACE`: how long a message is kept after its `ValidUntil`.
     pub expiry_grace: TimeDelta,
     /// `MAX_MESSAGE_BYTES`: maximum size of a message's `Data`.
@@ -154,6 +174,8 @@ pub struct Settings {
     pub bad_signatures: u32,
     /// `TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// `ALLOWED_ORIGINS`: the sites whose pages may use the API in a browser, beside the server's own.
+    pub allowed_origins: Vec<String>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
     pub allow_unsigned_notifications: bool,
     /// `REQUESTS_PER_USER`: maximum requests of one user that are processed at the same time.
@@ -162,8 +184,9 @@ pub struct Settings {
     pub sockets_per_user: usize,
     /// `SOCKETS`: maximum open WebSockets of this node.
     pub sockets: usize,
-    /// `NATS_URL`: the NATS server through which nodes on one database notify each other.
-    pub nats_url: Option<String>,
+    /// `NATS_URL`: the NATS servers through which nodes on one database notify each other; none for
+    /// a single node.
+    pub nats_url: Vec<ServerAddr>,
     /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
     pub tls: Option<Tls>,
     /// `PUSH_CONTACT`: Web Push, if it is turned on.
@@ -178,8 +201,14 @@ pub struct Settings {
     pub timings: Timings,
     /// Not for operators; tests advance it.
     pub clock: Clock,
-    /// `CONVERSATIONS_PER_USER`: maximum conversations that a user takes part in.
-    pub conversations_per_user: u32,
-    /// `NEW_CONVERSATIONS_PER_DAY`: maximum conversations that a user creates per day (UTC).
-    pub new_conversations_per_day: u32,
+    /// Limits of what one user may do.
+    pub per_user: PerUser,
+}
+
+impl Settings {
+    /// Returns `true` if pages of this origin may use the API.
+    #[must_use]
+    pub fn allows_origin(&self, origin: Option<&str>) -> bool {
+        origin.is_some_and(|origin| self.allowed_origins.iter().any(|allowed| allowed == origin))
+    }
 }

@@ -34,6 +34,8 @@ pub struct Timings {
     pub push_again: Duration,
     /// Delay before a push is tried again; doubled with each attempt.
     pub push_retry: Duration,
+    /// How often a user is notified of one stranger's request, however often it is made and withdrawn.
+    pub request_told: Duration,
     /// How often repeated refusals are summarized in the log.
     pub refusal_summary: Duration,
 }
@@ -62,6 +64,7 @@ impl Default for Timings {
             // The push service keeps the last push only, and shows it when the device is reachable again.
             push_again: Duration::from_mins(15),
             push_retry: Duration::from_secs(5),
+            request_told: Duration::from_hours(1),
             refusal_summary: Duration::from_mins(1),
         }
     }

@@ -105,6 +105,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::BadRequest(_)           => (400, "bad_request"),
             Rule::LoginFailed             => (401, "login_failed"),
             Rule::NotAllowed(_)           => (403, "not_allowed"),
+            Rule::NotFriends              => (403, "not_friends"),
             Rule::RegistrationClosed(_)   => (403, "registration_closed"),
             Rule::ConversationNotFound    => (404, "conversation_not_found"),
             Rule::UserNotFound            => (404, "user_not_found"),
@@ -120,7 +121,8 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::FileIncomplete(_)       => (409, "file_incomplete"),
             Rule::QuotaExceeded { .. }    => (413, "quota_exceeded"),
             Rule::TooLarge(_)             => (413, "too_large"),
-            Rule::DailyLimit(..) | Rule::RateLimited(_) => (429, "rate_limited"),
+            Rule::StorageFull(_)          => (413, "storage_full"),
+            Rule::UsedUp(..) | Rule::RateLimited(_) => (429, "rate_limited"),
             Rule::Internal(_)             => (500, "internal"),
             Rule::Unavailable { .. }      => (503, "unavailable"),
             Rule::DiskFull                => (507, "disk_full"),
@@ -133,7 +135,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
 pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     match error {
         // Rounded up, as a client that returns a moment too early is refused again.
-        Error::Rule(Rule::DailyLimit(_, wait) | Rule::RateLimited(wait)) => {
+        Error::Rule(Rule::UsedUp(_, wait) | Rule::RateLimited(wait)) => {
             Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
         }
         // About the time that a database takes to restart.

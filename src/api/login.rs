@@ -1,6 +1,6 @@
 //! `srv=chatserver&api=chatlogin`, unsigned: login and registration.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
 use serde::Serialize;
 
@@ -35,7 +35,11 @@ pub(crate) struct LoginContext<'a> {
     /// The client's address.
     pub address: IpAddr,
     pub services: &'a Services,
-    /// The server's settings, with its public address and its limits.
+    /// The address at which the client reaches the server.
+    pub public_url: Cow<'a, str>,
+    /// Who has logged in, or registered.
+    pub user: Option<UserId>,
+    /// The server's settings, with its limits.
     pub settings: &'a Settings,
     /// What happened, to be announced after its commit.
     pub outbox: Vec<Event>,
@@ -111,7 +115,7 @@ pub(crate) async fn perform(
             // With a user in the header, a key logs in nobody else: a guess has to be right for one
             // user, whose attempts are limited.
             let account = chat::user::log_in(
-                &context.services.db,
+                context.services,
                 context.now,
                 &apikey,
                 context.claimed,
@@ -121,6 +125,7 @@ pub(crate) async fn perform(
                 },
             )
             .await?;
+            context.user = Some(account.user_id);
             let fileused = if context.version.is_v4() {
                 chat::file::used(context.services, account.user_id).await?
             } else {
@@ -134,7 +139,7 @@ pub(crate) async fn perform(
             }
             answer::ok(LoginView {
                 server: env!("CARGO_PKG_VERSION"),
-                listeners: listeners(&context.settings.public_url),
+                listeners: listeners(&context.public_url),
                 // Text, as published.
                 registration: if context.services.policy.registration == Registration::Closed {
                     "false"
@@ -145,7 +150,7 @@ pub(crate) async fn perform(
                 userid: account.user_id,
                 fullname: &account.full_name,
                 nick: &account.nick,
-                urls: urls(&context.settings.public_url),
+                urls: urls(&context.public_url),
                 v4: context.version.is_v4().then(|| Version4View {
                     role: &account.role,
                     version: account.vault_version,
@@ -189,6 +194,7 @@ pub(crate) async fn perform(
                 context.now,
             )
             .await?;
+            context.user = Some(userid);
             answer::ok(RegisterView { userid })
         }
     }

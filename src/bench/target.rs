@@ -20,7 +20,7 @@ use url::Url;
 
 use super::{
     options::Bench,
-    scratch::{await_ready, free_address, scratch_directory, serve},
+    scratch::{UNLIMITED, await_ready, free_address, scratch_directory, serve},
 };
 use crate::{
     settings::{Database, Settings},
@@ -130,6 +130,7 @@ impl Target {
         address: SocketAddr,
     ) -> Result<Self, String> {
         let mut environment = vec![("DATA_DIR", settings.data_dir.as_os_str())];
+        environment.extend(UNLIMITED.map(|(name, value)| (name, OsStr::new(value))));
         environment.extend(database.map(|url| ("DATABASE_URL", OsStr::new(url))));
         let log = dir.join("log");
         let mut child = serve(dir, &log, address, &environment)?;

@@ -22,7 +22,7 @@ use parlance_wire::{
 /// Changes the caller's names. Users who see the nick are notified of a new one. Idempotent.
 ///
 /// # Errors
-/// `BadRequest` without a name; `DailyLimit`.
+/// `BadRequest` without a name; `UsedUp`.
 pub(crate) async fn change_names(
     call: &Call<'_>,
     full_name: Option<&FullName>,

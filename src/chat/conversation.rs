@@ -27,7 +27,7 @@ use parlance_wire::{
 ///
 /// # Errors
 /// `NotAllowed`, if the other user is not a friend; `BadRequest`, if a secret or a name is missing;
-/// `TooLarge`, if one of the two has the maximum number of conversations; `DailyLimit`; for the
+/// `TooLarge`, if one of the two has the maximum number of conversations; `UsedUp`; for the
 /// epoch, as for [`epoch::rekey`].
 pub(crate) async fn create(
     call: &mut Call<'_>,
@@ -44,7 +44,7 @@ pub(crate) async fn create(
     if let Some(there) = store::conversation::seen_by(&call.services.db, id, call.user).await? {
         return Ok(there);
     }
-    if !relation.outgoing || !relation.incoming {
+    if !relation.is_friendship() {
         return Err(Error::NotAllowed(
             "You can only start a conversation with a friend.",
         ));

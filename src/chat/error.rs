@@ -8,6 +8,9 @@ use crate::store::{self, batcher::BatchError, error::Cause};
 use crate::telemetry::with_causes;
 use parlance_wire::{e2ee::CardHash, id::UserId, request::file::Records, text::Instance};
 
+/// The refusal of an address or a key that somebody has.
+pub(super) const TAKEN: &str = "This address, or this key, is taken.";
+
 /// The reasons why a request is refused or fails. Nothing of it was stored, unless it is
 /// `uncertain`.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,9 @@ pub(crate) enum Error {
     /// The caller is authenticated, but may not do this.
     #[error("{0}")]
     NotAllowed(&'static str),
+    /// The two of a direct conversation are friends no longer.
+    #[error("You are not friends any more. Ask them to be friends again.")]
+    NotFriends,
     /// Registration is closed, or the invitation is not valid.
     #[error("{0}")]
     RegistrationClosed(&'static str),
@@ -81,9 +87,13 @@ pub(crate) enum Error {
     /// It exceeds a configured limit, which the sentence names.
     #[error("{0}")]
     TooLarge(String),
-    /// A daily limit is reached: the sentence names it, with the rest of the day.
+    /// The caller has stored as much as they may, which the sentence names.
     #[error("{0}")]
-    DailyLimit(String, Duration),
+    StorageFull(String),
+    /// A limit of what one user may do is reached: the sentence names it, with the time until more is
+    /// allowed.
+    #[error("{0}")]
+    UsedUp(String, Duration),
     /// Too many attempts, and the time until the next one.
     #[error("Too many attempts. Try again in a moment.")]
     RateLimited(Duration),
@@ -168,10 +178,10 @@ fn decode(error: &store::error::Error) -> Result<Error, Failure> {
         // Concurrent requests pass any check made beforehand, so the constraint decides, and its
         // refusal is not a failure.
         Store::Refused { constraint, .. } => match constraint.as_str() {
-            "users_key" | "users_one_per_email" => {
-                Ok(Error::AlreadyExists("This user already exists."))
+            // One sentence for all: who registers learns no more than that it does not work.
+            "users_key" | "users_one_per_email" | "credentials_key" => {
+                Ok(Error::AlreadyExists(TAKEN))
             }
-            "credentials_key" => Ok(Error::AlreadyExists("This key already exists.")),
             // The id of a group may be chosen by its creator.
             "conversations_key" => Ok(Error::AlreadyExists("This conversation already exists.")),
             "participants_of_user" => Ok(Error::UserNotFound),

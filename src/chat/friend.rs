@@ -1,21 +1,102 @@
 //! Friendships and blocks. Two users are friends once both have requested it.
 
-use super::{Call, error::Error};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use super::{Call, buckets::PerKey, error::Error, quota, rates};
 use crate::notify::event::Event;
-use crate::store::{self, friend::Relation};
+use crate::store::{
+    self,
+    friend::{Relation, Requested},
+};
 use parlance_wire::id::UserId;
 
-/// Requests a friendship, or accepts such a request. Idempotent. If the other user has blocked the
-/// caller, they are not notified, and the caller does not learn of the block.
+/// Changes of one request that are announced at once within a period: that it is made, withdrawn, and
+/// both once more. What follows is announced at the period's end.
+const AT_ONCE: u32 = 4;
+
+/// Which changes of users' requests were announced to others. In a node's memory: each node counts
+/// for itself.
+pub(crate) struct ToldRequests {
+    period: Duration,
+    told: PerKey<(UserId, UserId), Option<Told>>,
+}
+
+/// Changes of one request within a period.
+struct Told {
+    since: Instant,
+    changes: u32,
+}
+
+impl fmt::Debug for ToldRequests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToldRequests").finish_non_exhaustive()
+    }
+}
+
+impl ToldRequests {
+    /// Nothing was announced yet.
+    pub(crate) fn new(period: Duration) -> Self {
+        Self {
+            period,
+            told: PerKey::new(period * 2),
+        }
+    }
+
+    /// How long to wait with the announcement of a change at this moment. Returns `None` if an
+    /// announcement that waits already will cover it.
+    fn delay(&self, from: UserId, to: UserId, now: Instant) -> Option<Duration> {
+        self.told.with(
+            (from, to),
+            || None,
+            |told| match told {
+                Some(Told { since, changes }) if now < *since + self.period => {
+                    *changes += 1;
+                    match *changes {
+                        ..=AT_ONCE => Some(Duration::ZERO),
+                        // The first of those that wait.
+                        count if count == AT_ONCE + 1 => Some(*since + self.period - now),
+                        _ => None,
+                    }
+                }
+                _ => {
+                    *told = Some(Told {
+                        since: now,
+                        changes: 1,
+                    });
+                    Some(Duration::ZERO)
+                }
+            },
+        )
+    }
+}
+
+/// Requests a friendship, or accepts such a request. Idempotent. A user who has blocked the caller, or
+/// who does not exist, is not notified, and the caller learns of neither.
+///
+/// # Errors
+/// `UsedUp`; `BadRequest`, if the other user is the caller.
 pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let relation = relation(call, friend).await?;
-    // Answered as if it were stored, as the caller must not learn of the block.
-    if relation.blocked {
-        return Ok(());
-    }
-    let is_new = store::friend::request(&call.services.db, call.user, friend, call.now).await?;
-    if is_new.ok_or(Error::UserNotFound)? {
-        announce(call, friend);
+    let (db, limits) = (&call.services.db, quota::limits(call));
+    let requested = if relation.incoming && relation.blocked {
+        Requested::Nothing
+    } else if relation.incoming {
+        store::friend::answer(db, call.user, friend, call.now).await?
+    } else if relation.exists && !relation.blocked {
+        // Also if it waits already: otherwise the quota would tell those apart who never get one.
+        store::friend::request(db, call.user, friend, &limits, call.now).await?
+    } else {
+        store::friend::request_in_vain(db, call.user, &limits).await?
+    };
+    match requested {
+        Requested::New if relation.incoming => announce(call, friend),
+        Requested::New => announce_request(call, friend),
+        Requested::Nothing => {}
+        Requested::NoUser => return Err(Error::UserNotFound),
+        Requested::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     Ok(())
 }
@@ -33,16 +114,23 @@ pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
     add(call, friend).await
 }
 
-/// Ends a friendship, declines or withdraws a request, or forgets a friend who has left.
-/// Idempotent.
+/// Ends a friendship, declines or withdraws a request, or forgets a friend who has left. After a
+/// friendship neither writes into the direct conversation. Idempotent.
+///
+/// # Errors
+/// `UsedUp`; `BadRequest`, if the other user is the caller.
 pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
+    let relation = relation(call, friend).await?;
     if store::friend::forget_left(&call.services.db, call.user, friend).await? {
         announce(call, friend);
         return Ok(());
     }
-    relation(call, friend).await?;
     if store::friend::withdraw(&call.services.db, call.user, friend).await? {
-        announce(call, friend);
+        if relation.incoming {
+            announce(call, friend);
+        } else {
+            announce_request(call, friend);
+        }
     }
     Ok(())
 }
@@ -68,17 +156,19 @@ pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Err
     Ok(())
 }
 
-/// The relation between the caller and another user.
+/// The relation between the caller and another user, who need not exist.
 ///
 /// # Errors
-/// `UserNotFound`; `BadRequest`, if the other user is the caller.
+/// `BadRequest`, if the other user is the caller; `UsedUp`, if the caller named too many strangers.
 pub(crate) async fn relation(call: &Call<'_>, other: UserId) -> Result<Relation, Error> {
     if other == call.user {
         return Err(Error::BadRequest("You cannot do this to yourself.".into()));
     }
-    store::friend::relation(&call.services.db, call.user, other)
-        .await?
-        .ok_or(Error::UserNotFound)
+    let relation = store::friend::relation(&call.services.db, call.user, other).await?;
+    if !relation.is_friendship() {
+        rates::count_lookup(call)?;
+    }
+    Ok(relation)
 }
 
 /// Announces a block or its end. The caller's stations fetch requests and invitations again; a
@@ -91,7 +181,7 @@ fn announce_block(call: &mut Call<'_>, other: UserId, relation: &Relation) {
         friend: other,
         seen_by: vec![call.user],
     });
-    if relation.outgoing && relation.incoming {
+    if relation.is_friendship() {
         call.outbox.push(Event::FriendChanged {
             friend: call.user,
             seen_by: vec![other],
@@ -109,4 +199,44 @@ fn announce(call: &mut Call<'_>, other: UserId) {
         friend: other,
         seen_by: vec![call.user],
     });
+}
+
+/// Announces a request, or that it was withdrawn; to the other user only a few times an hour, as a
+/// stranger must not keep their phone awake.
+fn announce_request(call: &mut Call<'_>, other: UserId) {
+    let told = Event::FriendChanged {
+        friend: call.user,
+        seen_by: vec![other],
+    };
+    match call.services.told.delay(call.user, other, Instant::now()) {
+        Some(Duration::ZERO) => call.outbox.push(told),
+        Some(delay) => call.later.push((delay, told)),
+        None => {}
+    }
+    call.outbox.push(Event::FriendChanged {
+        friend: other,
+        seen_by: vec![call.user],
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_told_of_a_few_times_an_hour_and_of_the_last_state_in_the_end() {
+        let ids = ["1", "2", "3"].map(|digit| UserId::parse(&digit.repeat(32)).unwrap());
+        let (told, start) = (ToldRequests::new(Duration::from_hours(1)), Instant::now());
+        let delay =
+            |from, minutes| told.delay(ids[from], ids[2], start + Duration::from_mins(minutes));
+        for minutes in [0, 1, 2, 3] {
+            assert_eq!(delay(0, minutes), Some(Duration::ZERO));
+        }
+        // The next change within the hour is announced at its end, and the others with it.
+        assert_eq!(delay(0, 20), Some(Duration::from_mins(40)));
+        assert_eq!((delay(0, 30), delay(0, 59)), (None, None));
+        // Others' requests are announced at once.
+        assert_eq!(delay(1, 30), Some(Duration::ZERO));
+        assert_eq!(delay(0, 61), Some(Duration::ZERO));
+    }
 }

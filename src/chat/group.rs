@@ -24,8 +24,7 @@ use parlance_wire::{
 /// names the group's id, and the call is idempotent.
 ///
 /// # Errors
-/// `UserNotFound`; `NotAllowed`, if a friend has blocked the caller; `TooLarge`; `DailyLimit`. With
-/// an epoch also `BadRequest`, `AlreadyExists`; `StaleRoster`, if someone would have to be invited.
+/// `TooLarge`; `UsedUp`. With an epoch also `BadRequest`, `AlreadyExists`; `StaleRoster`, if someone would have to be invited.
 pub(crate) async fn create(
     call: &mut Call<'_>,
     creator: &NewParticipant<'_>,
@@ -86,8 +85,8 @@ pub(crate) async fn create(
 ///
 /// # Errors
 /// `ConversationNotFound`; `NotAllowed`, if the caller is not an admin, the conversation is not a
-/// group, no admin would be left, or a friend who is added has blocked the caller; `UserNotFound`;
-/// `TooLarge`; `DailyLimit`.
+/// group, or no admin would be left; `UserNotFound`, if the role of somebody else is changed;
+/// `TooLarge`; `UsedUp`.
 pub(crate) async fn change(
     call: &mut Call<'_>,
     id: ConversationId,
@@ -150,7 +149,6 @@ pub(super) fn done(
         Changed::LastAdmin => Err(Error::NotAllowed("A group must have at least one admin.")),
         // The same refusal for both, as it must not reveal which ids are users.
         Changed::NoParticipant | Changed::NoUser => Err(Error::UserNotFound),
-        Changed::Blocked => Err(Error::NotAllowed("One of these users has blocked you.")),
         Changed::Exceeded(exceeded) => Err(quota::refusal(exceeded, limits)),
         Changed::StaleRoster(mut present) => {
             present.sort_unstable();

@@ -30,7 +30,7 @@ const MAX_LOG_ENTRIES: usize = 10_000;
 ///
 /// # Errors
 /// `BadRequest`: it is not the caller's, for another server, or not properly signed; `StaleCard`;
-/// `DailyLimit`; `UserNotFound`.
+/// `UsedUp`; `UserNotFound`.
 pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<(), Error> {
     let (public_key, friends) = store::card::owner(&call.services.db, call.user)
         .await?
@@ -96,13 +96,13 @@ pub(crate) fn first<'a>(
 /// The error for a card that was not published.
 ///
 /// # Errors
-/// `StaleCard`; `BadRequest`: it does not follow the newest one; `DailyLimit`; `UserNotFound`.
+/// `StaleCard`; `BadRequest`: it does not follow the newest one; `UsedUp`; `UserNotFound`.
 pub(super) fn published(published: Published) -> Result<(), Error> {
     match published {
         Published::New | Published::Known => Ok(()),
         Published::Stale(newest) => Err(Error::StaleCard(newest)),
         Published::Invalid(invalid) => Err(not_valid(&invalid)),
-        Published::TooMany(wait) => Err(Error::DailyLimit(
+        Published::TooMany(wait) => Err(Error::UsedUp(
             format!("You can publish at most {MAX_CARDS_PER_DAY} cards in 24 hours."),
             wait,
         )),

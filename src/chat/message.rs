@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::TimeDelta;
 
-use super::{Call, error::Error};
+use super::{Call, error::Error, rates, usage};
 use crate::notify::event::{Event, NewRow, NewRows, Rendered};
 use crate::store::{
     self,
@@ -27,9 +27,10 @@ const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// Stores a message. Idempotent by its id. Returns its `Created` and `ValidUntil`, as stored.
 ///
 /// # Errors
-/// `TooLarge`, `ConversationNotFound`, `StaleInstance`, `StaleEpoch`, `MessageIdConflict`; `NotAllowed`, if the
-/// other user has blocked the caller; `FileNotFound`, if one of the files is not the caller's, not of this
-/// conversation, not complete, or of another message.
+/// `TooLarge`, `StorageFull`, `UsedUp`, `NotFriends`, `ConversationNotFound`, `StaleInstance`, `StaleEpoch`,
+/// `MessageIdConflict`; `NotAllowed`, if the other user has blocked the caller, or is their friend no
+/// longer; `FileNotFound`, if one of the files is not the caller's, not of this conversation, not
+/// complete, or of another message.
 pub(crate) async fn add(
     call: &mut Call<'_>,
     conversation: ConversationId,
@@ -46,6 +47,7 @@ pub(crate) async fn add(
             "message.Data must have at most {max} bytes."
         )));
     }
+    rates::count_message(call, sent.data.as_str().len())?;
     // Clients sort by this time: a message from the future would stay the last one, and expire too
     // late by as much.
     let created_at = if sent.created > call.now.plus(CLOCK_AHEAD) {
@@ -54,20 +56,24 @@ pub(crate) async fn add(
     } else {
         sent.created
     };
+    let valid_until = sent
+        .valid_until
+        .unwrap_or_else(|| created_at.plus(call.services.policy.message_lifetime));
+    let kept_until = call.now.plus(call.services.policy.max_message_lifetime);
     let message = NewMessage {
         conversation_id: conversation,
         instance,
         user_id: call.user,
         station_id: call.station,
         created_at,
-        valid_until: sent
-            .valid_until
-            .unwrap_or_else(|| created_at.plus(call.services.policy.message_lifetime)),
+        valid_until,
+        keep_until: Some(kept_until).filter(|kept_until| *kept_until < valid_until),
         sent,
         epoch: call
             .version
             .is_v4()
             .then(|| epoch.map_or(0, store::epoch::number)),
+        is_full: call.services.full.has(call),
         // A field of this name from an older client is unknown.
         files: if call.version.is_v4() {
             files
@@ -100,6 +106,8 @@ pub(crate) async fn add(
         Stored::IdConflict => Err(Error::MessageIdConflict),
         Stored::StaleInstance(present) => Err(Error::StaleInstance(present)),
         Stored::StaleEpoch(present) => Err(Error::StaleEpoch(present)),
+        Stored::Ended => Err(Error::NotFriends),
+        Stored::Full => Err(usage::refusal(call)),
         Stored::Blocked => Err(Error::NotAllowed("This user has blocked you.")),
         Stored::NoFile => Err(Error::FileNotFound),
         Stored::NoConversation => Err(Error::ConversationNotFound),

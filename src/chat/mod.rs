@@ -3,6 +3,8 @@
 //! only after the commit.
 
 pub(crate) mod account;
+pub(crate) mod allowance;
+pub(crate) mod buckets;
 pub(crate) mod conversation;
 pub(crate) mod epoch;
 pub(crate) mod error;
@@ -18,9 +20,13 @@ pub(crate) mod page_cache;
 pub(crate) mod presence;
 pub(crate) mod push;
 pub(crate) mod quota;
+pub(crate) mod rates;
 pub(crate) mod report;
 pub(crate) mod server_identity;
+pub(crate) mod usage;
 pub(crate) mod user;
+
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use parlance_wire::{
@@ -31,7 +37,7 @@ use parlance_wire::{
 
 use crate::{
     notify::{event::Event, push::PushQueue},
-    settings::{Invites, Registration, Settings},
+    settings::{Invites, PerUser, Registration, Settings},
     store::{Db, batcher::Batcher, report::NewReport, rows::NewMessage},
 };
 
@@ -49,6 +55,10 @@ pub(crate) struct Services {
     pub pages: page_cache::PageCache,
     /// What is to be pushed to stations without a socket, if the operator turned that on.
     pub push: Option<PushQueue>,
+    pub rates: rates::Rates,
+    pub told: friend::ToldRequests,
+    /// The users who have stored as much as they may.
+    pub full: usage::Full,
     pub files: file::Files,
     pub policy: Policy,
 }
@@ -63,13 +73,14 @@ pub(crate) struct Policy {
     pub public_url: String,
     /// Lifetime of a message without a `ValidUntil`.
     pub message_lifetime: TimeDelta,
+    /// Maximum time until a message expires, whatever its `ValidUntil`.
+    pub max_message_lifetime: TimeDelta,
     /// How long after its `ValidUntil` a message is kept.
     pub expiry_grace: TimeDelta,
     /// Maximum bytes of a message's `Data`.
     pub max_message_bytes: usize,
-    pub conversations_per_user: u32,
-    /// Maximum conversations that a user may create per day (UTC).
-    pub new_conversations_per_day: u32,
+    /// What a person may do, unless an operator said otherwise.
+    pub per_user: PerUser,
 }
 
 impl Services {
@@ -86,16 +97,19 @@ impl Services {
             names: name_cache::NameCache::default(),
             pages: page_cache::PageCache::default(),
             push: settings.push.as_ref().map(|_| PushQueue::default()),
+            rates: rates::Rates::default(),
+            told: friend::ToldRequests::new(settings.timings.request_told),
+            full: usage::Full::default(),
             files: file::Files::new(settings),
             policy: Policy {
                 registration: settings.registration,
                 invites: settings.invites,
                 public_url: settings.public_url.clone(),
                 message_lifetime: settings.message_lifetime,
+                max_message_lifetime: settings.max_message_lifetime,
                 expiry_grace: settings.expiry_grace,
                 max_message_bytes: settings.max_message_bytes,
-                conversations_per_user: settings.conversations_per_user,
-                new_conversations_per_day: settings.new_conversations_per_day,
+                per_user: settings.per_user,
             },
             db,
             identity,
@@ -115,6 +129,8 @@ pub(crate) struct Call<'a> {
     pub user: UserId,
     pub station: StationId,
     pub version: ClientVersion,
+    /// What the user may do.
+    pub allowed: PerUser,
     /// The time of the request, read once.
     // If a rule read the clock again, one request could store two different times.
     pub now: Timestamp,
@@ -123,4 +139,6 @@ pub(crate) struct Call<'a> {
     // A rule that announced by itself would do so before its commit: a station that fetches at once
     // would find the old state, and would not be notified again.
     pub outbox: Vec<Event>,
+    /// What is to be announced after a while.
+    pub later: Vec<(Duration, Event)>,
 }

@@ -22,11 +22,10 @@ const MAX_NICKS_PER_DAY: u32 = 10;
 pub(crate) fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
-        conversations: call.services.policy.conversations_per_user,
-        // Others cannot use up all of it: a tenth is reserved for what the user creates or accepts.
-        conversations_by_others: call.services.policy.conversations_per_user
-            - call.services.policy.conversations_per_user / 10,
-        conversations_per_day: call.services.policy.new_conversations_per_day,
+        conversations: call.allowed.conversations,
+        usual_conversations: call.services.policy.per_user.conversations,
+        conversations_per_day: call.allowed.new_conversations,
+        friend_requests_per_day: call.allowed.friend_requests,
         invitations_per_day: MAX_INVITATIONS_PER_DAY,
         nicks_per_day: MAX_NICKS_PER_DAY,
         waiting_invitations: MAX_WAITING_INVITATIONS,
@@ -38,29 +37,34 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
 pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
     match exceeded {
         // `too_large`, not `rate_limited`: waiting does not help.
-        Exceeded::Total => Error::TooLarge(format!(
-            "You are in {} conversations, which is the maximum. Leave a group to make room.",
-            limits.conversations
+        Exceeded::Total(most) => Error::TooLarge(format!(
+            "You are in {most} conversations, which is the maximum. Leave a group to make room."
         )),
-        Exceeded::TotalOfOther => Error::TooLarge(format!(
-            "The other user is in {} conversations, which is the maximum. They have to leave a group first.",
-            limits.conversations
+        Exceeded::TotalOfOther(most) => Error::TooLarge(format!(
+            "The other user is in {most} conversations, which is the maximum. They have to leave a group first."
         )),
-        Exceeded::Day(Daily::Conversations, wait) => Error::DailyLimit(
+        Exceeded::Day(Daily::Conversations, wait) => Error::UsedUp(
             format!(
                 "You can create at most {} conversations a day. The next day begins at midnight UTC.",
                 limits.conversations_per_day
             ),
             wait,
         ),
-        Exceeded::Day(Daily::Nicks, wait) => Error::DailyLimit(
+        Exceeded::Day(Daily::Nicks, wait) => Error::UsedUp(
             format!(
                 "You can change your nick at most {} times a day. The next day begins at midnight UTC.",
                 limits.nicks_per_day
             ),
             wait,
         ),
-        Exceeded::Day(Daily::Invitations, wait) => Error::DailyLimit(
+        Exceeded::Day(Daily::FriendRequests, wait) => Error::UsedUp(
+            format!(
+                "You can ask at most {} people a day to be your friends. The next day begins at midnight UTC.",
+                limits.friend_requests_per_day
+            ),
+            wait,
+        ),
+        Exceeded::Day(Daily::Invitations, wait) => Error::UsedUp(
             format!(
                 "You can invite at most {} people a day. The next day begins at midnight UTC.",
                 limits.invitations_per_day

@@ -1,13 +1,17 @@
 //! Login, registration, and availability.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use super::{Call, Services, error::Error, keys};
+use super::{
+    Call, Services,
+    error::{self, Error},
+    keys, rates,
+};
 use crate::{
     notify::event::Event,
     settings::Registration,
     store::{
-        self, Db,
+        self,
         registration::{Admission, NewUser, Registered},
         rows::AccountRow,
         station::Arriving,
@@ -25,17 +29,34 @@ pub(crate) const MAX_STATIONS: i32 = 100;
 ///
 /// # Errors
 /// `LoginFailed`, with the same words and the same work if the user does not exist: otherwise
-/// anyone could find out who does.
+/// anyone could find out who does. `UsedUp`, if too many new stations logged in today.
 pub(crate) async fn log_in(
-    db: &Db,
+    services: &Services,
     now: Timestamp,
     key: &SecretHash,
     claimed: Option<UserId>,
     arriving: Arriving<'_>,
 ) -> Result<AccountRow, Error> {
-    store::station::log_in(db, key, claimed, arriving, MAX_STATIONS, now)
-        .await?
-        .ok_or(Error::LoginFailed)
+    let usual = &services.policy.per_user;
+    let account = store::station::log_in(
+        &services.db,
+        key,
+        claimed,
+        arriving,
+        MAX_STATIONS,
+        usual,
+        now,
+    )
+    .await?
+    .ok_or(Error::LoginFailed)?;
+    if !account.is_admitted {
+        return Err(Error::UsedUp(
+            "Too many new devices have logged in to this account today. Use one that has logged in before, or try again after midnight UTC."
+                .to_owned(),
+            Duration::from_secs(account.seconds_left.unsigned_abs()),
+        ));
+    }
+    Ok(account)
 }
 
 /// How the password of the user with this address is turned into keys. For an address without a
@@ -78,7 +99,7 @@ pub(crate) async fn register(
             });
             Ok(user_id)
         }
-        Registered::Exists => Err(Error::AlreadyExists("This user already exists.")),
+        Registered::Exists => Err(Error::AlreadyExists(error::TAKEN)),
         Registered::Card(refused) => {
             keys::published(refused)?;
             Err(Error::Internal(
@@ -96,10 +117,14 @@ pub(crate) async fn register(
 }
 
 /// Sets the caller's availability. Friends are notified of a change.
+///
+/// # Errors
+/// `UsedUp`.
 pub(crate) async fn set_availability(
     call: &mut Call<'_>,
     availability: Availability,
 ) -> Result<(), Error> {
+    rates::count_presence_change(call)?;
     if let Some(friends) =
         store::user::set_availability(&call.services.db, call.user, availability).await?
     {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::collections::BTreeMap;
 
-use super::{Error, print_json, say, with_database};
+use super::{Error, Purpose, print_json, say, with_database};
 use crate::{
     settings::Settings,
     store::{self, Db, audit::Line},
@@ -41,7 +41,7 @@ struct Entry {
 
 /// Shows the log and checks it. A line that was changed or removed is a problem: exit code 1.
 pub(super) async fn run(settings: &Settings, audit: &Audit) -> Result<(), Error> {
-    let (fault, head, is_known) = with_database(settings, async |db| {
+    let (fault, head, is_known) = with_database(settings, Purpose::Look, async |db| {
         let is_known = show(db, audit).await?;
         // After the lines, so that lines added meanwhile are checked too.
         let fault = store::audit::first_fault(db).await?;

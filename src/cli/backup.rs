@@ -14,8 +14,8 @@ use std::{
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use self::archive::Manifest;
-use super::{print_json, say};
+use self::{archive::Manifest, take::Target};
+use super::say;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 pub(super) struct Backup {
     #[command(subcommand)]
     command: Option<Verb>,
-    /// The file to write; an existing file is not overwritten
+    /// The file to write, which must not exist; `-` for standard output
     #[arg(required = true)]
     file: Option<PathBuf>,
     /// For scripts: one JSON object
@@ -61,6 +61,9 @@ pub enum Error {
         .0.display()
     )]
     Unfinished(PathBuf),
+    /// Nobody reads a backup on a terminal.
+    #[error("standard output is a terminal: send the backup into a file or a pipe")]
+    Terminal,
     /// The database has no migrations.
     #[error("there is nothing to back up: no Parlance has used this database")]
     NothingThere,
@@ -122,8 +125,14 @@ pub(super) async fn run(settings: &Settings, backup: Backup) -> Result<(), super
             let manifest = restore::verify(settings, &file).await?;
             report("Verified", &file, &manifest, backup.json)
         }
+        (None, Some(file)) if file == Path::new("-") => {
+            let manifest = take::take(settings, Target::Stdout).await?;
+            // The backup is on standard output.
+            eprintln!("{}", describe("Backed up", &file, &manifest, backup.json));
+            Ok(())
+        }
         (None, Some(file)) => {
-            let manifest = take::take(settings, &file).await?;
+            let manifest = take::take(settings, Target::File(&file)).await?;
             report("Backed up", &file, &manifest, backup.json)
         }
         // clap's `required` rules this out; the match needs an arm all the same.
@@ -141,6 +150,10 @@ pub(super) async fn restore(
 }
 
 fn report(done: &str, file: &Path, manifest: &Manifest, is_json: bool) -> Result<(), super::Error> {
+    say(format_args!("{}", describe(done, file, manifest, is_json)))
+}
+
+fn describe(done: &str, file: &Path, manifest: &Manifest, is_json: bool) -> String {
     let Manifest {
         taken_at,
         bytes,
@@ -149,11 +162,11 @@ fn report(done: &str, file: &Path, manifest: &Manifest, is_json: bool) -> Result
         ..
     } = manifest;
     if is_json {
-        return print_json(&json!({ "file": file, "manifest": manifest }));
+        return json!({ "file": file, "manifest": manifest }).to_string();
     }
     let (tables, rows) = (tables.len(), manifest.rows());
-    say(format_args!(
+    format!(
         "{done}: {} of {taken_at} UTC, {tables} tables, {rows} rows, {bytes} bytes, SHA-256 {sha256}",
         file.display()
-    ))
+    )
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Error, actor::actor, print_json, say, user::Who, with_database};
+use super::{Error, Purpose, actor::actor, print_json, say, user::Who, with_database};
 use crate::{
     settings::Settings,
     store::oversight::{self, Filter, Member, Overview},
@@ -81,7 +81,7 @@ async fn list(settings: &Settings, list: &List) -> Result<(), Error> {
         after: list.after,
     };
     // Fetches one row more than is shown, to know whether there are more.
-    let found = with_database(settings, async |db| {
+    let found = with_database(settings, Purpose::Look, async |db| {
         Ok(oversight::list(db, &filter, i64::from(list.limit) + 1).await?)
     })
     .await?;
@@ -118,7 +118,10 @@ fn as_text(one: &Overview) -> String {
 }
 
 async fn show(settings: &Settings, id: ConversationId, json: bool) -> Result<(), Error> {
-    let found = with_database(settings, async |db| Ok(oversight::show(db, id).await?)).await?;
+    let found = with_database(settings, Purpose::Look, async |db| {
+        Ok(oversight::show(db, id).await?)
+    })
+    .await?;
     let (overview, members) = found.ok_or(Error::NoSuchConversation(id))?;
     if json {
         let mut shown = as_json(&overview);
@@ -152,7 +155,7 @@ async fn delete(settings: &Settings, id: ConversationId, yes: bool) -> Result<()
     if !yes {
         return Err(Error::NotConfirmed);
     }
-    let deleted = with_database(settings, async |db| {
+    let deleted = with_database(settings, Purpose::Change, async |db| {
         Ok(oversight::delete(db, id, &actor(), Timestamp::now()).await?)
     })
     .await?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Error, actor::actor, print_json, say, with_database};
+use super::{Error, Purpose, actor::actor, print_json, say, with_database};
 use crate::{
     settings::Settings,
     store::{
@@ -25,7 +25,12 @@ pub(super) struct Doctor {
 
 /// Examines the database and prints the findings. A finding is a problem: exit code 1.
 pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Error> {
-    let (repaired, findings) = with_database(settings, async |db| {
+    let purpose = if doctor.repair {
+        Purpose::Change
+    } else {
+        Purpose::Look
+    };
+    let (repaired, findings) = with_database(settings, purpose, async |db| {
         // Repairs first and examines afterwards, so that the findings and the exit code are about
         // what is left.
         let repaired = if doctor.repair {

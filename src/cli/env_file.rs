@@ -1,6 +1,6 @@
 //! The file `.env`: one setting per line.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// The file exists and cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,23 @@ pub enum Error {
     /// The file cannot be read.
     #[error("the file .env cannot be read")]
     File(#[source] dotenvy::Error),
+}
+
+/// Variables that are no settings of the server, but may be in the file: those of the log, of
+/// `parlance send`, and of docker-compose.yml.
+const OTHER_VARIABLES: [&str; 4] = ["RUST_LOG", "PARLANCE_APIKEY", "POSTGRES_PASSWORD", "SUBNET"];
+
+/// The names in a file that are neither settings nor known otherwise, as written. Most likely they
+/// are misspelled.
+pub(super) fn unknown_names(file: &Path, settings: &BTreeSet<String>) -> Vec<String> {
+    // A file that cannot be read was reported before.
+    let variables = dotenvy::from_path_iter(file).into_iter().flatten();
+    variables
+        .filter_map(|variable| variable.ok().map(|(name, _)| name))
+        .filter(|name| !settings.contains(name) && !OTHER_VARIABLES.contains(&name.as_str()))
+        // Of compose itself, and of PostgreSQL's programs.
+        .filter(|name| !name.starts_with("COMPOSE_") && !name.starts_with("PG"))
+        .collect()
 }
 
 /// Sets environment variables from a file, if the file exists.

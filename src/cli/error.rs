@@ -28,6 +28,16 @@ pub enum Error {
     /// No database is available.
     #[error(transparent)]
     Database(#[from] embedded::Error),
+    /// No Parlance has used the database that `DATABASE_URL` names.
+    #[error(
+        "no Parlance has used this database: check DATABASE_URL, or start the server on it first"
+    )]
+    NoTables,
+    /// The tables are of an earlier release, and the command must not change them.
+    #[error(
+        "the tables are those of an earlier Parlance: run `parlance migrate` first, or look at them with that one"
+    )]
+    OlderTables,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::error::Error),
@@ -63,7 +73,9 @@ pub enum Error {
     #[error("others can read {0}; run chmod 600 on it")]
     OpenApikey(String),
     /// The person has not accepted the service yet.
-    #[error("{service} is no contact of {to} yet: {to} was asked, and has to accept")]
+    #[error(
+        "{service} is no contact of {to} yet: {to} was asked, if there is such a user, and has to accept"
+    )]
     NotAFriend {
         /// The service.
         service: String,
@@ -145,6 +157,11 @@ pub enum Error {
     /// The password is too short.
     #[error("a password must have at least {0} characters")]
     PasswordTooShort(usize),
+    /// The password is one of the commonest.
+    #[error(
+        "this password is one of the 10,000 commonest, which attackers try first: choose another one"
+    )]
+    CommonPassword,
     /// The password was not repeated correctly.
     #[error("the two passwords differ")]
     PasswordsDiffer,
@@ -157,9 +174,6 @@ pub enum Error {
     /// Writing to standard output failed.
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
-    /// The lifetime of an invitation is too long.
-    #[error("--expires must be less than a few million years")]
-    ExpiresTooLate(#[from] chrono::OutOfRangeError),
     /// `psql` failed.
     #[error("psql ended with {0}")]
     Psql(ExitStatus),

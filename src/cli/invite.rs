@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Error, actor::actor, print_json, say, user::Who, with_database};
+use super::{Error, Purpose, actor::actor, duration, print_json, say, user::Who, with_database};
 use crate::{
     settings::{Registration, Settings, invite_link},
     store::{
@@ -49,8 +49,8 @@ enum Command {
 #[derive(Debug, Args)]
 struct New {
     /// How long the invitation is valid
-    #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
-    expires: std::time::Duration,
+    #[arg(long, default_value = "7days", value_parser = duration)]
+    expires: TimeDelta,
     /// The only address that may register with it
     #[arg(long)]
     email: Option<String>,
@@ -95,7 +95,7 @@ async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
     // Only its hash is stored, so this is the only time that it can be shown.
     let code = keys::random_secret()?;
     let now = Timestamp::now();
-    let expires = now.plus(TimeDelta::from_std(new.expires)?);
+    let expires = now.plus(new.expires);
     let code_hash = SecretHash::of(&code);
     let invite = NewInvite {
         code_hash: &code_hash,
@@ -104,15 +104,17 @@ async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
         uses: new.uses,
         expires_at: expires,
     };
-    let id = with_database(settings, async |db| {
-        match store::invite::insert(db, &invite, &actor(), now).await {
+    let id = with_database(
+        settings,
+        Purpose::Begin,
+        async |db| match store::invite::insert(db, &invite, &actor(), now).await {
             Ok(Some(id)) => Ok(id),
             Ok(None) => Err(Error::NoSuchUser(
                 inviter.map(|inviter| inviter.name).unwrap_or_default(),
             )),
             Err(error) => Err(error.into()),
-        }
-    })
+        },
+    )
     .await?;
     let link = invite_link(&settings.public_url, &code);
     if new.json {
@@ -131,7 +133,7 @@ async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
 }
 
 async fn list(settings: &Settings, all: bool, json: bool) -> Result<(), Error> {
-    let invites = with_database(settings, async |db| {
+    let invites = with_database(settings, Purpose::Look, async |db| {
         Ok(store::invite::list(db, None, !all, MAX_LISTED, Timestamp::now()).await?)
     })
     .await?;
@@ -172,7 +174,7 @@ async fn list(settings: &Settings, all: bool, json: bool) -> Result<(), Error> {
 }
 
 async fn revoke(settings: &Settings, id: InviteId) -> Result<(), Error> {
-    let revoked = with_database(settings, async |db| {
+    let revoked = with_database(settings, Purpose::Change, async |db| {
         Ok(store::invite::revoke(db, id, &actor(), Timestamp::now()).await?)
     })
     .await?;

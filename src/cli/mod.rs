@@ -18,6 +18,7 @@ mod user;
 
 use std::{net::SocketAddr, path::Path};
 
+use chrono::TimeDelta;
 use clap::{Parser, Subcommand};
 
 pub use self::error::Error;
@@ -26,9 +27,15 @@ use crate::{
     bench::{self, Bench},
     selftest,
     settings::Settings,
-    store::{self, Db},
+    store::{
+        self, Db, Schema,
+        embedded::{IfMissing, attach},
+    },
     telemetry,
 };
+
+/// The longest duration that a command takes.
+const MAX_DURATION: TimeDelta = TimeDelta::days(365_250);
 
 /// A self-hosted chat server that speaks the public Ozeki Chat API.
 ///
@@ -108,13 +115,17 @@ enum Command {
 pub async fn run(cli: Cli) -> Result<(), Error> {
     // In this order: LOG_FORMAT may be set in the file. Errors before the log has started are
     // reported by `main` on stderr.
-    env_file::read(Path::new(".env"))?;
-    let settings = Settings::from_env()?;
+    let file = Path::new(".env");
+    env_file::read(file)?;
+    let (settings, names) = Settings::from_env()?;
     telemetry::start(settings.log_format)?;
+    for name in env_file::unknown_names(file, &names) {
+        tracing::warn!("{name} in .env is not a setting of Parlance; .env.example lists them");
+    }
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(settings).await,
         Command::Migrate => {
-            with_database(&settings, async |_| Ok(())).await?;
+            with_database(&settings, Purpose::Begin, async |_| Ok(())).await?;
             say(format_args!("The database is up to date."))
         }
         Command::User(command) => user::run(&settings, command).await,
@@ -146,19 +157,62 @@ fn print(line: &str) -> Result<(), String> {
     say(format_args!("{line}")).map_err(|error| error.with_causes())
 }
 
-/// Runs work on the migrated database: the operator's, a running server's, or an embedded one that
-/// is started for as long as the work takes.
+/// Parses a duration of the command line, at most 1000 years, as in the settings: so that its end
+/// can be written on the wire.
+fn duration(text: &str) -> Result<TimeDelta, String> {
+    humantime::parse_duration(text)
+        .ok()
+        .and_then(|length| TimeDelta::from_std(length).ok())
+        .filter(|length| *length <= MAX_DURATION)
+        .ok_or_else(|| "must be a duration up to 1000years, as 7days or 12h".to_owned())
+}
+
+/// What a command uses the database for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To look at it: nothing is created, and nothing migrated.
+    Look,
+    /// To change what is in it. It is migrated, but not created.
+    Change,
+    /// For what a new server needs: it is created if there is none.
+    Begin,
+}
+
+/// Runs work on the database: the operator's, a running server's, or an embedded one that is
+/// started for as long as the work takes.
 async fn with_database<T>(
     settings: &Settings,
+    purpose: Purpose,
     work: impl AsyncFnOnce(&Db) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let attached = store::embedded::attach(settings).await?;
-    let result = match store::migrate(&attached.db).await {
+    let if_missing = match purpose {
+        Purpose::Look | Purpose::Change => IfMissing::Fail,
+        Purpose::Begin => IfMissing::Create,
+    };
+    let attached = attach(settings, if_missing).await?;
+    let result = match prepare(&attached.db, purpose).await {
         Ok(()) => work(&attached.db).await,
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     };
     // Whether or not the work succeeded: commands that wait for this lock, and a PostgreSQL started
     // here, depend on it.
     attached.detach().await;
     result
+}
+
+/// Brings the tables up to date, or only checks that they are.
+async fn prepare(db: &Db, purpose: Purpose) -> Result<(), Error> {
+    let schema = match purpose {
+        Purpose::Begin => None,
+        Purpose::Look | Purpose::Change => Some(store::schema(db).await?),
+    };
+    match (purpose, schema) {
+        (_, Some(Schema::Missing)) => Err(Error::NoTables),
+        (Purpose::Look, Some(Schema::Older)) => Err(Error::OlderTables),
+        (Purpose::Look, Some(Schema::Current)) => Ok(()),
+        // A newer schema is refused there.
+        (_, None | Some(Schema::Older | Schema::Current | Schema::Newer)) => {
+            Ok(store::migrate(db).await?)
+        }
+    }
 }

@@ -3,11 +3,14 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Error, program};
-use crate::{settings::Settings, store};
+use crate::{
+    settings::Settings,
+    store::embedded::{IfMissing, attach},
+};
 
 /// Runs psql until it exits.
 pub(super) async fn run(settings: &Settings, arguments: &[String]) -> Result<(), Error> {
-    let attached = store::embedded::attach(settings).await?;
+    let attached = attach(settings, IfMissing::Fail).await?;
     let (mut psql, url) = program::on_database(settings, "psql").await?;
     psql.arg(url).args(arguments);
     // Ctrl-C is for psql, which cancels a statement; it must not end this process.

@@ -159,22 +159,15 @@ impl Sender {
         if self.is_friend().await? {
             return Ok(());
         }
-        match session.add_friend(self.to.as_str()).await {
-            Err(error) if error.code() == Some(ErrorCode::UserNotFound) => {
-                Err(Error::NoSuchUser(self.to.as_str().to_owned()))
-            }
-            added => {
-                added?;
-                // They may have asked before.
-                if self.is_friend().await? {
-                    return Ok(());
-                }
-                Err(Error::NotAFriend {
-                    service: self.service.as_str().to_owned(),
-                    to: self.to.as_str().to_owned(),
-                })
-            }
+        session.add_friend(self.to.as_str()).await?;
+        // They may have asked before.
+        if self.is_friend().await? {
+            return Ok(());
         }
+        Err(Error::NotAFriend {
+            service: self.service.as_str().to_owned(),
+            to: self.to.as_str().to_owned(),
+        })
     }
 
     async fn is_friend(&self) -> Result<bool, Error> {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Error, say};
-use crate::{server, settings::Settings};
+use crate::{
+    server,
+    settings::{Settings, leads_nowhere},
+};
 
 /// Maximum duration of a shutdown: service managers kill after ten seconds. Whatever is not done by
 /// then ends with the process, without losing anything that was answered OK.
@@ -36,6 +39,12 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
         env!("PARLANCE_VERSION"),
         running.public_url()
     );
+    if leads_nowhere(running.public_url()) {
+        tracing::warn!(
+            "PUBLIC_URL is not set, and {} leads nowhere: each client is told the address that it used, and links of invitations cannot be opened. Set it to the address that people use",
+            running.public_url()
+        );
+    }
     // As it was called, so that the command can be pasted into a shell.
     let program = std::env::args().next().unwrap_or_else(|| "parlance".into());
     tracing::info!("add a user with: {program} user add someone@example.org");

@@ -3,6 +3,7 @@
 mod access;
 mod add;
 mod end;
+mod limits;
 mod list;
 mod password;
 mod who;
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use self::who::Known;
 pub(super) use self::who::Who;
-use super::{Error, actor::actor, print_json, say, with_database};
+use super::{Error, Purpose, actor::actor, print_json, say, with_database};
 use crate::{settings::Settings, store};
 use parlance_wire::{id::CredentialId, time::Timestamp, word::UserRole};
 
@@ -58,6 +59,10 @@ pub(super) enum Command {
     /// List the stations that a user has logged in from, or forget them, so that they have to log
     /// in again
     Stations(access::Stations),
+    /// Show what a user may do and has used up, or allow them more or less than others
+    ///
+    /// Without a number, nothing changes. A change holds on every node at once.
+    Limits(limits::Limits),
     /// Write all data of a user into a file
     Export(end::Export),
     /// Delete a user: the address becomes free, keys are deleted, groups are left, and messages are
@@ -97,6 +102,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Err
         Command::Keys(who) => access::keys(settings, &who).await,
         Command::Revoke { who, key } => access::revoke(settings, &who, key).await,
         Command::Stations(stations) => access::stations(settings, &stations).await,
+        Command::Limits(limits) => limits::run(settings, &limits).await,
         Command::Export(export) => end::export(settings, &export).await,
         Command::Delete(delete) => end::delete(settings, &delete).await,
     }
@@ -104,7 +110,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Err
 
 async fn set_disabled(settings: &Settings, known: &Known, disabled: bool) -> Result<(), Error> {
     let who = known.who()?;
-    let there = with_database(settings, async |db| {
+    let there = with_database(settings, Purpose::Change, async |db| {
         Ok(store::user::set_disabled(db, who.id, disabled, &actor(), Timestamp::now()).await?)
     })
     .await?;
@@ -120,7 +126,7 @@ async fn set_disabled(settings: &Settings, known: &Known, disabled: bool) -> Res
 
 async fn set_role(settings: &Settings, known: &Known, role: UserRole) -> Result<(), Error> {
     let who = known.who()?;
-    let there = with_database(settings, async |db| {
+    let there = with_database(settings, Purpose::Change, async |db| {
         Ok(store::user::set_role(db, who.id, role, &actor(), Timestamp::now()).await?)
     })
     .await?;

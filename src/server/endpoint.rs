@@ -4,7 +4,7 @@
 use actix_web::{Either, Resource, guard, web};
 
 use super::{
-    address::network,
+    address::{network, of_server},
     answer::Answer,
     body::Body,
     connection,
@@ -12,6 +12,7 @@ use super::{
     extract::{AtStation, ByUser, PollRequest, Post},
     file::files,
     identity,
+    limits::Attempt,
     load::InProgress,
     request_log::api_of,
     state::State,
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     api::{self, error::Error, login::LoginContext},
     chat::{Call, error::Error as Rule},
+    store,
 };
 use parlance_wire::request::{
     Action, Api, Signed, account::Action as Account, login::Action as Login,
@@ -120,19 +122,23 @@ async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
     let AtStation {
         user,
         station,
+        allowed,
         post,
     } = request;
     let (state, address) = (post.state.clone(), post.address);
-    state.limits.take_login(address, Some(user))?;
+    // Who signed is known. But a thief of the station would be, too.
+    let attempt = Attempt::new(address, Some(user), Some(station));
+    state.limits.take_login(&attempt)?;
     let (action, post) = post.replace(());
     let request = AtStation {
         user,
         station,
+        allowed,
         post: post.replace(Signed::Account(action)).1,
     };
     let answer = Box::pin(signed(request)).await;
     if !matches!(answer, Err(Error::Rule(Rule::LoginFailed))) {
-        state.limits.refund_login(address, Some(user));
+        state.limits.refund_login(&attempt);
     }
     if answer.is_ok() {
         state.erasure.notify_one();
@@ -152,6 +158,8 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
         now: post.now,
         address,
         services: &state.services,
+        public_url: of_server(&state.settings, &post.http),
+        user: None,
         settings: &state.settings,
         outbox: Vec::new(),
     };
@@ -164,9 +172,13 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     if matches!(action, Login::Prelogin { .. }) {
         state.limits.take_prelogin(address)?;
     }
-    state.limits.take_login(address, claimed)?;
+    let attempt = begin_login(state, Attempt::new(address, claimed, context.station)).await?;
     let result = api::login::perform(&mut context, action).await;
     state.announce(&context.outbox);
+    if let Some(user) = context.user {
+        // Also notified by the database, but the next request may be sooner.
+        state.keys.registered(user);
+    }
     if let Err(Rule::Unavailable {
         uncertain: true, ..
     }) = result
@@ -181,10 +193,34 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
         Err(Rule::LoginFailed | Rule::RegistrationClosed(_) | Rule::AlreadyExists(_))
     );
     if !has_failed {
-        state.limits.refund_login(address, claimed);
+        state.limits.refund_login(&attempt);
     }
     state.announce(&context.outbox);
     Ok(result?.into())
+}
+
+/// Counts a login attempt. Where others' failures have used up what there is, a station that has
+/// logged in before, and a user who signed well from this address lately, have something of their
+/// own.
+async fn begin_login(state: &State, attempt: Attempt) -> Result<Attempt, Error> {
+    let Err(refused) = state.limits.take_login(&attempt) else {
+        return Ok(attempt);
+    };
+    if state.limits.is_familiar(&attempt) {
+        return Ok(state.limits.take_known_login(attempt, false)?);
+    }
+    // Only now, so that a login costs no more reads than it has to.
+    let Some(station) = attempt.station() else {
+        return Err(refused.into());
+    };
+    state.limits.take_station_asked(&attempt)?;
+    let is_known = store::station::is_known(&state.services.db, attempt.user(), station)
+        .await
+        .map_err(Rule::from)?;
+    if !is_known {
+        return Err(refused.into());
+    }
+    Ok(state.limits.take_known_login(attempt, true)?)
 }
 
 async fn workspace(signed: ByUser<Workspace>) -> Result<Answer, Error> {
@@ -199,6 +235,7 @@ async fn notification(PollRequest(poll): PollRequest) -> Result<Answer, Error> {
         user,
         station,
         post,
+        ..
     } = poll;
     let state = &post.state;
     let in_progress = state.load.begin(user).await?;
@@ -220,6 +257,7 @@ pub(super) async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> 
     let AtStation {
         user,
         station,
+        allowed,
         mut post,
     } = request;
     let state = post.state.clone();
@@ -237,6 +275,7 @@ pub(super) async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> 
         AtStation {
             user,
             station,
+            allowed,
             post,
         },
         in_progress,
@@ -246,13 +285,14 @@ pub(super) async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> 
 
 /// Performs an action, and announces its events.
 async fn perform(
-    state: &State,
+    state: &web::Data<State>,
     request: AtStation<Signed>,
     in_progress: InProgress,
 ) -> Result<Answer, Error> {
     let AtStation {
         user,
         station,
+        allowed,
         post,
     } = request;
     // Before anything is read, as a later announcement may not be covered by the answer.
@@ -272,9 +312,11 @@ async fn perform(
         user,
         station,
         version: post.version,
+        allowed,
         now: post.now,
         services: &state.services,
         outbox: Vec::new(),
+        later: Vec::new(),
     };
     let result = api::perform(&mut call, post.action).await;
     if let Err(Rule::Unavailable {
@@ -286,6 +328,9 @@ async fn perform(
     }
     // After a failure, too: the events in the outbox were committed.
     state.announce(&call.outbox);
+    if !call.later.is_empty() {
+        state.clone().into_inner().announce_later(call.later);
+    }
     // A conversation that is gone cannot be fetched: the station would be notified of it again and
     // again.
     if let Err(Rule::ConversationNotFound) = result {

@@ -16,7 +16,7 @@ use super::{
     site,
     state::State,
 };
-use crate::{api::error::Error, chat, store};
+use crate::{api::error::Error, chat, settings::PerUser, store};
 use parlance_wire::{
     id::{StationId, UserId},
     request::{Action, Api, Head, ParseError, Signed, notification, workspace},
@@ -94,6 +94,8 @@ pub(super) struct ByUser<A> {
 pub(super) struct AtStation<A> {
     pub user: UserId,
     pub station: StationId,
+    /// What the user may do.
+    pub allowed: PerUser,
     pub post: Post<A>,
 }
 
@@ -183,11 +185,12 @@ impl<A> Post<A> {
 
     /// Verifies who signed it.
     pub(super) async fn verify(mut self) -> Result<AtStation<A>, Error> {
-        let (user, station) = identity::verify(&self.state, &self.signed()).await?;
-        self.verified(user);
+        let verified = identity::verify(&self.state, &self.signed()).await?;
+        self.verified(verified.user);
         Ok(AtStation {
-            user,
-            station,
+            user: verified.user,
+            station: verified.station,
+            allowed: verified.allowed,
             post: self,
         })
     }
@@ -242,6 +245,7 @@ impl FromRequest for PollRequest {
             Ok(Self(AtStation {
                 user,
                 station,
+                allowed: post.state.settings.per_user,
                 post,
             }))
         })

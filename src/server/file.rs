@@ -20,7 +20,7 @@ use super::{
     body,
     endpoint::signed,
     extract::{AtStation, state_of},
-    identity::{self, SignedRequest},
+    identity::{self, SignedRequest, Verified},
     request_log::RequestLog,
     site,
     state::State,
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     api::{self, error::Error},
     chat::{Call, file},
+    settings::PerUser,
     store::file::Record,
 };
 use parlance_wire::{
@@ -52,6 +53,7 @@ struct InHeader {
     action: Action,
     user: UserId,
     station: StationId,
+    allowed: PerUser,
     now: Timestamp,
     address: IpAddr,
 }
@@ -97,12 +99,17 @@ impl InHeader {
             now,
             address,
         };
-        let (user, station) = identity::verify(state, &signed).await?;
+        let Verified {
+            user,
+            station,
+            allowed,
+        } = identity::verify(state, &signed).await?;
         RequestLog::update(http, |log| log.user = Some(user));
         Ok(Self {
             action,
             user,
             station,
+            allowed,
             now,
             address,
         })
@@ -148,9 +155,11 @@ async fn put(
         user: request.user,
         station: request.station,
         version: ClientVersion::V4,
+        allowed: request.allowed,
         now: request.now,
         services: &state.services,
         outbox: Vec::new(),
+        later: Vec::new(),
     };
     let declared = http.headers().get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use actix_web::HttpRequest;
 
 use super::state::State;
-use crate::{api::error::Error, chat};
+use crate::{api::error::Error, chat, settings::PerUser};
 use parlance_wire::{
     id::{StationId, UserId},
     signature::{self, Claim, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
@@ -40,20 +40,25 @@ pub(super) struct SignedRequest<'a> {
     pub address: IpAddr,
 }
 
+/// A request's sender, whose signature was verified.
+pub(super) struct Verified {
+    pub user: UserId,
+    pub station: StationId,
+    /// What the user may do.
+    pub allowed: PerUser,
+}
+
 /// The user and station that signed a request.
 ///
 /// # Errors
 /// `SignatureMissing`, `SignatureInvalid`, `UnknownStation`, `TimestampOutOfRange`, `Replayed`,
 /// `RateLimited`; `NotAllowed` for a disabled user; `BadRequest` without a timestamp.
-pub(super) async fn verify(
-    state: &State,
-    request: &SignedRequest<'_>,
-) -> Result<(UserId, StationId), Error> {
+pub(super) async fn verify(state: &State, request: &SignedRequest<'_>) -> Result<Verified, Error> {
     let station = request
         .claim
         .station()?
         .ok_or(Error::SignatureMissing(STATION_HEADER))?;
-    let user = verify_within_limits(state, request, Some(station)).await?;
+    let (user, allowed) = verify_within_limits(state, request, Some(station)).await?;
     if request.timestamp.is_none() {
         return Err(Error::bad_request("timestamp is missing."));
     }
@@ -64,7 +69,11 @@ pub(super) async fn verify(
     {
         return Err(Error::Replayed);
     }
-    Ok((user, station))
+    Ok(Verified {
+        user,
+        station,
+        allowed,
+    })
 }
 
 /// The user who signed a request, from any station. A station and a timestamp are optional, but
@@ -76,21 +85,27 @@ pub(super) async fn verify_user(
     state: &State,
     request: &SignedRequest<'_>,
 ) -> Result<UserId, Error> {
-    verify_within_limits(state, request, request.claim.station()?).await
+    let station = request.claim.station()?;
+    Ok(verify_within_limits(state, request, station).await?.0)
 }
 
 /// Verifies a signature, unless too many invalid ones came from this address. Each costs a database
-/// read or a signature check, so a flood of them must only affect its own address.
+/// read or a signature check, so a flood of them must only affect its own address; and there not
+/// those who signed well lately.
 async fn verify_within_limits(
     state: &State,
     request: &SignedRequest<'_>,
     station: Option<StationId>,
-) -> Result<UserId, Error> {
-    state.limits.check_signatures(request.address)?;
+) -> Result<(UserId, PerUser), Error> {
+    // A user that is malformed is refused below, for that.
+    let user = request.claim.user().ok().flatten();
+    state.limits.check_signatures(request.address, user)?;
     let result = verify_signature(state, request, station).await;
-    // Only invalid ones count: an office behind one address may send any number of valid ones.
-    if let Err(Error::SignatureInvalid) = result {
-        state.limits.count_bad_signature(request.address);
+    match &result {
+        // Only invalid ones count: an office behind one address may send any number of valid ones.
+        Err(Error::SignatureInvalid) => state.limits.count_bad_signature(request.address, user),
+        Err(_) => {}
+        Ok((user, _)) => state.limits.note_good_signature(request.address, *user),
     }
     result
 }
@@ -107,14 +122,14 @@ pub(super) async fn is_known(
     address: IpAddr,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    state.limits.check_signatures(address)?;
-    let found = state
-        .keys
-        .of(&state.services.db, user, Some(station), now)
-        .await?;
-    let is_known = matches!(found, Some((_, true)));
+    state.limits.check_signatures(address, Some(user))?;
+    let db = &state.services.db;
+    let is_known = match state.keys.of(db, user, Some(station), now).await? {
+        Some(key) => state.keys.is_known(db, (user, &key), station, now).await?,
+        None => false,
+    };
     if !is_known {
-        state.limits.count_bad_signature(address);
+        state.limits.count_bad_signature(address, Some(user));
     }
     Ok(is_known)
 }
@@ -123,17 +138,11 @@ async fn verify_signature(
     state: &State,
     request: &SignedRequest<'_>,
     station: Option<StationId>,
-) -> Result<UserId, Error> {
+) -> Result<(UserId, PerUser), Error> {
     let claim = &request.claim;
     let signature = claim.signature()?;
     let user = claim.user()?.ok_or(Error::SignatureMissing(USER_HEADER))?;
 
-    // An unknown user and a wrong key get the same refusal, which must not reveal who is a user.
-    let (user_key, is_known) = state
-        .keys
-        .of(&state.services.db, user, station, request.now)
-        .await?
-        .ok_or(Error::SignatureInvalid)?;
     let text = signature::text(
         request.srv,
         request.api,
@@ -141,6 +150,13 @@ async fn verify_signature(
         claim.station.unwrap_or_default(),
         request.body,
     );
+    let db = &state.services.db;
+    // An unknown user and a wrong key get the same refusal, after the same work, which must not
+    // reveal who is a user.
+    let Some(user_key) = state.keys.of(db, user, station, request.now).await? else {
+        state.keys.verify_in_vain(&text, &signature);
+        return Err(Error::SignatureInvalid);
+    };
     if !user_key.key.verifies(&text, &signature) {
         return Err(Error::SignatureInvalid);
     }
@@ -148,11 +164,16 @@ async fn verify_signature(
     if user_key.disabled {
         return Err(chat::error::Error::NotAllowed("This user is disabled.").into());
     }
-    if !is_known {
+    if let Some(station) = station
+        && !state
+            .keys
+            .is_known(db, (user, &user_key), station, request.now)
+            .await?
+    {
         return Err(Error::UnknownStation);
     }
     check_time(state, request)?;
-    Ok(user)
+    Ok((user, user_key.allowed))
 }
 
 /// Checks the client's clock, if the request has a timestamp.

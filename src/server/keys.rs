@@ -13,7 +13,8 @@ use std::{
 use moka::sync::Cache;
 
 use crate::{
-    chat::error::Error,
+    chat::{allowance, error::Error},
+    settings::PerUser,
     store::{self, Db},
 };
 use parlance_wire::{
@@ -28,39 +29,66 @@ const MAX_KEYS: u64 = 20_000;
 // Changes are announced (`users.rs`); this bounds how long a disabled user can sign if an
 // announcement is lost.
 const LIFETIME: Duration = Duration::from_mins(1);
+/// A key whose private half nobody has, against which signatures of users who do not exist are
+/// verified.
+const STAND_IN: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA82B8kcvS3PB8R2gkPK6rW5tzcJN/i0UT0GVgAjAhN3IAnhlWHzrP\
+    kqfIe7zMODIB+hKZ9K8epHrBoriRQo8qc+vWYfub9P6SF+8e11+GJHgk34CCfpWWc6t3vvAaIasJ8bDcLn9jQy51TyMuxqna\
+    Dvxcq6kh8/Pjh7tN9MwWaBuiYrZDpkj3V9/xVW67YbU85gXZqr1VZd3WD54lfs9XgxWz1iEeLFY62/jUGddoX121pGm99/1q\
+    UMGo0wWE3JCjwc1uLuozegAezQ5k5mRVO/7KgZgrcs9oFHTIr364zUUSThmYdDWdZ47lQn+qO1UXdCUIchOGJkVKfGRjQVNI\
+    BQIDAQAB";
 
 /// The keys of users who sent requests recently.
 pub(super) struct Keys {
     by_user: Cache<UserId, Arc<UserKey>>,
+    /// Ids that are no users, kept for as long as keys, so that the time of an answer does not tell
+    /// the two apart.
+    absent: Cache<UserId, ()>,
+    stand_in: VerifyingKey,
+    /// What the settings allow a person.
+    usual: PerUser,
     /// Counts invalidations, so that a key that was read before one is not cached after it.
     generation: AtomicU64,
+    /// Counts registrations, for the same reason.
+    registrations: AtomicU64,
 }
 
 /// A user's key, and the other conditions under which their signature is accepted.
 pub(super) struct UserKey {
     pub key: VerifyingKey,
     pub disabled: bool,
+    /// What the user may do.
+    pub allowed: PerUser,
     /// The stations from which the user is known to have logged in.
     stations: Mutex<BTreeSet<StationId>>,
 }
 
-impl Default for Keys {
-    fn default() -> Self {
-        let by_user = Cache::builder()
-            .max_capacity(MAX_KEYS)
-            .time_to_live(LIFETIME)
-            .build();
-        Self {
-            by_user,
-            generation: AtomicU64::new(0),
-        }
-    }
-}
-
 impl Keys {
-    /// Frees the memory of expired entries, as the cache only does so when it is used.
+    /// An empty cache. `usual` is what the settings allow a person.
+    ///
+    /// # Errors
+    /// The stand-in for absent keys does not parse.
+    pub(super) fn new(usual: PerUser) -> Result<Self, &'static str> {
+        let stand_in = PublicKey::parse(STAND_IN).ok_or("the stand-in key does not parse")?;
+        Ok(Self {
+            by_user: Cache::builder()
+                .max_capacity(MAX_KEYS)
+                .time_to_live(LIFETIME)
+                .build(),
+            absent: Cache::builder()
+                .max_capacity(MAX_KEYS)
+                .time_to_live(LIFETIME)
+                .build(),
+            stand_in: stand_in.into(),
+            usual,
+            generation: AtomicU64::new(0),
+            registrations: AtomicU64::new(0),
+        })
+    }
+
+    /// Frees the memory of expired entries, as a cache only does so when it is used.
     pub(super) fn evict_idle(&self) {
         self.by_user.run_pending_tasks();
+        self.absent.run_pending_tasks();
     }
 
     /// Changes whenever a user's right to sign may have changed.
@@ -82,28 +110,68 @@ impl Keys {
         self.by_user.invalidate_all();
     }
 
-    /// A user's key, and `true` if they have logged in from the station or none is given. Returns `None` if there is no
-    /// such user.
+    /// Notes that there is such a user now.
+    pub(super) fn registered(&self, user: UserId) {
+        self.registrations.fetch_add(1, Ordering::AcqRel);
+        self.absent.invalidate(&user);
+    }
+
+    /// A user's key. Returns `None` if there is no such user.
     ///
     /// # Errors
-    /// Those of the database, if the key or the station is not cached.
+    /// Those of the database, if the key is not cached.
     pub(super) async fn of(
         &self,
         db: &Db,
         user: UserId,
         station: Option<StationId>,
         now: Timestamp,
-    ) -> Result<Option<(Arc<UserKey>, bool)>, Error> {
-        let cached = self.by_user.get(&user);
-        if let Some(cached) =
-            cached.filter(|key| station.is_none_or(|station| key.stations().contains(&station)))
-        {
-            return Ok(Some((cached, true)));
+    ) -> Result<Option<Arc<UserKey>>, Error> {
+        if let Some(cached) = self.by_user.get(&user) {
+            return Ok(Some(cached));
         }
+        if self.absent.contains_key(&user) {
+            return Ok(None);
+        }
+        Ok(self.read(db, user, station, now).await?.map(|(key, _)| key))
+    }
+
+    /// Returns `true` if the owner of this key has logged in from the station.
+    ///
+    /// # Errors
+    /// Those of the database, if that is not cached.
+    // Not together with the key: a signature that is wrong is refused before this, so that a user
+    // costs no more reads than an id that is none.
+    pub(super) async fn is_known(
+        &self,
+        db: &Db,
+        (user, key): (UserId, &UserKey),
+        station: StationId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if key.stations().contains(&station) {
+            return Ok(true);
+        }
+        let read = self.read(db, user, Some(station), now).await?;
+        Ok(read.is_some_and(|(_, is_known)| is_known))
+    }
+
+    /// Reads a key, and whether the station is known; caches both.
+    async fn read(
+        &self,
+        db: &Db,
+        user: UserId,
+        station: Option<StationId>,
+        now: Timestamp,
+    ) -> Result<Option<(Arc<UserKey>, bool)>, Error> {
         // Read before the database: a change that is announced in between must not be overwritten
         // with the earlier state.
         let generation = self.generation();
+        let registrations = self.registrations.load(Ordering::Acquire);
         let Some(row) = Box::pin(store::user::identity(db, user, station, now)).await? else {
+            if self.registrations.load(Ordering::Acquire) == registrations {
+                self.absent.insert(user, ());
+            }
             return Ok(None);
         };
         let key = if let Some(cached) = self.by_user.get(&user) {
@@ -115,6 +183,7 @@ impl Keys {
             Arc::new(UserKey {
                 key: key.into(),
                 disabled: row.disabled,
+                allowed: allowance::of(&self.usual, &row.allowance),
                 stations: Mutex::default(),
             })
         };
@@ -125,7 +194,12 @@ impl Keys {
         if self.generation() == generation {
             self.by_user.insert(user, key.clone());
         }
-        Ok(Some((key, station.is_none() || row.station_known)))
+        Ok(Some((key, row.station_known)))
+    }
+
+    /// Verifies a signature against no user's key: it never fits.
+    pub(super) fn verify_in_vain(&self, text: &[u8], signature: &[u8]) {
+        let _ = self.stand_in.verifies(text, signature);
     }
 }
 

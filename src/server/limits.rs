@@ -1,62 +1,190 @@
-//! Limits of failed logins, registrations and invalid signatures: a token bucket per address and, for logins, per user. An
-//! attempt takes a token before it is made, which is refunded if it succeeds, so that simultaneous attempts count.
+//! Limits of failed logins, registrations and invalid signatures. An attempt takes a token before it
+//! is made, which is refunded if it succeeds, so that simultaneous attempts count. Failures are
+//! counted by user and address; who is known is not refused because of others' failures.
 
-use std::{
-    hash::Hash,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, time::Duration};
 
-use moka::{policy::EvictionPolicy, sync::Cache};
+use moka::sync::Cache;
 
 use super::address::network;
-use crate::chat::error::Error;
-use parlance_wire::id::UserId;
+use crate::chat::{buckets::Buckets, error::Error};
+use parlance_wire::id::{StationId, UserId};
 
 /// An address may fail this many times as often as a user, as several people may share it.
 const ADDRESS_FACTOR: u32 = 6;
-/// Maximum addresses or users that each limit remembers. Beyond it the least recently used are evicted.
-const MAX_KEYS: u64 = 100_000;
+/// All addresses together may fail this many times as often as a user, in logins that name no user.
+const UNNAMED_FACTOR: u32 = 100;
+/// Who signed well from an address lately may fail this many times as often as the address.
+const FAMILIAR_FACTOR: u32 = 10;
+/// Failed logins of a user within an hour, from wherever, beyond which those who are not known are
+/// slowed: to as many as become free again within the hour.
+const GUESSES: u32 = 100;
+/// How many stations an address may ask for that are not known, per minute, once it was refused:
+/// each costs a read.
+const STATIONS_ASKED: u32 = 600;
 /// How long an empty bucket takes to refill.
 const LOGINS_REFILL: Duration = Duration::from_mins(1);
+const GUESSES_REFILL: Duration = Duration::from_hours(1);
 const REGISTRATIONS_REFILL: Duration = Duration::from_hours(1);
 const SIGNATURES_REFILL: Duration = Duration::from_mins(1);
+/// How long a user is known at an address after a good signature from there.
+const FAMILIAR_FOR: Duration = Duration::from_hours(1);
+/// Maximum users at addresses that are known; the least used are forgotten.
+const MAX_FAMILIAR: u64 = 100_000;
 
 /// The remaining attempts of each address and user.
 pub(super) struct Limits {
     addresses: Buckets<IpAddr>,
-    users: Buckets<UserId>,
+    unnamed: Buckets<()>,
+    users: Buckets<(UserId, IpAddr)>,
+    guesses: Buckets<UserId>,
+    known: Buckets<(Option<UserId>, Option<StationId>, IpAddr)>,
+    stations_asked: Buckets<IpAddr>,
     prelogins: Buckets<IpAddr>,
     registrations: Buckets<IpAddr>,
     signatures: Buckets<IpAddr>,
+    familiar_signatures: Buckets<(UserId, IpAddr)>,
+    familiar: Cache<(UserId, IpAddr), ()>,
+}
+
+/// A login, with what it claims.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt {
+    network: IpAddr,
+    user: Option<UserId>,
+    station: Option<StationId>,
+    /// Whether it counts among those of the known.
+    is_known: bool,
+}
+
+impl Attempt {
+    /// A login from an address, not counted yet.
+    pub(super) fn new(address: IpAddr, user: Option<UserId>, station: Option<StationId>) -> Self {
+        Self {
+            network: network(address),
+            user,
+            station,
+            is_known: false,
+        }
+    }
+
+    /// The user whom it names.
+    pub(super) fn user(&self) -> Option<UserId> {
+        self.user
+    }
+
+    /// The station that it names.
+    pub(super) fn station(&self) -> Option<StationId> {
+        self.station
+    }
 }
 
 impl Limits {
     /// Limits of failed logins per minute and user, registrations per hour and address, and invalid
     /// signatures per minute and address.
     pub(super) fn new(logins: u32, registrations: u32, signatures: u32) -> Self {
+        let of_logins = |factor| logins.saturating_mul(factor);
         Self {
-            addresses: Buckets::new(logins.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
-            prelogins: Buckets::new(logins.saturating_mul(ADDRESS_FACTOR), LOGINS_REFILL),
+            addresses: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL),
+            unnamed: Buckets::new(of_logins(UNNAMED_FACTOR), LOGINS_REFILL),
             users: Buckets::new(logins, LOGINS_REFILL),
+            guesses: Buckets::new(logins.max(GUESSES), GUESSES_REFILL),
+            known: Buckets::new(logins, LOGINS_REFILL),
+            stations_asked: Buckets::new(STATIONS_ASKED, LOGINS_REFILL),
+            prelogins: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL),
             signatures: Buckets::new(signatures, SIGNATURES_REFILL),
+            familiar_signatures: Buckets::new(
+                signatures.saturating_mul(FAMILIAR_FACTOR),
+                SIGNATURES_REFILL,
+            ),
+            familiar: Cache::builder()
+                .max_capacity(MAX_FAMILIAR)
+                .time_to_idle(FAMILIAR_FOR)
+                .build(),
         }
     }
 
-    /// Takes a login attempt from the address and, if one is claimed, the user.
+    /// Takes a login attempt: from the address, and from the user there and everywhere, or from all
+    /// that name no user.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next attempt.
-    pub(super) fn take_login(&self, address: IpAddr, user: Option<UserId>) -> Result<(), Error> {
-        self.addresses.take(network(address))?;
-        if let Some(user) = user {
-            // If this one is empty, the address does not get its token back: an address that keeps
-            // trying pays for it.
-            self.users.take(user)?;
+    pub(super) fn take_login(&self, attempt: &Attempt) -> Result<(), Error> {
+        self.addresses
+            .take(attempt.network)
+            .map_err(Error::RateLimited)?;
+        let taken = match attempt.user {
+            None => self.unnamed.take(()),
+            Some(user) => {
+                let at = (user, attempt.network);
+                self.users.take(at).and_then(|()| {
+                    self.guesses
+                        .take(user)
+                        .inspect_err(|_| self.users.refund(at))
+                })
+            }
+        };
+        taken.map_err(|wait| {
+            self.addresses.refund(attempt.network);
+            Error::RateLimited(wait)
+        })
+    }
+
+    /// Returns `true` if the user who is named signed well from the address within the hour.
+    pub(super) fn is_familiar(&self, attempt: &Attempt) -> bool {
+        attempt
+            .user
+            .is_some_and(|user| self.familiar.contains_key(&(user, attempt.network)))
+    }
+
+    /// Takes the right to look the attempt's station up.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next one.
+    pub(super) fn take_station_asked(&self, attempt: &Attempt) -> Result<(), Error> {
+        self.stations_asked
+            .take(attempt.network)
+            .map_err(Error::RateLimited)
+    }
+
+    /// Takes a login attempt of a known station or, if that is not what is known, of the user at an
+    /// address from which they signed well: from what these have for themselves.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next attempt.
+    pub(super) fn take_known_login(
+        &self,
+        attempt: Attempt,
+        by_station: bool,
+    ) -> Result<Attempt, Error> {
+        let attempt = Attempt {
+            // Any other station could be invented.
+            station: attempt.station.filter(|_| by_station),
+            is_known: true,
+            ..attempt
+        };
+        self.known
+            .take((attempt.user, attempt.station, attempt.network))
+            .map_err(Error::RateLimited)?;
+        Ok(attempt)
+    }
+
+    /// Refunds the attempt of a login that did not fail.
+    pub(super) fn refund_login(&self, attempt: &Attempt) {
+        if attempt.is_known {
+            self.known
+                .refund((attempt.user, attempt.station, attempt.network));
+            return;
         }
-        Ok(())
+        self.addresses.refund(attempt.network);
+        match attempt.user {
+            None => self.unnamed.refund(()),
+            Some(user) => {
+                self.users.refund((user, attempt.network));
+                self.guesses.refund(user);
+            }
+        }
     }
 
     /// Takes one attempt at `prelogin` from the address, without a refund. The limit is that of
@@ -66,7 +194,9 @@ impl Limits {
     /// # Errors
     /// `RateLimited`, with the time until the next attempt.
     pub(super) fn take_prelogin(&self, address: IpAddr) -> Result<(), Error> {
-        self.prelogins.take(network(address))
+        self.prelogins
+            .take(network(address))
+            .map_err(Error::RateLimited)
     }
 
     /// Takes a registration from the address. It is never refunded.
@@ -74,107 +204,55 @@ impl Limits {
     /// # Errors
     /// `RateLimited`, with the time until the next one.
     pub(super) fn take_registration(&self, address: IpAddr) -> Result<(), Error> {
-        self.registrations.take(network(address))
+        self.registrations
+            .take(network(address))
+            .map_err(Error::RateLimited)
     }
 
-    /// Checks that signatures from an address are still verified.
+    /// Checks that signatures from an address, of this user, are still verified.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next one.
-    pub(super) fn check_signatures(&self, address: IpAddr) -> Result<(), Error> {
-        self.signatures.check(&network(address))
-    }
-
-    /// Counts an invalid signature.
-    pub(super) fn count_bad_signature(&self, address: IpAddr) {
-        // Concurrent requests may have emptied the bucket since the check. This one is refused
-        // anyway.
-        let _ = self.signatures.take(network(address));
-    }
-
-    /// Refunds the attempt of a login that did not fail.
-    pub(super) fn refund_login(&self, address: IpAddr, user: Option<UserId>) {
-        self.addresses.refund(network(address));
-        if let Some(user) = user {
-            self.users.refund(user);
-        }
-    }
-}
-
-struct Bucket {
-    tokens: f64,
-    at: Instant,
-}
-
-struct Buckets<K> {
-    size: f64,
-    refill: Duration,
-    by_key: Cache<K, Arc<Mutex<Bucket>>>,
-}
-
-impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
-    fn new(size: u32, refill: Duration) -> Self {
-        Self {
-            size: f64::from(size),
-            refill,
-            by_key: Cache::builder()
-                // The default policy prefers frequently used keys, and may evict a new one at once:
-                // its bucket would be full again at the next attempt.
-                .eviction_policy(EvictionPolicy::lru())
-                .max_capacity(MAX_KEYS)
-                // By then it is full again, like a new one.
-                .time_to_idle(refill * 2)
-                .build(),
-        }
-    }
-
-    fn take(&self, key: K) -> Result<(), Error> {
-        self.with(key, |bucket, per_token| {
-            if bucket.tokens >= 1.0 {
-                bucket.tokens -= 1.0;
-                Ok(())
-            } else {
-                Err(Error::RateLimited(per_token.mul_f64(1.0 - bucket.tokens)))
-            }
-        })
-    }
-
-    /// Like [`Buckets::take`], but takes nothing, and remembers no new key.
-    fn check(&self, key: &K) -> Result<(), Error> {
-        let Some(bucket) = self.by_key.get(key) else {
+    pub(super) fn check_signatures(
+        &self,
+        address: IpAddr,
+        user: Option<UserId>,
+    ) -> Result<(), Error> {
+        let network = network(address);
+        let Err(wait) = self.signatures.check(&network) else {
             return Ok(());
         };
-        self.fill(&bucket, |bucket, per_token| {
-            if bucket.tokens >= 1.0 {
-                Ok(())
-            } else {
-                Err(Error::RateLimited(per_token.mul_f64(1.0 - bucket.tokens)))
-            }
-        })
+        let familiar = user
+            .map(|user| (user, network))
+            .filter(|at| self.familiar.contains_key(at));
+        match familiar {
+            Some(at) => self
+                .familiar_signatures
+                .check(&at)
+                .map_err(Error::RateLimited),
+            None => Err(Error::RateLimited(wait)),
+        }
     }
 
-    fn refund(&self, key: K) {
-        self.with(key, |bucket, _| bucket.tokens += 1.0);
+    /// Counts an invalid signature that named this user.
+    pub(super) fn count_bad_signature(&self, address: IpAddr, user: Option<UserId>) {
+        let network = network(address);
+        // Concurrent requests may have emptied the bucket since the check. This one is refused
+        // anyway.
+        let _ = self.signatures.take(network);
+        if let Some(at) = user.map(|user| (user, network))
+            && self.familiar.contains_key(&at)
+        {
+            let _ = self.familiar_signatures.take(at);
+        }
     }
 
-    fn with<T>(&self, key: K, work: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
-        let full = || {
-            Arc::new(Mutex::new(Bucket {
-                tokens: self.size,
-                at: Instant::now(),
-            }))
-        };
-        // Shared, so that the cache's lock is not held during the work.
-        let bucket = self.by_key.get_with(key, full);
-        self.fill(&bucket, work)
-    }
-
-    fn fill<T>(&self, bucket: &Mutex<Bucket>, work: impl FnOnce(&mut Bucket, Duration) -> T) -> T {
-        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let share = now.duration_since(bucket.at).as_secs_f64() / self.refill.as_secs_f64();
-        bucket.tokens = (bucket.tokens + share * self.size).min(self.size);
-        bucket.at = now;
-        work(&mut bucket, self.refill.div_f64(self.size))
+    /// Notes that a user signed well from an address.
+    pub(super) fn note_good_signature(&self, address: IpAddr, user: UserId) {
+        let at = (user, network(address));
+        // Reading it keeps it for another hour, and costs less than to write it again.
+        if self.familiar.get(&at).is_none() {
+            self.familiar.insert(at, ());
+        }
     }
 }

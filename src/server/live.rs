@@ -21,7 +21,7 @@ use self::{
 };
 use super::{
     address,
-    identity::{self, SignedRequest},
+    identity::{self, SignedRequest, Verified},
     request_log::{RequestLog, Target},
     site,
     state::State,
@@ -91,7 +91,7 @@ pub(super) async fn handshake(
         address: address::of_client(&state.settings, &request),
     };
     let generation = state.keys.generation();
-    let (user, station) = identity::verify(&state, &signed).await?;
+    let Verified { user, station, .. } = identity::verify(&state, &signed).await?;
     RequestLog::update(&request, |log| log.user = Some(user));
     if state.is_stopping() {
         return Err(unavailable("the server is stopping"));

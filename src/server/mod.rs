@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod budget;
 mod connection;
+mod cors;
 mod endpoint;
 mod export;
 mod extract;
@@ -27,6 +28,7 @@ mod running;
 mod site;
 mod state;
 mod tls;
+mod usage;
 mod users;
 mod web_client;
 
@@ -42,7 +44,7 @@ use actix_web::{
     dev::Server,
     guard,
     http::header::STRICT_TRANSPORT_SECURITY,
-    middleware::{DefaultHeaders, from_fn},
+    middleware::{Condition, DefaultHeaders, from_fn},
     web,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -103,8 +105,8 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .await
         .map_err(|error| with_causes(&error))?;
     let node = Uuid::new_v4();
-    let (bus, queue) = Bus::new(node, settings.nats_url.is_some());
-    let state = Arc::new(State::new(settings, db, identity, node, bus));
+    let (bus, queue) = Bus::new(node, !settings.nats_url.is_empty());
+    let state = Arc::new(State::new(settings, db, identity, node, bus)?);
     // Before the first request: other nodes must know of this one before it can publish anything that may be lost.
     heartbeat::beat(&state)
         .await
@@ -138,7 +140,10 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             .route("/healthz", probe().to(health::healthz))
             .route("/readyz", probe().to(health::readyz));
         // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
-        let observed = web::scope("").wrap(from_fn(request_log::observe));
+        let has_origins = !shared.settings.allowed_origins.is_empty();
+        let observed = web::scope("")
+            .wrap(from_fn(request_log::observe))
+            .wrap(Condition::new(has_origins, from_fn(cors::allow)));
         let observed = endpoint::PATHS.iter().fold(observed, |scope, path| {
             scope.service(endpoint::resource(path))
         });
@@ -176,6 +181,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         tokio::spawn(purge::note(state.clone())),
         tokio::spawn(purge::run(state.clone())),
         tokio::spawn(purge::erase(state.clone())),
+        tokio::spawn(usage::run(state.clone())),
         tokio::spawn(purge::files(state.clone())),
         tokio::spawn(heartbeat::heartbeat(state.clone())),
         tokio::spawn(presence::run(state.clone())),
@@ -185,14 +191,15 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
             state.bus.clone(),
         )),
     ];
-    if let (Some(url), Some(queue)) = (state.settings.nats_url.clone(), queue) {
+    if let Some(queue) = queue {
+        let servers = state.settings.nats_url.clone();
         let node = bus::Node {
             bus: state.bus.clone(),
             notifications: state.notifications.clone(),
             resync: state.resync.clone(),
             repeat: state.settings.timings.bus_repeat,
         };
-        tasks.push(tokio::spawn(bus::run(node, url, queue)));
+        tasks.push(tokio::spawn(bus::run(node, servers, queue)));
     }
     tasks.extend(push::start(&state)?);
     let metrics_handle = metrics.as_ref().map(Server::handle);

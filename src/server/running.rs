@@ -15,7 +15,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::{state::State, tls::Certificate};
 use crate::{
-    settings::{Registration, invite_link},
+    settings::{Registration, invite_link, leads_nowhere},
     store::{self, embedded::Embedded},
     telemetry::with_causes,
 };
@@ -79,7 +79,12 @@ impl Running {
             let stored = store::invite::insert_first(&state.services.db, &hash, now, expires)
                 .await
                 .map_err(|error| with_causes(&error))?;
-            Ok(stored.then(|| invite_link(&settings.public_url, &code)))
+            // Where the address leads nowhere, the first user opens the link on this machine.
+            let mut url = settings.public_url.clone();
+            if leads_nowhere(&url) {
+                url = url.replace(&settings.listen_addr.ip().to_string(), "localhost");
+            }
+            Ok(stored.then(|| invite_link(&url, &code)))
         }
     }
 

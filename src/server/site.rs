@@ -13,7 +13,7 @@ use crate::{api::error::Error, chat::error::Error as Rule, settings::Settings};
 
 const FETCH_SITE: &str = "Sec-Fetch-Site";
 
-/// Refuses a browser's request from a page that this server did not serve.
+/// Refuses a browser's request from a page that neither this server nor one of `ALLOWED_ORIGINS` served.
 ///
 /// # Errors
 /// `NotAllowed`.
@@ -24,6 +24,9 @@ pub(super) fn check(settings: &Settings, request: &HttpRequest) -> Result<(), Er
     };
     let (site, origin) = (header(FETCH_SITE), header(ORIGIN.as_str()));
     if site.is_none() && origin.is_none() {
+        return Ok(());
+    }
+    if settings.allows_origin(origin) {
         return Ok(());
     }
     let host = header(HOST.as_str()).unwrap_or_default();

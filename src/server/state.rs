@@ -4,13 +4,14 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use std::time::Duration;
 
 use parlance_wire::id::{StationId, UserId};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
+    address, export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
     nonces::Nonces, presence::Presence, refusals::Refusals,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) struct State {
     pub erasure: Notify,
     pub checks: health::Checks,
     pub refusals: Refusals,
+    pub proxies: address::Warnings,
     pub metrics: Metrics,
     // Checked by each handshake, as a socket that opens now would delay the shutdown.
     pub is_stopping: AtomicBool,
@@ -52,15 +54,15 @@ impl State {
         identity: ServerIdentity,
         node: Uuid,
         bus: Bus,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, String> {
+        Ok(Self {
             limits: Limits::new(
                 settings.login_tries,
                 settings.registrations,
                 settings.bad_signatures,
             ),
             nonces: Nonces::new(settings.signature_window),
-            keys: Keys::default(),
+            keys: Keys::new(settings.per_user)?,
             notifications: Arc::default(),
             resync: Arc::default(),
             nodes: Nodes::default(),
@@ -70,13 +72,14 @@ impl State {
             erasure: Notify::new(),
             checks: health::Checks::default(),
             refusals: Refusals::default(),
+            proxies: address::Warnings::default(),
             metrics: Metrics::default(),
             is_stopping: AtomicBool::new(false),
             node,
             bus: Arc::new(bus),
             services: Services::new(db, identity, &settings),
             settings,
-        }
+        })
     }
 
     /// Announces events to stations of this node and to the other nodes. To be called after the
@@ -86,6 +89,18 @@ impl State {
         self.bus.publish(events);
         if let Some(push) = &self.services.push {
             push.announce(events);
+        }
+    }
+
+    /// Announces events after a while each.
+    // Not stored: if this node ends before, every station resyncs.
+    pub(super) fn announce_later(self: &Arc<Self>, events: Vec<(Duration, Event)>) {
+        for (delay, event) in events {
+            let state = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                state.announce(&[event]);
+            });
         }
     }
 

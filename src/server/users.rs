@@ -84,6 +84,7 @@ async fn act_on(state: &State, notice: Notice) -> Result<()> {
             state.keys.forget_user(user);
             end(state, Some(user), None).await?;
         }
+        Notice::Registered(user) => state.keys.registered(user),
         Notice::Names => state.services.names.forget(),
         // The database notifies each node, so the bus is not needed.
         Notice::List(user) => state

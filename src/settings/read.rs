@@ -1,13 +1,19 @@
 //! Reads the settings from environment variables.
 
-use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    cell::RefCell, collections::BTreeSet, env, ffi::OsString, net::SocketAddr, path::PathBuf,
+    str::FromStr,
+};
 
 use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Database, Disk, Error, Invites, LogFormat, Push, PushServices, Registration, Settings, Tls,
-    variables::{Variables, duration, networks, postgres_settings, public_url},
+    Database, Disk, Error, Invites, LogFormat, PerUser, Push, PushServices, Registration, Settings,
+    Tls,
+    variables::{
+        Variables, duration, nats_servers, networks, origins, postgres_settings, public_url,
+    },
 };
 use crate::{clock::Clock, timings::Timings};
 use parlance_wire::text::Email;
@@ -21,12 +27,17 @@ const DISK_RESERVE: u64 = 1 << 30;
 const MAX_WORKERS: usize = 256;
 
 impl Settings {
-    /// Reads the settings from the environment.
+    /// Reads the settings from the environment. Returns the names of all settings as well.
     ///
     /// # Errors
     /// A variable has an invalid value.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::read(|name| env::var_os(name))
+    pub fn from_env() -> Result<(Self, BTreeSet<String>), Error> {
+        let names = RefCell::default();
+        let settings = Self::read(|name| {
+            BTreeSet::insert(&mut names.borrow_mut(), name.to_owned());
+            env::var_os(name)
+        })?;
+        Ok((settings, names.into_inner()))
     }
 
     /// Reads the settings through `variable`, so that tests can pass their own.
@@ -75,14 +86,17 @@ impl Settings {
                 "a duration up to 1000years, as 7days or 12h",
                 |text| duration(text).filter(|length| *length <= MAX_LIFETIME),
             )?,
+            max_message_lifetime: env.parse(
+                "MAX_MESSAGE_LIFETIME",
+                "1000years",
+                "a duration from 1min to 1000years, as 365days",
+                lifetime,
+            )?,
             expiry_grace: env.parse(
                 "EXPIRY_GRACE",
                 "7days",
                 "a duration from 1min to 1000years, as 7days or 12h",
-                |text| {
-                    let range = TimeDelta::minutes(1)..=MAX_LIFETIME;
-                    duration(text).filter(|length| range.contains(length))
-                },
+                lifetime,
             )?,
             max_message_bytes: env.bytes("MAX_MESSAGE_BYTES", 64 << 10, 1..=4 << 20)?,
             max_body_bytes: env.bytes("MAX_BODY_BYTES", 1 << 20, 1024..=64 << 20)?,
@@ -95,13 +109,19 @@ impl Settings {
                 duration,
             )?,
             login_tries: env.number("LOGIN_TRIES", 10, 1..=100_000)?,
-            registrations: env.number("REGISTRATIONS", 1000, 1..=1_000_000)?,
+            registrations: env.number("REGISTRATIONS", 100, 1..=1_000_000)?,
             bad_signatures: env.number("BAD_SIGNATURES", 600, 1..=1_000_000)?,
             trusted_proxies: env.parse(
                 "TRUSTED_PROXIES",
                 "",
                 "addresses or networks, separated by commas",
                 networks,
+            )?,
+            allowed_origins: env.parse(
+                "ALLOWED_ORIGINS",
+                "",
+                "origins as browsers write them, as https://chat.example.org, separated by commas",
+                origins,
             )?,
             allow_unsigned_notifications: env.parse(
                 "ALLOW_UNSIGNED_NOTIFICATIONS",
@@ -113,7 +133,13 @@ impl Settings {
             // Limits the share of SOCKETS that one user can take: each socket costs about 15 KB.
             sockets_per_user: env.number("SOCKETS_PER_USER", 20, 1..=100)?,
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
-            nats_url: env.text("NATS_URL")?,
+            nats_url: env.parse(
+                "NATS_URL",
+                "",
+                "nats://host:4222, with user:password@ or token@ before the host where NATS asks \
+                 for them, or several, separated by commas",
+                nats_servers,
+            )?,
             tls,
             push: env.push()?,
             metrics_addr: env
@@ -135,12 +161,7 @@ impl Settings {
             log_format: env.log_format()?,
             timings: Timings::default(),
             clock: Clock::default(),
-            conversations_per_user: env.number("CONVERSATIONS_PER_USER", 1000, 1..=1_000_000)?,
-            new_conversations_per_day: env.number(
-                "NEW_CONVERSATIONS_PER_DAY",
-                100,
-                1..=1_000_000,
-            )?,
+            per_user: PerUser::read(&env)?,
         })
     }
 }
@@ -161,6 +182,16 @@ impl Variables<'_> {
         let Some(url) = self.text(variable)? else {
             return Ok(Database::Embedded);
         };
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split(['/', '?']).next().unwrap_or_default();
+        // After the password, which may contain a comma.
+        let hosts = authority.rsplit('@').next().unwrap_or_default();
+        if hosts.contains(',') {
+            return Err(Error {
+                variable,
+                must_be: "the address of one host: put before several one that follows the primary, as HAProxy or a virtual address".to_owned(),
+            });
+        }
         match PgConnectOptions::from_str(&url) {
             Ok(options) => Ok(Database::Given(Box::new(options))),
             // The parser's own error may repeat the URL, and with it the password.
@@ -233,6 +264,11 @@ impl Variables<'_> {
             _ => None,
         })
     }
+}
+
+fn lifetime(text: &str) -> Option<TimeDelta> {
+    let range = TimeDelta::minutes(1)..=MAX_LIFETIME;
+    duration(text).filter(|length| range.contains(length))
 }
 
 fn is_contact(text: &str) -> bool {

@@ -4,8 +4,11 @@ use std::{
     ffi::OsString, fmt::Display, net::IpAddr, ops::RangeInclusive, path::PathBuf, str::FromStr,
 };
 
+use async_nats::ServerAddr;
 use chrono::TimeDelta;
 use ipnet::IpNet;
+
+use url::Url;
 
 use super::Error;
 
@@ -99,6 +102,14 @@ pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
         .collect()
 }
 
+pub(super) fn nats_servers(text: &str) -> Option<Vec<ServerAddr>> {
+    let parts = text.split(',').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse().ok())
+        .collect()
+}
+
 /// Parameters of PostgreSQL that an operator may choose. Those that keep acknowledged messages safe,
 /// and the server private, are not among them.
 const POSTGRES_PARAMETERS: [&str; 26] = [
@@ -149,5 +160,17 @@ pub(super) fn public_url(text: &str) -> Option<String> {
         .or_else(|| text.strip_prefix("https://"))?;
     // It is put into JSON, and clients append a query to it.
     let plain = !rest.is_empty() && !rest.contains(['?', '#', ' ', '"']);
-    plain.then(|| text.trim_end_matches('/').to_owned())
+    plain.then(|| text.to_owned())
+}
+
+pub(super) fn origins(text: &str) -> Option<Vec<String>> {
+    let parts = text.split(',').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let origin = Url::parse(part).ok()?.origin();
+            // Compared as text with what a browser sends; `null` is any page without an origin.
+            (origin.is_tuple() && origin.ascii_serialization() == part).then(|| part.to_owned())
+        })
+        .collect()
 }

@@ -16,37 +16,43 @@ use parlance_wire::{
     time::Timestamp,
 };
 
+/// People to be added to a group.
+pub(super) struct People<'a> {
+    pub asked: &'a [NewParticipant<'a>],
+    /// Those who are users, and whose quotas are locked.
+    pub existing: &'a BTreeSet<UserId>,
+}
+
 /// Adds people to a group, or invites them. The caller has locked the quotas of all of them, and
-/// their own. Returns the ids of the invited users, including those who declined recently and get
-/// no invitation, as the inviter must not learn of that.
+/// their own. Returns the ids of the invited users, including those who get no invitation, because
+/// they declined recently or do not exist, or do not see it, because they have blocked the inviter,
+/// who must not learn of any of that.
 pub(super) async fn admit(
     c: &mut PgConnection,
     conversation: ConversationId,
     caller: UserId,
-    people: &[NewParticipant<'_>],
+    people: &People<'_>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
-    let newcomers = newcomers(c, conversation, caller, people, limits).await?;
-    // Only a friend's block is reported: a stranger's must not be revealed to the caller.
-    if newcomers.iter().any(|one| one.is_friend && one.has_blocked) {
-        return Ok(Err(Changed::Blocked));
-    }
+    let newcomers = newcomers(c, conversation, caller, people.asked, limits).await?;
     let (added, invited): (Vec<_>, Vec<_>) = newcomers
         .iter()
-        .partition(|one| one.is_friend && !one.needs_consent);
-    insert_participants(c, conversation, &only(people, added), now).await?;
+        .partition(|one| one.is_friend && !one.has_blocked && !one.needs_consent);
+    insert_participants(c, conversation, &only(people.asked, added), now).await?;
     let invited_ids: Vec<UserId> = invited.iter().map(|one| one.user_id).collect();
     if !invited_ids.is_empty() {
-        // Includes users who get no invitation, as otherwise the quota would reveal who declined.
+        // Includes users who get no invitation, as otherwise the quota would reveal who they are.
         if let Some(exceeded) =
             quota::charge(c, caller, Daily::Invitations, invited_ids.len(), limits).await?
         {
             return Ok(Err(Changed::Exceeded(exceeded)));
         }
         let reached = only(
-            people,
-            invited.into_iter().filter(|one| !one.declined_recently),
+            people.asked,
+            invited
+                .into_iter()
+                .filter(|one| !one.declined_recently && people.existing.contains(&one.user_id)),
         );
         invitation::invite(c, conversation, caller, &reached, limits).await?;
     }
@@ -104,7 +110,7 @@ async fn newcomers(
         conversation as _,
         caller as _,
         &people.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
-        i64::from(limits.conversations_by_others),
+        i64::from(limits.usual_conversations),
     )
     .fetch_all(c)
     .await?;
@@ -116,14 +122,12 @@ async fn newcomers(
 pub(super) async fn would_be_full(
     c: &mut PgConnection,
     conversation: ConversationId,
-    caller: UserId,
     people: &[UserId],
     limits: &Limits,
 ) -> Result<bool> {
     let full = sqlx::query_file_scalar!(
         "src/store/sql/would_be_full.sql",
         conversation as _,
-        caller as _,
         people as _,
         i64::try_from(limits.participants).unwrap_or(i64::MAX),
     )

@@ -34,6 +34,7 @@ pub(crate) enum Change {
     UserReset,
     UserDelete,
     UserExport,
+    UserLimits,
     /// The first account was registered, with the link that `serve` printed.
     UserFirst,
     InviteCreate,
@@ -57,6 +58,7 @@ impl Change {
             Self::UserReset => "user reset",
             Self::UserDelete => "user delete",
             Self::UserExport => "user export",
+            Self::UserLimits => "user limits",
             Self::UserFirst => "user first",
             Self::InviteCreate => "invite",
             Self::InviteRevoke => "invite revoke",

@@ -90,7 +90,7 @@ macro_rules! listed_rows {
             $before, from $from,
             mark "(
                 select list_mark(e.era_id, $1, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, o.conversations, n.n)
-                from present_list_era e
+                from current_list_era e
                 cross join (
                     select bit_xor(uuid_hash_extended(conversation_id, 0)) as conversations from participants where user_id = $1
                 ) o

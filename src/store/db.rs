@@ -169,24 +169,33 @@ async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     }
 }
 
-/// Maximum connections that the database allows this role.
+/// What a database offers a node.
+pub(super) struct Offer {
+    /// Maximum connections that it allows this role.
+    pub connections: i32,
+    /// Sessions have the settings that they ask for. A pooler may drop these.
+    pub has_settings: bool,
+}
+
+/// Asks a database what it offers.
 ///
 /// # Errors
 /// The query fails.
-pub(super) async fn connection_limit(db: &Db) -> sqlx::Result<i32> {
+pub(super) async fn offer(db: &Db) -> sqlx::Result<Offer> {
     let mut connection = db.options().connect().await?;
-    let limit = sqlx::query_scalar!(
+    let offer = sqlx::query_as!(
+        Offer,
         r#"select least(
             current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
             -- Negative: no limit.
             case when not r.rolsuper and r.rolconnlimit >= 0 then r.rolconnlimit end,
             case when not r.rolsuper and d.datconnlimit >= 0 then d.datconnlimit end
-        ) as "limit!"
+        ) as "connections!", current_setting('plan_cache_mode') = 'force_generic_plan' as "has_settings!"
         from pg_roles r, pg_database d
         where r.rolname = session_user and d.datname = current_database()"#
     )
     .fetch_one(&mut connection)
     .await?;
     connection.close().await?;
-    Ok(limit)
+    Ok(offer)
 }

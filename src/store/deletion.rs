@@ -28,8 +28,9 @@ const MAX_ROUNDS: usize = 100;
 const NO_LIMITS: Limits = Limits {
     participants: 0,
     conversations: 0,
-    conversations_by_others: 0,
+    usual_conversations: 0,
     conversations_per_day: 0,
+    friend_requests_per_day: 0,
     invitations_per_day: 0,
     nicks_per_day: 0,
     waiting_invitations: 0,

@@ -28,7 +28,7 @@ use std::{
 use tokio::{sync::Notify, task::JoinHandle};
 
 pub use self::{
-    attach::{Attached, attach},
+    attach::{Attached, IfMissing, attach},
     error::Error,
 };
 use self::{paths::ClusterPaths, programs::Programs, supervise::Supervisor};

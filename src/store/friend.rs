@@ -1,9 +1,21 @@
 //! Friendships: two users are friends when each has requested the other; a single request waits for
 //! an answer.
 
-use super::{Db, db::End, deletion, error::Result};
+use sqlx::PgConnection;
+
+use super::{
+    Db,
+    db::End,
+    deletion,
+    error::Result,
+    list,
+    quota::{self, Daily, Exceeded, Limits},
+};
 use crate::store::rows::{FriendRow, RequestRow};
-use parlance_wire::{id::UserId, time::Timestamp};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    time::Timestamp,
+};
 
 /// A user's friends, by id. A friend who blocked the reader shows as `offline`. Nicks are compared
 /// with others for similarity only if `compare_nicks` is set.
@@ -109,6 +121,8 @@ pub(crate) async fn forget_left(db: &Db, user: UserId, friend: UserId) -> Result
 /// The requests and blocks between two users.
 #[derive(Debug)]
 pub(crate) struct Relation {
+    /// The second is a user.
+    pub exists: bool,
     /// The first has requested the second.
     pub outgoing: bool,
     /// The second has requested the first.
@@ -117,69 +131,187 @@ pub(crate) struct Relation {
     pub blocked: bool,
 }
 
-/// The relation between `user` and `other`. Returns `None` if `other` does not exist.
-pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Option<Relation>> {
+impl Relation {
+    /// Returns `true` if both have requested the other.
+    pub(crate) fn is_friendship(&self) -> bool {
+        self.outgoing && self.incoming
+    }
+}
+
+/// The relation between `user` and `other`, who need not exist.
+pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Relation> {
     db.run(async |c| {
         sqlx::query_as!(
             Relation,
             r#"
-            select exists (select from friendships where user_id = $1 and friend_id = $2) as "outgoing!",
+            select exists (select from users where user_id = $2 and deleted_at is null) as "exists!",
+                   exists (select from friendships where user_id = $1 and friend_id = $2) as "outgoing!",
                    exists (select from friendships where user_id = $2 and friend_id = $1) as "incoming!",
                    exists (select from blocks where user_id = $2 and blocked_id = $1) as "blocked!"
-            from users u
-            where u.user_id = $2 and u.deleted_at is null
             "#,
             user as _,
             other as _,
         )
-        .fetch_optional(c)
+        .fetch_one(c)
         .await
     })
     .await
 }
 
-/// Stores the request of `user` to `friend`, which may answer theirs. Returns whether it is new, or
-/// `None` if one of them does not exist any more.
+/// The outcome of a request.
+#[derive(Debug)]
+pub(crate) enum Requested {
+    /// It is stored.
+    New,
+    /// It was stored before, or cannot reach the other user.
+    Nothing,
+    /// The user does not exist any more.
+    NoUser,
+    /// The user has requested too many today.
+    Exceeded(Exceeded),
+}
+
+/// Stores the request of `user` to `friend`, and charges it to the user's day.
 pub(crate) async fn request(
     db: &Db,
     user: UserId,
     friend: UserId,
+    limits: &Limits,
     now: Timestamp,
-) -> Result<Option<bool>> {
+) -> Result<Requested> {
     db.transaction(async |c| {
-        if !deletion::prevent(c, [user, friend]).await? {
-            return Ok(End::Rollback(None));
+        lock_direct(c, user, friend).await?;
+        if !quota::lock(c, [user]).await? {
+            return Ok(End::Rollback(Requested::NoUser));
         }
-        // Each writes a row of their own: two users who request each other at the same moment are
-        // friends, whatever the order of the commits.
-        let inserted = sqlx::query!(
-            "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
-            on conflict on constraint friendships_key do nothing",
-            user as _,
-            friend as _,
-            now as _,
-        )
-        .execute(c)
-        .await?;
-        Ok(End::Commit(Some(inserted.rows_affected() > 0)))
+        if let Some(exceeded) = quota::charge(c, user, Daily::FriendRequests, 1, limits).await? {
+            return Ok(End::Rollback(Requested::Exceeded(exceeded)));
+        }
+        Ok(End::Commit(insert(c, user, friend, now).await?))
     })
     .await
 }
 
+/// Charges a request that cannot reach anyone, so that the user does not learn of that.
+pub(crate) async fn request_in_vain(db: &Db, user: UserId, limits: &Limits) -> Result<Requested> {
+    db.transaction(async |c| {
+        if !quota::lock(c, [user]).await? {
+            return Ok(End::Rollback(Requested::NoUser));
+        }
+        Ok(
+            match quota::charge(c, user, Daily::FriendRequests, 1, limits).await? {
+                Some(exceeded) => End::Rollback(Requested::Exceeded(exceeded)),
+                None => End::Commit(Requested::Nothing),
+            },
+        )
+    })
+    .await
+}
+
+/// Stores the answer of `user` to the request of `friend`: they are friends.
+pub(crate) async fn answer(
+    db: &Db,
+    user: UserId,
+    friend: UserId,
+    now: Timestamp,
+) -> Result<Requested> {
+    db.transaction(async |c| {
+        lock_direct(c, user, friend).await?;
+        Ok(End::Commit(insert(c, user, friend, now).await?))
+    })
+    .await
+}
+
+/// Locks the direct conversation of two users, if they have one, before anything else, as
+/// everywhere: of two who request each other at the same moment the second one then sees both
+/// requests.
+async fn lock_direct(c: &mut PgConnection, user: UserId, friend: UserId) -> Result<()> {
+    sqlx::query!(
+        "select from conversations where conversation_id = $1 for no key update",
+        ConversationId::between(user, friend) as _,
+    )
+    .fetch_optional(c)
+    .await?;
+    Ok(())
+}
+
+async fn insert(
+    c: &mut PgConnection,
+    user: UserId,
+    friend: UserId,
+    now: Timestamp,
+) -> Result<Requested> {
+    if !deletion::prevent(c, [user]).await? {
+        return Ok(Requested::NoUser);
+    }
+    if !deletion::prevent(c, [friend]).await? {
+        return Ok(Requested::Nothing);
+    }
+    // Each writes a row of their own: two users who request each other at the same moment are
+    // friends, whatever the order of the commits.
+    let inserted = sqlx::query!(
+        "insert into friendships (user_id, friend_id, requested_at) values ($1, $2, $3)
+        on conflict on constraint friendships_key do nothing",
+        user as _,
+        friend as _,
+        now as _,
+    )
+    .execute(&mut *c)
+    .await?;
+    if inserted.rows_affected() == 0 {
+        return Ok(Requested::Nothing);
+    }
+    set_ended(c, user, friend, false).await?;
+    Ok(Requested::New)
+}
+
+/// Ends or resumes the direct conversation of two users, if they have one and are friends or not.
+async fn set_ended(
+    c: &mut PgConnection,
+    user: UserId,
+    friend: UserId,
+    is_ended: bool,
+) -> Result<()> {
+    let conversation = ConversationId::between(user, friend);
+    let changed = sqlx::query!(
+        "update participants set is_ended = $4
+        where conversation_id = $1 and is_ended <> $4 and are_friends($2, $3) <> $4",
+        conversation as _,
+        user as _,
+        friend as _,
+        is_ended,
+    )
+    .execute(&mut *c)
+    .await?;
+    if changed.rows_affected() > 0 {
+        list::changed(c, conversation).await?;
+    }
+    Ok(())
+}
+
 /// Ends a friendship, or a request in either direction. Returns whether there was one.
 pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> Result<bool> {
-    let deleted = db
-        .run(async |c| {
-            // Both rows, as one that is left over would be a new request by the other user.
-            sqlx::query!(
-                "delete from friendships
-                where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",
-                user as _,
-                friend as _,
-            )
-            .execute(c)
-            .await
+    db.transaction(async |c| {
+        lock_direct(c, user, friend).await?;
+        // Both rows, as one that is left over would be a new request by the other user.
+        let deleted = sqlx::query!(
+            "delete from friendships
+            where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",
+            user as _,
+            friend as _,
+        )
+        .execute(&mut *c)
+        .await?
+        .rows_affected();
+        // One row was a request, and a conversation that has ended stays so.
+        if deleted > 1 {
+            set_ended(c, user, friend, true).await?;
+        }
+        Ok(if deleted > 0 {
+            End::Commit(true)
+        } else {
+            End::Rollback(false)
         })
-        .await?;
-    Ok(deleted.rows_affected() > 0)
+    })
+    .await
 }

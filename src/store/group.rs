@@ -3,9 +3,11 @@
 
 mod apply;
 mod create;
+mod succeed;
 
 pub(super) use self::apply::apply;
 pub(crate) use self::create::create;
+pub(in crate::store) use self::succeed::succeed;
 
 use sqlx::PgConnection;
 
@@ -53,10 +55,8 @@ pub(crate) enum Changed {
     },
     /// No such conversation or invitation for this user.
     NoConversation,
-    /// A user to be added does not exist.
+    /// The caller, or the other participant of a direct conversation, does not exist any more.
     NoUser,
-    /// A friend to be added has blocked the caller.
-    Blocked,
     /// It would exceed a quota.
     Exceeded(Exceeded),
     /// It is a direct conversation.

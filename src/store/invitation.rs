@@ -223,9 +223,9 @@ pub(super) async fn accept(
     if joined.rows_affected() == 0 {
         return Ok(Some(Changed::NoConversation));
     }
-    Ok(quota::exceeds_total(c, user, limits)
+    Ok(quota::exceeded_total(c, user, limits)
         .await?
-        .then_some(Changed::Exceeded(Exceeded::Total)))
+        .map(|most| Changed::Exceeded(Exceeded::Total(most))))
 }
 
 /// Deletes an invitation that the user sees. Returns whether there was one.

@@ -1,5 +1,5 @@
 //! What has changed in a user's list of conversations since they read it, found without reading all
-//! of it (migrations/0012_lists.sql).
+//! of it (migrations/0012_lists.sql, 0016_list_changes.sql).
 //!
 //! A mark says up to which transaction a list has everything. Numbers of transactions are taken
 //! before the commit, so a mark has that of the oldest one that was running: what committed late is
@@ -14,7 +14,7 @@ use parlance_wire::{
     list::ListMark,
 };
 
-/// Changes that are kept. A list is compared by at most 2,000.
+/// Transactions whose changes are kept. A list is compared by at most 2,000 changes.
 const KEPT: i64 = 5000;
 
 /// What has changed in a list.
@@ -61,7 +61,7 @@ pub async fn keep_era(db: &Db) -> Result<()> {
     let present = db
         .run(async |c| {
             sqlx::query!(
-                r#"select exists (select from present_list_era) as "is_era!",
+                r#"select exists (select from current_list_era) as "is_era!",
                        exists (select from nodes where not records_changes) as "is_incomplete!""#
             )
             .fetch_one(c)
@@ -92,7 +92,7 @@ async fn begin_era(db: &Db) -> Result<()> {
                 select gen_random_uuid(), d.oid, pg_postmaster_start_time(), pg_snapshot_xmax(pg_current_snapshot())
                 from pg_database d
                 where d.datname = current_database()
-                    and not exists (select from present_list_era)
+                    and not exists (select from current_list_era)
                     and not exists (select from nodes where not records_changes)
                     and not exists (
                         select from pg_stat_activity a where a.datid = d.oid and a.application_name = 'parlance'
@@ -118,7 +118,7 @@ pub(super) async fn end_era(c: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Deletes changes that are older than the newest 5,000.
+/// Deletes the changes of transactions that are older than the newest 5,000.
 pub async fn prune(db: &Db) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(

@@ -36,6 +36,7 @@ impl Entry for NewMessage {
         Some((self.conversation_id, self.sent.id))
     }
 
+    /// As the function `message_bytes` of the database counts it.
     fn bytes(&self) -> usize {
         self.sent.data.as_str().len() + ROW_BYTES
     }
@@ -102,6 +103,9 @@ async fn add(
         column!(m => m.sent.valid_until.is_some()) as _,
         column!(m => m.sent.data.as_str()) as _,
         column!(m => m.epoch) as _,
+        column!(m => m.is_full),
+        column!(m => i64::try_from(m.bytes()).unwrap_or(i64::MAX)),
+        column!(m => m.keep_until) as _,
         has_files,
     )
     .fetch_all(c)
@@ -161,6 +165,8 @@ async fn add(
             ),
             ("id_conflict", ..) => Stored::IdConflict,
             ("blocked", ..) => Stored::Blocked,
+            ("ended", ..) => Stored::Ended,
+            ("full", ..) => Stored::Full,
             ("no_file", ..) => Stored::NoFile,
             ("membership_changed", ..) => {
                 *outcome = Attempt::MembershipChanged;

@@ -46,7 +46,9 @@ pub mod seed;
 mod sqlstate;
 pub(crate) mod station;
 pub(crate) mod transcript;
+pub mod usage;
 pub mod user;
+pub mod user_limits;
 pub mod user_list;
 pub(crate) mod vault;
 pub(crate) mod workspace;
@@ -104,8 +106,57 @@ pub async fn migrate(db: &Db) -> std::result::Result<(), String> {
         MigrateError::VersionMismatch(version) => {
             format!("migration {version} of the database is not the one that this binary knows; nothing was changed")
         }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if sqlstate::is_forbidden(&error) =>
+        {
+            format!(
+                "this role may not create tables in the database: {error}. Make it the database's owner: alter database ... owner to ..."
+            )
+        }
         other => format!("the database cannot be migrated: {other}"),
     })
+}
+
+/// The tables of a database, compared with what this binary knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// There are none.
+    Missing,
+    /// Migrations are missing.
+    Older,
+    /// They are as this binary makes them.
+    Current,
+    /// They have migrations that this binary does not know.
+    Newer,
+}
+
+/// Compares the tables with what this binary knows, and changes nothing.
+///
+/// # Errors
+/// The database is away.
+pub async fn schema(db: &Db) -> Result<Schema> {
+    db.run(async |c| {
+        let has_tables = sqlx::query_scalar!(
+            r#"select to_regclass('public._sqlx_migrations') is not null as "has_tables!""#
+        )
+        .fetch_one(&mut *c)
+        .await?;
+        if !has_tables {
+            return Ok::<_, sqlx::Error>(Schema::Missing);
+        }
+        let applied = sqlx::query_scalar!("select version from _sqlx_migrations where success")
+            .fetch_all(c)
+            .await?;
+        let knows = |version: &i64| MIGRATIONS.iter().any(|known| known.version == *version);
+        Ok(if !applied.iter().all(knows) {
+            Schema::Newer
+        } else if applied.len() < MIGRATIONS.iter().count() {
+            Schema::Older
+        } else {
+            Schema::Current
+        })
+    })
+    .await
 }
 
 /// Returns `true` if the database has all migrations that this binary knows.

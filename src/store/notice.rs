@@ -18,6 +18,8 @@ pub enum Notice {
     /// The user has changed their keys or stations: caches of that user are outdated, and sockets of stations that are not
     /// known any more are closed.
     Stations(UserId),
+    /// Someone has registered, whom nodes may remember as absent.
+    Registered(UserId),
     /// A user's name has changed, and cached names are outdated.
     Names,
     /// A user's list of conversations has changed.
@@ -37,6 +39,7 @@ impl Notice {
             // In the format of older versions.
             Self::User(user) => user.to_string(),
             Self::Stations(user) => format!("stations {user}"),
+            Self::Registered(user) => format!("registered {user}"),
             Self::Names => "names".to_owned(),
             Self::List(user) => format!("list {user}"),
             Self::Friend { friend, seen_by } => format!("friend {friend} {seen_by}"),
@@ -49,6 +52,7 @@ impl Notice {
         let mut words = payload.split(' ');
         let notice = match words.next()? {
             "stations" => Self::Stations(UserId::parse(words.next()?)?),
+            "registered" => Self::Registered(UserId::parse(words.next()?)?),
             "names" => Self::Names,
             "list" => Self::List(UserId::parse(words.next()?)?),
             "friend" => Self::Friend {
@@ -91,6 +95,7 @@ mod tests {
         for notice in [
             Notice::User(one),
             Notice::Stations(one),
+            Notice::Registered(one),
             Notice::Names,
             Notice::List(one),
             Notice::Friend {

@@ -114,6 +114,34 @@ pub(crate) async fn everyone_with(
     Ok(everyone)
 }
 
+/// The others who are told that a user is typing: not one who has blocked them, in the direct
+/// conversation. Returns `None` if the user does not take part.
+pub(crate) async fn who_see_typing(
+    db: &Db,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<Option<Vec<UserId>>> {
+    let others = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"select array(
+                    select o.user_id from participants o
+                    where o.conversation_id = $1 and o.user_id <> $2
+                        and (o.peer_id is null or not exists (
+                            select from blocks b where b.user_id = o.user_id and b.blocked_id = $2
+                        ))
+                ) as "others!: Vec<UserId>"
+                from participants p where p.conversation_id = $1 and p.user_id = $2"#,
+                conversation as _,
+                user as _,
+            )
+            .fetch_optional(c)
+            .await
+        })
+        .await?;
+    Ok(others)
+}
+
 /// The conversations that a user has hidden for good.
 pub(crate) async fn hidden_by(db: &Db, user: UserId) -> Result<Vec<ConversationId>> {
     db.run(async |c| {

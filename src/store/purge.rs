@@ -68,13 +68,32 @@ pub(super) async fn delete_cleared(
             .rows_affected()
         };
     }
-    let messages = delete!(
-        "delete from messages m using (
-            select seq from messages
-            where conversation_id = $1 and seq <= $2
-            order by seq limit $3 for update
-        ) due where m.conversation_id = $1 and m.seq = due.seq"
-    );
+    let messages = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"
+                with gone as (
+                    delete from messages m using (
+                        select seq from messages
+                        where conversation_id = $1 and seq <= $2
+                        order by seq limit $3 for update
+                    ) due where m.conversation_id = $1 and m.seq = due.seq
+                    returning m.user_id, message_bytes(m.data) as bytes
+                ), freed as (
+                    insert into usage_changes (user_ids, bytes)
+                    select array_agg(user_id), array_agg(-bytes) from gone having count(*) > 0
+                )
+                select count(*) as "count!" from gone
+                "#,
+                conversation as _,
+                up_to,
+                BATCH,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?
+        .unsigned_abs();
     let reports = delete!(
         "delete from reports r using (
             select seq from reports
@@ -135,10 +154,29 @@ pub(super) async fn delete_cleared(
 /// cannot be deleted, for example because very many reports exceed the statement's time limit, is
 /// retried with half the size.
 pub async fn expired(db: &Db, ended_before: Timestamp) -> Result<u64> {
+    let ended = drain(db, Due::Ended, ended_before).await?;
+    Ok(ended + drain(db, Due::Kept, ended_before).await?)
+}
+
+/// Why messages are due.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// They expired, as their senders said.
+    Ended,
+    /// They were kept for as long as the operator keeps any.
+    Kept,
+}
+
+/// Moves batches until there are no more. Returns the number of messages.
+async fn drain(db: &Db, due: Due, ended_before: Timestamp) -> Result<u64> {
     let (mut moved, mut from, mut batch) = (0, None, BATCH);
     loop {
         let begun = Instant::now();
-        match move_expired(db, ended_before, from, batch).await {
+        let batch_moved = match due {
+            Due::Ended => move_ended(db, ended_before, from, batch).await,
+            Due::Kept => move_kept(db, ended_before, from, batch).await,
+        };
+        match batch_moved {
             // Whatever the error: once the batch is a single message and still fails, its error is
             // returned.
             Err(_) if batch > 1 => batch /= 2,
@@ -160,7 +198,7 @@ pub async fn expired(db: &Db, ended_before: Timestamp) -> Result<u64> {
 
 /// Moves a batch of messages that ended between two moments. Returns the number of messages, and
 /// when the last of them ended.
-async fn move_expired(
+async fn move_ended(
     db: &Db,
     ended_before: Timestamp,
     from: Option<Timestamp>,
@@ -181,6 +219,38 @@ with due as materialized (
     for update skip locked"#,
                 r#")
 select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due"#,
+                ended_before as _,
+                from as _,
+                batch,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?;
+    Ok((row.count, row.newest))
+}
+
+/// Moves a batch of messages whose `ValidUntil` is farther away than the operator keeps anything, and
+/// that were to be kept until a moment between these two. Returns the same as [`move_ended`].
+async fn move_kept(
+    db: &Db,
+    ended_before: Timestamp,
+    from: Option<Timestamp>,
+    batch: i64,
+) -> Result<(i64, Option<Timestamp>)> {
+    let row = db
+        .run(async |c| {
+            retire!(
+                query,
+                r#"
+with due as materialized (
+    select ctid, keep_until from messages
+    -- The one is of the server's clock, the other of the database's.
+    where keep_until < $1 and stored_at < $1 and keep_until >= coalesce($2::timestamptz, '-infinity')
+    order by keep_until limit $3
+    for update skip locked"#,
+                r#")
+select count(*) as "count!", max(keep_until) as "newest: Timestamp" from due"#,
                 ended_before as _,
                 from as _,
                 batch,

@@ -14,13 +14,15 @@ use parlance_wire::id::{ConversationId, UserId};
 pub(crate) struct Limits {
     /// Participants of a group, including invited users.
     pub participants: usize,
-    /// Conversations that a user takes part in.
+    /// Conversations that the caller takes part in.
     pub conversations: u32,
-    /// How many of those others can add them to; the rest is reserved for what they create or
-    /// accept.
-    pub conversations_by_others: u32,
+    /// The same of a person without a limit of their own. Others can add users to nine tenths of what
+    /// they may have; the rest is reserved for what they create or accept.
+    pub usual_conversations: u32,
     /// Conversations that a user creates per day.
     pub conversations_per_day: u32,
+    /// Friend requests of a user per day.
+    pub friend_requests_per_day: u32,
     /// People whom a user invites per day.
     pub invitations_per_day: u32,
     /// Nick changes of a user per day.
@@ -38,15 +40,17 @@ pub(crate) enum Daily {
     Invitations,
     /// Changes of the user's nick.
     Nicks,
+    /// Friend requests.
+    FriendRequests,
 }
 
 /// The quota that a call would exceed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Exceeded {
-    /// The caller takes part in the maximum of conversations.
-    Total,
+    /// The caller takes part in this maximum of conversations.
+    Total(i64),
     /// The other participant of a direct conversation does.
-    TotalOfOther,
+    TotalOfOther(i64),
     /// The daily limit of this action, which ends after this time.
     Day(Daily, Duration),
 }
@@ -90,7 +94,7 @@ pub(super) async fn precheck(
         return Ok(Some(Exceeded::Day(Daily::Conversations, left)));
     }
     if creates && seen.taken >= i64::from(limits.conversations) {
-        return Ok(Some(Exceeded::Total));
+        return Ok(Some(Exceeded::Total(limits.conversations.into())));
     }
     if seen.strangers > 0
         && seen.invited_today + seen.strangers > i64::from(limits.invitations_per_day)
@@ -107,6 +111,16 @@ pub(super) async fn lock(
     users: impl IntoIterator<Item = UserId>,
 ) -> Result<bool> {
     // Without duplicates, because the number of rows tells whether all users exist.
+    let users: BTreeSet<UserId> = users.into_iter().collect();
+    let count = users.len();
+    Ok(lock_existing(c, users).await?.len() == count)
+}
+
+/// Like [`lock`], for users of whom some may not exist. Returns those who do.
+pub(super) async fn lock_existing(
+    c: &mut PgConnection,
+    users: impl IntoIterator<Item = UserId>,
+) -> Result<BTreeSet<UserId>> {
     let users: Vec<UserId> = users
         .into_iter()
         .collect::<BTreeSet<_>>()
@@ -122,33 +136,36 @@ pub(super) async fn lock(
     .await?;
     // Checked again: if the insert waited for the user's deletion, its snapshot did not include
     // that.
-    let locked = sqlx::query!(
-        "select from quotas q where q.user_id = any($1)
+    let locked = sqlx::query_scalar!(
+        r#"select q.user_id as "user_id: UserId" from quotas q where q.user_id = any($1)
         and exists (select from users u where u.user_id = q.user_id and u.deleted_at is null)
-        order by q.user_id for update of q",
+        order by q.user_id for update of q"#,
         &users as _
     )
     .fetch_all(c)
     .await?;
-    Ok(locked.len() == users.len())
+    Ok(locked.into_iter().collect())
 }
 
-/// Returns `true` if a user, whose quotas are locked, takes part in more conversations than the
-/// maximum.
-pub(super) async fn exceeds_total(
+/// The maximum of conversations of a user, whose quotas are locked, if they take part in more.
+pub(super) async fn exceeded_total(
     c: &mut PgConnection,
     user: UserId,
     limits: &Limits,
-) -> Result<bool> {
+) -> Result<Option<i64>> {
     // Stops counting beyond the maximum.
-    let exceeds = sqlx::query_scalar!(
-        r#"select count(*) > $2::bigint as "over!" from (select from participants where user_id = $1 limit $2::bigint + 1) taken"#,
+    let exceeded = sqlx::query_scalar!(
+        r#"
+        select a.most as "most!"
+        from conversations_allowed($1, $2) as a (most)
+        where (select count(*) from (select from participants where user_id = $1 limit a.most + 1) taken) > a.most
+        "#,
         user as _,
-        i64::from(limits.conversations),
+        i64::from(limits.usual_conversations),
     )
-    .fetch_one(c)
+    .fetch_optional(c)
     .await?;
-    Ok(exceeds)
+    Ok(exceeded)
 }
 
 /// The quota that the creator of a direct conversation, or the other participant, exceeds.
@@ -158,12 +175,12 @@ pub(super) async fn exceeded_by_either(
     other: UserId,
     limits: &Limits,
 ) -> Result<Option<Exceeded>> {
-    if exceeds_total(c, creator, limits).await? {
-        return Ok(Some(Exceeded::Total));
+    if let Some(most) = exceeded_total(c, creator, limits).await? {
+        return Ok(Some(Exceeded::Total(most)));
     }
-    Ok(exceeds_total(c, other, limits)
+    Ok(exceeded_total(c, other, limits)
         .await?
-        .then_some(Exceeded::TotalOfOther))
+        .map(Exceeded::TotalOfOther))
 }
 
 /// Charges `count` to a daily quota of a user, whose quotas are locked. Returns the quota if that
@@ -176,11 +193,7 @@ pub(super) async fn charge(
     limits: &Limits,
 ) -> Result<Option<Exceeded>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let (conversations, invitations, nicks) = match what {
-        Daily::Conversations => (count, 0, 0),
-        Daily::Invitations => (0, count, 0),
-        Daily::Nicks => (0, 0, count),
-    };
+    let of = |kind: Daily| if kind == what { count } else { 0 };
     // Charged first and compared afterwards; a call that exceeds the quota is rolled back.
     let spent = sqlx::query!(
         r#"
@@ -189,16 +202,19 @@ pub(super) async fn charge(
         set day = t.day,
             conversations = case when q.day = t.day then q.conversations else 0 end + $2,
             invitations = case when q.day = t.day then q.invitations else 0 end + $3,
-            nicks = case when q.day = t.day then q.nicks else 0 end + $4
+            nicks = case when q.day = t.day then q.nicks else 0 end + $4,
+            friend_requests = case when q.day = t.day then q.friend_requests else 0 end + $5,
+            stations = case when q.day = t.day then q.stations else 0 end
         from today t
         where q.user_id = $1
-        returning q.conversations, q.invitations, q.nicks,
+        returning q.conversations, q.invitations, q.nicks, q.friend_requests,
                   ceil(extract(epoch from (t.day + 1)::timestamp - t.moment))::bigint as "seconds_left!"
         "#,
         user as _,
-        conversations,
-        invitations,
-        nicks,
+        of(Daily::Conversations),
+        of(Daily::Invitations),
+        of(Daily::Nicks),
+        of(Daily::FriendRequests),
     )
     .fetch_one(c)
     .await?;
@@ -207,6 +223,7 @@ pub(super) async fn charge(
         Daily::Conversations => (spent.conversations, limits.conversations_per_day),
         Daily::Invitations => (spent.invitations, limits.invitations_per_day),
         Daily::Nicks => (spent.nicks, limits.nicks_per_day),
+        Daily::FriendRequests => (spent.friend_requests, limits.friend_requests_per_day),
     };
     Ok((spent > i64::from(max)).then_some(Exceeded::Day(what, left)))
 }

@@ -139,7 +139,7 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
     for row in rows {
         let (report, outcome) = entry_at(batch, &mut outcomes, row.place)?;
         match (row.outcome.as_str(), row.current_instance) {
-            ("stored", None) => {}
+            ("stored" | "silent", None) => {}
             ("stale_instance", Some(current)) => {
                 *outcome = Attempt::Done(Reported::StaleInstance(current));
                 continue;

@@ -29,6 +29,10 @@ pub(crate) struct AccountRow {
     pub kind: String,
     /// Whether they have other stations, and this one is new.
     pub is_new_station: bool,
+    /// Whether the station is bound. It is not if too many new ones were bound today.
+    pub is_admitted: bool,
+    /// Seconds until the day ends.
+    pub seconds_left: i64,
 }
 
 /// A station, as shown to its user and to operators.
@@ -211,9 +215,13 @@ pub(crate) struct NewMessage {
     pub created_at: Timestamp,
     /// When it expires, according to the sender or the configured lifetime.
     pub valid_until: Timestamp,
+    /// Until when it is kept, if the operator keeps nothing for as long as that.
+    pub keep_until: Option<Timestamp>,
     /// The epoch whose secret encrypts it, or 0 for none; `None` if the sender's client knows no
     /// epochs.
     pub epoch: Option<i32>,
+    /// The sender has stored as much as they may: only a message that is stored already is accepted.
+    pub is_full: bool,
     /// The sender's files that are to end with it.
     pub files: BTreeSet<FileId>,
 }
@@ -241,6 +249,10 @@ pub(crate) enum Stored {
     StaleEpoch(i32),
     /// The other participant has blocked the sender.
     Blocked,
+    /// The two of a direct conversation are friends no longer.
+    Ended,
+    /// The sender has stored as much as they may.
+    Full,
     /// The sender has no such file in this conversation, or it is not complete, or another message has
     /// it.
     NoFile,

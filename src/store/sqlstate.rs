@@ -65,6 +65,7 @@ const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
 
 /// The database, or the role, has reached its connection limit.
 const TOO_MANY_CONNECTIONS: &str = "53300";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// The meaning of a code.
 #[must_use]
@@ -82,13 +83,23 @@ pub(super) fn write_failure(code: &str) -> Option<String> {
     }
 }
 
+/// Returns `true` if the role may not do this.
+#[must_use]
+pub(super) fn is_forbidden(error: &sqlx::Error) -> bool {
+    has_code(error, INSUFFICIENT_PRIVILEGE)
+}
+
 /// Returns `true` if the database opens no more connections, for this role or for any.
 #[must_use]
 pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    has_code(error, TOO_MANY_CONNECTIONS)
+}
+
+fn has_code(error: &sqlx::Error, wanted: &str) -> bool {
     error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code == TOO_MANY_CONNECTIONS)
+        .is_some_and(|code| code == wanted)
 }
 
 fn row(code: &str) -> Option<&'static (&'static str, Meaning, Option<&'static str>)> {

@@ -9,7 +9,10 @@ use super::{
     error::{Result, impossible},
     notice::{self, Notice},
 };
-use crate::store::rows::{AccountRow, StationRow};
+use crate::{
+    settings::PerUser,
+    store::rows::{AccountRow, StationRow},
+};
 use parlance_wire::{
     id::{CredentialId, StationId, UserId},
     key::SecretHash,
@@ -29,13 +32,15 @@ pub(crate) struct Arriving<'a> {
 /// an unknown key, for a key of another user than the claimed one, and for a disabled user; the
 /// caller must not be able to tell these apart.
 ///
-/// A user keeps the `max` stations seen last; the others have to log in again.
+/// A user keeps the `max` stations seen last; the others have to log in again. A station is not bound
+/// if it is new and the user has had as many new ones today as the settings allow.
 pub(crate) async fn log_in(
     db: &Db,
     key_hash: &SecretHash,
     claimed: Option<UserId>,
     arriving: Arriving<'_>,
     max: i32,
+    usual: &PerUser,
     now: Timestamp,
 ) -> Result<Option<AccountRow>> {
     db.run(async |c| {
@@ -48,6 +53,8 @@ pub(crate) async fn log_in(
             max,
             now as _,
             arriving.name.map(StationName::as_str),
+            i32::try_from(usual.new_stations).unwrap_or(i32::MAX),
+            i32::try_from(usual.of_service().new_stations).unwrap_or(i32::MAX),
         )
         .fetch_optional(c)
         .await
@@ -186,6 +193,22 @@ pub(crate) async fn standing(
             (false, true) => Standing::Known,
         });
     Ok(stations.iter().copied().zip(standings).collect())
+}
+
+/// Returns `true` if this user, or with `None` any user, has logged in from the station.
+pub(crate) async fn is_known(db: &Db, user: Option<UserId>, station: StationId) -> Result<bool> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select exists (
+                select from stations where station_id = $2 and ($1::uuid is null or user_id = $1)
+            ) as "known!""#,
+            user as _,
+            station as _,
+        )
+        .fetch_one(c)
+        .await
+    })
+    .await
 }
 
 /// The user who was last seen at a station, for unsigned notification polling.

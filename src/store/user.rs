@@ -7,7 +7,9 @@ use super::{
     audit::{self, Actor, Change},
     db::End,
     error::Result,
+    group,
     notice::{self, Notice},
+    user_limits::{Allowance, Own},
 };
 use parlance_wire::{
     id::{StationId, UserId},
@@ -25,6 +27,8 @@ pub struct Identity {
     pub disabled: bool,
     /// Whether the user has logged in from the station.
     pub station_known: bool,
+    /// What the user may do.
+    pub allowance: Allowance,
 }
 
 /// The identity of a user who signs from a station. `last_seen_at` is updated once an hour, as a
@@ -36,16 +40,21 @@ pub async fn identity(
     now: Timestamp,
 ) -> Result<Option<Identity>> {
     db.run(async |c| {
-        sqlx::query_as!(
-            Identity,
+        let row = sqlx::query!(
             r#"
             with seen as (
                 update stations set last_seen_at = $3
                 where user_id = $1 and station_id = $2 and last_seen_at < $3::timestamptz - interval '1 hour'
             )
             select u.public_key, u.disabled_at is not null as "disabled!",
-                   exists (select from stations s where s.user_id = u.user_id and s.station_id = $2) as "station_known!"
+                   exists (select from stations s where s.user_id = u.user_id and s.station_id = $2) as "station_known!",
+                   is_service(u.user_id) as "is_service!",
+                   l.messages as "messages?", l.message_bytes as "message_bytes?", l.stored_bytes as "stored_bytes?",
+                   l.conversations as "conversations?", l.new_conversations as "new_conversations?",
+                   l.friend_requests as "friend_requests?", l.lookups as "lookups?",
+                   l.presence_changes as "presence_changes?", l.new_stations as "new_stations?"
             from users u
+            left join user_limits l on l.user_id = $1
             where u.user_id = $1 and u.deleted_at is null
             "#,
             user as _,
@@ -53,7 +62,26 @@ pub async fn identity(
             now as _,
         )
         .fetch_optional(c)
-        .await
+        .await?;
+        Ok::<_, sqlx::Error>(row.map(|row| Identity {
+            public_key: row.public_key,
+            disabled: row.disabled,
+            station_known: row.station_known,
+            allowance: Allowance {
+                is_service: row.is_service,
+                own: Own {
+                    messages: row.messages,
+                    message_bytes: row.message_bytes,
+                    stored_bytes: row.stored_bytes,
+                    conversations: row.conversations,
+                    new_conversations: row.new_conversations,
+                    friend_requests: row.friend_requests,
+                    lookups: row.lookups,
+                    presence_changes: row.presence_changes,
+                    new_stations: row.new_stations,
+                },
+            },
+        }))
     })
     .await
 }
@@ -103,7 +131,8 @@ pub(super) async fn fill_skeletons(c: &mut PgConnection) -> sqlx::Result<()> {
     }
 }
 
-/// Disables a user, or enables them again, and notifies every node. Returns whether there is such a user.
+/// Disables a user, or enables them again, and notifies every node. Groups that have no other admin
+/// get one. Returns whether there is such a user.
 pub async fn set_disabled(
     db: &Db,
     user: UserId,
@@ -111,30 +140,35 @@ pub async fn set_disabled(
     by: &Actor,
     now: Timestamp,
 ) -> Result<bool> {
-    db.transaction(async |c| {
-        // A time that is set stays.
-        let changed = sqlx::query!(
-            "update users set disabled_at = case when $2 then coalesce(disabled_at, $3) end
+    let there = db
+        .transaction(async |c| {
+            // A time that is set stays.
+            let changed = sqlx::query!(
+                "update users set disabled_at = case when $2 then coalesce(disabled_at, $3) end
             where user_id = $1 and deleted_at is null",
-            user as _,
-            disabled,
-            now as _,
-        )
-        .execute(&mut *c)
+                user as _,
+                disabled,
+                now as _,
+            )
+            .execute(&mut *c)
+            .await?;
+            if changed.rows_affected() == 0 {
+                return Ok(End::Rollback(false));
+            }
+            let change = if disabled {
+                Change::UserDisable
+            } else {
+                Change::UserEnable
+            };
+            audit::append(c, by, change, &user, [], now).await?;
+            notice::send(c, [Notice::User(user)]).await?;
+            Ok(End::Commit(true))
+        })
         .await?;
-        if changed.rows_affected() == 0 {
-            return Ok(End::Rollback(false));
-        }
-        let change = if disabled {
-            Change::UserDisable
-        } else {
-            Change::UserEnable
-        };
-        audit::append(c, by, change, &user, [], now).await?;
-        notice::send(c, [Notice::User(user)]).await?;
-        Ok(End::Commit(true))
-    })
-    .await
+    if there {
+        group::succeed(db, user).await?;
+    }
+    Ok(there)
 }
 
 /// Gives a user a role. Returns whether there is such a user.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{Person, World, message};
+use crate::world::{Person, Socket, World, message};
 
 async fn list(person: &Person) -> (Vec<String>, Vec<String>) {
     let list = person
@@ -136,7 +136,7 @@ async fn the_list_names_the_conversations_hidden_for_good() {
 }
 
 #[tokio::test]
-async fn only_another_existing_user_can_be_blocked() {
+async fn only_another_user_can_be_blocked_whether_or_not_they_exist() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
     for action in ["block", "unblock"] {
@@ -145,7 +145,12 @@ async fn only_another_existing_user_can_be_blocked() {
             json!({ "action": action, "userid": "0".repeat(32) }),
         )
         .await
-        .refused(404, "user_not_found");
+        .ok();
+        assert_eq!(
+            list(&ann).await.0.len(),
+            usize::from(action == "block"),
+            "the list must not tell them apart"
+        );
         ann.asks(
             "chatblocklist",
             json!({ "action": action, "userid": ann.user }),
@@ -186,5 +191,40 @@ async fn a_friend_sees_the_one_who_blocks_go_and_come_back() {
             "{action}"
         );
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_blocked_ones_reports_and_typing_are_taken_and_go_nowhere() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let ids = [
+        ann.adds(&conversation, "one").await,
+        ann.adds(&conversation, "two").await,
+    ];
+    for person in [&ann, &ben] {
+        person.is_available().await;
+    }
+    asks(&ann, "block", &ben).await;
+    let (mut anns, mut bens) = (Socket::of(&ann, 4).await, Socket::of(&ben, 4).await);
+    let typing = json!({ "action": "typing", "conversationid": conversation.id }).to_string();
+    bens.says(&typing).await;
+    ben.views(&conversation, &ids).await.ok();
+    ben.views(&conversation, &ids).await.ok();
+    bens.hears_nothing().await;
+    anns.hears_nothing().await;
+    assert_eq!(world.count("reports").await, 0);
+    // To himself the messages are read, as if nothing had happened.
+    let listed = ben
+        .asks_as(4, "chatconversation", json!({ "action": "list" }))
+        .await
+        .ok();
+    assert_eq!(listed["conversations"][0]["unread"], json!(0));
+    // The other way nothing changes.
+    anns.says(&typing).await;
+    assert_eq!(bens.hears().await["typing"][0]["userid"], ann.user);
+    asks(&ann, "unblock", &ben).await;
+    ben.views(&conversation, &ids).await.ok();
+    assert_eq!(world.count("reports").await, 2);
     world.end().await;
 }

@@ -1,8 +1,13 @@
 //! Friendships: two users are friends once both have requested it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::world::{Changes, Person, World};
+use crate::{
+    group,
+    world::{Changes, Conversation, Person, Socket, World, message},
+};
 
 async fn asks(person: &Person, action: &str, other: &Person) -> u16 {
     person
@@ -104,9 +109,15 @@ async fn a_friendship_needs_another_existing_user_who_asked() {
     let stranger = "0".repeat(32);
     for action in ["add", "accept", "remove"] {
         let request = |id: &str| json!({ "action": action, "friendid": id });
-        ann.asks("chatfriends", request(&stranger))
-            .await
-            .refused(404, "user_not_found");
+        // Nobody, and somebody who has not asked, are answered alike.
+        for id in [&stranger, &ben.user] {
+            let answer = ann.asks("chatfriends", request(id)).await;
+            if action == "accept" {
+                answer.refused(403, "not_allowed");
+            } else {
+                answer.ok();
+            }
+        }
         ann.asks("chatfriends", request(&ann.user))
             .await
             .refused(400, "bad_request");
@@ -122,16 +133,10 @@ async fn a_friendship_needs_another_existing_user_who_asked() {
         json!({ "action": "add", "email": "nobody@example.org" }),
     )
     .await
-    .refused(404, "user_not_found");
+    .ok();
     ann.asks("chatfriends", json!({ "action": "add", "email": "nobody" }))
         .await
         .refused(400, "bad_request");
-    ann.asks(
-        "chatfriends",
-        json!({ "action": "accept", "friendid": ben.user }),
-    )
-    .await
-    .refused(403, "not_allowed");
     assert_eq!(world.count("friendships").await, 0);
     world.end().await;
 }
@@ -174,5 +179,131 @@ async fn the_oldest_request_comes_first() {
             assert_eq!(asks(&ann, "remove", &world.person(name).await).await, 200);
         }
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_are_friends_no_longer_do_not_write_to_each_other_until_they_are_again() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let before = message("before");
+    let sends = async |person: &Person, message: &Value| {
+        person
+            .does(
+                "add",
+                &conversation,
+                json!({ "message": message.to_string() }),
+            )
+            .await
+    };
+    sends(&ben, &before).await.ok();
+    ann.unfriends(&ben).await.ok();
+    for person in [&ann, &ben] {
+        let refusal = sends(person, &message("after"))
+            .await
+            .refused(403, "not_friends");
+        let sentence = refusal["errormessage"].as_str().unwrap();
+        assert!(sentence.contains("friends"), "{sentence}");
+        // It stays readable, and one who asks does not open it alone.
+        assert_eq!(
+            person.reads(&conversation).await["messages"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+    // What was stored before is accepted again.
+    sends(&ben, &before).await.ok();
+    ben.requests_friendship(&ann).await.ok();
+    sends(&ben, &message("with a request"))
+        .await
+        .refused(403, "not_friends");
+    ben.unfriends(&ann).await.ok();
+    sends(&ben, &message("without"))
+        .await
+        .refused(403, "not_friends");
+    ann.befriends(&ben).await;
+    for person in [&ann, &ben] {
+        sends(person, &message("again")).await.ok();
+    }
+    // Groups are no friendships.
+    let request = json!({
+        "displayname": "x", "participantids": [ben.user], "secrets": group::secrets(&[&ann, &ben]),
+    });
+    let made = group::asks(&ann, "create", request).await.ok();
+    let group = Conversation::of(&made["conversation"]);
+    ben.unfriends(&ann).await.ok();
+    ben.adds(&group, "in the group").await;
+    // Two who ask each other at the same moment are friends, and write.
+    for _ in 0..5 {
+        let (one, other) =
+            tokio::join!(ann.requests_friendship(&ben), ben.requests_friendship(&ann));
+        one.ok();
+        other.ok();
+        sends(&ann, &message("at once")).await.ok();
+        ann.unfriends(&ben).await.ok();
+        sends(&ann, &message("not"))
+            .await
+            .refused(403, "not_friends");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_made_and_withdrawn_again_and_again_is_told_a_few_times() {
+    let world =
+        World::with(|settings| settings.timings.request_told = Duration::from_hours(1)).await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let cleo = world.person("Cleo").await;
+    let mut bens = Socket::of(&ben, 3).await;
+    // Who changes their mind once or twice is told of at once.
+    for _ in 0..2 {
+        ann.requests_friendship(&ben).await.ok();
+        assert_eq!(
+            bens.hears().await["friendavailabilitesof"],
+            json!([ann.user])
+        );
+        ann.unfriends(&ben).await.ok();
+        assert_eq!(
+            bens.hears().await["friendavailabilitesof"],
+            json!([ann.user])
+        );
+    }
+    for _ in 0..10 {
+        ann.requests_friendship(&ben).await.ok();
+        ann.unfriends(&ben).await.ok();
+    }
+    bens.hears_nothing().await;
+    // Others' requests are told, and an answer is told at once.
+    cleo.requests_friendship(&ben).await.ok();
+    assert_eq!(
+        bens.hears().await["friendavailabilitesof"],
+        json!([cleo.user])
+    );
+    ann.requests_friendship(&ben).await.ok();
+    bens.hears_nothing().await;
+    ann.listens().await;
+    ben.requests_friendship(&ann).await.ok();
+    assert_eq!(ann.hears().await.friends, [ben.user.clone()]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_request_is_told_in_the_end() {
+    let world =
+        World::with(|settings| settings.timings.request_told = Duration::from_secs(3)).await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let mut bens = Socket::of(&ben, 3).await;
+    for _ in 0..3 {
+        ann.requests_friendship(&ben).await.ok();
+        ann.unfriends(&ben).await.ok();
+    }
+    bens.drain().await;
+    assert_eq!(
+        bens.hears().await["friendavailabilitesof"],
+        json!([ann.user])
+    );
+    assert_eq!(sees(&ben).await, (vec![], vec![]));
     world.end().await;
 }

@@ -34,6 +34,7 @@ mod hostile;
 mod identity;
 mod invitation;
 mod keys;
+mod limits;
 mod live;
 mod load;
 mod log;

@@ -4,6 +4,7 @@
 mod files;
 mod groups;
 mod keys;
+mod limits;
 mod list;
 mod sessions;
 
@@ -137,6 +138,9 @@ fn arguments_of_add() -> String {
         one("true", "bool"),
         one("''", "text"),
         one("1", "int"),
+        one("false", "bool"),
+        one("1", "bigint"),
+        one("null", "timestamptz"),
         one("true", "bool"),
     ]
     .join(", ")
@@ -210,11 +214,10 @@ async fn no_hot_query_reads_a_whole_table() {
             &["from quotas q where q.user_id = any($1)"],
             format!("array[{USER}]"),
         ),
-        ("quota: total", &["as \"over!\""], format!("{USER}, 1000")),
         (
             "quota: day",
             &["update quotas q"],
-            format!("{USER}, 1, 0, 0"),
+            format!("{USER}, 1, 0, 0, 0"),
         ),
         (
             "seen_by",
@@ -272,7 +275,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "login",
             &["u.*, c.credential_id"],
-            format!("sha256('1'), null, {USER}, 100, now(), 'phone'"),
+            format!("sha256('1'), null, {USER}, 100, now(), 'phone', 10, 100"),
         ),
         ("friends", &["'offline' end as"], format!("{USER}, true")),
         ("requests", &["order by f.requested_at"], USER.to_owned()),

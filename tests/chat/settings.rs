@@ -57,20 +57,32 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 33] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 42] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
+    ("CONVERSATIONS_PER_USER", "1001", &["per_user"], Some("0")),
+    ("NEW_CONVERSATIONS_PER_DAY", "101", &["per_user"], Some("0")),
+    ("MESSAGES_PER_MINUTE", "3001", &["per_user"], Some("0")),
     (
-        "CONVERSATIONS_PER_USER",
-        "1001",
-        &["conversations_per_user"],
-        Some("0"),
+        "MESSAGE_BYTES_PER_MINUTE",
+        "67108865",
+        &["per_user"],
+        Some("65535"),
     ),
     (
-        "NEW_CONVERSATIONS_PER_DAY",
-        "101",
-        &["new_conversations_per_day"],
+        "STORED_BYTES_PER_USER",
+        "4294967297",
+        &["per_user"],
+        Some("65535"),
+    ),
+    ("FRIEND_REQUESTS_PER_DAY", "201", &["per_user"], Some("0")),
+    ("LOOKUPS_PER_HOUR", "1001", &["per_user"], Some("0")),
+    (
+        "PRESENCE_CHANGES_PER_MINUTE",
+        "61",
+        &["per_user"],
         Some("0"),
     ),
+    ("NEW_STATIONS_PER_DAY", "11", &["per_user"], Some("0")),
     (
         "LISTEN_ADDR",
         "127.0.0.1:9000",
@@ -119,6 +131,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 33] = [
         &["message_lifetime"],
         Some("1001years"),
     ),
+    (
+        "MAX_MESSAGE_LIFETIME",
+        "8days",
+        &["max_message_lifetime"],
+        Some("59s"),
+    ),
     ("EXPIRY_GRACE", "8days", &["expiry_grace"], Some("59s")),
     (
         "MAX_MESSAGE_BYTES",
@@ -148,6 +166,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 33] = [
         Some("10.0.0.0/33"),
     ),
     (
+        "ALLOWED_ORIGINS",
+        "https://a.example, http://localhost:3000",
+        &["allowed_origins"],
+        Some("https://a.example/"),
+    ),
+    (
         "ALLOW_UNSIGNED_NOTIFICATIONS",
         "true",
         &["allow_unsigned_notifications"],
@@ -155,7 +179,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 33] = [
     ),
     ("SOCKETS_PER_USER", "21", &["sockets_per_user"], Some("101")),
     ("SOCKETS", "20001", &["sockets"], Some("0")),
-    ("NATS_URL", "nats://nats:4222", &["nats_url"], None),
+    (
+        "NATS_URL",
+        "nats://nats:4222",
+        &["nats_url"],
+        Some("nats://secret@"),
+    ),
     ("TLS_CERT", "cert.pem", &["tls", "public_url"], None),
     ("TLS_KEY", "key.pem", &["tls", "public_url"], None),
     (
@@ -203,13 +232,15 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
         // The field has the value, as such a field is displayed.
         let shown = match name {
             "DATABASE_URL" => "\"db\"",
+            "NATS_URL" => "\"nats\"",
             "REGISTRATION" => "Closed",
             "INVITES" => "Admins",
-            "MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
+            "MESSAGE_LIFETIME" | "MAX_MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
             "SIGNATURE_WINDOW" => "360",
             "LOG_FORMAT" => "Json",
             "POSTGRES_SETTINGS" => "archive_command=cp %p /mnt/wal/%f",
             "TRUSTED_PROXIES" => "192.168.0.0/16",
+            "ALLOWED_ORIGINS" => "http://localhost:3000",
             _ => value,
         };
         assert!(

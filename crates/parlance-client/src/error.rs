@@ -113,6 +113,8 @@ pub enum ErrorCode {
     UnknownStation,
     /// The caller may not do this.
     NotAllowed,
+    /// The two of a direct conversation are friends no longer.
+    NotFriends,
     /// The operator allows no registrations, or requires an invitation.
     RegistrationClosed,
     /// The server has no such API.
@@ -155,6 +157,8 @@ pub enum ErrorCode {
     Replayed,
     /// Over a limit, which the message names.
     TooLarge,
+    /// The caller has stored as much as they may.
+    StorageFull,
     /// Too many requests; [`Refusal::retry_after`] tells when to try again.
     RateLimited,
     /// A fault of the server.

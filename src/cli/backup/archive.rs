@@ -1,5 +1,6 @@
-//! The file format of a backup: a tar archive with a manifest and the output of `pg_dump
-//! --format=custom`, so that it can also be restored by hand with `tar` and `pg_restore`.
+//! The file format of a backup: a tar archive with the output of `pg_dump --format=custom` and a
+//! manifest, so that it can also be restored by hand with `tar` and `pg_restore`. The dump is in
+//! parts, so that the archive can be written to a pipe: tar has an entry's size before its contents.
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use crate::store::backup::Tables;
 
-/// The format that this version writes and reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes. It reads format 1 too, which has the dump in one piece.
+pub(super) const FORMAT: u32 = 2;
+/// The dump's entry in format 1, and what the names of its parts begin with.
 const DUMP: &str = "database.dump";
 const MANIFEST: &str = "manifest.json";
-/// Size of a tar block: a header takes one block, and contents are padded to whole blocks.
-const BLOCK: u64 = 512;
+/// Size of the dump's parts but the last one, each of which is in memory once.
+const PART: u64 = 4 << 20;
 /// Maximum bytes of a manifest: it names a few tables.
 const MAX_MANIFEST: u64 = 1 << 20;
 
@@ -51,18 +53,26 @@ impl Manifest {
     }
 }
 
-/// A file being written. It is removed on drop unless [`Writer::end`] has completed it.
+/// An archive being written.
 pub(super) struct Writer {
-    file: File,
-    path: Option<PathBuf>,
+    archive: tar::Builder<Output>,
+}
+
+/// Where an archive goes.
+enum Output {
+    /// A file, which is removed on drop unless it is complete.
+    File {
+        file: File,
+        path: PathBuf,
+        is_complete: bool,
+    },
+    Stdout(io::Stdout),
 }
 
 impl Writer {
-    /// Creates the file and leaves room for the dump's header, whose size field is only known at
-    /// the end.
-    pub(super) fn begin(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
+    /// Creates a file.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
             .write(true)
             // Two backups to the same path would write into each other: the second one fails
             // instead.
@@ -70,11 +80,22 @@ impl Writer {
             // Readable by the owner alone, as it holds the whole database.
             .mode(0o600)
             .open(path)?;
-        file.seek(SeekFrom::Start(BLOCK))?;
-        Ok(Self {
+        Ok(Self::of(Output::File {
             file,
-            path: Some(path.to_owned()),
-        })
+            path: path.to_owned(),
+            is_complete: false,
+        }))
+    }
+
+    /// Writes to standard output.
+    pub(super) fn stdout() -> Self {
+        Self::of(Output::Stdout(io::stdout()))
+    }
+
+    fn of(output: Output) -> Self {
+        Self {
+            archive: tar::Builder::new(output),
+        }
     }
 
     /// Writes the dump. Returns its size and its SHA-256.
@@ -82,40 +103,68 @@ impl Writer {
         // Hashed on the way, so that a large dump is not read a second time.
         let mut hash = Context::new(&SHA256);
         let mut bytes = 0;
-        for_each_part(dump, |part| {
-            hash.update(part);
-            bytes += u64::try_from(part.len()).map_err(io::Error::other)?;
-            self.file.write_all(part)
-        })?;
+        let mut part = Vec::new();
+        for number in 1.. {
+            part.clear();
+            let length = dump.take(PART).read_to_end(&mut part)?;
+            let length = u64::try_from(length).map_err(io::Error::other)?;
+            if length == 0 {
+                break;
+            }
+            hash.update(&part);
+            bytes += length;
+            // Enough digits for 40 TB, so that names sort like the parts.
+            let name = format!("{DUMP}.{number:07}");
+            self.archive.append(&header(&name, length)?, &*part)?;
+        }
         Ok((bytes, hex::encode(hash.finish())))
     }
 
-    /// Completes the file and waits until it is on disk.
+    /// Completes the archive and, if it is a file, waits until it is on disk.
     pub(super) fn end(mut self, manifest: &Manifest) -> io::Result<()> {
-        let padding = manifest.bytes.next_multiple_of(BLOCK) - manifest.bytes;
-        io::copy(&mut io::repeat(0).take(padding), &mut self.file)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file
-            .write_all(header(DUMP, manifest.bytes)?.as_bytes())?;
-        self.file.seek(SeekFrom::End(0))?;
         let mut text = serde_json::to_vec_pretty(manifest)?;
         text.push(b'\n');
-        let mut rest = tar::Builder::new(&mut self.file);
         let bytes = u64::try_from(text.len()).map_err(io::Error::other)?;
-        rest.append(&header(MANIFEST, bytes)?, &*text)?;
-        rest.finish()?;
-        drop(rest);
-        // Synced before it is renamed: after a power cut, the final name must not lead to an
-        // incomplete file.
-        self.file.sync_all()?;
-        self.path = None;
+        self.archive.append(&header(MANIFEST, bytes)?, &*text)?;
+        let mut output = self.archive.into_inner()?;
+        output.flush()?;
+        if let Output::File {
+            file, is_complete, ..
+        } = &mut output
+        {
+            // Synced before it is renamed: after a power cut, the final name must not lead to an
+            // incomplete file.
+            file.sync_all()?;
+            *is_complete = true;
+        }
         Ok(())
     }
 }
 
-impl Drop for Writer {
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File { file, .. } => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File { file, .. } => file.flush(),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
+}
+
+impl Drop for Output {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        if let Self::File {
+            path,
+            is_complete: false,
+            ..
+        } = self
+        {
             // If it cannot be removed, the next backup to the same path reports it.
             let _ = std::fs::remove_file(path);
         }
@@ -142,7 +191,6 @@ pub(super) fn publish(part: &Path, file: &Path) -> io::Result<()> {
 }
 
 fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
-    // A ustar header is exactly the one block that `begin` left free; a PAX header may need more.
     let mut header = tar::Header::new_ustar();
     header.set_path(name)?;
     header.set_size(bytes);
@@ -155,8 +203,8 @@ fn header(name: &str, bytes: u64) -> io::Result<tar::Header> {
 pub(super) struct Archive {
     pub path: PathBuf,
     file: File,
-    /// The dump's offset in the file.
-    dump_at: u64,
+    /// Offset and size of each part of the dump in the file.
+    parts: Vec<(u64, u64)>,
     pub manifest: Manifest,
 }
 
@@ -171,12 +219,11 @@ impl Archive {
             source,
         };
         let mut file = File::open(path).map_err(cannot_read)?;
-        let (dump_at, bytes, manifest) =
-            entries(&mut file).map_err(|source| Error::NotABackup {
-                file: path.to_owned(),
-                source,
-            })?;
-        if manifest.format != FORMAT {
+        let (parts, manifest) = entries(&mut file).map_err(|source| Error::NotABackup {
+            file: path.to_owned(),
+            source,
+        })?;
+        if manifest.format > FORMAT {
             return Err(Error::Newer {
                 file: path.to_owned(),
                 version: manifest.parlance,
@@ -185,10 +232,11 @@ impl Archive {
         let mut archive = Self {
             path: path.to_owned(),
             file,
-            dump_at,
+            parts,
             manifest,
         };
         let sha256 = archive.hash().map_err(cannot_read)?;
+        let bytes: u64 = archive.parts.iter().map(|(_, size)| size).sum();
         // Checked before anything is restored from it.
         if bytes != archive.manifest.bytes || sha256 != archive.manifest.sha256 {
             return Err(Error::Damaged(path.to_owned()));
@@ -206,13 +254,16 @@ impl Archive {
     }
 
     /// Reads the dump in chunks.
-    pub(super) fn copy(&mut self, to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.dump_at))?;
-        for_each_part((&self.file).take(self.manifest.bytes), to)
+    pub(super) fn copy(&mut self, mut to: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        for (at, size) in &self.parts {
+            self.file.seek(SeekFrom::Start(*at))?;
+            for_each_chunk((&self.file).take(*size), &mut to)?;
+        }
+        Ok(())
     }
 }
 
-fn for_each_part(
+fn for_each_chunk(
     mut from: impl Read,
     mut to: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -225,15 +276,15 @@ fn for_each_part(
     }
 }
 
-/// Finds the manifest, and the dump's offset and size.
-fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
+/// Finds the manifest, and each part of the dump: its offset and size.
+fn entries(file: &mut File) -> io::Result<(Vec<(u64, u64)>, Manifest)> {
     let mut archive = tar::Archive::new(file);
-    let (mut dump, mut manifest) = (None, None);
+    let (mut parts, mut manifest) = (Vec::new(), None);
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
         match entry.path_bytes().as_ref() {
-            path if path == DUMP.as_bytes() => {
-                dump = Some((entry.raw_file_position(), entry.size()));
+            path if path.starts_with(DUMP.as_bytes()) => {
+                parts.push((entry.raw_file_position(), entry.size()));
             }
             path if path == MANIFEST.as_bytes() => {
                 manifest = Some(serde_json::from_reader(io::BufReader::new(
@@ -246,6 +297,8 @@ fn entries(file: &mut File) -> io::Result<(u64, u64, Manifest)> {
         }
     }
     let missing = |what| io::Error::new(io::ErrorKind::InvalidData, format!("it has no {what}"));
-    let (at, bytes) = dump.ok_or_else(|| missing(DUMP))?;
-    Ok((at, bytes, manifest.ok_or_else(|| missing(MANIFEST))?))
+    if parts.is_empty() {
+        return Err(missing(DUMP));
+    }
+    Ok((parts, manifest.ok_or_else(|| missing(MANIFEST))?))
 }

@@ -11,7 +11,11 @@ use crate::{
     bench::scratch::{interrupted, scratch_directory},
     cli::{self, program},
     settings::{Database, Settings},
-    store::{self, Db, backup::Snapshot},
+    store::{
+        self, Db,
+        backup::Snapshot,
+        embedded::{IfMissing, attach},
+    },
 };
 
 /// Restores a backup into a scratch database, which is removed afterwards.
@@ -61,7 +65,7 @@ async fn open(file: &Path) -> Result<Archive, cli::Error> {
 async fn fill(settings: &Settings, archive: Archive) -> Result<Manifest, cli::Error> {
     // Attached first and detached last, also after Ctrl-C: a PostgreSQL that this command started
     // has to be shut down cleanly.
-    let attached = store::embedded::attach(settings).await?;
+    let attached = attach(settings, IfMissing::Create).await?;
     let result = tokio::select! {
         result = fill_attached(settings, &attached.db, archive) => result,
         () = interrupted() => Err(cli::Error::Interrupted),

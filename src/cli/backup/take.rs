@@ -2,8 +2,8 @@
 //! go on.
 
 use std::{
-    io,
-    path::{Path, PathBuf},
+    io::{self, IsTerminal},
+    path::Path,
     process::{Child, Stdio},
 };
 
@@ -18,26 +18,70 @@ use crate::{
     bench::scratch::interrupted,
     cli::{self, program},
     settings::Settings,
-    store::{self, Db, backup::Snapshot},
+    store::{
+        Db,
+        backup::Snapshot,
+        embedded::{IfMissing, attach},
+    },
 };
 
-/// Writes the present contents of the database to a file.
-pub(super) async fn take(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
+/// Where a backup goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<'a> {
+    File(&'a Path),
+    Stdout,
+}
+
+/// Writes the present contents of the database.
+pub(super) async fn take(settings: &Settings, target: Target<'_>) -> Result<Manifest, cli::Error> {
+    let Target::File(file) = target else {
+        if io::stdout().is_terminal() {
+            return Err(Error::Terminal.into());
+        }
+        return run(
+            settings,
+            || Ok(Writer::stdout()),
+            Path::new("standard output"),
+        )
+        .await;
+    };
     // Also checked at the end, when the file gets its name; checking now may save the time of a
     // dump.
     if file.exists() {
         return Err(Error::Exists(file.to_owned()).into());
     }
-    let attached = store::embedded::attach(settings).await?;
+    // Written under another name until it is complete, so that the final name never leads to half a
+    // backup.
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    let create = || Writer::create(part);
+    let manifest = run(settings, create, part).await?;
+    archive::publish(part, file).map_err(cannot_write(file))?;
+    Ok(manifest)
+}
+
+/// Writes to what `open` opens, which is called `name` in errors.
+async fn run(
+    settings: &Settings,
+    open: impl FnOnce() -> io::Result<Writer>,
+    name: &Path,
+) -> Result<Manifest, cli::Error> {
+    let attached = attach(settings, IfMissing::Fail).await?;
     let result = tokio::select! {
-        result = write(settings, &attached.db, file) => result,
+        result = write(settings, &attached.db, open, name) => result,
         () = interrupted() => Err(cli::Error::Interrupted),
     };
     attached.detach().await;
     result
 }
 
-async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cli::Error> {
+async fn write(
+    settings: &Settings,
+    db: &Db,
+    open: impl FnOnce() -> io::Result<Writer>,
+    name: &Path,
+) -> Result<Manifest, cli::Error> {
     let mut snapshot = Snapshot::take(db).await?;
     let migration = snapshot.migration.ok_or(Error::NothingThere)?;
     let taken_at = Timestamp::now().to_string();
@@ -53,17 +97,12 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
         &snapshot.id,
         &url,
     ]);
-    // Written under another name until it is complete, so that the final name never leads to half a
-    // backup.
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let writer = Writer::begin(&part).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Error::Unfinished(part.clone()),
-        _ => cannot_write(&part)(error),
+    let writer = open().map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Error::Unfinished(name.to_owned()),
+        _ => cannot_write(name)(error),
     })?;
     let (child, mut guard) = pipe::start(&mut pg_dump, Stdio::null(), Stdio::piped())?;
-    let path = part.clone();
+    let path = name.to_owned();
     let dumped = tokio::task::spawn_blocking(move || dump(child, writer, &path));
     // The manifest's checksums come from the same snapshot, read while pg_dump runs.
     let tables = snapshot.tables().await?;
@@ -83,10 +122,7 @@ async fn write(settings: &Settings, db: &Db, file: &Path) -> Result<Manifest, cl
     // Not earlier: `pg_dump` imports the snapshot some time after it starts, which needs this
     // transaction to be open.
     snapshot.release().await?;
-    let written = writer
-        .end(&manifest)
-        .and_then(|()| archive::publish(&part, file));
-    written.map_err(cannot_write(file))?;
+    writer.end(&manifest).map_err(cannot_write(name))?;
     Ok(manifest)
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::who::Known;
 use crate::{
-    cli::{Error, actor::actor, print_json, say, with_database},
+    cli::{Error, Purpose, actor::actor, duration, print_json, say, with_database},
     settings::{Settings, invite_link},
     store::{
         credential, reset,
@@ -26,8 +26,8 @@ pub(in crate::cli) struct PasswdReset {
     #[command(flatten)]
     who: Known,
     /// How long the link is valid
-    #[arg(long, default_value = "7days", value_parser = humantime::parse_duration)]
-    expires: std::time::Duration,
+    #[arg(long, default_value = "7days", value_parser = duration)]
+    expires: TimeDelta,
 }
 
 #[derive(Debug, Args)]
@@ -55,8 +55,8 @@ pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Resu
     let who = new.who.who()?;
     let code = keys::random_secret()?;
     let now = Timestamp::now();
-    let expires = now.plus(TimeDelta::from_std(new.expires)?);
-    let prepared = with_database(settings, async |db| {
+    let expires = now.plus(new.expires);
+    let prepared = with_database(settings, Purpose::Change, async |db| {
         let hash = SecretHash::of(&code);
         Ok(reset::prepare(db, who.id, &hash, expires, &actor(), now).await?)
     })
@@ -81,7 +81,10 @@ pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Resu
 /// Lists a user's apikeys.
 pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error> {
     let who = known.who()?;
-    let keys = with_database(settings, async |db| Ok(credential::list(db, who.id).await?)).await?;
+    let keys = with_database(settings, Purpose::Look, async |db| {
+        Ok(credential::list(db, who.id).await?)
+    })
+    .await?;
     if known.json {
         let shown = |key: &CredentialRow| {
             json!({
@@ -110,7 +113,7 @@ pub(super) async fn revoke(
     key: CredentialId,
 ) -> Result<(), Error> {
     let who = known.who()?;
-    let revoked = with_database(settings, async |db| {
+    let revoked = with_database(settings, Purpose::Change, async |db| {
         Ok(credential::revoke_by(db, who.id, key, &actor(), Timestamp::now()).await?)
     })
     .await?;
@@ -135,7 +138,7 @@ pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result
     if stations.forget.is_none() && !stations.forget_all {
         return list_stations(settings, stations).await;
     }
-    let forgotten = with_database(settings, async |db| {
+    let forgotten = with_database(settings, Purpose::Change, async |db| {
         let now = Timestamp::now();
         let which = stations.forget.map_or(Which::All, Which::One);
         Ok(station::end_by(db, who.id, which, &actor(), now).await?)
@@ -155,7 +158,10 @@ pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result
 
 async fn list_stations(settings: &Settings, stations: &Stations) -> Result<(), Error> {
     let who = stations.who.who()?;
-    let rows = with_database(settings, async |db| Ok(station::list(db, who.id).await?)).await?;
+    let rows = with_database(settings, Purpose::Look, async |db| {
+        Ok(station::list(db, who.id).await?)
+    })
+    .await?;
     if stations.who.json {
         let shown = |row: &StationRow| {
             json!({

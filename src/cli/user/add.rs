@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::password::password;
 use crate::{
-    cli::{Error, actor::actor, print_json, say, with_database},
+    cli::{Error, Purpose, actor::actor, print_json, say, with_database},
     settings::Settings,
     store::{
         self,
@@ -17,7 +17,7 @@ use parlance_wire::{
     id::UserId,
     kdf::Kdf,
     key::{PublicKey, SecretHash},
-    text::{Email, FullName, Nick},
+    text::{Email, FullName, Nick, StationName},
     time::Timestamp,
     word::{CredentialKind, UserRole},
 };
@@ -66,11 +66,17 @@ pub(in crate::cli) struct Apikey {
     #[arg(long)]
     name: Option<String>,
     /// A label that says what the key is for
-    #[arg(long, default_value = "service")]
+    #[arg(long, default_value = "service", value_parser = label)]
     label: String,
     /// For scripts: one JSON object
     #[arg(long)]
     json: bool,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    StationName::parse(text)
+        .map(|name| name.to_string())
+        .ok_or_else(|| format!("a label has {}", StationName::EXPECTED))
 }
 
 /// How a user is created.
@@ -120,7 +126,7 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
     let apikey = keys::random_secret()?;
     // Tried as a further key of an existing user first: only the database knows whether the user
     // exists.
-    let added = with_database(settings, async |db| {
+    let added = with_database(settings, Purpose::Begin, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         let (label, now) = (&new.label, Timestamp::now());
         Ok(store::credential::add(db, user, &key_hash, label, &actor(), now).await?)
@@ -177,7 +183,7 @@ async fn insert(
     };
     let exists = || Error::UserExists(email.as_str().to_owned());
     let now = Timestamp::now();
-    with_database(settings, async |db| match way {
+    with_database(settings, Purpose::Begin, async |db| match way {
         Way::Added(role) => {
             let stored = store::registration::insert(db, &user, *role, &actor(), now).await?;
             stored.then_some(()).ok_or_else(exists)

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::who::Known;
 use crate::{
-    cli::{Error, actor::actor, print_json, say, with_database},
+    cli::{Error, Purpose, actor::actor, print_json, say, with_database},
     settings::Settings,
     store::{
         self,
@@ -47,7 +47,7 @@ pub(super) async fn export(settings: &Settings, export: &Export) -> Result<(), E
         source,
     };
     let now = Timestamp::now();
-    let bytes = with_database(settings, async |db| {
+    let bytes = with_database(settings, Purpose::Look, async |db| {
         if !store::deletion::exists(db, who.id).await? {
             return Err(Error::NoSuchUser(who.name.clone()));
         }
@@ -98,7 +98,7 @@ pub(super) async fn delete(settings: &Settings, delete: &Delete) -> Result<(), E
     if !delete.yes {
         return Err(Error::NotConfirmed);
     }
-    let erased = with_database(settings, async |db| {
+    let erased = with_database(settings, Purpose::Change, async |db| {
         if !store::deletion::delete(db, who.id, Some(&actor()), Timestamp::now()).await? {
             return Err(Error::NoSuchUser(who.name.clone()));
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Role;
 use crate::{
-    cli::{Error, print_json, say, with_database},
+    cli::{Error, Purpose, duration, print_json, say, with_database},
     settings::Settings,
     store::{
         self,
@@ -30,18 +30,14 @@ pub(in crate::cli) struct List {
     #[arg(long)]
     enabled: bool,
     /// Only users who were not seen for this long, for example 90days
-    #[arg(long, value_parser = humantime::parse_duration)]
-    idle: Option<std::time::Duration>,
+    #[arg(long, value_parser = duration)]
+    idle: Option<TimeDelta>,
     /// Maximum number of users to show
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     /// Continue after this address
     #[arg(long)]
     after: Option<String>,
-    /// Add up the bytes of each user's messages, which reads all messages of their present and
-    /// former conversations
-    #[arg(long)]
-    bytes: bool,
     /// For scripts: one JSON array
     #[arg(long)]
     json: bool,
@@ -49,7 +45,6 @@ pub(in crate::cli) struct List {
 
 /// Lists users.
 pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
-    let idle = list.idle.map(TimeDelta::from_std).transpose()?;
     let filter = Filter {
         search: list.search.as_deref(),
         role: list.role.map(Into::into),
@@ -58,16 +53,14 @@ pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
             (_, true) => Some(false),
             _ => None,
         },
-        not_seen_since: idle.map(|idle| Timestamp::now().plus(-idle)),
+        not_seen_since: list
+            .idle
+            .map(|idle: TimeDelta| Timestamp::now().plus(-idle)),
         after: list.after.as_deref(),
     };
-    let users = with_database(settings, async |db| {
+    let users = with_database(settings, Purpose::Look, async |db| {
         // Fetches one row more than is shown, to know whether there are more.
-        let mut users = store::user_list::list(db, &filter, i64::from(list.limit) + 1).await?;
-        if list.bytes {
-            store::user_list::add_bytes(db, &mut users).await?;
-        }
-        Ok(users)
+        Ok(store::user_list::list(db, &filter, i64::from(list.limit) + 1).await?)
     })
     .await?;
     let shown = users.len().min(list.limit as usize);
@@ -113,11 +106,11 @@ fn as_text(user: &UserRow) -> String {
         seen,
         format!("{} stations", user.stations),
         format!("{} conversations", user.conversations),
+        format!("{} bytes", user.bytes),
     ];
     if user.role == UserRole::Admin.as_str() {
         parts.push("admin".to_owned());
     }
-    parts.extend(user.bytes.map(|bytes| format!("{bytes} bytes")));
     parts.extend(user.disabled_at.map(|at| format!("disabled since {at}")));
     parts.join("  ")
 }

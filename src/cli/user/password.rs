@@ -2,6 +2,9 @@
 
 use std::io::{IsTerminal, Read};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use unicode_normalization::UnicodeNormalization;
+
 use crate::cli::Error;
 
 /// Minimum length of a person's password, in characters.
@@ -9,7 +12,25 @@ use crate::cli::Error;
 // Apikeys of services are random and need no minimum.
 const MIN_PASSWORD: usize = 8;
 
-/// Reads a new password: from the terminal, where it is typed twice, or from standard input.
+/// The 10,000 commonest passwords of at least [`MIN_PASSWORD`] characters, in the order of how often
+/// they were found (`@zxcvbn-ts/language-common` 4.1.3, MIT), as the first 4 bytes of the SHA-256 of
+/// each in NFKC and lower case, sorted.
+// Hashes take less room than the words, and need not be unpacked. Of two million other passwords, five
+// are taken for one of these.
+const COMMON: &[u8] = include_bytes!("common_passwords.bin");
+
+/// Returns `true` for a password that attackers try first, in whatever case.
+fn is_common(password: &str) -> bool {
+    let normal: String = password.nfkc().collect::<String>().to_lowercase();
+    let hash = digest(&SHA256, normal.as_bytes());
+    let (all, _) = COMMON.as_chunks::<4>();
+    hash.as_ref()
+        .first_chunk::<4>()
+        .is_some_and(|start| all.binary_search(start).is_ok())
+}
+
+/// Reads a new password: from the terminal, where it is typed twice, or from standard input. It is
+/// returned in Unicode's NFC, as keyboards write it, so that a login elsewhere has the same bytes.
 pub(super) fn password(from_stdin: bool) -> Result<String, Error> {
     let password = if from_stdin {
         let mut text = String::new();
@@ -32,5 +53,37 @@ pub(super) fn password(from_stdin: bool) -> Result<String, Error> {
     if password.chars().count() < MIN_PASSWORD {
         return Err(Error::PasswordTooShort(MIN_PASSWORD));
     }
-    Ok(password)
+    if is_common(&password) {
+        return Err(Error::CommonPassword);
+    }
+    Ok(password.nfc().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_everybody_chooses_is_known_in_any_case_and_form_and_other_passwords_are_not() {
+        for common in [
+            "password",
+            "12345678",
+            "PassWord",
+            "qwertyuiop",
+            "trustno1",
+            "ｐａｓｓｗｏｒｄ",
+        ] {
+            assert!(is_common(common), "{common}");
+        }
+        for other in [
+            "correct horse",
+            "battery staple",
+            "passw0rd of Ann",
+            "x7!kQ2#vLp",
+        ] {
+            assert!(!is_common(other), "{other}");
+        }
+        let (all, rest) = COMMON.as_chunks::<4>();
+        assert!(all.len() == 10_000 && rest.is_empty() && all.is_sorted());
+    }
 }

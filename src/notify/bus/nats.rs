@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
+use async_nats::{ConnectOptions, ServerAddr};
 use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
 
 use super::{Bus, Queue, envelope::Envelope};
 use crate::notify::{event::Event, registry::Notifications, resync::Resync};
@@ -27,8 +29,8 @@ pub(crate) struct Node {
 }
 
 /// Connects the bus to NATS, however long that takes, and keeps it connected until the server ends.
-pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
-    let client = connect(&node, &url).await;
+pub(crate) async fn run(node: Node, servers: Vec<ServerAddr>, mut queue: Queue) {
+    let client = connect(&node, &servers).await;
     let mut subscriber = subscribe(&client).await;
     let mut clock = tokio::time::interval(node.repeat);
     loop {
@@ -55,9 +57,23 @@ pub(crate) async fn run(node: Node, url: String, mut queue: Queue) {
     }
 }
 
-async fn connect(node: &Node, url: &str) -> async_nats::Client {
+/// How to log in: the client library ignores the credentials in addresses. Those of the first
+/// address that has any count; a name alone is a token.
+fn credentials(servers: &[ServerAddr]) -> ConnectOptions {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let named = servers
+        .iter()
+        .find_map(|server| Some((decoded(server.username()?), server.password().map(decoded))));
+    match named {
+        Some((user, Some(password))) => ConnectOptions::with_user_and_password(user, password),
+        Some((token, None)) => ConnectOptions::with_token(token),
+        None => ConnectOptions::new(),
+    }
+}
+
+async fn connect(node: &Node, servers: &[ServerAddr]) -> async_nats::Client {
     let shared = node.clone();
-    let options = async_nats::ConnectOptions::new()
+    let options = credentials(servers)
         // Without this option, a NATS that starts after this node would be an error, like a wrong
         // address.
         .retry_on_initial_connect()
@@ -66,7 +82,7 @@ async fn connect(node: &Node, url: &str) -> async_nats::Client {
             async move { on_connection_event(&node, &event) }
         });
     loop {
-        match options.clone().connect(url).await {
+        match options.clone().connect(servers).await {
             Ok(client) => return client,
             Err(error) => tracing::error!(%error, "NATS_URL cannot be used"),
         }

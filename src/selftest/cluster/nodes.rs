@@ -9,7 +9,7 @@ use super::{
     nats::Nats,
     node::{Node, Start},
 };
-use crate::selftest::findings::Kind;
+use crate::{bench::scratch::UNLIMITED, selftest::findings::Kind};
 
 impl Cluster {
     /// Starts a node, and does not wait for it.
@@ -86,6 +86,7 @@ impl Cluster {
             ("REGISTRATION", OsStr::new("open")),
             ("REGISTRATIONS", OsStr::new("100000")),
         ];
+        environment.extend(UNLIMITED.map(|(name, value)| (name, OsStr::new(value))));
         environment.extend(url.as_ref().map(|url| ("NATS_URL", OsStr::new(url))));
         // A node serves without its bus as well, but tells others of a message only at the next heartbeat.
         let says = self

@@ -254,8 +254,8 @@ impl Socket {
         {
             return Ok(());
         }
-        let participants =
-            store::participant::everyone_with(&self.state.services.db, conversationid, self.user)
+        let others =
+            store::participant::who_see_typing(&self.state.services.db, conversationid, self.user)
                 .await
                 .map_err(Rule::from)?
                 .ok_or(Rule::ConversationNotFound)?;
@@ -265,10 +265,6 @@ impl Socket {
             self.typed.clear();
         }
         self.typed.insert(conversationid, now);
-        let others = participants
-            .into_iter()
-            .filter(|user| *user != self.user)
-            .collect();
         self.state.announce(&[Event::Typing {
             conversation: conversationid,
             user: self.user,

@@ -6,7 +6,7 @@ use std::{fs::File, time::Duration};
 use sqlx::ConnectOptions;
 use tokio::time::{Instant, sleep};
 
-use super::{Db, Embedded, Error, POLL, lock, paths::ClusterPaths, run};
+use super::{Db, Embedded, Error, POLL, cluster, lock, paths::ClusterPaths, run};
 use crate::settings::{Database, Settings};
 
 /// How long a command waits for a starting server, and for other commands to end.
@@ -24,12 +24,21 @@ pub struct Attached {
     user: Option<File>,
 }
 
+/// What a command does if there is no embedded database yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMissing {
+    /// Creates one.
+    Create,
+    /// Fails, and leaves nothing behind.
+    Fail,
+}
+
 /// Like [`super::open`], for a command: if a server or another command already runs on the embedded
 /// data, it connects to that database.
 ///
 /// # Errors
 /// There is no database, or it does not answer.
-pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
+pub async fn attach(settings: &Settings, if_missing: IfMissing) -> Result<Attached, Error> {
     if let Database::Given(options) = &settings.database {
         return Ok(Attached {
             db: Db::new((**options).clone(), CONNECTIONS),
@@ -38,6 +47,14 @@ pub async fn attach(settings: &Settings) -> Result<Attached, Error> {
         });
     }
     let data_dir = &settings.data_dir;
+    // Before the lock, whose file would be the first one of a new directory.
+    if if_missing == IfMissing::Fail
+        && cluster::version(&ClusterPaths::of(data_dir)?.data)?.is_none()
+    {
+        return Err(Error::NoDatabase {
+            data_dir: data_dir.clone(),
+        });
+    }
     let deadline = Instant::now() + TIMEOUT;
     let mut last_error = None;
     loop {

@@ -16,10 +16,17 @@ const LISTENER: u32 = 1;
 /// The database cannot be queried, or allows too few.
 pub(super) async fn affordable(options: &PgConnectOptions, wanted: u32) -> Result<u32, Error> {
     let needed = wanted + LISTENER;
-    let limit = db::connection_limit(&Db::new(options.clone(), 1)).await;
-    let limit = limit.map_err(Error::Unreachable)?;
+    let offer = match db::offer(&Db::new(options.clone(), 1)).await {
+        Ok(offer) => offer,
+        Err(error) if is_pooler(&error) => return Err(Error::Pooler),
+        Err(error) => return Err(Error::Unreachable(error)),
+    };
+    // A pooler that drops what it does not know, instead of refusing it.
+    if !offer.has_settings {
+        return Err(Error::Pooler);
+    }
     // Reserved connections may exceed the limit, which leaves none.
-    let limit = u32::try_from(limit).unwrap_or(0);
+    let limit = u32::try_from(offer.connections).unwrap_or(0);
     if limit < 1 + LISTENER {
         return Err(Error::TooFewConnections { limit });
     }
@@ -35,4 +42,12 @@ pub(super) async fn affordable(options: &PgConnectOptions, wanted: u32) -> Resul
         affordable + LISTENER
     );
     Ok(affordable)
+}
+
+/// Returns `true` for the refusal with which `PgBouncer` answers a session's settings.
+fn is_pooler(error: &sqlx::Error) -> bool {
+    // Not by its SQLSTATE alone, protocol_violation, which has other causes, too.
+    error.as_database_error().is_some_and(|error| {
+        error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter")
+    })
 }

@@ -11,6 +11,11 @@ pub enum Error {
     /// The operator's database cannot be reached.
     #[error("the database cannot be reached")]
     Unreachable(#[source] sqlx::Error),
+    /// A pooler is in between.
+    #[error(
+        "DATABASE_URL leads to a pooler that drops the settings of sessions, such as PgBouncer: connect to PostgreSQL itself. Parlance shares its few connections (DATABASE_CONNECTIONS) among all users"
+    )]
+    Pooler,
     /// The database allows fewer connections than a server needs.
     #[error(
         "the database allows {limit} connection{} to this role, and a server needs at least 2: raise the limit of the role (alter role ... connection limit), of the database or of the server",
@@ -19,6 +24,15 @@ pub enum Error {
     TooFewConnections {
         /// Number of connections that it allows.
         limit: u32,
+    },
+    /// There is no embedded database, and the command does not create one.
+    #[error(
+        "there is no database under {}: start the server there first, or name another directory in DATA_DIR, or a database in DATABASE_URL",
+        .data_dir.display()
+    )]
+    NoDatabase {
+        /// `DATA_DIR`.
+        data_dir: PathBuf,
     },
     /// Another process holds the data directory.
     #[error(

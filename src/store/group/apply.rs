@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::{Change, Changed};
+use super::{Change, Changed, succeed::promote};
 use crate::store::{
-    admission,
+    admission::{self, People},
     conversation::NewParticipant,
     error::Result,
     invitation,
@@ -44,6 +44,8 @@ pub(in crate::store) async fn apply(
             if let Some(refused) = invitation::accept(c, conversation, caller, limits, now).await? {
                 return Ok(Err(refused));
             }
+            // All others may be disabled.
+            promote(c, conversation).await?;
         }
         Change::SetRole(user, role) => {
             if let Some(outcome) = set_role(c, conversation, *user, *role).await? {
@@ -93,14 +95,19 @@ async fn add(
     {
         return Ok(Err(Changed::Exceeded(exceeded)));
     }
-    if admission::would_be_full(c, conversation, caller, &ids, limits).await? {
+    if admission::would_be_full(c, conversation, &ids, limits).await? {
         return Ok(Err(Changed::Full));
     }
-    if !quota::lock(c, ids.into_iter().chain([caller])).await? {
+    let existing = quota::lock_existing(c, ids.into_iter().chain([caller])).await?;
+    if !existing.contains(&caller) {
         return Ok(Err(Changed::NoUser));
     }
     admission::bump_members_version(c, conversation).await?;
-    admission::admit(c, conversation, caller, people, limits, now).await
+    let people = People {
+        asked: people,
+        existing: &existing,
+    };
+    admission::admit(c, conversation, caller, &people, limits, now).await
 }
 
 /// Returns the outcome, unless the role was changed.
@@ -128,9 +135,14 @@ async fn set_role(
         Some(before) if before == role.as_str() => return Ok(Some(Changed::nothing())),
         Some(_) => {}
     }
-    // After the change, as the last admin may have given up their own role.
+    // After the change, as the last admin may have given up their own role. One who is disabled could
+    // not act.
     let has_admin = sqlx::query_scalar!(
-        r#"select exists (select from participants where conversation_id = $1 and role = 'admin') as "has!""#,
+        r#"select exists (
+            select from participants p
+            where p.conversation_id = $1 and p.role = 'admin'
+                and (select u.disabled_at from users u where u.user_id = p.user_id) is null
+        ) as "has!""#,
         conversation as _,
     )
     .fetch_one(&mut *c)
@@ -146,21 +158,11 @@ async fn set_role(
     Ok(None)
 }
 
-/// In a group without an admin, promotes the longest-standing member; clears a group without
-/// members for good.
+/// In a group without an admin who is enabled, promotes the longest-standing member; clears a group
+/// without members for good.
 async fn promote_longest_member(c: &mut PgConnection, conversation: ConversationId) -> Result<()> {
-    let promoted = sqlx::query!(
-        "update participants set role = 'admin'
-        where conversation_id = $1
-            and user_id = (select user_id from participants where conversation_id = $1 order by joined_at, user_id limit 1)
-            and not exists (select from participants where conversation_id = $1 and role = 'admin')",
-        conversation as _,
-    )
-    .execute(&mut *c)
-    .await?;
-    // Users who blocked the new admin must not see their invitations any more.
-    if promoted.rows_affected() > 0 {
-        return invitation::withdraw_hidden(c, conversation).await;
+    if promote(c, conversation).await? {
+        return Ok(());
     }
     let next = Instance::random();
     let emptied = sqlx::query!(

@@ -6,7 +6,8 @@ use sqlx::PgConnection;
 
 use super::{Changed, participants};
 use crate::store::{
-    Db, admission,
+    Db,
+    admission::{self, People},
     conversation::NewParticipant,
     epoch::{self, NewEpoch},
     error::Result,
@@ -52,10 +53,11 @@ async fn insert(
         return Ok(Changed::Exceeded(exceeded));
     }
     let all: Vec<UserId> = ids.into_iter().chain([creator.user_id]).collect();
-    if admission::would_be_full(c, conversation, creator.user_id, &all, limits).await? {
+    if admission::would_be_full(c, conversation, &all, limits).await? {
         return Ok(Changed::Full);
     }
-    if !quota::lock(c, all).await? {
+    let existing = quota::lock_existing(c, all).await?;
+    if !existing.contains(&creator.user_id) {
         return Ok(Changed::NoUser);
     }
     if let Some(exceeded) =
@@ -82,14 +84,25 @@ async fn insert(
     .execute(&mut *c)
     .await?;
     // After the insert, which counts too.
-    if quota::exceeds_total(c, creator.user_id, limits).await? {
-        return Ok(Changed::Exceeded(Exceeded::Total));
+    if let Some(most) = quota::exceeded_total(c, creator.user_id, limits).await? {
+        return Ok(Changed::Exceeded(Exceeded::Total(most)));
     }
-    let invited =
-        match admission::admit(c, conversation, creator.user_id, others, limits, now).await? {
-            Ok(invited) => invited,
-            Err(refused) => return Ok(refused),
-        };
+    let invited = match admission::admit(
+        c,
+        conversation,
+        creator.user_id,
+        &People {
+            asked: others,
+            existing: &existing,
+        },
+        limits,
+        now,
+    )
+    .await?
+    {
+        Ok(invited) => invited,
+        Err(refused) => return Ok(refused),
+    };
     let mut concerned = participants(c, conversation).await?;
     if let Some(first) = first {
         if concerned.iter().copied().collect::<BTreeSet<_>>() != *first.members {

@@ -66,8 +66,9 @@ pub(super) async fn insert(
     .await?;
     // Direct conversations are left of a deleted account. Other new users wait for nobody's names.
     if is_known {
-        list::renamed(c, user_id).await?;
+        list::renamed(&mut *c, user_id).await?;
     }
+    notice::send(c, [Notice::Registered(user_id)]).await?;
     Ok(true)
 }
 

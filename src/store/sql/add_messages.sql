@@ -3,13 +3,15 @@
 with input as materialized (
     -- The messages of senders who take part. Data is large, and stays in its array until it is
     -- stored.
-    select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id
+    select i.*, sha256(convert_to(($11::text[])[place], 'UTF8')) as data_hash, p.peer_id, p.is_ended
     from unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
-        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $12::int[], $13::bool[]
+        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[], $12::int[],
+        $13::bool[], $14::bigint[], $15::timestamptz[], $16::bool[]
     ) with ordinality as i (
         conversation_id, instance, user_id, station_id, message_id, type,
-        created_at, sent_at, valid_until, valid_until_given, epoch, has_files, place
+        created_at, sent_at, valid_until, valid_until_given, epoch,
+        is_full, bytes, keep_until, has_files, place
     )
     join participants p using (conversation_id, user_id)
 ), locked as materialized (
@@ -56,6 +58,8 @@ with input as materialized (
                when i.peer_id is not null and exists (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'blocked'
+               when i.is_ended then 'ended'
+               when i.is_full then 'full'
                when not i.has_files then 'no_file'
                else 'new'
            end as outcome
@@ -96,10 +100,14 @@ with input as materialized (
 ), stored as (
     -- Stores the messages.
     insert into messages (conversation_id, seq, message_id, instance, user_id, station_id, type,
-                          created_at, sent_at, valid_until, data, chain)
+                          created_at, sent_at, valid_until, keep_until, data, chain)
     select conversation_id, seq, message_id, instance, user_id, station_id, type,
-           created_at, sent_at, valid_until, ($11::text[])[place], chain
+           created_at, sent_at, valid_until, keep_until, ($11::text[])[place], chain
     from linked where outcome = 'new'
+), counted as (
+    -- What each sender stores with them. Appended, so that nobody waits for a sender's row.
+    insert into usage_changes (user_ids, bytes)
+    select array_agg(user_id), array_agg(bytes) from linked where outcome = 'new' having count(*) > 0
 ), conversation_updated as (
     -- Updates each conversation's counter and head, once for all of its new messages.
     update conversations c
@@ -113,8 +121,8 @@ with input as materialized (
     where c.conversation_id = n.conversation_id and n.place = n.last_place
 ), noted as (
     -- What has changed in lists.
-    insert into list_changes (changed, conversation_id)
-    select pg_current_xact_id(), conversation_id from linked where place = last_place
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id(), array_agg(conversation_id) from linked where place = last_place having count(*) > 0
 )
 select place as "place!", outcome as "outcome!", seq as "seq!",
        last_message_id as "last_message_id?: MessageId",

@@ -26,6 +26,10 @@ with input as materialized (
                    select from users u where u.user_id = i.user_id and u.deleted_at is null
                ) then 'no_sender'
                when l.instance <> i.instance then 'stale_instance'
+               -- Taken like any other, so that they do not learn of the block.
+               when i.peer_id is not null and exists (
+                   select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
+               ) then 'silent'
                else 'stored'
            end as outcome
     from input i
@@ -42,7 +46,7 @@ with input as materialized (
         where m.conversation_id = j.conversation_id and m.message_id = n.message_id and m.instance = j.instance
         limit 1
     ) m
-    where j.outcome = 'stored'
+    where j.outcome in ('stored', 'silent')
         and (
             select r.seq from reports r
             where r.conversation_id = j.conversation_id and r.message_seq = m.seq
@@ -54,7 +58,7 @@ with input as materialized (
     select f.*, last_seq + row_number() over same as seq,
            coalesce(lag(report_id) over same, last_report_id) as after,
            lead(place) over same is null as is_last
-    from fresh f
+    from fresh f where outcome = 'stored'
     window same as (partition by conversation_id order by place, message_seq)
 ), stored as (
     -- Stores the reports.
@@ -69,13 +73,9 @@ with input as materialized (
     set last_seq = n.seq, last_report_id = n.report_id
     from sequenced n
     where c.conversation_id = n.conversation_id and n.is_last
-), noted as (
-    -- What has changed in lists.
-    insert into list_changes (changed, conversation_id)
-    select pg_current_xact_id(), conversation_id from sequenced where is_last
 ), viewed as (
     -- The newest message that each has viewed.
-    select conversation_id, user_id, max(message_seq) as seq from sequenced
+    select conversation_id, user_id, max(message_seq) as seq from fresh
     where type = 'viewed' group by conversation_id, user_id
 ), viewed_updated as (
     -- It only grows: reports may arrive in any order.
@@ -83,6 +83,15 @@ with input as materialized (
     set viewed_seq = v.seq
     from viewed v
     where p.conversation_id = v.conversation_id and p.user_id = v.user_id and p.viewed_seq < v.seq
+    returning p.conversation_id
+), noted as (
+    -- What has changed in lists.
+    insert into list_changes (changed, conversation_ids)
+    select pg_current_xact_id(), array_agg(conversation_id) from (
+        select conversation_id from sequenced where is_last
+        union
+        select conversation_id from viewed_updated
+    ) n having count(*) > 0
 )
 select j.place as "place!", j.outcome as "outcome!",
        case when j.outcome = 'stale_instance' then j.current_instance end as "current_instance?: Instance",

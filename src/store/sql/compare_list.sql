@@ -2,7 +2,7 @@
 with present as materialized (
     -- What the next mark says: all transactions before `since` have ended, and are seen here.
     select e.era_id, e.complete_from, s.since, s.next, n.n as nicks
-    from present_list_era e
+    from current_list_era e
     cross join (
         select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as since,
                pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next
@@ -42,8 +42,10 @@ with present as materialized (
     where (select complete_from from present) <= since::text::xid8
 ), logged as materialized (
     -- It, unless that is more than what it takes to look at all of the reader's.
-    select l.conversation_id from way w
+    select c.conversation_id from way w
     join list_changes l on l.changed >= w.since
+    cross join lateral unnest(l.conversation_ids || l.conversation_id) c (conversation_id)
+    where c.conversation_id is not null
     limit (select 2001)
 ), candidates as (
     -- The reader's among them, or else all of the reader's.

@@ -29,6 +29,8 @@ with credentials_gone as (
     insert into gone_files (file_key, user_id, size) select file_key, user_id, size from uploads_gone
 ), quotas_gone as (
     delete from quotas where user_id = $1
+), limits_gone as (
+    delete from user_limits where user_id = $1
 ), resets_gone as (
     -- An account that no longer exists cannot be reset.
     delete from invites where purpose = 'reset' and email = $2

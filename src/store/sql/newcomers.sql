@@ -22,12 +22,16 @@ with asked as materialized (
 select a.user_id as "user_id!: UserId", a.is_friend as "is_friend!",
        (select true from blocks b where b.user_id = a.user_id and b.blocked_id = $2) is not null as "has_blocked!",
        a.user_id in (select user_id from meets_blocked) or d.departed_at is not null
-           or (select count(*) from (select from participants p where p.user_id = a.user_id limit $4) taken) >= $4
+           or (select count(*) from (select from participants p where p.user_id = a.user_id limit l.by_others) taken) >= l.by_others
            as "needs_consent!",
        -- The clock instead of now(), which is when the transaction began, before it waited for its
        -- locks.
        coalesce(d.declined and d.departed_at > clock_timestamp() - interval '1 day', false) as "declined_recently!"
 from asked a
+-- How many conversations others can add them to, where $4 is the usual total: nine tenths.
+cross join lateral (
+    select most - most / 10 as by_others from conversations_allowed(a.user_id, $4) as c (most)
+) l
 left join lateral (
     select d.departed_at, d.declined from departures d where d.conversation_id = $1 and d.user_id = a.user_id limit 1
 ) d on true

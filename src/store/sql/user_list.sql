@@ -13,6 +13,9 @@ with page as (
         and ($5::text is null or u.email > $5)
     order by u.email
     limit $6
+), pending as (
+    -- What is not added up yet.
+    select user_id, sum(bytes) as bytes from usage_change group by user_id
 )
 select user_id as "user_id: UserId", email as "email!", full_name, nick, role, created_at as "created_at: Timestamp",
        disabled_at as "disabled_at: Timestamp", last_seen_at as "last_seen_at: Timestamp", stations as "stations!",
@@ -20,7 +23,7 @@ select user_id as "user_id: UserId", email as "email!", full_name, nick, role, c
        (select coalesce(sum(l.sockets), 0) from listeners l join nodes n using (node_id)
            where l.user_id = page.user_id and n.ended_at is null and n.alive_until > now()) as "sockets!",
        (select count(*) from participants p where p.user_id = page.user_id) as "conversations!",
-       -- Added up only on demand.
-       null::bigint as bytes
+       (coalesce((select u.bytes from usage u where u.user_id = page.user_id), 0)
+           + coalesce((select n.bytes from pending n where n.user_id = page.user_id), 0))::bigint as "bytes!"
 from page
 order by email

@@ -51,7 +51,6 @@ async fn a_deleted_user_gets_no_rows_from_requests_that_waited_for_the_deletion(
         vec![
             Box::pin(ann.publishes(&card)),
             Box::pin(ann.requests_friendship(&cleo)),
-            Box::pin(dan.requests_friendship(&ann)),
             Box::pin(ann.blocks(&dan)),
             Box::pin(ann.sends("chatowner", "workspace", &workspace)),
             Box::pin(ben.asks("chatconversation", ben.creation(&ann))),

@@ -8,7 +8,7 @@ mod export;
 mod first;
 mod invite;
 mod nick;
-mod operator;
+pub(crate) mod operator;
 mod profile;
 
 use serde_json::{Value, json};

@@ -80,6 +80,43 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_goes_to_standard_output_and_is_read_in_the_form_of_earlier_releases() {
+    let world = World::new().await;
+    let (ann, _, conversation) = world.conversation().await;
+    ann.adds(&conversation, "x").await;
+    // More than one part of the dump, which hardly compresses random bytes.
+    world
+        .sql("update users set encrypted_private_key = (select string_agg(gen_random_uuid()::text, '') from generate_series(1, 300000))")
+        .await;
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(
+        parlance(world.store.options())
+            .args(["backup", "-"])
+            .current_dir(dir.path()),
+        "",
+    );
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Backed up: -"), "{said}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let file = dir.path().join("piped");
+    std::fs::write(&file, output.stdout).unwrap();
+    assert!(good(&verify(&file)).starts_with("Verified: "));
+    // The same with standard tools, into the one piece of format 1.
+    let shell = "tar xf piped && test -e database.dump.0000002 && cat database.dump.* >database.dump
+        sed -i.bak 's/\"format\": 2/\"format\": 1/' manifest.json && tar cf old database.dump manifest.json";
+    let converted = run(
+        std::process::Command::new("sh")
+            .args(["-euc", shell])
+            .current_dir(dir.path()),
+        "",
+    );
+    assert!(converted.status.success(), "{converted:?}");
+    assert!(good(&verify(&dir.path().join("old"))).starts_with("Verified: "));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn existing_data_is_not_touched() {
     let world = World::new().await;
     let (ann, _, conversation) = world.conversation().await;

@@ -44,7 +44,7 @@ async fn a_damaged_backup_is_detected() {
             "is not a backup, or not a complete one",
         ),
         (
-            Box::new(|bytes| replace(bytes, r#""format": 1"#, r#""format": 2"#)),
+            Box::new(|bytes| replace(bytes, r#""format": 2"#, r#""format": 3"#)),
             "was made by a newer Parlance",
         ),
         (

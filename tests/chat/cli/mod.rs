@@ -1,6 +1,7 @@
 //! The command line, as used by people and scripts; its keys are opened with openssl.
 
 mod database;
+mod purpose;
 mod send;
 mod start;
 mod user;

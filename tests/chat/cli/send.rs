@@ -69,7 +69,7 @@ async fn a_services_text_reaches_a_person_encrypted_and_once_however_often_it_is
         let refused = bad(&service.sends("The disk is full\n", &TO_ANN));
         assert_eq!(
             refused,
-            "parlance: alerts@example.org is no contact of ann@example.org yet: ann@example.org was asked, and has to accept"
+            "parlance: alerts@example.org is no contact of ann@example.org yet: ann@example.org was asked, if there is such a user, and has to accept"
         );
     }
     ann.session.accept_friend(Service::user()).await.unwrap();
@@ -212,7 +212,7 @@ async fn what_cannot_be_sent_is_refused_in_a_plain_sentence() {
     let says = |text: &str, options: &[&str]| bad(&service.sends(text, options));
     assert_eq!(
         says("x", &["--to", "nobody@example.org"]),
-        "parlance: there is no user nobody@example.org"
+        "parlance: alerts@example.org is no contact of nobody@example.org yet: nobody@example.org was asked, if there is such a user, and has to accept"
     );
     assert_eq!(
         says("\n", &TO_ANN),

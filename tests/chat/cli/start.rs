@@ -1,5 +1,7 @@
 //! Settings, `.env` and refusals, each in one sentence.
 
+use std::process::Command;
+
 use super::{bad, good, parlance, run, with_database};
 use crate::world::eventually;
 
@@ -61,6 +63,7 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
         ("LISTEN_ADDR", "somewhere"),
         ("PUBLIC_URL", "ftp://x"),
         ("DATABASE_URL", "postgres://user:secret@host:notaport/x"),
+        ("DATABASE_URL", "postgres://user:sec,ret@one,two/x"),
         ("DATABASE_CONNECTIONS", "0"),
         ("REGISTRATION", "maybe"),
         ("MESSAGE_LIFETIME", "long"),
@@ -140,6 +143,48 @@ async fn a_file_env_is_read_in_the_directory_of_the_start_only() {
         assert!(!name.is_empty() || !sentence.contains('('), "{sentence}");
     }
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_the_file_env_that_is_no_setting_is_reported() {
+    let (world, options) = with_database().await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join(".env"),
+        "REGISTRATON=open\nPOSTGRES_PASSWORD=secret\nCOMPOSE_PROFILES=one\nRUST_LOG=info\nLOGIN_TRIES=9\n",
+    )
+    .unwrap();
+    let output = run(
+        parlance(&options)
+            .current_dir(dir.path())
+            .args(["user", "list"]),
+        "",
+    );
+    good(&output);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        log.contains("REGISTRATON in .env is not a setting of Parlance"),
+        "{log}"
+    );
+    assert_eq!(log.matches("is not a setting").count(), 1, "{log}");
+    world.end().await;
+}
+
+#[test]
+fn a_duration_that_cannot_be_told_is_refused_and_the_longest_one_is_not() {
+    for arguments in [
+        ["invite", "--expires", "8000years"],
+        ["invite", "--expires", "9999999999999years"],
+        ["user", "list", "--idle=2000years"],
+    ] {
+        let output = run(
+            Command::new(env!("CARGO_BIN_EXE_parlance")).args(arguments),
+            "",
+        );
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("up to 1000years"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

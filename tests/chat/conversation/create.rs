@@ -127,7 +127,7 @@ async fn a_conversation_requires_a_friend_and_a_secret_for_each() {
         with("participantid", json!("0".repeat(32))),
     )
     .await
-    .refused(404, "user_not_found");
+    .refused(403, "not_allowed");
     assert_eq!(world.count("conversations").await, 0);
     world.end().await;
 }
@@ -138,6 +138,6 @@ async fn a_conversation_outlives_the_friendship() {
     let (ann, ben, conversation) = world.conversation().await;
     ann.unfriends(&ben).await.ok();
     assert_eq!(ben.creates(&ann).await, conversation);
-    ben.adds(&conversation, "still here").await;
+    ben.reads(&conversation).await;
     world.end().await;
 }

@@ -112,7 +112,26 @@ async fn marks_survive_that_nodes_start_and_stop() {
     world.end().await;
 }
 
-/// What a node of the release before writes: it records nothing of it.
+#[tokio::test]
+async fn nodes_that_record_one_conversation_in_each_row_have_no_era_and_are_heard() {
+    let world = World::new().await;
+    let (_, ben, direct) = world.conversation().await;
+    let mut held = settled(&ben).await;
+    assert_eq!(world.count("present_list_era").await, 0);
+    assert_eq!(world.count("current_list_era").await, 1);
+    // As one of them stores a message.
+    world
+        .sql(&format!(
+            "insert into list_changes (changed, conversation_id) values (pg_current_xact_id(), '{0}');
+            update conversations set last_access_at = last_access_at + interval '1 day' where conversation_id = '{0}'",
+            direct.id
+        ))
+        .await;
+    assert_eq!(held.hears(&ben).await, (vec![direct.id.clone()], vec![]));
+    world.end().await;
+}
+
+/// What a node of an early release writes: it records nothing of it.
 async fn write_unrecorded(world: &World, direct: &Conversation, nick: &str) {
     world
         .sql(&format!(

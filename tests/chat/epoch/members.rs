@@ -95,7 +95,7 @@ async fn a_user_who_can_only_be_invited_is_not_added_and_nothing_else_is_done() 
         removed: vec![],
     };
     let (request, _) = ann.rekeying(&group, Some(&first), &changes);
-    asks(ann, &request).await.refused(404, "user_not_found");
+    asks(ann, &request).await.refused(409, "stale_roster");
     world.end().await;
 }
 

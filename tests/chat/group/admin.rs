@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{asks, group, members, remove, secrets, set_role};
-use crate::world::{Person, World};
+use crate::world::{Person, World, eventually};
 
 async fn role(world: &World, person: &Person) -> String {
     sqlx::query_scalar("select role from participants where user_id = $1::uuid")
@@ -163,6 +163,73 @@ async fn roles_change_only_by_setrole_and_by_the_last_admins_leaving() {
             cleo.user
         ))
         .await;
+    asks(&ann, "leave", json!({ "conversationid": conversation.id }))
+        .await
+        .ok();
+    assert_eq!(
+        (
+            role(&world, &ben).await.as_str(),
+            role(&world, &cleo).await.as_str()
+        ),
+        ("admin", "member")
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_longest_member_becomes_an_admin_at_once_when_no_admin_can_act() {
+    let world = World::new().await;
+    let ([ann, ben, cleo, dan], conversation) = group(&world).await;
+    drop(dan);
+    world
+        .sql(&format!(
+            "update participants set joined_at = joined_at - interval '1 day' where user_id = '{}'",
+            cleo.user
+        ))
+        .await;
+    let set = |person: &Person, role: &str| json!({ "conversationid": conversation.id, "participantid": person.user, "role": role });
+    ben.listens().await;
+    assert!(world.sets_disabled(&ann, true).await);
+    assert_eq!(
+        (
+            role(&world, &cleo).await.as_str(),
+            role(&world, &ben).await.as_str()
+        ),
+        ("admin", "member")
+    );
+    eventually("Ben is told", async || {
+        ben.hears().await.lists == [ben.user.clone()]
+    })
+    .await;
+    // She is the only one who can act, and keeps the role; the disabled one counts as none.
+    asks(&cleo, "setrole", set(&cleo, "member"))
+        .await
+        .refused(403, "not_allowed");
+    // Where everybody is disabled, nobody new is an admin, until somebody is enabled.
+    for person in [&cleo, &ben] {
+        assert!(world.sets_disabled(person, true).await);
+    }
+    assert_eq!(
+        role(&world, &ben).await,
+        "admin",
+        "he was the last one who could act"
+    );
+    world
+        .sql("update participants set role = 'member' where role = 'admin' and user_id <> (select user_id from users where nick = 'Ann')")
+        .await;
+    assert!(world.sets_disabled(&ben, false).await);
+    assert_eq!(
+        (
+            role(&world, &ben).await.as_str(),
+            role(&world, &cleo).await.as_str()
+        ),
+        ("admin", "member")
+    );
+    // Who is enabled again is what they were.
+    assert!(world.sets_disabled(&ann, false).await);
+    asks(&ann, "setrole", set(&ben, "member")).await.ok();
+    // A disabled member does not succeed whoever leaves.
+    assert!(world.sets_disabled(&cleo, true).await);
     asks(&ann, "leave", json!({ "conversationid": conversation.id }))
         .await
         .ok();

@@ -206,9 +206,7 @@ async fn a_block_keeps_a_user_out_of_a_group_and_does_not_divide_it() {
         blocker.blocks(&ann).await.ok();
     }
     let add = json!({ "conversationid": conversation.id, "participantids": [dan.user], "secrets": secrets(&[&dan]) });
-    asks(&ann, "addparticipants", add)
-        .await
-        .refused(403, "not_allowed");
+    asks(&ann, "addparticipants", add).await.ok();
     assert_eq!(members(&ann, &conversation).await.len(), 3);
     // Ben takes part as before, and so does Ann, who writes and clears.
     let id = ann.adds(&conversation, "to all").await;

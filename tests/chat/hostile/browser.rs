@@ -95,3 +95,76 @@ async fn probes_answer_head() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_use_the_api_and_nobody_elses() {
+    let allowed = "https://app.example";
+    let world = World::with(|settings| settings.allowed_origins = vec![allowed.into()]).await;
+    let client = reqwest::Client::new();
+    let preflight = async |origin: &str| {
+        client
+            .request(
+                reqwest::Method::OPTIONS,
+                format!("{}/?srv=chatserver&api=chatlogin", world.url),
+            )
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "ozeki-station")
+            .send()
+            .await
+            .unwrap()
+    };
+    let answer = preflight(allowed).await;
+    assert_eq!(answer.status(), 204);
+    let headers = answer.headers();
+    assert_eq!(headers["Access-Control-Allow-Origin"], allowed);
+    assert_eq!(headers["Access-Control-Allow-Methods"], "POST");
+    assert!(
+        headers["Access-Control-Allow-Headers"]
+            .to_str()
+            .unwrap()
+            .contains("Ozeki-Signature")
+    );
+    assert!(!headers.contains_key("Access-Control-Allow-Credentials"));
+    let answer = tries_to_log_in(
+        &world,
+        &[("Origin", allowed), ("Sec-Fetch-Site", "cross-site")],
+    )
+    .await;
+    assert_eq!(answer.status, 401, "{}", answer.text);
+    assert_eq!(answer.headers["Access-Control-Allow-Origin"], allowed);
+    assert_eq!(answer.headers["Vary"], "Origin");
+    for foreign in [
+        "https://app.example.evil",
+        "http://app.example",
+        "https://app.example:8443",
+        "null",
+        "",
+    ] {
+        let answer = preflight(foreign).await;
+        assert_ne!(answer.status(), 204, "{foreign}");
+        assert!(
+            !answer.headers().contains_key("Access-Control-Allow-Origin"),
+            "{foreign}"
+        );
+        let answer = tries_to_log_in(
+            &world,
+            &[("Origin", foreign), ("Sec-Fetch-Site", "cross-site")],
+        )
+        .await;
+        assert_eq!(answer.status, 403, "{foreign}");
+        assert!(
+            !answer.headers.contains_key("Access-Control-Allow-Origin"),
+            "{foreign}"
+        );
+    }
+    // Who sends no origin is no page of another site, unless it says so.
+    assert_eq!(tries_to_log_in(&world, &[]).await.status, 401);
+    assert_eq!(
+        tries_to_log_in(&world, &[("Sec-Fetch-Site", "cross-site")])
+            .await
+            .status,
+        403
+    );
+    world.end().await;
+}

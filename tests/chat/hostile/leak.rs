@@ -1,8 +1,9 @@
 //! Answers, logs and the duration of a login reveal nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     embedded::{self, Dir, Server},
@@ -225,4 +226,77 @@ async fn the_log_has_one_line_per_request_and_no_secrets() {
             .unwrap();
         assert!(piece.len() > 10 && !log.contains(piece), "{piece}\n{log}");
     }
+}
+
+/// The medians of two series of durations, and how often the first of a pair was the shorter one.
+fn compared(pairs: &[(Duration, Duration)]) -> String {
+    let median = |mut all: Vec<Duration>| {
+        all.sort_unstable();
+        all[all.len() / 2]
+    };
+    let (known, unknown): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+    let shorter = pairs
+        .iter()
+        .filter(|(known, unknown)| known < unknown)
+        .count();
+    format!(
+        "known {:?}, unknown {:?}, known is quicker in {shorter} of {}",
+        median(known),
+        median(unknown),
+        pairs.len()
+    )
+}
+
+#[tokio::test]
+#[ignore = "measures, and asserts nothing: run it by hand, with --nocapture"]
+async fn how_long_an_answer_takes_about_a_user_and_about_nobody() {
+    const PAIRS: usize = 400;
+    let world = World::with(|settings| {
+        settings.bad_signatures = 1_000_000;
+        settings.timings.request_told = Duration::from_hours(1);
+    })
+    .await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let random = || Uuid::new_v4().simple().to_string();
+    let signature = ann.signs("chatserver", "chatconversation", "another text");
+    let body = json!({ "action": "list", "timestamp": crate::world::now() }).to_string();
+    let refused = async |user: &str| {
+        let station = random();
+        let headers = [
+            ("Ozeki-User", user),
+            ("Ozeki-Station", &station),
+            ("Ozeki-Signature", &signature),
+        ];
+        let begun = Instant::now();
+        world
+            .posts("chatserver", "chatconversation", &headers, &body)
+            .await
+            .refused(401, "signature_invalid");
+        begun.elapsed()
+    };
+    let nobody = random();
+    let mut pairs = vec![];
+    for _ in 0..PAIRS {
+        pairs.push((refused(&ben.user).await, refused(&nobody).await));
+    }
+    println!("a wrong signature: {}", compared(&pairs));
+    for (api, action, field) in [
+        ("chatfriends", "remove", "friendid"),
+        ("chatblocklist", "unblock", "userid"),
+        ("chatfriends", "add", "friendid"),
+    ] {
+        let asks = async |id: &str| {
+            let begun = Instant::now();
+            ann.asks(api, json!({ "action": action, field: id }))
+                .await
+                .ok();
+            begun.elapsed()
+        };
+        let mut pairs = vec![];
+        for _ in 0..PAIRS {
+            pairs.push((asks(&ben.user).await, asks(&nobody).await));
+        }
+        println!("{action}: {}", compared(&pairs));
+    }
+    world.end().await;
 }

@@ -150,6 +150,61 @@ async fn an_address_behind_a_trusted_proxy_is_the_one_that_the_proxy_saw() {
 }
 
 #[tokio::test]
+async fn an_address_is_read_in_each_form_that_proxies_write() {
+    let world = World::with(|settings| {
+        settings.login_tries = 1;
+        settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let body = json!({ "action": "login", "apikey": "wrong" }).to_string();
+    let fails = async |headers: &[(&str, &str)]| {
+        let station = "ab".repeat(16);
+        let headers = [&[("Ozeki-Station", &*station)], headers].concat();
+        world
+            .posts("chatserver", "chatlogin", &headers, &body)
+            .await
+            .status
+    };
+    let (plain, standard) = ("X-Forwarded-For", "Forwarded");
+    // Each group is one client, which may fail six times.
+    for forms in [
+        [
+            &[(plain, "203.0.113.11")][..],
+            &[(plain, "203.0.113.11:4711")],
+            &[(standard, "for=203.0.113.11")],
+            &[(standard, "by=10.0.0.1;For=\"203.0.113.11:4711\";proto=http")],
+            &[(plain, "203.0.113.11"), (standard, "for=203.0.113.11")],
+            &[(standard, "for=192.0.2.1, for=203.0.113.11")],
+        ],
+        [
+            &[(plain, "2001:db8:1::1")],
+            &[(plain, "[2001:db8:1::2]")],
+            &[(plain, "[2001:db8:1::3]:4711")],
+            &[(standard, "for=\"[2001:db8:1::4]\"")],
+            &[(standard, "for=\"[2001:db8:1::5]:4711\"")],
+            &[(plain, "10.1.1.1, 2001:db8:1::6")],
+        ],
+        // Nobody is known: all of them are the proxy.
+        [
+            &[(plain, "unknown")],
+            &[(standard, "for=_hidden")],
+            &[(standard, "proto=http")],
+            &[(plain, "203.0.113.12"), (standard, "for=203.0.113.13")],
+            &[(plain, "203.0.113.12, what,")],
+            &[],
+        ],
+    ] {
+        for headers in forms {
+            assert_eq!(fails(headers).await, 401, "{headers:?}");
+        }
+        assert_eq!(fails(forms[0]).await, 429, "{:?}", forms[0]);
+    }
+    // No form is a way around: each client's tries are used up.
+    assert_eq!(fails(&[(standard, "for=203.0.113.11")]).await, 429);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn only_the_hash_of_a_key_is_kept() {
     let world = World::new().await;
     world.person("Ann").await;
@@ -213,6 +268,14 @@ async fn login_names_addresses_that_go_with_the_public_url() {
             Some("ws://10.0.0.7:8080/ws"),
             Some("http://10.0.0.7:8080/"),
         ),
+        (
+            "https://chat.example.org/chat/",
+            "wss",
+            Some("wss://chat.example.org/chat/ws"),
+            Some("https://chat.example.org/chat/"),
+        ),
+        // Where nobody can connect to, what the client connected to.
+        ("http://0.0.0.0:0", "ws", None, None),
         (
             "https://chat.example.org/ozeki/index.php",
             "wss",

@@ -1,5 +1,6 @@
 //! Login and registration, and limits of failures.
 
+mod guess;
 mod key;
 mod prelogin;
 mod register;

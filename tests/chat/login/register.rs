@@ -72,14 +72,15 @@ async fn a_known_address_cannot_be_registered_again_nor_a_known_key() {
         .refused(409, "already_exists");
     let mut other_case = registration("ann");
     other_case["email"] = " ANN@Example.org ".into();
-    register(&world, &other_case)
+    let taken = register(&world, &other_case)
         .await
         .refused(409, "already_exists");
     let mut same_key = registration("ben");
     same_key["apikey"] = "a long key of ann".into();
-    register(&world, &same_key)
+    let refused = register(&world, &same_key)
         .await
         .refused(409, "already_exists");
+    assert_eq!(refused, taken, "one answer for both");
     assert_eq!(
         (world.count("users").await, world.count("credentials").await),
         (1, 1)

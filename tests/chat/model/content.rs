@@ -40,6 +40,18 @@ impl Model {
             .iter()
             .find(|message| message.sent["ID"] == sent["ID"]);
         let mut refusals = self.refusals(who, conversation, is_stale, false, there.is_none());
+        // Who are friends no longer do not write to each other.
+        let about = &self.conversations[conversation];
+        if !about.is_group
+            && there.is_none()
+            && about.members.contains_key(&who)
+            && !about
+                .members
+                .keys()
+                .all(|other| *other == who || self.are_friends(who, *other))
+        {
+            refusals.push("not_friends");
+        }
         if refusals.is_empty() && there.is_some_and(|there| there.user != who || there.sent != sent)
         {
             refusals.push("message_id_conflict");
@@ -219,6 +231,15 @@ impl Model {
             &answer,
             &self.refusals(who, conversation, is_stale, false, false),
         ) {
+            return;
+        }
+        let about = &self.conversations[conversation];
+        let is_silent = !about.is_group
+            && about
+                .members
+                .keys()
+                .any(|other| self.blocks.contains(&(*other, who)));
+        if is_silent {
             return;
         }
         let Conversation {

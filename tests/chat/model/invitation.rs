@@ -64,15 +64,8 @@ impl Model {
     }
 
     pub(super) async fn invite(&mut self, who: Who, conversation: usize, whom: Who) {
-        let mut refusals = self.refusals_of_group(who, conversation);
+        let refusals = self.refusals_of_group(who, conversation);
         let is_in = self.conversations[conversation].members.contains_key(&whom);
-        if refusals.is_empty()
-            && !is_in
-            && self.are_friends(who, whom)
-            && self.blocks.contains(&(whom, who))
-        {
-            refusals.push("not_allowed");
-        }
         let request = json!({
             "participantids": [self.people[whom].user], "secrets": self.secrets(&[whom]),
             "displaynames": { self.people[whom].user.clone(): "invited" },

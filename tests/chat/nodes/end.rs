@@ -47,7 +47,7 @@ async fn a_user_is_available_for_as_long_as_any_node_holds_a_socket() {
     let mut nats = Nats::new();
     nats.start();
     let nodes = two_nodes(|settings| {
-        settings.nats_url = Some(nats.url());
+        settings.nats_url = vec![nats.url().parse().unwrap()];
         settings.timings.offline_after = Duration::from_millis(100);
     })
     .await;

@@ -36,9 +36,14 @@ impl Nats {
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    fn start_with(&mut self, arguments: &[&str]) {
         let mut command = Command::new("nats-server");
         command
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         self.child = Some(command.spawn().expect("nats-server is there"));
@@ -96,13 +101,31 @@ pub(crate) async fn two_nodes_with_nats() -> (Nats, [Arc<World>; 2]) {
     nats.start();
     let nodes = two_nodes(|settings| {
         soon(settings);
-        settings.nats_url = Some(nats.url());
+        settings.nats_url = vec![nats.url().parse().unwrap()];
     })
     .await;
     for node in &nodes {
         eventually("the bus", async || has_bus(node, "connected").await).await;
     }
     (nats, nodes)
+}
+
+#[tokio::test]
+async fn a_node_logs_in_to_nats_with_what_its_url_says() {
+    for (arguments, login) in [
+        (
+            &["--user", "chat", "--pass", "p@ss w/rd"][..],
+            "chat:p%40ss%20w%2Frd@",
+        ),
+        (&["--auth", "a-token"], "a-token@"),
+    ] {
+        let mut nats = Nats::new();
+        nats.start_with(arguments);
+        let url = nats.url().replace("//", &format!("//{login}"));
+        let world = World::with(|settings| settings.nats_url = vec![url.parse().unwrap()]).await;
+        eventually("the bus", async || has_bus(&world, "connected").await).await;
+        world.end().await;
+    }
 }
 
 /// The same person at the other node, with a station of their own.

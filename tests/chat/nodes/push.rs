@@ -71,7 +71,7 @@ async fn a_node_starts_without_nats_says_so_and_recovers_by_itself() {
     let mut nats = Nats::new();
     let nodes = two_nodes(|settings| {
         soon(settings);
-        settings.nats_url = Some(nats.url());
+        settings.nats_url = vec![nats.url().parse().unwrap()];
     })
     .await;
     for node in &nodes {

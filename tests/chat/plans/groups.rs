@@ -17,7 +17,7 @@ async fn statements_about_many_users_look_each_up_by_key_and_compare_no_lists() 
             (
                 "would be full",
                 &["with newcomers as materialized"],
-                format!("{GROUP}, {USER}, {others}, 1000"),
+                format!("{GROUP}, {others}, 1000"),
             ),
             (
                 "invite",

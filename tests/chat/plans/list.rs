@@ -51,7 +51,7 @@ async fn what_has_changed_in_a_long_list_is_found_without_reading_the_list() {
         "select encode(list_mark(
                     era_id, md5('u1')::uuid, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, o.conversations, 0
                 ), 'hex')
-        from present_list_era,
+        from current_list_era,
              (select bit_xor(uuid_hash_extended(conversation_id, 0)) as conversations from participants where user_id = md5('u1')::uuid) o",
     )
     .fetch_one(&mut db)

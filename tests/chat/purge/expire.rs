@@ -211,3 +211,55 @@ async fn messages_that_are_kept_keep_their_reports() {
     );
     world.end().await;
 }
+
+#[tokio::test]
+async fn the_operator_keeps_nothing_longer_than_they_say_whatever_a_sender_says() {
+    let world = World::with(|settings| settings.max_message_lifetime = TimeDelta::days(30)).await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let mut ids = vec![];
+    for until in ["9999-12-31 00:00:00".to_owned(), at(TimeDelta::days(20))] {
+        let mut message = message("x");
+        message["ValidUntil"] = until.clone().into();
+        let answer = ann
+            .does(
+                "add",
+                &conversation,
+                json!({ "message": message.to_string() }),
+            )
+            .await
+            .ok();
+        // The answer, and what its readers get, are as sent.
+        assert_eq!(answer["message"]["ValidUntil"], until.as_str());
+        ids.push(until);
+    }
+    let read = ben.reads(&conversation).await;
+    for (message, until) in read["messages"].as_array().unwrap().iter().zip(&ids) {
+        assert_eq!(message["ValidUntil"], until.as_str());
+    }
+    // Time passes.
+    let passes = async |days: u32| {
+        world
+            .sql(&format!(
+                "update messages set stored_at = stored_at - interval '{days} days',
+                    keep_until = keep_until - interval '{days} days', valid_until = case
+                        when valid_until > '9000-01-01' then valid_until else valid_until - interval '{days} days' end"
+            ))
+            .await;
+    };
+    assert_eq!(
+        world.count("messages where keep_until is not null").await,
+        1
+    );
+    passes(28).await;
+    assert_eq!(
+        purge(&world, 7).await,
+        1,
+        "the one that ended after 20 days"
+    );
+    passes(8).await;
+    assert_eq!(purge(&world, 7).await, 0);
+    passes(2).await;
+    assert_eq!(purge(&world, 7).await, 1);
+    assert_eq!(world.count("messages").await, 0);
+    world.end().await;
+}

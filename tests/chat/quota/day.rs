@@ -19,7 +19,7 @@ async fn the_daily_limit_of_conversations_holds_across_nodes() {
         let options = world.store.options().clone();
         let mut settings = crate::world::settings();
         settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
-        settings.new_conversations_per_day = 4;
+        settings.per_user.new_conversations = 4;
         World::start(settings, options).await
     };
     let there = Person {
@@ -78,13 +78,15 @@ async fn the_daily_limit_of_conversations_holds_across_nodes() {
 async fn a_refusal_uses_nothing_up() {
     let world = with(1000, 1).await;
     let (ann, ben) = world.friends().await;
-    let nobody = "0".repeat(32);
-    let request = json!({ "action": "create", "displayname": "x", "participantids": [nobody], "secrets": { &ann.user: "a", &nobody: "b" } });
-    ann.asks("chatconversationgroup", request)
-        .await
-        .refused(404, "user_not_found");
-    ben.blocks(&ann).await.ok();
-    group(&ann, &[&ben]).await.refused(403, "not_allowed");
+    // Cleo would have to be invited, and Ann has invited as many as she may.
+    let cleo = world.person("Cleo").await;
+    world
+        .sql(&format!(
+            "update quotas set day = (now() at time zone 'UTC')::date, invitations = 100 where user_id = '{}'",
+            ann.user
+        ))
+        .await;
+    is_rate_limited(&group(&ann, &[&ben, &cleo]).await, "100");
     group(&ann, &[]).await.ok();
     is_rate_limited(&group(&ann, &[]).await, "1");
     world.end().await;
@@ -126,7 +128,7 @@ async fn the_day_is_that_of_the_moment_at_which_something_is_counted() {
     let mut tx = world.db.begin().await.unwrap();
     // It began a while ago, and waited.
     let begun = format!(
-        "insert into quotas (user_id) values ('{}'); select pg_sleep(3); prepare charge as {query}",
+        "select from quotas where user_id = '{}' for update; select pg_sleep(3); prepare charge as {query}",
         ann.user
     );
     sqlx::raw_sql(AssertSqlSafe(begun))
@@ -134,7 +136,7 @@ async fn the_day_is_that_of_the_moment_at_which_something_is_counted() {
         .await
         .unwrap();
     let charged = sqlx::raw_sql(AssertSqlSafe(format!(
-        "execute charge('{}', 1, 0, 0)",
+        "execute charge('{}', 1, 0, 0, 0)",
         ann.user
     )))
     .fetch_one(&mut *tx)
@@ -146,7 +148,7 @@ async fn the_day_is_that_of_the_moment_at_which_something_is_counted() {
         .fetch_one(&mut *tx)
         .await
         .unwrap();
-    let counted: i64 = charged.get(3);
+    let counted: i64 = charged.get(4);
     #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
     let late = counted as f64 - left;
     assert!(late < 2.0, "{late}");

@@ -58,8 +58,8 @@ fn is_rate_limited(answer: &Answer, figure: &str) {
 
 async fn with(total: u32, day: u32) -> Arc<World> {
     World::with(|settings| {
-        settings.conversations_per_user = total;
-        settings.new_conversations_per_day = day;
+        settings.per_user.conversations = total;
+        settings.per_user.new_conversations = day;
         settings.workers = 2;
         settings.database_connections = 8;
     })

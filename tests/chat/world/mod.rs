@@ -25,7 +25,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parlance::{
     clock::Clock,
     server::{self, Running},
-    settings::{Database, Invites, LogFormat, Registration, Settings},
+    settings::{Database, Invites, LogFormat, PerUser, Registration, Settings},
     store::{Db, audit::Actor, doctor, user},
     timings::Timings,
 };
@@ -63,6 +63,7 @@ pub(crate) fn settings() -> Settings {
         registration: Registration::Open,
         invites: Invites::Everyone,
         message_lifetime: TimeDelta::days(7),
+        max_message_lifetime: TimeDelta::days(365_250),
         expiry_grace: TimeDelta::days(7),
         max_message_bytes: 64 * 1024,
         max_body_bytes: 1024 * 1024,
@@ -74,20 +75,35 @@ pub(crate) fn settings() -> Settings {
         registrations: 1000,
         bad_signatures: 600,
         trusted_proxies: vec![],
+        allowed_origins: vec![],
         allow_unsigned_notifications: false,
         requests_per_user: 32,
         sockets_per_user: 20,
         sockets: 1000,
-        nats_url: None,
+        nats_url: Vec::new(),
         tls: None,
         push: None,
         metrics_addr: None,
         workers: 1,
         log_format: LogFormat::Human,
-        timings: Timings::default(),
+        timings: Timings {
+            // Changes that follow each other are told one by one.
+            request_told: Duration::ZERO,
+            ..Timings::default()
+        },
         clock: Clock::default(),
-        conversations_per_user: 1000,
-        new_conversations_per_day: 100,
+        // No test meets these by chance.
+        per_user: PerUser {
+            messages: 100_000,
+            message_bytes: 1 << 40,
+            stored_bytes: 1 << 40,
+            conversations: 1000,
+            new_conversations: 100,
+            friend_requests: 100_000,
+            lookups: 100_000,
+            presence_changes: 100_000,
+            new_stations: 100_000,
+        },
     }
 }
 

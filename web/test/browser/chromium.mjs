@@ -6,12 +6,14 @@ import { chromium } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const known = ["/usr/bin/chromium", "/usr/bin/google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"];
+const whole = ["/usr/bin/chromium", "/usr/bin/google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"];
+/** The same engine without a browser's own windows, menus and services: it takes a third less CPU time. */
+const shell = "/usr/bin/chromium-headless-shell";
 
-/** Starts it, as quiet as it gets. CHROMIUM names another one. */
-export const launch = (...args) =>
+/** Starts it, as quiet as it gets; whole, where what is around the engine counts, as the delivery of pushes. CHROMIUM names another one. */
+export const launch = ({ isWhole = false } = {}) =>
   chromium.launch({
-    executablePath: process.env.CHROMIUM ?? known.find(existsSync),
+    executablePath: process.env.CHROMIUM ?? [...(isWhole ? [] : [shell]), ...whole].find(existsSync),
     args: [
       "--no-sandbox",
       "--disable-gpu",
@@ -20,7 +22,6 @@ export const launch = (...args) =>
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      ...args,
     ],
   });
 

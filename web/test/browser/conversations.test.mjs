@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { stories } from "./world.mjs";
 
-const { world, story, joins, pair } = stories({ REGISTRATION: "open" });
+const { world, story, joins, pair } = stories({ REGISTRATION: "open" }, { isWhole: true });
 
 story("what is set for a conversation holds, on another device, too", async (t) => {
   const [ann] = await pair(t);

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { settled, violations } from "./chromium.mjs";
 import { Person, password, stories } from "./world.mjs";
 
-const { world, story, joins } = stories({ REGISTRATION: "open" });
+const { world, story, joins } = stories({ REGISTRATION: "open" }, { isWhole: true });
 const pictures = join(dirname(fileURLToPath(import.meta.url)), "../../.pictures");
 mkdirSync(pictures, { recursive: true });
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { stories } from "./world.mjs";
 
-const { world, story, joins } = stories({ REGISTRATION: "open", PUSH_CONTACT: "mailto:operator@example.org" });
+const { world, story, joins } = stories({ REGISTRATION: "open", PUSH_CONTACT: "mailto:operator@example.org" }, { isWhole: true });
 
 /** The place at which a device is pushed, which leads to an internal address: the server refuses to go there. */
 const endpoint = "https://push.localhost/of-this-device";

@@ -46,6 +46,7 @@ export class Server {
         LOG_FORMAT: "human",
         // Everybody here has one address.
         LOGIN_TRIES: "100",
+        NEW_STATIONS_PER_DAY: "1000",
         BAD_SIGNATURES: "100000",
         ...this.#settings,
       },

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { stories } from "./world.mjs";
 
-const { joins, pair, story } = stories({ REGISTRATION: "open" });
+const { joins, pair, story } = stories({ REGISTRATION: "open" }, { isWhole: true });
 
 story("after @ the members of a group are offered, nobody else; Enter takes one, and sends what is typed out", async (t) => {
   const [ann, ben] = await pair(t);

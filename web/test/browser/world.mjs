@@ -15,11 +15,11 @@ const SHOWN = 400;
 const PATIENCE_MS = 30_000;
 
 /** A server with these settings, a browser for the people, and the way between them. */
-export async function openWorld(settings = { REGISTRATION: "open" }) {
+export async function openWorld(settings = { REGISTRATION: "open" }, browserOptions = {}) {
   const server = new Server(settings);
   await server.start();
   const way = await openWay(() => server.address);
-  const browser = await launch();
+  const browser = await launch(browserOptions);
   /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
   const tells = async (say) => {
     mkdirSync(failed, { recursive: true });
@@ -199,9 +199,9 @@ export class Person {
 }
 
 /** For a file of stories: a world of its own, opened before the first and ended after the last, and people in it. */
-export function stories(settings) {
+export function stories(settings, browserOptions) {
   const world = {};
-  before(async () => Object.assign(world, await openWorld(settings)), { timeout: 60_000 });
+  before(async () => Object.assign(world, await openWorld(settings, browserOptions)), { timeout: 60_000 });
   after(async () => world.end?.());
   const story = (name, run) =>
     test(name, { timeout: 300_000 }, async (t) => {

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
-use precis_core::{FreeformClass, StringClass, profile::PrecisFastInvocation};
-use precis_profiles::UsernameCasePreserved;
+use precis_core::profile::PrecisFastInvocation;
+use precis_profiles::{OpaqueString, UsernameCasePreserved};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Maximum length of a nick, a station's name and a full name, in characters.
@@ -13,7 +13,7 @@ const MAX_FULL_NAME: usize = 128;
 /// Maximum bytes per character; longer text is refused without a closer look.
 const BYTES: usize = 4;
 
-/// A person's full name: characters of RFC 8264's `FreeformClass`, unchanged.
+/// A person's full name: an `OpaqueString` of RFC 8265, 4.2, in its normal form.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(transparent)]
 pub struct FullName(String);
@@ -23,20 +23,22 @@ impl FullName {
     pub const EXPECTED: &'static str =
         "1 to 128 characters, without control or format characters, leading or trailing spaces";
 
-    /// Checks the form. Returns `None` for any other text.
+    /// Checks and normalizes a name: decomposed accents, and spaces of other kinds. Returns `None` for
+    /// any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        is_freeform(text, MAX_FULL_NAME).then(|| Self(text.to_owned()))
+        freeform(text, MAX_FULL_NAME).map(Self)
     }
 
-    /// The name, as given.
+    /// The normalized name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A user's name for a station: characters of RFC 8264's `FreeformClass`, unchanged.
+/// A user's name for a station, or an operator's for an apikey: an `OpaqueString` of RFC 8265, 4.2,
+/// in its normal form.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(transparent)]
 pub struct StationName(String);
@@ -46,13 +48,13 @@ impl StationName {
     pub const EXPECTED: &'static str =
         "1 to 64 characters, without control or format characters, leading or trailing spaces";
 
-    /// Checks the form. Returns `None` for any other text.
+    /// Checks and normalizes a name, as [`FullName`] does. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        is_freeform(text, MAX_STATION_NAME).then(|| Self(text.to_owned()))
+        freeform(text, MAX_STATION_NAME).map(Self)
     }
 
-    /// The name, as given.
+    /// The normalized name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -109,9 +111,14 @@ pub fn skeleton(name: &str) -> String {
         .to_lowercase()
 }
 
-fn is_freeform(text: &str, most: usize) -> bool {
-    // Names that look alike must not differ in spaces, and a log line must stay one line.
-    fits(text, most) && text.trim() == text && FreeformClass::default().allows(text).is_ok()
+fn freeform(text: &str, most: usize) -> Option<String> {
+    // Checked before the work, as for a nick.
+    if text.len() > most * BYTES * 4 {
+        return None;
+    }
+    let name = OpaqueString::enforce(text).ok()?;
+    // Names that look alike must not differ in spaces at their ends.
+    (fits(&name, most) && name.trim() == &*name).then(|| name.into_owned())
 }
 
 fn fits(text: &str, most: usize) -> bool {
@@ -164,6 +171,18 @@ mod tests {
         // A nick consists of words; a full name may have any visible text.
         assert!(Nick::parse("Ann  Example").is_none() && FullName::parse("Ann  Example").is_some());
         assert!(Nick::parse("Ann ☺").is_none() && FullName::parse("Ann ☺").is_some());
+    }
+
+    #[test]
+    fn every_kind_of_name_has_one_form() {
+        let (decomposed, composed) = ("Jose\u{301} at\u{a0}home", "José at home");
+        for name in [
+            FullName::parse(decomposed).unwrap().as_str(),
+            StationName::parse(decomposed).unwrap().as_str(),
+            Nick::parse("Jose\u{301} at home").unwrap().as_str(),
+        ] {
+            assert_eq!(name, composed);
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
--- The user's relations to others: the user's own requests and blocks, and those of others as far as
--- they are shown to the user.
+-- The user's relations to others: friends and blocks, and the requests of others as far as they are
+-- shown to the user. Not the user's own requests that wait: those to somebody who has blocked the
+-- user, or who does not exist, would be missing.
 select json_build_object('userid', replace(other::text, '-', ''), 'relation', relation, 'since', wire_time(since))::text as "row!"
 from (
-    select f.friend_id as other, case when g.user_id is null then 'requested' else 'friend' end as relation, f.requested_at as since
+    select f.friend_id as other, 'friend' as relation, f.requested_at as since
     from friendships f
-    left join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
+    join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
     where f.user_id = $1
     union all
     select f.user_id, 'requests', f.requested_at from friendships f

@@ -1,0 +1,158 @@
+//! How fast each user may write, change their availability, and look up others. The limits are those
+//! of the call's user; each node counts for itself.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    Call,
+    buckets::{Bucket, PerKey, Size},
+    error::Error,
+};
+use crate::settings::PerUser;
+use parlance_wire::id::UserId;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What each user has used up of their limits.
+pub(crate) struct Rates(PerKey<UserId, Buckets>);
+
+struct Buckets {
+    messages: Bucket,
+    message_bytes: Bucket,
+    presence_changes: Bucket,
+    lookups: Bucket,
+}
+
+impl Buckets {
+    fn full(limits: &PerUser) -> Self {
+        Self {
+            messages: Bucket::full(messages(limits)),
+            message_bytes: Bucket::full(message_bytes(limits)),
+            presence_changes: Bucket::full(presence_changes(limits)),
+            lookups: Bucket::full(lookups(limits)),
+        }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        // Until the slowest one is full again, like a new one.
+        Self(PerKey::new(HOUR * 2))
+    }
+}
+
+impl fmt::Debug for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rates").finish_non_exhaustive()
+    }
+}
+
+impl Rates {
+    fn with<R>(&self, call: &Call<'_>, work: impl FnOnce(&mut Buckets) -> R) -> R {
+        let full = || Buckets::full(&call.allowed);
+        self.0.with(call.user, full, work)
+    }
+}
+
+fn messages(limits: &PerUser) -> Size {
+    size(limits.messages.into(), MINUTE)
+}
+
+fn message_bytes(limits: &PerUser) -> Size {
+    size(limits.message_bytes, MINUTE)
+}
+
+fn presence_changes(limits: &PerUser) -> Size {
+    size(limits.presence_changes.into(), MINUTE)
+}
+
+fn lookups(limits: &PerUser) -> Size {
+    size(limits.lookups.into(), HOUR)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the largest limit is 2^50, which f64 holds"
+)]
+fn size(tokens: u64, refill: Duration) -> Size {
+    Size {
+        tokens: tokens as f64,
+        refill,
+    }
+}
+
+/// Counts a message of the caller.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> {
+    let limits = &call.allowed;
+    let bytes = size(u64::try_from(bytes).unwrap_or(u64::MAX), MINUTE).tokens;
+    call.services.rates.with(call, |buckets| {
+        buckets
+            .messages
+            .check(messages(limits), 1.0)
+            .map_err(|wait| {
+                let sentence = format!(
+                    "You can send at most {} messages a minute. Send the rest in a moment.",
+                    limits.messages
+                );
+                Error::UsedUp(sentence, wait)
+            })?;
+        buckets
+            .message_bytes
+            .take(message_bytes(limits), bytes)
+            .map_err(|wait| {
+                let sentence = format!(
+                    "You can send at most {} bytes of messages a minute. Send the rest in a moment.",
+                    limits.message_bytes
+                );
+                Error::UsedUp(sentence, wait)
+            })?;
+        // Cannot fail, as it was checked under the same lock.
+        let _ = buckets.messages.take(messages(limits), 1.0);
+        Ok(())
+    })
+}
+
+/// Counts a change of the caller's availability.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
+    let limits = &call.allowed;
+    call.services.rates.with(call, |buckets| {
+        buckets
+            .presence_changes
+            .take(presence_changes(limits), 1.0)
+            .map_err(|wait| {
+                let sentence = format!(
+                    "You can change your availability at most {} times a minute. Try again in a moment.",
+                    limits.presence_changes
+                );
+                Error::UsedUp(sentence, wait)
+            })
+    })
+}
+
+/// Counts a call that names somebody who is not the caller's friend: how soon it is answered could
+/// tell something of them.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
+    let limits = &call.allowed;
+    call.services.rates.with(call, |buckets| {
+        buckets
+            .lookups
+            .take(lookups(limits), 1.0)
+            .map_err(|wait| {
+                let sentence = format!(
+                    "You can name somebody who is not your friend at most {} times an hour. Try again later.",
+                    limits.lookups
+                );
+                Error::UsedUp(sentence, wait)
+            })
+    })
+}

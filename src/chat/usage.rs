@@ -1,0 +1,39 @@
+//! How much each user has stored. Users who have stored as much as they may are known to each node;
+//! the list is renewed once a minute (`server/usage.rs`).
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+};
+
+use super::{Call, error::Error};
+use parlance_wire::id::UserId;
+
+/// The users who have stored as much as they may, with the bytes of their messages.
+#[derive(Debug, Default)]
+pub(crate) struct Full(RwLock<HashMap<UserId, i64>>);
+
+impl Full {
+    /// Replaces the list.
+    pub(crate) fn replace(&self, users: HashMap<UserId, i64>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = users;
+    }
+
+    /// Returns `true` if the caller has stored as much as they may.
+    pub(crate) fn has(&self, call: &Call<'_>) -> bool {
+        let users = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        // Compared again, as an operator may have raised the limit a moment ago.
+        users
+            .get(&call.user)
+            .is_some_and(|bytes| bytes.unsigned_abs() >= call.allowed.stored_bytes)
+    }
+}
+
+/// The refusal of a message of a user who has stored as much as they may.
+// Not `rate_limited`, as waiting alone may not help.
+pub(crate) fn refusal(call: &Call<'_>) -> Error {
+    Error::StorageFull(format!(
+        "Your messages take the maximum of {} bytes. Erase some, clear conversations, or wait until some expire.",
+        call.allowed.stored_bytes
+    ))
+}

@@ -1,0 +1,70 @@
+//! The limits of what one user may do.
+
+use super::{Error, variables::Variables};
+
+/// How many times as much a service user may do as a person.
+const SERVICE_FACTOR: u32 = 10;
+/// Maximum of each number: as much as the database's type holds.
+const MAX: u32 = 1_000_000_000;
+/// Maximum of each number of bytes: far more than any disk has.
+const MAX_BYTES: u64 = 1 << 50;
+
+/// The limits of what one person may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerUser {
+    /// `MESSAGES_PER_MINUTE`: maximum messages sent per minute.
+    pub messages: u32,
+    /// `MESSAGE_BYTES_PER_MINUTE`: maximum bytes of messages sent per minute.
+    pub message_bytes: u64,
+    /// `STORED_BYTES_PER_USER`: maximum bytes of stored messages.
+    pub stored_bytes: u64,
+    /// `CONVERSATIONS_PER_USER`: maximum conversations that the user takes part in.
+    pub conversations: u32,
+    /// `NEW_CONVERSATIONS_PER_DAY`: maximum conversations created per day (UTC).
+    pub new_conversations: u32,
+    /// `FRIEND_REQUESTS_PER_DAY`: maximum friend requests per day (UTC).
+    pub friend_requests: u32,
+    /// `LOOKUPS_PER_HOUR`: maximum calls per hour that name somebody who is not a friend.
+    pub lookups: u32,
+    /// `PRESENCE_CHANGES_PER_MINUTE`: maximum changes of the availability per minute.
+    pub presence_changes: u32,
+    /// `NEW_STATIONS_PER_DAY`: maximum new stations per day (UTC).
+    pub new_stations: u32,
+}
+
+impl PerUser {
+    pub(super) fn read(env: &Variables<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            // A day's outbox of 500 messages leaves at once; 50 a second are more than anyone
+            // writes.
+            messages: env.number("MESSAGES_PER_MINUTE", 3000, 1..=MAX)?,
+            // A thousand of the largest messages.
+            message_bytes: env.bytes("MESSAGE_BYTES_PER_MINUTE", 64 << 20, 64 << 10..=MAX_BYTES)?,
+            stored_bytes: env.bytes("STORED_BYTES_PER_USER", 4 << 30, 64 << 10..=MAX_BYTES)?,
+            conversations: env.number("CONVERSATIONS_PER_USER", 1000, 1..=1_000_000)?,
+            new_conversations: env.number("NEW_CONVERSATIONS_PER_DAY", 100, 1..=1_000_000)?,
+            friend_requests: env.number("FRIEND_REQUESTS_PER_DAY", 200, 1..=MAX)?,
+            lookups: env.number("LOOKUPS_PER_HOUR", 1000, 1..=MAX)?,
+            presence_changes: env.number("PRESENCE_CHANGES_PER_MINUTE", 60, 1..=MAX)?,
+            new_stations: env.number("NEW_STATIONS_PER_DAY", 10, 1..=MAX)?,
+        })
+    }
+
+    /// The limits of a service user, if these are those of a person.
+    #[must_use]
+    pub fn of_service(self) -> Self {
+        let times = |limit: u32| limit.saturating_mul(SERVICE_FACTOR);
+        let times_bytes = |limit: u64| limit.saturating_mul(u64::from(SERVICE_FACTOR));
+        Self {
+            messages: times(self.messages),
+            message_bytes: times_bytes(self.message_bytes),
+            stored_bytes: times_bytes(self.stored_bytes),
+            conversations: times(self.conversations),
+            new_conversations: times(self.new_conversations),
+            friend_requests: times(self.friend_requests),
+            lookups: times(self.lookups),
+            presence_changes: times(self.presence_changes),
+            new_stations: times(self.new_stations),
+        }
+    }
+}
