@@ -38,7 +38,7 @@ function typeOf(schema, indent) {
   }
 }
 
-const wrapped = (type) => (/[|&]/.test(type) ? `(${type})` : type);
+const wrapped = (type) => (/[|&]|^readonly /.test(type) ? `(${type})` : type);
 
 function objectOf(schema, indent) {
   const { properties = {}, required = [], additionalProperties, patternProperties } = schema;

@@ -71,7 +71,7 @@ pub struct Upload {
     /// Number of its records.
     pub records: u32,
     /// The records that are there, in ranges: the first and the last one.
-    #[cfg_attr(test, schemars(with = "Vec<(u32, u32)>"))]
+    #[cfg_attr(test, schemars(with = "Vec<Vec<u32>>"))]
     pub have: Vec<Records>,
     /// Whether it can be read, and does not change any more.
     pub complete: bool,

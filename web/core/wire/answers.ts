@@ -521,6 +521,18 @@ export type Typing = {
   userid: string;
 };
 
+/** What is there of a file that is being uploaded. */
+export type Upload = {
+  /** Whether it can be read, and does not change any more. */
+  complete: boolean;
+  /** The records that are there, in ranges: the first and the last one. */
+  have: readonly (readonly number[])[];
+  /** Number of its records. */
+  records: number;
+  /** Its size in bytes, as it is stored. */
+  size: number;
+};
+
 /** A user's role on a server. */
 export type UserRole = "admin" | "user";
 
