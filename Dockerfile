@@ -15,7 +15,7 @@ COPY crates crates
 COPY src src
 COPY --from=web /build/web/dist web/dist
 # With link-time optimisation (profile release), unlike script/server: an image is built once and runs for long.
-RUN cargo build --release --locked
+RUN cargo install --quiet --locked --version 0.7.7 cargo-auditable && cargo auditable build --release --locked
 
 # For backups: PostgreSQL's programs, of the same major version as the database (docker-compose.yml).
 FROM postgres:17-bookworm AS backup

@@ -1,4 +1,4 @@
--- A batch of messages or reports records what it changes in one row: one for each conversation was a twelfth of what a message costs
+-- A batch of messages or reports records what it changes in one row: one for each conversation was part of what a message costs
 -- the database.
 alter table list_changes
     alter column conversation_id drop not null,
