@@ -28,6 +28,7 @@ async fn a_second_server_on_the_same_data_is_refused_and_the_command_line_joins_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_needs_no_server() {
     let dir = Dir::new();
+    assert!(run(parlance(&dir.data()).arg("migrate")).status.success());
     for _ in 0..2 {
         let list = run(parlance(&dir.data()).args(["user", "list"]));
         assert_eq!(
@@ -135,10 +136,6 @@ async fn roots_command_on_the_data_of_an_ordinary_user_works_as_that_user_and_ch
     let dir = Dir::new();
     std::fs::create_dir(dir.data()).unwrap();
     std::os::unix::fs::chown(dir.data(), Some(uid), Some(gid)).unwrap();
-    assert!(
-        run(parlance(&dir.data()).args(["user", "list"]))
-            .status
-            .success()
-    );
+    assert!(run(parlance(&dir.data()).arg("migrate")).status.success());
     Server::start_as(&mut as_nobody(&dir.data())).stop();
 }
