@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { violations } from "./chromium.mjs";
 import { stories } from "./world.mjs";
 
-const { world, story, joins } = stories({ REGISTRATION: "open", MAX_FILE_BYTES: String(8 << 20) });
+const { world, story, joins } = stories({ REGISTRATION: "open", MAX_FILE_BYTES: String(8 << 20) }, { isWhole: true });
 
 let both = null;
 /** Ann on a desk and Ben on a phone, the same in all of these stories. */
