@@ -195,7 +195,6 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     if !has_failed {
         state.limits.refund_login(&attempt);
     }
-    state.announce(&context.outbox);
     Ok(result?.into())
 }
 

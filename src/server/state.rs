@@ -1,10 +1,12 @@
 //! The state shared by requests and background tasks; one per server.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use std::time::Duration;
 
 use parlance_wire::id::{StationId, UserId};
 use tokio::sync::Notify;
