@@ -1,7 +1,7 @@
 // The bytes of files as addresses that elements can show. What nobody looks at any more is let go when there is too much.
 // Nothing ever navigates to such an address: it would be a page of ours.
 
-import { effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { type Failure, type FileInfo, shapeOf } from "../../core/index.ts";
 import { client, connection } from "../state.ts";
@@ -17,7 +17,8 @@ const KEPT = 96 << 20;
 /** Parts are put together when there is so much of them, as a browser keeps what it has as a blob outside of the page's memory. */
 const PART = 8 << 20;
 
-interface Entry {
+/** A file that is shown somewhere, or was. */
+export interface Entry {
   file: FileInfo;
   shown: Signal<Loaded>;
   /** Somebody has wanted it. */
@@ -87,15 +88,19 @@ function begin(entry: Entry): void {
   next();
 }
 
-/** Tries again what had no answer. */
+/** Whether another try may help. */
+const mayCome = ({ shown }: Entry): boolean => {
+  const { value } = shown;
+  return value.kind === "failed" && value.failure.kind === "noAnswer";
+};
+
+/** Tries again what had no answer, as far as somebody looks at it. */
 function tryAgain(): void {
-  for (const entry of entries.values()) {
-    const { value } = entry.shown;
-    if (value.kind === "failed" && value.failure.kind === "noAnswer") begin(entry);
-  }
+  for (const entry of entries.values()) if (entry.users > 0 && mayCome(entry)) begin(entry);
 }
 effect(() => {
-  if (connection.value.kind === "live") tryAgain();
+  // Once with each connection, not with each file that fails.
+  if (connection.value.kind === "live") untracked(tryAgain);
 });
 
 function letGo(): void {
@@ -112,24 +117,28 @@ function letGo(): void {
   }
 }
 
+/** A file's entry, also one that nobody wants yet: whoever draws it a second time looks at the same. */
+export function entryOf(file: FileInfo): Entry {
+  const entry = entries.get(file.id) ?? { file, shown: signal<Loaded>({ kind: "waiting", done: 0 }), begun: false, users: 0, at: 0 };
+  entries.set(file.id, entry);
+  return entry;
+}
+
+/** Somebody looks at it from now on; answers what says that they do not any more. */
+export function look(entry: Entry): () => void {
+  entries.set(entry.file.id, entry);
+  if (!entry.begun || mayCome(entry)) begin(entry);
+  entry.users += 1;
+  entry.at = performance.now();
+  return () => {
+    entry.users -= 1;
+    letGo();
+  };
+}
+
 /** Fetches a file while it is wanted, for as long as the part is drawn. */
 export function useFile(file: FileInfo, wanted: boolean): ReadonlySignal<Loaded> {
-  // Also one that nobody wants yet: whoever draws it a second time looks at the same.
-  const entry = useMemo((): Entry => {
-    const one = entries.get(file.id) ?? { file, shown: signal<Loaded>({ kind: "waiting", done: 0 }), begun: false, users: 0, at: 0 };
-    entries.set(file.id, one);
-    return one;
-  }, [file.id]);
-  useEffect(() => {
-    if (!wanted) return undefined;
-    entries.set(file.id, entry);
-    if (!entry.begun) begin(entry);
-    entry.users += 1;
-    entry.at = performance.now();
-    return () => {
-      entry.users -= 1;
-      letGo();
-    };
-  }, [file.id, wanted]);
+  const entry = useMemo(() => entryOf(file), [file.id]);
+  useEffect(() => (wanted ? look(entry) : undefined), [file.id, wanted]);
   return entry.shown;
 }
