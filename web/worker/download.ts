@@ -2,8 +2,7 @@
 // is streamed from there, decrypted record by record as the disk takes it. An address works once, and for this worker only.
 
 import { openPorts } from "../browser/open.ts";
-import { fromBase64 } from "../core/crypto/bytes.ts";
-import { encryptedLength, fileKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
+import { encryptedLength, namedKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
 import type { FileInfo } from "../core/model/file.ts";
 import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
@@ -35,7 +34,7 @@ async function stream(file: FileInfo): Promise<Response> {
   backend.close();
   if (!session || records !== recordsOf(padme(size))) return new Response(null, { status: 204 });
   const caller = callerOf({ http, clock }, session);
-  const key = await fileKey(fromBase64(file.key));
+  const key = await namedKey(file.key);
   let next = 0;
   const body = new ReadableStream<Uint8Array>({
     pull: async (controller) => {

@@ -1,7 +1,7 @@
 // Files on this device: encrypted as they are on the server before anything is sent, and read again, here or from there.
 
-import { base64, type Bytes, fromBase64, hex, random, sha256 } from "../crypto/bytes.ts";
-import { DamagedFile, digestOf, encryptedLength, fileKey, openRecord, padme, PLAIN, RECORD, recordsOf, sealRecord, unpadded } from "../crypto/file.ts";
+import { base64, type Bytes, hex, random, sha256 } from "../crypto/bytes.ts";
+import { DamagedFile, digestOf, encryptedLength, fileKey, namedKey, openRecord, padme, PLAIN, RECORD, recordsOf, sealRecord, unpadded } from "../crypto/file.ts";
 import { type FileInfo, shapeOf } from "../model/file.ts";
 import { type FileId, fileId } from "../model/ids.ts";
 import type { FileAbout, FileSource, Outcome } from "../model/view.ts";
@@ -61,7 +61,7 @@ async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void 
   const { records, size, id } = file;
   // A server cannot choose how much is fetched: what a file may have is what its length makes.
   if (records !== recordsOf(padme(size))) throw new DamagedFile("its length does not fit");
-  const key = await fileKey(fromBase64(file.key));
+  const key = await namedKey(file.key);
   const keeps = shapeOf(file) === "picture" && size <= CACHED_MOST;
   const held = await open.account.store.file(id);
   const hashes: Bytes[] = [];

@@ -1,7 +1,7 @@
 // Files (docs/e2ee.md, Files): STREAM over AES-256-GCM. A file is encrypted in records that can be sent, fetched and checked
 // one by one; their order and their number are bound by the nonces, and its length is hidden by padding.
 
-import { type Bytes, concat, sha256, utf8 } from "./bytes.ts";
+import { type Bytes, concat, fromBase64, InvalidEncoding, sha256, utf8 } from "./bytes.ts";
 import { aesKey } from "./keys.ts";
 
 /** Bytes of a full record on the wire: four of them are 1 MiB. */
@@ -41,6 +41,16 @@ export const fileKey = (bytes: Bytes): Promise<CryptoKey> => {
   if (bytes.length !== 32) throw new DamagedFile("its key has another length");
   return aesKey(bytes);
 };
+
+/** The key that a message names in Base64; throws `DamagedFile` if that is none. */
+export async function namedKey(text: string): Promise<CryptoKey> {
+  try {
+    return await fileKey(fromBase64(text));
+  } catch (cause) {
+    if (cause instanceof InvalidEncoding) throw new DamagedFile("its key cannot be read", { cause });
+    throw cause;
+  }
+}
 
 function nonceOf(record: number, isLast: boolean): Bytes {
   const nonce = new Uint8Array(12);

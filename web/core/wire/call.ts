@@ -1,6 +1,7 @@
 // One request to the server: signed, with a timestamp of the server's clock and a nonce of its own, bounded in time.
 
 import { base64, type Bytes, hex, random, utf8 } from "../crypto/bytes.ts";
+import { DamagedFile } from "../crypto/file.ts";
 import { rsaSign } from "../crypto/keys.ts";
 import type { StationId, UserId } from "../model/ids.ts";
 import type { Clock, Http, HttpAnswer } from "../ports.ts";
@@ -77,15 +78,16 @@ export class Caller {
     });
   }
 
-  /** Fetches bytes, from the first to the last of a range; throws as `call` does. */
+  /** Fetches bytes of a file, from the first to the last of a range; throws as `call` does, and `DamagedFile` where the file ends before. */
   async fetch(api: Api, path: string, action: string, fields: object, [first, last]: readonly [number, number], abort?: AbortSignal): Promise<Bytes> {
     return this.inTime(async () => {
       const { request, headers } = await this.signed(api, action, fields);
       const all = { ...headers, "Ozeki-Request": base64url(utf8(request)), Range: `bytes=${first}-${last}` };
       const answer = await this.send(path, null, all, last - first, abort);
-      if (!answer.bytes) return this.read<never>(answer, () => { throw new Unreachable(`HTTP ${answer.status}`); });
-      if (answer.bytes.length !== last - first + 1) throw new Unreachable("it was cut short");
-      return answer.bytes;
+      // It was not cut on its way, which would be no answer at all.
+      if (answer.status === 416 || (answer.status === 206 && answer.bytes?.length !== last - first + 1)) throw new DamagedFile("it ends too early");
+      if (answer.bytes && answer.status === 206) return answer.bytes;
+      return this.read<never>(answer, () => { throw new Unreachable(`HTTP ${answer.status}`); });
     });
   }
 

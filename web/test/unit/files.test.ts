@@ -173,6 +173,15 @@ test("what the server has changed is refused, and what it does not have is said"
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
   records.set(1, whole.get(0) ?? flipped);
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
+  // Shorter than its message says, by a part of it or by all that is asked for.
+  const stored = shelf.stored(file.id);
+  stored.records = new Map(whole).set(2, (whole.get(2) ?? flipped).slice(1));
+  assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
+  stored.records = new Map();
+  assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
+  for (const key of ["AA==", "no base64"]) {
+    assert.deepEqual(await ben.client.readFile({ ...file, key }, () => undefined), { ok: false, failure: { kind: "fileDamaged" } });
+  }
   shelf.files.delete(file.id);
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileGone" } });
 });

@@ -41,7 +41,8 @@ export class Shelf {
     return this.rest(path, body, headers, signal);
   };
 
-  private stored(id: unknown): Stored {
+  /** A file that is there. */
+  stored(id: unknown): Stored {
     const found = this.files.get(String(id));
     if (!found) throw new Error("there is no such file");
     return found;
@@ -80,6 +81,7 @@ export class Shelf {
       default: {
         const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers["Range"] ?? "") ?? [];
         const all = Buffer.concat([...found.records].sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
+        if (Number(from) >= all.length) return { ...ok(), status: 416, text: "" };
         return { ...ok(), status: 206, text: "", bytes: new Uint8Array(all.subarray(Number(from), Number(to) + 1)) };
       }
     }
