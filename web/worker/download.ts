@@ -2,11 +2,11 @@
 // is streamed from there, decrypted record by record as the disk takes it. An address works once, and for this worker only.
 
 import { openPorts } from "../browser/open.ts";
-import { encryptedLength, namedKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
+import { fetchPatiently } from "../core/actions/fetch.ts";
+import { namedKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
 import type { FileInfo } from "../core/model/file.ts";
 import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
-import { fetchRecords } from "../core/wire/files.ts";
 import { scope } from "./scope.ts";
 
 const waiting = new Map<string, FileInfo>();
@@ -28,7 +28,7 @@ export function download(address: string): Promise<Response> | null {
 }
 
 async function stream(file: FileInfo): Promise<Response> {
-  const { id, size, records, name } = file;
+  const { size, records, name } = file;
   const { backend, http, clock } = await openPorts();
   const session = await new Store(backend).session();
   backend.close();
@@ -41,7 +41,7 @@ async function stream(file: FileInfo): Promise<Response> {
       const n = next;
       next += 1;
       // What is not the file's is an error, with which the browser ends the download as failed.
-      const sealed = await fetchRecords(caller, id, [n, n], encryptedLength(padme(size)));
+      const sealed = await fetchPatiently(caller, file, [n, n]);
       const isLast = n === records - 1;
       const part = unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size);
       if (part.length > 0) controller.enqueue(part);

@@ -7,8 +7,8 @@ import { type FileId, fileId } from "../model/ids.ts";
 import type { FileAbout, FileSource, Outcome } from "../model/view.ts";
 import { CACHED_MOST, makeRoom } from "../outbox/files.ts";
 import { change } from "../store/store.ts";
-import { fetchRecords } from "../wire/files.ts";
 import type { Open } from "./context.ts";
+import { fetchPatiently } from "./fetch.ts";
 import { attempt, failed } from "./outcome.ts";
 
 /** Records that are asked for at once: 1 MiB. */
@@ -82,12 +82,12 @@ async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void 
 }
 
 /** Records in a row: those that lie here, or all of them from the server. */
-async function sealedRecords({ account }: Open, { id, size }: FileInfo, from: number, to: number, isHere: boolean): Promise<Bytes[]> {
+async function sealedRecords({ account }: Open, file: FileInfo, from: number, to: number, isHere: boolean): Promise<Bytes[]> {
   if (isHere) {
-    const found = await Promise.all(Array.from({ length: to - from + 1 }, (_, i) => account.store.fileRecord(id, from + i)));
+    const found = await Promise.all(Array.from({ length: to - from + 1 }, (_, i) => account.store.fileRecord(file.id, from + i)));
     if (found.every((one): one is Bytes => one !== undefined)) return found;
   }
-  const bytes = await fetchRecords(account.caller, id, [from, to], encryptedLength(padme(size)));
+  const bytes = await fetchPatiently(account.caller, file, [from, to]);
   const parts: Bytes[] = [];
   for (let at = 0; at < bytes.length; at += RECORD) parts.push(bytes.subarray(at, at + RECORD));
   return parts;

@@ -2,7 +2,7 @@
 
 import type { Failure, Outcome } from "../model/view.ts";
 import { Unsafe } from "../session/unsafe.ts";
-import { isUnknownCall, Refused, Unreachable } from "../wire/refusal.ts";
+import { isPassing, isUnknownCall, Refused, Unreachable } from "../wire/refusal.ts";
 
 /** It was done. */
 export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
@@ -33,6 +33,8 @@ function failureOf(error: unknown): Failure | null {
     case "rate_limited":
       return { kind: "tooMany", minutes: Math.max(1, Math.ceil((error.retryAfter ?? 60) / 60)) };
     default:
+      // The server could not, this time: nobody knows whether it was done.
+      if (isPassing(error)) return { kind: "noAnswer" };
       return { kind: "refused", sentence: error.sentence };
   }
 }

@@ -8,7 +8,7 @@ import { startClient, type Article, type Client, type FileAbout, type FileInfo }
 import { memoryBackend } from "../../core/store/memory.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
-import { Shelf } from "../world/shelf.ts";
+import { refused, Shelf } from "../world/shelf.ts";
 import { Version4 } from "../world/version-4.ts";
 
 const server = new Version4();
@@ -184,6 +184,26 @@ test("what the server has changed is refused, and what it does not have is said"
   }
   shelf.files.delete(file.id);
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileGone" } });
+});
+
+test("what a server is too busy for is asked for again, and only that; a wait that it names and that is long is said", async () => {
+  await send(ann.client, "", await stage(ann.client, 3_000_000, { name: "busy.zip" }));
+  const [file] = (await withFile(ben, "busy.zip")).files;
+  assert.ok(file);
+  const answers = [null, refused(503, "unavailable", "0"), refused(429, "rate_limited", "1"), null, refused(500, "internal")];
+  let gets = 0;
+  shelf.before = (action) => {
+    if (action === "get") return answers[(gets += 1) - 1] ?? undefined;
+    return undefined;
+  };
+  assert.equal((await read(ben.client, file)).length, 3_000_000);
+  // Three batches, and one more for each that was refused.
+  assert.equal(gets, 3 + 3);
+  shelf.before = (action) => (action === "get" ? refused(429, "rate_limited", "600") : undefined);
+  assert.deepEqual(await ben.client.readFile(file, () => undefined), { ok: false, failure: { kind: "tooMany", minutes: 10 } });
+  shelf.before = (action) => (action === "get" ? refused(503, "unavailable", "600") : undefined);
+  assert.deepEqual(await ben.client.readFile(file, () => undefined), { ok: false, failure: { kind: "noAnswer" } });
+  shelf.before = () => undefined;
 });
 
 test("a small picture that was looked at is kept, and read again without the server", async () => {

@@ -4,16 +4,19 @@ import "./ui-globals.ts";
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { effect, type ReadonlySignal } from "@preact/signals";
-import type { FileInfo } from "../../core/index.ts";
+import { clock } from "../../browser/clock.ts";
+import type { Clock, FileInfo } from "../../core/index.ts";
 import { connection, provide } from "../../ui/state.ts";
-import { entryOf, type Loaded, look } from "../../ui/files/load.ts";
+import { again, entryOf, type Loaded, look } from "../../ui/files/load.ts";
 import { articlesOf, Person } from "../world/person.ts";
-import { Shelf } from "../world/shelf.ts";
+import { refused, Shelf } from "../world/shelf.ts";
 import { Version4 } from "../world/version-4.ts";
 
+/** Waits for another try are short here. */
+const quick: Clock = { now: clock.now, after: (ms, then) => clock.after(ms < 6000 ? ms / 50 : ms, then) };
 const server = new Version4();
 const shelf = new Shelf(server.http);
-const ports = { http: shelf.http, openSocket: server.openSocket, onFault: () => undefined };
+const ports = { http: shelf.http, openSocket: server.openSocket, onFault: () => undefined, clock: quick };
 const ann = await Person.joins("Ann", ports);
 const ben = await Person.joins("Ben", ports);
 after(() => Promise.all([ann.client.close(), ben.client.close()]));
@@ -23,8 +26,10 @@ provide(ben.client);
 
 /** A picture that Ann sends, as Ben has its message. */
 async function picture(name: string): Promise<FileInfo> {
-  const read = async (from: number, to: number) => Promise.resolve(new Uint8Array(to - from));
-  const file = await ann.client.stage({ size: 50_000, read }, { name, mime: "image/png", w: null, h: null, ms: null, thumb: "", wave: "" });
+  const bytes = new Uint8Array(50_000);
+  bytes.set(Buffer.from("\x89PNG\r\n\x1a\n", "latin1"));
+  const read = async (from: number, to: number) => Promise.resolve(bytes.slice(from, to));
+  const file = await ann.client.stage({ size: bytes.length, read }, { name, mime: "image/png", w: null, h: null, ms: null, thumb: "", wave: "" });
   await ann.client.send(id, { text: "", reply: null, mentions: new Map(), files: [file] });
   return ben.sees(name, ({ log }) => articlesOf(log?.entries ?? []).flatMap(({ files }) => files).find((one) => one.name === name));
 }
@@ -44,6 +49,8 @@ const reconnects = (): void => {
 };
 
 test("what has no answer is tried again once with each new connection, while somebody looks at it", async () => {
+  /** With those that are repeated within one try. */
+  const FETCHES = 4;
   let fetches = 0;
   let isTooMany = (): void => undefined;
   const tooMany = new Promise<"too many">((resolve) => {
@@ -51,7 +58,7 @@ test("what has no answer is tried again once with each new connection, while som
   });
   shelf.before = (action) => {
     if (action !== "get") return;
-    if ((fetches += 1) > 5) isTooMany();
+    if ((fetches += 1) > 5 * FETCHES) isTooMany();
     throw new Error("the line is cut");
   };
   const entry = entryOf(await picture("hall.png"));
@@ -61,12 +68,27 @@ test("what has no answer is tried again once with each new connection, while som
     reconnects();
     assert.equal(entry.shown.value.kind, "waiting");
     assert.notEqual(await Promise.race([becomes(entry.shown, "failed"), tooMany]), "too many");
-    assert.equal(fetches, expected);
+    assert.equal(fetches, expected * FETCHES);
   }
   leave();
   reconnects();
-  assert.deepEqual([entry.shown.value.kind, fetches], ["failed", 3]);
+  assert.deepEqual([entry.shown.value.kind, fetches], ["failed", 3 * FETCHES]);
   look(entry)();
   await becomes(entry.shown, "failed");
-  assert.equal(fetches, 4);
+  assert.equal(fetches, 4 * FETCHES);
+});
+
+test("what a busy server refuses is tried again with a new look and a new connection, and whatever failed when it is asked for", async () => {
+  const busy = [refused(429, "rate_limited", "600"), refused(503, "unavailable", "600")];
+  for (const [i, refusal] of busy.entries()) {
+    for (const retry of [look, reconnects, again]) {
+      const entry = entryOf(await picture(`${retry.name} ${i}.png`));
+      shelf.before = (action) => (action === "get" ? refusal : undefined);
+      look(entry);
+      await becomes(entry.shown, "failed");
+      shelf.before = () => undefined;
+      retry(entry);
+      await becomes(entry.shown, "here");
+    }
+  }
 });

@@ -16,7 +16,11 @@ type Fields = Record<string, unknown>;
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const answer = (status: number, found: Fields): HttpAnswer => ({ status, date: null, retryAfter: null, text: JSON.stringify(found) });
 const ok = (found: Fields = {}): HttpAnswer => answer(200, { status: "OK", errormessage: "", ...found });
-const refused = (status: number, errorcode: string): HttpAnswer => answer(status, { status: "ERROR", errormessage: errorcode, errorcode });
+/** What the server answers to what it does not do. */
+export const refused = (status: number, errorcode: string, retryAfter: string | null = null): HttpAnswer => ({
+  ...answer(status, { status: "ERROR", errormessage: errorcode, errorcode }),
+  retryAfter,
+});
 
 /** Files, beside the calls that `http` answers. */
 export class Shelf {
@@ -24,8 +28,8 @@ export class Shelf {
   /** Hashes of what was put, in order. */
   readonly put: string[] = [];
   maxSize = Number.POSITIVE_INFINITY;
-  /** Called before anything is done; may throw, as a network does. */
-  before: (action: string, fields: Fields) => void | Promise<void> = () => undefined;
+  /** Called before anything is done; may throw, as a network does, or answer in place of the server. */
+  before: (action: string, fields: Fields) => HttpAnswer | void | Promise<void> = () => undefined;
 
   constructor(private readonly rest: Http) {}
 
@@ -33,7 +37,8 @@ export class Shelf {
     const inHeader = headers["Ozeki-Request"];
     const isFile = path.includes("api=chatfileserver") || path.startsWith("file/");
     const fields = JSON.parse(inHeader ? Buffer.from(inHeader, "base64url").toString() : String(body)) as Fields;
-    if (isFile || fields["action"] === "add") await this.before(String(fields["action"]), fields);
+    const instead = isFile || fields["action"] === "add" ? await this.before(String(fields["action"]), fields) : undefined;
+    if (instead) return instead;
     if (isFile) return this.perform(fields, body, headers);
     const files = fields["action"] === "add" ? ((fields["files"] ?? []) as string[]) : [];
     if (files.some((id) => !this.files.get(id)?.complete)) return refused(404, "file_not_found");

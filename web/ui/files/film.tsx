@@ -1,19 +1,17 @@
 // A video: fetched when it is played.
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
 import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { FileInfo } from "../../core/index.ts";
 import { Icon } from "../parts/icon.tsx";
-import { useFile } from "./load.ts";
+import { useOnPress } from "./load.ts";
 import { thumbOf } from "./types.ts";
 
 /** A video, fetched when it is played. */
 export function Film({ file }: { file: FileInfo }): JSX.Element {
   const w = words.value;
-  const [wanted, setWanted] = useState(false);
-  const loaded = useFile(file, wanted).value;
+  const { loaded, wanted, press } = useOnPress(file);
   const thumb = thumbOf(file);
   const name = file.name || w.filesBrief.video(1);
   return (
@@ -21,7 +19,7 @@ export function Film({ file }: { file: FileInfo }): JSX.Element {
       {loaded.kind === "here" ? (
         <video src={loaded.url} aria-label={name} controls autoplay playsInline />
       ) : (
-        <button type="button" disabled={wanted && loaded.kind === "waiting"} onClick={() => setWanted(true)}>
+        <button type="button" disabled={wanted && loaded.kind === "waiting"} onClick={press}>
           {thumb && <img class="thumb" src={thumb} alt="" />}
           <span class="unseen">{w.playOf(name)}</span>
           <span class="film-play" aria-hidden="true">

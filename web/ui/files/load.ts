@@ -2,7 +2,7 @@
 // Nothing ever navigates to such an address: it would be a page of ours.
 
 import { effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Failure, type FileInfo, shapeOf } from "../../core/index.ts";
 import { client, connection } from "../state.ts";
 import { pictureType, playedType } from "./types.ts";
@@ -91,7 +91,7 @@ function begin(entry: Entry): void {
 /** Whether another try may help. */
 const mayCome = ({ shown }: Entry): boolean => {
   const { value } = shown;
-  return value.kind === "failed" && value.failure.kind === "noAnswer";
+  return value.kind === "failed" && (value.failure.kind === "noAnswer" || value.failure.kind === "tooMany");
 };
 
 /** Tries again what had no answer, as far as somebody looks at it. */
@@ -136,9 +136,25 @@ export function look(entry: Entry): () => void {
   };
 }
 
+/** Fetches it once more, if it failed: somebody asks for it. */
+export function again(entry: Entry): void {
+  if (entry.shown.value.kind === "failed") begin(entry);
+}
+
 /** Fetches a file while it is wanted, for as long as the part is drawn. */
 export function useFile(file: FileInfo, wanted: boolean): ReadonlySignal<Loaded> {
   const entry = useMemo(() => entryOf(file), [file.id]);
   useEffect(() => (wanted ? look(entry) : undefined), [file.id, wanted]);
   return entry.shown;
+}
+
+/** A file that is fetched when `press` is called, and again when it is called after a failure. */
+export function useOnPress(file: FileInfo): { loaded: Loaded; wanted: boolean; press: () => void } {
+  const [wanted, setWanted] = useState(false);
+  const loaded = useFile(file, wanted).value;
+  const press = (): void => {
+    if (wanted) again(entryOf(file));
+    else setWanted(true);
+  };
+  return { loaded, wanted, press };
 }

@@ -1,26 +1,24 @@
 // A recording, played in its row.
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
 import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { FileInfo } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
 import { about, Row } from "./file-row.tsx";
-import { useFile } from "./load.ts";
+import { useOnPress } from "./load.ts";
 
 /** What its row holds. */
 export function PlayRow({ file }: { file: FileInfo }): JSX.Element {
   const w = words.value;
-  const [wanted, setWanted] = useState(false);
-  const loaded = useFile(file, wanted).value;
+  const { loaded, wanted, press } = useOnPress(file);
   const text = loaded.kind === "failed" ? sentenceOf(loaded.failure) : wanted && loaded.kind === "waiting" ? w.ofAll(w.format.size(loaded.done), w.format.size(file.size)) : about(file);
   return (
     <Row file={file} text={text}>
       {loaded.kind === "here" ? (
         <audio src={loaded.url} aria-label={file.name} controls autoplay />
       ) : (
-        <IconButton icon="play" label={w.playOf(file.name)} onClick={() => setWanted(true)} />
+        <IconButton icon="play" label={w.playOf(file.name)} onClick={press} />
       )}
     </Row>
   );

@@ -6,7 +6,7 @@ import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { FileInfo } from "../../core/index.ts";
 import { Icon } from "../parts/icon.tsx";
-import { useFile } from "./load.ts";
+import { useOnPress } from "./load.ts";
 import { barsOf } from "./wave.ts";
 
 const SPEEDS = [1, 1.5, 2];
@@ -30,29 +30,30 @@ export function Wave({ bars, part }: { bars: readonly number[]; part: number }):
 export function VoicePlayer({ file }: { file: FileInfo }): JSX.Element {
   const w = words.value;
   const audio = useRef<HTMLAudioElement>(null);
-  const [wanted, setWanted] = useState(false);
+  const { loaded, wanted, press } = useOnPress(file);
   const [playing, setPlaying] = useState(false);
   const [at, setAt] = useState(0);
   const [speed, setSpeed] = useState(0);
-  const loaded = useFile(file, wanted).value;
   const length = Math.min(file.ms ?? 0, MAX_FALLBACK_MS) / 1000;
   const rate = SPEEDS[speed] ?? 1;
+  // A browser may refuse; the button goes on saying that it does not play.
+  const play = (): void => void audio.current?.play().catch(() => undefined);
   useEffect(() => {
-    if (loaded.kind === "here" && wanted) void audio.current?.play().catch(() => undefined);
+    if (loaded.kind === "here" && wanted) play();
   }, [loaded.kind, wanted]);
   useEffect(() => {
     if (audio.current) audio.current.playbackRate = rate;
   }, [rate, loaded.kind]);
-  const press = (): void => {
-    if (!wanted) setWanted(true);
+  const toggle = (): void => {
+    if (!wanted || loaded.kind !== "here") press();
     else if (playing) audio.current?.pause();
-    else void audio.current?.play();
+    else play();
   };
   const name = playing ? w.pause : w.playOf(w.filesBrief.voice(1));
   const shown = Math.round(at);
   return (
     <>
-      <button type="button" class="voice-play" aria-label={name} title={name} onClick={press}>
+      <button type="button" class="voice-play" aria-label={name} title={name} onClick={toggle}>
         <Icon name={playing ? "pause" : "play"} />
       </button>
       {loaded.kind === "failed" ? (

@@ -1,0 +1,29 @@
+// Records of a file from the server: what it is too busy for, or has no answer to, is asked for again a few times, so that a large
+// file does not begin anew.
+
+import { type Bytes, randomUnit } from "../crypto/bytes.ts";
+import { encryptedLength, padme } from "../crypto/file.ts";
+import type { FileInfo } from "../model/file.ts";
+import { delayMs } from "../sync/connection.ts";
+import type { Caller } from "../wire/call.ts";
+import { fetchRecords, type Span } from "../wire/files.ts";
+import { isPassing, Refused } from "../wire/refusal.ts";
+
+/** How often the same is asked for again. */
+const MAX_RETRIES = 3;
+/** Who is told to wait for longer is told so. */
+const MAX_WAIT_MS = 10_000;
+
+/** Fetches records in a row; throws as `fetchRecords` does. */
+export async function fetchPatiently(caller: Caller, { id, size }: FileInfo, span: Span): Promise<Bytes> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await fetchRecords(caller, id, span, encryptedLength(padme(size)));
+    } catch (error) {
+      const asked = error instanceof Refused ? (error.retryAfter ?? 0) * 1000 : 0;
+      const wait = Math.max(delayMs(tries, randomUnit()), asked);
+      if (!isPassing(error) || tries === MAX_RETRIES || wait > MAX_WAIT_MS) throw error;
+      await new Promise<void>((resolve) => void caller.clock.after(wait, resolve));
+    }
+  }
+}
