@@ -250,6 +250,12 @@ story("pasted and dropped files are chosen, and a voice note is recorded and pla
   await ann.box.waitFor();
   const note = ben.log.getByRole("article").last();
   await note.getByRole("slider", { name: "Position" }).waitFor();
+  // What fails can be pressed again.
+  const refusal = JSON.stringify({ status: "ERROR", errormessage: "busy", errorcode: "unavailable" });
+  await ben.context.route("**/file/*", (route) => route.fulfill({ status: 503, headers: { "retry-after": "600" }, body: refusal }));
+  await note.getByRole("button", { name: "Play: Voice message" }).click();
+  await note.getByText("The server does not answer. Try again in a moment.").waitFor();
+  await ben.context.unroute("**/file/*");
   await note.getByRole("button", { name: "Play: Voice message" }).click();
   await note.getByRole("button", { name: "Pause" }).waitFor();
   assert.deepEqual(await violations(ben.tab), []);
