@@ -260,3 +260,57 @@ story("pasted and dropped files are chosen, and a voice note is recorded and pla
   await note.getByRole("button", { name: "Pause" }).waitFor();
   assert.deepEqual(await violations(ben.tab), []);
 });
+
+story("what was said is kept when the microphone goes away and when it could not be sent; what cannot be recorded leaves it off", async () => {
+  const [ann, ben] = await pair();
+  await ann.tab.evaluate(() => {
+    const { mediaDevices } = navigator;
+    const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+    mediaDevices.getUserMedia = async (wanted) => (globalThis.stream = await ask(wanted));
+    globalThis.MediaRecorder = class extends MediaRecorder {
+      constructor(...of) {
+        super(...of);
+        globalThis.over = new Promise((resolve) => this.addEventListener("stop", resolve));
+      }
+    };
+  });
+  const notes = ben.log.getByRole("slider", { name: "Position" });
+  const before = await notes.count();
+  const records = async () => {
+    await ann.button("Record a voice message").click();
+    await ann.tab.getByRole("timer").getByText("0:01").waitFor();
+  };
+  await records();
+  await ann.tab.evaluate(async () => {
+    for (const track of globalThis.stream.getTracks()) track.stop();
+    await globalThis.over;
+  });
+  await ann.button("Send").click();
+  await notes.nth(before).waitFor();
+  await ann.box.waitFor();
+
+  await records();
+  await ann.tab.evaluate(() => {
+    const { arrayBuffer } = Blob.prototype;
+    Blob.prototype.arrayBuffer = async function () {
+      Blob.prototype.arrayBuffer = arrayBuffer;
+      throw new Error("there is no room");
+    };
+  });
+  await ann.button("Send").click();
+  await ann.tab.getByText("Not sent").first().waitFor();
+  await ann.button("Send").click();
+  await notes.nth(before + 1).waitFor();
+  await ann.box.waitFor();
+
+  await ann.tab.evaluate(() => {
+    globalThis.AudioContext = class {
+      constructor() {
+        throw new Error("there are too many");
+      }
+    };
+  });
+  await ann.button("Record a voice message").click();
+  await ann.tab.getByText(/^The microphone is blocked/).first().waitFor();
+  assert.deepEqual(await ann.tab.evaluate(() => globalThis.stream.getTracks().map(({ readyState }) => readyState)), ["ended"]);
+});

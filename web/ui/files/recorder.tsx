@@ -17,6 +17,7 @@ export function Recorder({ conversation, onDone }: { conversation: ConversationI
   const w = words.value;
   const recording = useRef<Recording | null>(null);
   const isOver = useRef(false);
+  const isSending = useRef(false);
   const row = useRef<HTMLDivElement>(null);
   const [seconds, setSeconds] = useState(0);
   useEffect(() => {
@@ -33,7 +34,7 @@ export function Recorder({ conversation, onDone }: { conversation: ConversationI
     };
     void begin();
     row.current?.focus();
-    const timer = setInterval(() => recording.current && setSeconds((performance.now() - recording.current.begun) / 1000), STEP_MS);
+    const timer = setInterval(() => recording.current && setSeconds(recording.current.ms() / 1000), STEP_MS);
     return () => {
       isOver.current = true;
       clearInterval(timer);
@@ -43,15 +44,16 @@ export function Recorder({ conversation, onDone }: { conversation: ConversationI
   }, []);
   const finish = async (): Promise<void> => {
     const done = recording.current;
-    if (!done) return;
-    recording.current = null;
-    const ms = Math.round(performance.now() - done.begun);
+    if (!done || isSending.current) return;
+    isSending.current = true;
     try {
-      await send(conversation, await done.stop(), done.levels, ms);
+      await send(conversation, await done.stop(), done);
+      if (!isOver.current) onDone();
     } catch {
+      // What was said stays, to be sent again.
+      isSending.current = false;
       note(w.notSent);
     }
-    onDone();
   };
   return (
     <div
