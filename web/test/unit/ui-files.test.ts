@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileFields, readFile, shapeOf } from "../../core/model/file.ts";
 import { readBody } from "../../core/model/body.ts";
-import { endingOf, pictureType, playedType, thumbOf } from "../../ui/files/types.ts";
+import { endingOf, mayNamePlace, pictureType, playedType, saysPicture, thumbOf } from "../../ui/files/types.ts";
 import { BARS, barsOf, condensed, writeWave } from "../../ui/files/wave.ts";
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -27,6 +27,21 @@ test("a picture is one by its first bytes, whatever it is called", () => {
   assert.equal(thumbOf({ thumb: btoa("\xff\xd8\xff\xe0 and so on, and so on") })?.slice(0, 22), "data:image/jpeg;base64");
   assert.deepEqual(["video/mp4", "text/html", "audio/", "video/mp4;x=\""].map(playedType), ["video/mp4", null, null, null]);
   assert.deepEqual(["a.pdf", "b.tar.gz", "none", ".profile", "long.notanending"].map(endingOf), ["PDF", "GZ", "", "", ""]);
+});
+
+test("what is sent as it is may name a place, if it is a picture of another type or a video", () => {
+  for (const [name, type, may] of [
+    ["IMG_1.HEIC", "image/heic", true],
+    ["IMG_1.HEIC", "", true],
+    ["scan.tif", "image/tiff", true],
+    ["broken.jpg", "image/jpeg", true],
+    ["film.mov", "video/quicktime", true],
+    ["film.MOV", "", true],
+    ["drawing.svg", "image/svg+xml", false],
+    ["plan.pdf", "application/pdf", false],
+    ["notes", "", false],
+  ] as const) assert.equal(mayNamePlace({ name, type }), may, `${name} ${type}`);
+  assert.deepEqual(["image/jpeg", "image/heic", "image/svg+xml", ""].map(saysPicture), [true, false, false, false]);
 });
 
 test("a wave has as many bars however long it was, and what is none is flat", () => {

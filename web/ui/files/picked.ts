@@ -6,6 +6,7 @@ import { note } from "../parts/announcer.tsx";
 import { client, me } from "../state.ts";
 import { type Picked, picked, pickedIn } from "./chosen.ts";
 import { prepared } from "./prepare.ts";
+import { saysPicture } from "./types.ts";
 
 /** A message carries at most so many. */
 const MOST = 30;
@@ -69,7 +70,7 @@ function begin(id: ConversationId, source: File, original: boolean): Picked {
     key: (keys += 1),
     source,
     url: null,
-    isPicture: /^image\//.test(source.type) && source.type !== "image/svg+xml",
+    isPicture: saysPicture(source.type),
     original,
     state: "preparing",
     size: source.size,

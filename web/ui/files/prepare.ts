@@ -122,6 +122,6 @@ export async function prepared(source: File, original: boolean): Promise<Prepare
   const bitmap = type ? await createImageBitmap(source, { imageOrientation: "from-image" }).catch(() => null) : null;
   if (type && bitmap) return picture(source, type, bitmap, original);
   if (source.type.startsWith("video/")) return film(source);
-  const mime = /^audio\//.test(source.type) || !/^(?:image|$)/.test(source.type) ? source.type : "application/octet-stream";
+  const mime = source.type === "" || source.type.startsWith("image/") ? "application/octet-stream" : source.type;
   return { blob: source, about: { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" }, tiny: "", preview: null };
 }

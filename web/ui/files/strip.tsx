@@ -8,6 +8,7 @@ import { FileName } from "./file-row.tsx";
 import { me } from "../state.ts";
 import { type Picked, pickedIn } from "./chosen.ts";
 import { setOriginal, unpick } from "./picked.ts";
+import { mayNamePlace } from "./types.ts";
 
 function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
   const w = words.value;
@@ -37,7 +38,7 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   const pictures = all.filter((one) => one.isPicture);
   const original = pictures.some((one) => one.original);
   // The place stays in these, whatever is done to pictures.
-  const hasFilm = all.some((one) => one.source.type.startsWith("video/"));
+  const stays = all.some((one) => !one.isPicture && mayNamePlace(one.source));
   const limit = me.value.fileLimit;
   const shape = pictures.length === all.length ? "picture" : "document";
   return (
@@ -62,13 +63,11 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
       <div class="strip-note">
         {limit !== null && all.some(({ state }) => state === "tooLarge") && <strong>{w.largerThan(w.format.size(limit))}</strong>}
         <span>{w.filesSize(w.filesBrief[shape](all.length), w.format.size(all.reduce((sum, { size }) => sum + size, 0)))}</span>
-        {pictures.length > 0 && !hasFilm && (
-          <>
-            <span>{original ? w.placeStays : w.placeRemoved}</span>
-            <button type="button" onClick={() => setOriginal(conversation, !original)}>
-              {original ? w.removePlace : w.sendOriginals}
-            </button>
-          </>
+        {(stays || pictures.length > 0) && <span>{stays || original ? w.placeStays : w.placeRemoved}</span>}
+        {!stays && pictures.length > 0 && (
+          <button type="button" onClick={() => setOriginal(conversation, !original)}>
+            {original ? w.removePlace : w.sendOriginals}
+          </button>
         )}
       </div>
     </div>

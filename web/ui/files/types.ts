@@ -14,6 +14,14 @@ export function pictureType(bytes: Uint8Array): string | null {
   return null;
 }
 
+/** Whether it says that it is of a type that `pictureType` knows. */
+export const saysPicture = (type: string): boolean => /^image\/(?:png|jpeg|gif|webp|avif)$/.test(type);
+
+/** Whether a file that is sent as it is may name the place and the camera: a picture of another type, or a video. */
+export const mayNamePlace = ({ name, type }: Pick<File, "name" | "type">): boolean =>
+  // Not every system has a name for the type of what phones take.
+  type === "" ? /\.(?:hei[cf]s?|tiff?|dng|mov|mp4)$/i.test(name) : /^(?:image|video)\//.test(type) && type !== "image/svg+xml";
+
 /** The type of what is played; null if it is neither sound nor video. */
 export const playedType = (mime: string): string | null => (/^(?:audio|video)\/[\w.+-]{1,100}$/.test(mime) ? mime : null);
 
