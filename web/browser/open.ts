@@ -47,3 +47,9 @@ export async function openPorts(): Promise<Ports> {
     onFault: (error) => reportError(error),
   };
 }
+
+/** Closes what `openPorts` has opened: a worker opens it anew for each thing that it does. */
+export function closePorts({ backend, channel }: Ports): void {
+  backend.close();
+  channel.close();
+}

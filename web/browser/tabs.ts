@@ -41,5 +41,6 @@ export function openChannel(): Channel {
       channel.addEventListener("message", hear);
       return () => channel.removeEventListener("message", hear);
     },
+    close: () => channel.close(),
   };
 }

@@ -53,6 +53,7 @@ export interface Exclusive {
 export interface Channel {
   post: (message: unknown) => void;
   listen: (listener: (message: unknown) => void) => () => void;
+  close: () => void;
 }
 
 /** Everything that the core needs. */

@@ -22,7 +22,7 @@ export function nodePorts(address: string, others: Partial<Ports> = {}): Ports {
       void lead(ending.signal);
       return () => ending.abort();
     },
-    channel: { post: () => undefined, listen: () => () => undefined },
+    channel: { post: () => undefined, listen: () => () => undefined, close: () => undefined },
     onHint: () => () => undefined,
     onOutdated: () => () => undefined,
     onFault: (error) => process.emitWarning(error instanceof Error ? error : String(error)),

@@ -1,12 +1,13 @@
 // Downloads that are too large to be held whole: the page hands in a file, is told an address for it, and the browser saves what
 // is streamed from there, decrypted record by record as the disk takes it. An address works once, and for this worker only.
 
-import { openPorts } from "../browser/open.ts";
+import { closePorts, openPorts } from "../browser/open.ts";
 import { fetchPatiently } from "../core/actions/fetch.ts";
 import { namedKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
 import type { FileInfo } from "../core/model/file.ts";
 import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
+import type { Caller } from "../core/wire/call.ts";
 import { scope } from "./scope.ts";
 
 const waiting = new Map<string, FileInfo>();
@@ -24,16 +25,31 @@ export function download(address: string): Promise<Response> | null {
   if (!address.startsWith(prefix)) return null;
   const file = waiting.get(address);
   waiting.delete(address);
-  return file ? stream(file) : Promise.resolve(new Response(null, { status: 204 }));
+  if (!file) return Promise.resolve(nothing());
+  return stream(file).catch((error: unknown) => {
+    // The page would be replaced by the browser's own, which says that it cannot be reached.
+    reportError(error);
+    return nothing();
+  });
+}
+
+const nothing = (): Response => new Response(null, { status: 204 });
+
+/** Who asks for it; null where nobody is logged in. */
+async function openCaller(): Promise<Caller | null> {
+  const ports = await openPorts();
+  try {
+    const session = await new Store(ports.backend).session();
+    return session ? callerOf(ports, session) : null;
+  } finally {
+    closePorts(ports);
+  }
 }
 
 async function stream(file: FileInfo): Promise<Response> {
   const { size, records, name } = file;
-  const { backend, http, clock } = await openPorts();
-  const session = await new Store(backend).session();
-  backend.close();
-  if (!session || records !== recordsOf(padme(size))) return new Response(null, { status: 204 });
-  const caller = callerOf({ http, clock }, session);
+  const caller = await openCaller();
+  if (!caller || records !== recordsOf(padme(size))) return nothing();
   const key = await namedKey(file.key);
   let next = 0;
   const body = new ReadableStream<Uint8Array>({
@@ -50,7 +66,7 @@ async function stream(file: FileInfo): Promise<Response> {
   });
   const headers = {
     "Content-Type": "application/octet-stream",
-    "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent(name || "file")}`,
+    "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent((name || "file").toWellFormed())}`,
     "Content-Length": String(size),
     "Content-Security-Policy": "default-src 'none'; sandbox",
   };

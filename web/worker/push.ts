@@ -1,7 +1,7 @@
 // A push says only that something is new. The worker fetches it, decrypts it, and shows one notification a conversation; it
 // always shows one, as browsers demand, unless somebody looks at the client, which then tells by itself.
 
-import { openPorts } from "../browser/open.ts";
+import { closePorts, openPorts } from "../browser/open.ts";
 import { leadOnce } from "../browser/tabs.ts";
 import type { News, Ports, Waking } from "../core/index.ts";
 import { fetchNews, moved, pushKey, wakingOf } from "../core/session/woken.ts";
@@ -56,7 +56,7 @@ export async function onPush(): Promise<void> {
     if (found === null) await leaveToTab(ports, waking);
     else if (found === "late" || found.news === null || waking === null) await showPlain(waking, true);
     else await show(found.news, waking);
-    if (found !== "late") ports.backend.close();
+    if (found !== "late") closePorts(ports);
   } catch (error) {
     await showPlain(waking, true);
     throw error;
@@ -66,11 +66,13 @@ export async function onPush(): Promise<void> {
 /** The browser has ended the subscription, or replaced it: the server is told of the new one. */
 export async function renew(subscription: PushSubscription | null): Promise<void> {
   const ports = await openPorts();
-  const key = await pushKey(ports);
-  if (key !== "") {
+  try {
+    const key = await pushKey(ports);
+    if (key === "") return;
     const options = { userVisibleOnly: true, applicationServerKey: key };
     const { endpoint } = subscription ?? (await scope.registration.pushManager.subscribe(options));
     await moved(ports, endpoint);
+  } finally {
+    closePorts(ports);
   }
-  ports.backend.close();
 }

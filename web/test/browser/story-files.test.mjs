@@ -317,3 +317,39 @@ story("what was said is kept when the microphone goes away and when it could not
   await ann.tab.getByText(/^The microphone is blocked/).first().waitFor();
   assert.deepEqual(await ann.tab.evaluate(() => globalThis.stream.getTracks().map(({ readyState }) => readyState)), ["ended"]);
 });
+
+story("a large file that cannot be opened is not saved, and the page stays", async () => {
+  const [ann] = await pair();
+  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  const size = 2 ** 27;
+  // In place of the message of somebody who sent a file and a key that is none.
+  const follows = (key) =>
+    ann.tab.evaluate(
+      async (download) => {
+        // A name may end within a letter.
+        download.name = `film${String.fromCharCode(0xd800)}`;
+        const { port1, port2 } = new MessageChannel();
+        const ready = new Promise((resolve) => {
+          port1.onmessage = ({ data }) => resolve(data);
+        });
+        navigator.serviceWorker.controller.postMessage({ download }, [port2]);
+        const link = Object.assign(document.createElement("a"), { href: await ready });
+        link.click();
+      },
+      { id: "00000000-0000-4000-8000-000000000001", size, records: Math.ceil(size / 262_128), key },
+    );
+  const page = ann.tab.url();
+  for (const key of ["AA==", "no base64"]) {
+    const ended = ann.tab.waitForEvent("requestfinished", (request) => request.isNavigationRequest());
+    const failed = ann.tab.waitForEvent("requestfailed", (request) => request.isNavigationRequest());
+    await follows(key);
+    await Promise.any([ended, failed]);
+    assert.equal(ann.tab.url(), page);
+    assert.ok(await ann.box.isVisible());
+  }
+  // With a key the browser begins, and the server has no such file.
+  const download = ann.tab.waitForEvent("download");
+  await follows(Buffer.alloc(32).toString("base64"));
+  assert.notEqual(await (await download).failure(), null);
+  assert.ok(await ann.box.isVisible());
+});

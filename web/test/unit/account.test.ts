@@ -320,6 +320,7 @@ test("what a session still writes when it has ended is not written, and another 
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
+      close: () => undefined,
     };
   };
   const ann = await joins(server, "Ann", { backend, channel: channel() });
