@@ -124,7 +124,7 @@ export interface Client {
   /** Takes it back. */
   unstage: (file: string) => Promise<void>;
   /** Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. */
-  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>, ended?: AbortSignal) => Promise<Outcome>;
+  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>) => Promise<Outcome>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;
   erase: (id: string, message: string) => Promise<Outcome>;
   react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;

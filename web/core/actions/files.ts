@@ -45,10 +45,10 @@ export async function stage({ account }: Open, source: FileSource, about: FileAb
 export const unstage = ({ account }: Open, id: FileId): Promise<void> => account.store.writeOwn(...change.forgetFile(id));
 
 /** Reads a file, part by part, each checked before it is handed on. */
-export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, ended?: AbortSignal): Promise<Outcome> {
+export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>): Promise<Outcome> {
   try {
     return await attempt(async () => {
-      await readInto(open, file, take, ended);
+      await readInto(open, file, take);
       return null;
     });
   } catch (error) {
@@ -57,7 +57,7 @@ export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) =
   }
 }
 
-async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, ended?: AbortSignal): Promise<void> {
+async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>): Promise<void> {
   const { records, size, id } = file;
   // A server cannot choose how much is fetched: what a file may have is what its length makes.
   if (records !== recordsOf(padme(size))) throw new DamagedFile("its length does not fit");
@@ -69,7 +69,6 @@ async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void 
   for (let from = 0; from < records; from += BATCH) {
     const to = Math.min(from + BATCH, records) - 1;
     for (const [i, sealed] of (await sealedRecords(open, file, from, to, held !== undefined)).entries()) {
-      if (ended?.aborted) return;
       const n = from + i;
       hashes.push(await sha256(sealed));
       if (keeps && !held) fresh.push(sealed);

@@ -79,11 +79,11 @@ export class Caller {
   }
 
   /** Fetches bytes of a file, from the first to the last of a range; throws as `call` does, and `DamagedFile` where the file ends before. */
-  async fetch(api: Api, path: string, action: string, fields: object, [first, last]: readonly [number, number], abort?: AbortSignal): Promise<Bytes> {
+  async fetch(api: Api, path: string, action: string, fields: object, [first, last]: readonly [number, number]): Promise<Bytes> {
     return this.inTime(async () => {
       const { request, headers } = await this.signed(api, action, fields);
       const all = { ...headers, "Ozeki-Request": base64url(utf8(request)), Range: `bytes=${first}-${last}` };
-      const answer = await this.send(path, null, all, last - first, abort);
+      const answer = await this.send(path, null, all, last - first);
       // It was not cut on its way, which would be no answer at all.
       if (answer.status === 416 || (answer.status === 206 && answer.bytes?.length !== last - first + 1)) throw new DamagedFile("it ends too early");
       if (answer.bytes && answer.status === 206) return answer.bytes;
@@ -112,10 +112,9 @@ export class Caller {
     return { request, headers };
   }
 
-  private async send(path: string, body: string | Bytes | null, headers: Record<string, string>, length = 0, ended?: AbortSignal): Promise<HttpAnswer> {
+  private async send(path: string, body: string | Bytes | null, headers: Record<string, string>, length = 0): Promise<HttpAnswer> {
     const abort = new AbortController();
     const cancel = this.clock.after(TIMEOUT_MS + (length / MIN_RATE) * 1000, () => abort.abort());
-    ended?.addEventListener("abort", () => abort.abort(), { once: true });
     try {
       return await this.http(path, body, headers, abort.signal);
     } catch (cause) {

@@ -36,5 +36,5 @@ export const complete = (caller: Caller, fileid: FileId, digest: string): Promis
 export const remove = (caller: Caller, fileid: FileId): Promise<null> => caller.call("chatfileserver", "delete", { fileid }, done);
 
 /** Fetches records, from one to another; `length` is all of the file's, encrypted. */
-export const fetchRecords = (caller: Caller, fileid: FileId, [from, to]: Span, length: number, ended?: AbortSignal): Promise<Bytes> =>
-  caller.fetch("chatfileserver", `file/${fileid}`, "get", { fileid }, [from * RECORD, Math.min((to + 1) * RECORD, length) - 1], ended);
+export const fetchRecords = (caller: Caller, fileid: FileId, [from, to]: Span, length: number): Promise<Bytes> =>
+  caller.fetch("chatfileserver", `file/${fileid}`, "get", { fileid }, [from * RECORD, Math.min((to + 1) * RECORD, length) - 1]);
