@@ -6,7 +6,7 @@ export { InvalidId } from "./model/ids.ts";
 export type * from "./model/draft.ts";
 export type * from "./model/file.ts";
 export { padme } from "./crypto/file.ts";
-export { shapeOf, wordsOf } from "./model/file.ts";
+export { MAX_FILES, shapeOf, wordsOf } from "./model/file.ts";
 export type * from "./model/view.ts";
 export type * from "./ports.ts";
 export type { Backend } from "./store/backend.ts";

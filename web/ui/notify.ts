@@ -7,7 +7,7 @@ import { settings } from "./settings.ts";
 import { unreadCount } from "./state.ts";
 import { plainText } from "./text/markdown.ts";
 
-const MOST = 99;
+const MAX_COUNT = 99;
 
 /** Keeps the page's title, its icon and the app's badge at the number of unread messages. */
 export function showCount(): void {
@@ -15,7 +15,7 @@ export function showCount(): void {
   const plain = icon?.href ?? "";
   effect(() => {
     const count = unreadCount.value;
-    document.title = count > 0 ? `(${count > MOST ? "99+" : count}) Parlance` : "Parlance";
+    document.title = count > 0 ? `(${count > MAX_COUNT ? "99+" : count}) Parlance` : "Parlance";
     if (icon) icon.href = count > 0 ? plain.replace(/icon\.svg$/, "icon-new.svg") : plain;
     if ("setAppBadge" in navigator) void navigator.setAppBadge(count).catch(() => undefined);
   });

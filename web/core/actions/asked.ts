@@ -11,7 +11,7 @@ interface Asked {
 }
 
 const NAME = "asked";
-const MOST = 100;
+const MAX_ASKED = 100;
 
 const keptOf = async ({ store }: Pick<Account, "store">): Promise<Asked[]> => (await store.meta<Asked[]>(NAME)) ?? [];
 
@@ -25,7 +25,7 @@ async function keep({ store, serial, tell }: Account, next: (all: Asked[]) => As
 
 /** Notes that somebody was asked. */
 export const noteAsked = (account: Account, id: UserId, name: string): Promise<void> =>
-  keep(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MOST));
+  keep(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MAX_ASKED));
 
 /** Forgets it. */
 export const forgetAsked = (account: Account, id: UserId): Promise<void> => keep(account, (all) => all.filter((one) => one.id !== id));

@@ -31,7 +31,7 @@ export interface FileInfo {
   wave: string;
 }
 
-/** A message carries at most so many. */
+/** The most files that a message carries. */
 export const MAX_FILES = 32;
 const MAX_NAME = 255;
 const MAX_THUMB = 5_464;

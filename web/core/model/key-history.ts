@@ -9,7 +9,7 @@ export interface KeyEvent {
 }
 
 /** Of one person; older ones are forgotten. */
-const MOST = 20;
+const MAX_EVENTS = 20;
 
 // While it is not decided what to do about new keys, their cards may come one by one.
 const hasOtherKeys = (before: PersonRecord, after: PersonRecord): boolean =>
@@ -21,5 +21,5 @@ export function noted(before: PersonRecord | undefined, after: PersonRecord, now
   if (before && hasOtherKeys(before, after)) events.push({ kind: "newKeys", at: now });
   if (after.trust === "verified" && before?.trust !== "verified") events.push({ kind: "verified", at: now });
   if (events.length === 0) return after;
-  return { ...after, history: [...(after.history ?? []), ...events].slice(-MOST) };
+  return { ...after, history: [...(after.history ?? []), ...events].slice(-MAX_EVENTS) };
 }

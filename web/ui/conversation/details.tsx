@@ -17,7 +17,7 @@ import { client, me, people } from "../state.ts";
 import { openDetails } from "./details-open.ts";
 import { subtitle } from "./pane.tsx";
 
-const MOST = 50;
+const MAX_MEMBERS = 50;
 
 function Entry(props: { icon: IconName; label: string; value: JSX.Element | string; onClick: () => void }): JSX.Element {
   return (
@@ -63,7 +63,7 @@ function Members({ conversation: c }: { conversation: Conversation }): JSX.Eleme
         </Button>
       </header>
       <ul>
-        {members.slice(0, MOST).map((member) => (
+        {members.slice(0, MAX_MEMBERS).map((member) => (
           <li key={member.id}>
             <Avatar
               of={{ kind: "person", id: member.id, name: member.name }}

@@ -9,7 +9,7 @@ import { emojiStarting } from "../picker/emoji-index.ts";
 /** One offer; `text` replaces what was typed. */
 export type Suggestion = { text: string; label: string; person: Person | null };
 
-const MOST = 6;
+const MAX_SUGGESTIONS = 6;
 
 /** Whom `@Name` means in a text that is about to be sent; of several of one name, the one who was picked. */
 export function mentionsIn(
@@ -39,9 +39,9 @@ export function suggestionsAt(
   const all: Suggestion[] = typed.startsWith("@")
     ? people
         .filter((p) => p.name.toLocaleLowerCase().split(/\s+/).some((word) => word.startsWith(wanted)))
-        .slice(0, MOST)
+        .slice(0, MAX_SUGGESTIONS)
         .map((person) => ({ text: `@${person.name} `, label: person.name, person }))
-    : emojiStarting(wanted, MOST).map(({ emoji, name }) => ({ text: `${emoji} `, label: `${emoji} ${name}`, person: null }));
+    : emojiStarting(wanted, MAX_SUGGESTIONS).map(({ emoji, name }) => ({ text: `${emoji} `, label: `${emoji} ${name}`, person: null }));
   // What is typed out needs no offer: Enter sends it.
   const isTyped = all.length === 1 && all[0]?.text.trim() === typed;
   return all.length > 0 && !isTyped ? { all, at: caret - typed.length } : null;

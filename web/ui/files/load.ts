@@ -10,7 +10,7 @@ import { pictureType, playedType } from "./types.ts";
 /** How far a file is. */
 export type Loaded = { kind: "waiting"; done: number } | { kind: "here"; url: string } | { kind: "failed"; failure: Failure };
 
-/** As many are fetched at the same time. */
+/** How many are fetched at the same time. */
 const WIDTH = 3;
 /** What is kept for another look: bytes. */
 const KEPT = 96 << 20;

@@ -1,6 +1,6 @@
 // Makes what was chosen ready to be sent: each file is encrypted onto this device at once, so that sending it is only a word.
 
-import { type ConversationId, type FileInfo, padme } from "../../core/index.ts";
+import { type ConversationId, type FileInfo, MAX_FILES, padme } from "../../core/index.ts";
 import { words } from "../i18n/words.ts";
 import { note } from "../parts/announcer.tsx";
 import { client, me } from "../state.ts";
@@ -8,10 +8,8 @@ import { type Picked, picked, pickedIn } from "./chosen.ts";
 import { prepared } from "./prepare.ts";
 import { saysPicture } from "./types.ts";
 
-/** A message carries at most so many. */
-const MOST = 30;
-/** All small pictures of a message may take so many letters. */
-const THUMBS = 24_000;
+/** The letters that all small pictures of a message may take. */
+const MAX_THUMBS = 24_000;
 let keys = 0;
 
 function put(id: ConversationId, all: readonly Picked[]): void {
@@ -88,8 +86,8 @@ function begin(id: ConversationId, source: File, original: boolean): Picked {
 export function pick(id: ConversationId, files: readonly File[]): void {
   if (me.value.fileLimit === 0) return note(words.value.notOffered);
   const before = pickedIn(id);
-  const room = MOST - before.length;
-  if (files.length > room) note(words.value.filesMost(MOST));
+  const room = MAX_FILES - before.length;
+  if (files.length > room) note(words.value.filesMost(MAX_FILES));
   const original = before.some((one) => one.isPicture && one.original);
   put(id, [...before, ...files.slice(0, room).map((file) => begin(id, file, original))]);
 }
@@ -125,7 +123,7 @@ export async function readyFiles(id: ConversationId): Promise<FileInfo[] | null>
     note(words.value.removeUnsent);
     return null;
   }
-  const isTight = all.reduce((sum, { info }) => sum + (info?.thumb.length ?? 0), 0) > THUMBS;
+  const isTight = all.reduce((sum, { info }) => sum + (info?.thumb.length ?? 0), 0) > MAX_THUMBS;
   return all.flatMap(({ info, tiny }) => (info ? [isTight ? { ...info, thumb: tiny } : info] : []));
 }
 

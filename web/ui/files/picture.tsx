@@ -13,7 +13,7 @@ import { thumbOf } from "./types.ts";
 /** Pixels beside the screen within which a picture is fetched. */
 const NEAR = "600px";
 /** A larger picture is fetched when somebody opens it: bytes. */
-const FETCHED_MOST = 16 << 20;
+const MAX_FETCHED = 16 << 20;
 
 /** Whether an element has been near the screen. */
 function useNear(): [(element: Element | null) => void, boolean] {
@@ -40,7 +40,7 @@ interface PictureProps {
 export function Picture({ file, alt, more }: PictureProps): JSX.Element {
   const w = words.value;
   const [watch, near] = useNear();
-  const loaded = useFile(file, near && file.size <= FETCHED_MOST).value;
+  const loaded = useFile(file, near && file.size <= MAX_FETCHED).value;
   const thumb = thumbOf(file);
   return (
     <button ref={watch} type="button" onClick={() => show({ kind: "picture", file: file.id })}>

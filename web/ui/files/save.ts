@@ -6,7 +6,7 @@ import { note } from "../parts/announcer.tsx";
 import { blobOf } from "./load.ts";
 
 /** What a download may be held whole, in bytes. */
-const HELD_MOST = 64 << 20;
+const MAX_HELD = 64 << 20;
 /** The address is needed until the browser has begun. */
 const BEGUN_MS = 60_000;
 
@@ -21,7 +21,7 @@ function follow(url: string, name: string | null): void {
 /** Saves it under its name; `onPart` hears how much is here. */
 export async function save(file: FileInfo, onPart: (done: number) => void): Promise<void> {
   const worker = navigator.serviceWorker?.controller;
-  if (file.size > HELD_MOST && worker) {
+  if (file.size > MAX_HELD && worker) {
     const { port1, port2 } = new MessageChannel();
     const ready = new Promise<string>((resolve) => {
       port1.onmessage = ({ data }: MessageEvent<string>) => resolve(data);
