@@ -7,7 +7,8 @@ import type { Client } from "./api.ts";
 import type { KeptDraft } from "./model/draft.ts";
 import { conversationId, fileId, userId } from "./model/ids.ts";
 
-const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
+/** What is loaded after the first look. */
+export const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
 
 /** What the client itself does of it. */
 export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "saveDraft" | "typing"> & { seenUpTo: (id: string, message: string) => Promise<void> };

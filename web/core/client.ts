@@ -4,7 +4,7 @@ import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
 import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
 import type { Client, News } from "./api.ts";
-import { conversationCalls } from "./calls.ts";
+import { conversationCalls, inside } from "./calls.ts";
 import type { KeptDraft } from "./model/draft.ts";
 import { type ConversationId, conversationId, messageId, userId } from "./model/ids.ts";
 import type { Invitation, Me, Outcome } from "./model/view.ts";
@@ -22,7 +22,6 @@ const LEAVING_MS = 5000;
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
 
-const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
 /** What the password is asked for. */
 const later = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
 

@@ -6,6 +6,9 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** An object of JSON. */
 export type JsonObject = { readonly [name: string]: Json };
 
+/** Whether a value is an object. */
+export const isObject = (value: Json | undefined): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** A text or a value that has no canonical form. */
 export class NotCanonical extends Error {
   constructor(why: string) {

@@ -2,7 +2,7 @@
 // lies in it twice, under the password and under the recovery key.
 
 import { base64, type Bytes, concat, fromBase64, fromUtf8, hex, idBytes, lp, random, u64, utf8 } from "./bytes.ts";
-import { canonical, type Json, type JsonObject, readCanonical } from "./canonical.ts";
+import { canonical, isObject, type Json, type JsonObject, readCanonical } from "./canonical.ts";
 import { aesKey, hkdf, label, type RawKeys } from "./keys.ts";
 
 const PREFIX = "parlance-vault:1:";
@@ -115,9 +115,6 @@ export async function openBox(vault: Vault, key: CryptoKey, of: Owner): Promise<
   const keys = { rsa: fromBase64(rsa), seed, ...(earlier !== undefined && { earlier: readEarlier(earlier) }) };
   return { keys, pins: Object.fromEntries(readPins), heads: Object.fromEntries(readHeads) };
 }
-
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function readEarlier(value: Json): Bytes[] {
   if (!Array.isArray(value) || value.length === 0) throw new Error("not a vault");

@@ -1,6 +1,6 @@
 // What a message says (docs/e2ee.md, Kinds). An unknown kind or version is kept and shown as such, never dropped.
 
-import { canonical, type Json, type JsonObject } from "../crypto/canonical.ts";
+import { canonical, isObject, type Json, type JsonObject } from "../crypto/canonical.ts";
 import { type FileInfo, fileFields, MAX_FILES, readFile } from "./file.ts";
 import { InvalidId, type MessageId, messageId, type UserId, userId } from "./ids.ts";
 
@@ -59,9 +59,6 @@ export const MAX_QUOTE = 200;
 /** The Type on the wire: `Message` counts as unread, `Update` does not. */
 export const typeOf = (content: Content): "Message" | "Update" =>
   content.kind === "text" || content.kind === "file" || content.kind === "unknown" ? "Message" : "Update";
-
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function text(fields: JsonObject, name: string): string {
   const value = fields[name];

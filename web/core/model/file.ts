@@ -1,7 +1,7 @@
 // A file as its message names it (docs/e2ee.md, Kinds): where its bytes are, what opens them, and what can be shown before
 // they are here. All of it was written by somebody else's client, so nothing that would be drawn out of measure is taken.
 
-import type { Json, JsonObject } from "../crypto/canonical.ts";
+import { isObject, type Json, type JsonObject } from "../crypto/canonical.ts";
 import { InvalidId, type FileId, fileId } from "./ids.ts";
 
 /** What a file is shown as. */
@@ -57,26 +57,25 @@ const nameOf = (value: Json | undefined): string =>
 
 /** Reads a file; null if it is none that could be fetched. */
 export function readFile(value: Json | undefined): FileInfo | null {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
-  const fields = value as JsonObject;
-  const size = number(fields["size"], 0, Number.MAX_SAFE_INTEGER);
-  const records = number(fields["records"], 1, 2 ** 32 - 1);
-  const [key, digest] = [text(fields["key"], 44), text(fields["digest"], 64)];
-  if (size === null || records === null || key === "" || !/^[0-9a-f]{64}$/.test(digest) || typeof fields["id"] !== "string") return null;
+  if (!isObject(value)) return null;
+  const size = number(value["size"], 0, Number.MAX_SAFE_INTEGER);
+  const records = number(value["records"], 1, 2 ** 32 - 1);
+  const [key, digest] = [text(value["key"], 44), text(value["digest"], 64)];
+  if (size === null || records === null || key === "" || !/^[0-9a-f]{64}$/.test(digest) || typeof value["id"] !== "string") return null;
   try {
     return {
-      id: fileId(fields["id"]),
-      name: nameOf(fields["name"]),
-      mime: text(fields["mime"], 127).toLowerCase(),
+      id: fileId(value["id"]),
+      name: nameOf(value["name"]),
+      mime: text(value["mime"], 127).toLowerCase(),
       size,
       records,
       key,
       digest,
-      w: number(fields["w"], 1, MAX_SIDE),
-      h: number(fields["h"], 1, MAX_SIDE),
-      ms: number(fields["ms"], 0, Number.MAX_SAFE_INTEGER),
-      thumb: text(fields["thumb"], MAX_THUMB),
-      wave: text(fields["wave"], MAX_WAVE),
+      w: number(value["w"], 1, MAX_SIDE),
+      h: number(value["h"], 1, MAX_SIDE),
+      ms: number(value["ms"], 0, Number.MAX_SAFE_INTEGER),
+      thumb: text(value["thumb"], MAX_THUMB),
+      wave: text(value["wave"], MAX_WAVE),
     };
   } catch (error) {
     if (error instanceof InvalidId) return null;

@@ -8,6 +8,7 @@ import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Choice, Field, PasswordField } from "../parts/field.tsx";
+import { saveAs } from "../parts/save.ts";
 import { client, me } from "../state.ts";
 import { exportedAs } from "./export.ts";
 
@@ -54,12 +55,7 @@ function Presence(): JSX.Element {
 
 async function download(as: "json" | "html"): Promise<void> {
   const text = exportedAs(as, await client().exportData());
-  const link = document.createElement("a");
-  const address = URL.createObjectURL(new Blob([text], { type: as === "json" ? "application/json" : "text/html" }));
-  link.href = address;
-  link.download = `parlance.${as}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  saveAs(new Blob([text], { type: as === "json" ? "application/json" : "text/html" }), `parlance.${as}`);
 }
 
 function DeleteAccount({ onClose }: { onClose: () => void }): JSX.Element {

@@ -2,7 +2,8 @@
 
 import { useRef } from "preact/hooks";
 
-const LONG_PRESS_MS = 400;
+/** A finger that stays for so long asks for the menu. */
+export const LONG_PRESS_MS = 400;
 const REPLY_PX = 56;
 /** Beyond this the finger scrolls. */
 const SCROLL_PX = 24;

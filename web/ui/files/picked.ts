@@ -6,7 +6,7 @@ import { note } from "../parts/announcer.tsx";
 import { client, me } from "../state.ts";
 import { type Picked, picked, pickedIn } from "./chosen.ts";
 import { prepared } from "./prepare.ts";
-import { saysPicture } from "./types.ts";
+import { saysPicture, sourceOf } from "./types.ts";
 
 /** The letters that all small pictures of a message may take. */
 const MAX_THUMBS = 24_000;
@@ -53,8 +53,7 @@ async function prepare(id: ConversationId, { key, source, original, ending }: Pi
     const url = preview ? URL.createObjectURL(preview) : null;
     // What cannot be opened as a picture goes as it is.
     change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
-    const read = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await blob.slice(from, to).arrayBuffer());
-    const info = await client().stage({ size: blob.size, read }, about, ending.signal);
+    const info = await client().stage(sourceOf(blob), about, ending.signal);
     if (ending.signal.aborted) await client().unstage(info.id);
     else change(id, key, { state: "ready", info });
   } catch {

@@ -2,6 +2,7 @@
 
 import type { ConversationId } from "../../core/index.ts";
 import { client } from "../state.ts";
+import { sourceOf } from "./types.ts";
 import { condensed, writeWave } from "./wave.ts";
 
 /** How often the loudness is taken. */
@@ -77,7 +78,6 @@ export async function send(conversation: ConversationId, blob: Blob, { levels, m
   const ending = { "audio/mp4": "m4a", "audio/ogg": "ogg" }[blob.type] ?? "webm";
   const name = `voice-${new Date().toISOString().slice(0, 10)}.${ending}`;
   const about = { name, mime: blob.type, w: null, h: null, ms: Math.round(ms()), thumb: "", wave: writeWave(condensed(levels)) };
-  const read = async (from: number, to: number): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await blob.slice(from, to).arrayBuffer());
-  const info = await client().stage({ size: blob.size, read }, about);
+  const info = await client().stage(sourceOf(blob), about);
   await client().send(conversation, { text: "", reply: null, mentions: new Map(), files: [info] });
 }

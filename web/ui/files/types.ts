@@ -1,6 +1,7 @@
-// What a file is by its first bytes: only these are ever shown as pictures, whatever a sender or a name says.
+// What a file is by its first bytes: only these are ever shown as pictures, whatever a sender or a name says. And how its bytes
+// are read.
 
-import type { FileInfo } from "../../core/index.ts";
+import type { FileInfo, FileSource } from "../../core/index.ts";
 
 const at = (bytes: Uint8Array, from: number, text: string): boolean => [...text].every((letter, i) => bytes[from + i] === letter.charCodeAt(0));
 
@@ -13,6 +14,12 @@ export function pictureType(bytes: Uint8Array): string | null {
   if (at(bytes, 4, "ftypavif") || at(bytes, 4, "ftypavis")) return "image/avif";
   return null;
 }
+
+/** Reads what is to be encrypted, part by part. */
+export const sourceOf = (blob: Blob): FileSource => ({
+  size: blob.size,
+  read: async (from, to) => new Uint8Array(await blob.slice(from, to).arrayBuffer()),
+});
 
 /** Whether it says that it is of a type that `pictureType` knows. */
 export const saysPicture = (type: string): boolean => /^image\/(?:png|jpeg|gif|webp|avif)$/.test(type);

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { memo } from "./memo.ts";
 import { useRef, useState } from "preact/hooks";
 import { conversationItems } from "../conversation/menu.tsx";
+import { LONG_PRESS_MS } from "../conversation/touch.ts";
 import { words } from "../i18n/words.ts";
 import { brief } from "../files/attached.tsx";
 import type { Conversation } from "../../core/index.ts";
@@ -16,8 +17,6 @@ import { hashOf } from "../route.ts";
 import { people } from "../state.ts";
 import { plainText } from "../text/markdown.ts";
 import { ConversationAvatar } from "./conversation-avatar.tsx";
-
-const LONG_PRESS_MS = 400;
 
 /** The text of the second line. */
 function previewOf(c: Conversation): string {

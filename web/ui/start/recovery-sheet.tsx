@@ -6,6 +6,7 @@ import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
+import { saveAs } from "../parts/save.ts";
 import { begin } from "./session.ts";
 
 interface Of {
@@ -39,15 +40,6 @@ function asText({ recoveryKey, name, email }: Of): string {
     w.sheetFoot,
     "",
   ].join("\n");
-}
-
-function save(text: string): void {
-  const link = document.createElement("a");
-  const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-  link.href = address;
-  link.download = "parlance-recovery-sheet.txt";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
 /** The sheet itself, as it is printed. */
@@ -118,7 +110,7 @@ export function KeepSheet({ of, onKept }: { of: Of; onKept: () => void }): JSX.E
         {w.printSheet}
       </Button>
       <div class="sheet-two">
-        <Button full icon="download" onClick={keep(() => save(asText(of)))}>
+        <Button full icon="download" onClick={keep(() => saveAs(new Blob([asText(of)], { type: "text/plain" }), "parlance-recovery-sheet.txt"))}>
           {w.saveFile}
         </Button>
         <Button
