@@ -13,6 +13,11 @@ const failed = join(dirname(fileURLToPath(import.meta.url)), "../../.failed");
 const SHOWN = 400;
 /** How long something may take that a person waits for; a test that needs it fails, it is not slow. */
 const PATIENCE_MS = 30_000;
+/** How long a story may take, and how long what its pages show may take after it. */
+const STORY_MS = 300_000;
+const TELLING_MS = 60_000;
+/** How long one page may take to be shown after a failure: it may hang. */
+const TAB_MS = 5_000;
 
 /** A server with these settings, a browser for the people, and the way between them. */
 export async function openWorld(settings = { REGISTRATION: "open" }, browserOptions = {}) {
@@ -26,8 +31,8 @@ export async function openWorld(settings = { REGISTRATION: "open" }, browserOpti
     const tabs = browser.contexts().flatMap((context) => context.pages());
     for (const [i, tab] of tabs.entries()) {
       const path = join(failed, `${process.pid}-${Date.now()}-${i}.png`);
-      await tab.screenshot({ path }).catch(() => undefined);
-      const text = await tab.locator("body").innerText().catch(String);
+      await tab.screenshot({ path, timeout: TAB_MS }).catch(() => undefined);
+      const text = await tab.locator("body").innerText({ timeout: TAB_MS }).catch(String);
       say(`${path}: ${tab.url()}\n${text.slice(0, SHOWN)}${text.length > SHOWN ? ` … ${text.slice(-SHOWN)}` : ""}`);
     }
   };
@@ -198,15 +203,28 @@ export class Person {
   }
 }
 
+/** Waits for a story; rejects when it takes too long, before the runner ends it without a word of what its pages show. */
+async function inTime(story) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the story takes longer than ${STORY_MS / 1000} s`)), STORY_MS);
+  });
+  try {
+    await Promise.race([story, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** For a file of stories: a world of its own, opened before the first and ended after the last, and people in it. */
 export function stories(settings, browserOptions) {
   const world = {};
   before(async () => Object.assign(world, await openWorld(settings, browserOptions)), { timeout: 60_000 });
   after(async () => world.end?.());
   const story = (name, run) =>
-    test(name, { timeout: 300_000 }, async (t) => {
+    test(name, { timeout: STORY_MS + TELLING_MS }, async (t) => {
       try {
-        await run(t);
+        await inTime(run(t));
       } catch (error) {
         await world.tells((text) => t.diagnostic(text));
         throw error;
