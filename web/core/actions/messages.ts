@@ -73,7 +73,7 @@ export async function saveDraft({ account }: Open, conversation: ConversationId,
   const text = writeDraft(draft);
   const boxed = text === "" ? null : await box(account.session.box, text);
   await account.store.writeOwn(change.draft(conversation, boxed));
-  account.tell({ conversations: [conversation] });
+  account.tell({ heads: [conversation] });
 }
 
 /** Takes a held message out of the outbox. */

@@ -11,8 +11,9 @@ import { change, type Outgoing, type SealedRecord } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { catchUp } from "../sync/fill.ts";
-import { add } from "../wire/conversation.ts";
+import { prepareAdd } from "../wire/conversation.ts";
 import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
+import { type Batch, batchesOf, isSealed, type Ready } from "./batch.ts";
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
 import { contentOf, hold } from "./queue.ts";
@@ -68,11 +69,11 @@ export class Sender {
   }
 
   /** Something changed: what was written is sent, and whoever waits for an echo looks again. */
-  noticed({ outbox, list, conversations = [] }: Hint): void {
+  noticed({ outbox, list, grown = [] }: Hint): void {
     if (list) this.sealer.forget();
     if (!outbox) return;
     for (const listener of [...this.listeners]) listener();
-    for (const id of conversations) this.start(id, false);
+    for (const id of grown) this.start(id, false);
   }
 
   /** Nothing is begun after this. */
@@ -120,51 +121,71 @@ export class Sender {
 
   /** Sends what waits in a conversation, up to one that is held. Throws if the rest is to be tried again later. */
   private async sendAll(id: ConversationId, line: Line): Promise<void> {
-    const waiting = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
-    let before: SealedRecord | null = null;
-    for (const outgoing of waiting) {
-      if (this.stopped) return;
-      if (outgoing.held) break;
-      const isStored = line.stored.some(({ order }) => order === outgoing.order);
-      const sealed: SealedRecord | null = isStored ? outgoing.sealed : await this.send(outgoing, before, line);
-      // It is held by now, or was taken back: what waits is read anew.
-      if (!sealed) break;
-      before = sealed;
-      line.tries = 0;
-      if (this.unsettled(line).length >= MAX_UNSETTLED) await this.settle(id, line);
-    }
+    const all = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
+    const held = all.findIndex((one) => one.held);
+    const isStored = ({ order }: Outgoing): boolean => line.stored.some((one) => one.order === order);
+    const waiting = all.slice(0, held < 0 ? undefined : held).filter((one) => !isStored(one));
+    // Where something was held or taken back meanwhile, what waits is read anew.
+    if (!(await this.sendBatches(line, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) line.again = true;
+    if (this.stopped) return;
     if (this.unsettled(line).length > 0) await this.echo(() => this.unsettled(line).length === 0);
     await this.settle(id, line);
   }
 
-  /** Sends one; null if it is not stored, and is not to be tried again as it is. */
-  private async send(outgoing: Outgoing, before: SealedRecord | null, line: Line): Promise<SealedRecord | null> {
-    const { caller, sent } = this.account;
-    const files = await this.filesOf(outgoing);
-    if (!(await this.upload(outgoing, files))) {
-      line.again = true;
-      return null;
+  /** Sends one after the other; false if one is not stored, and is not to be tried again as it is. */
+  private async sendBatches(line: Line, batches: readonly Batch[], last: SealedRecord | null): Promise<boolean> {
+    let before = last;
+    let ahead: Promise<Ready[]> | null = null;
+    for (const [i, batch] of batches.entries()) {
+      const ready: Ready[] = await (ahead ?? this.prepare(batch, before));
+      const isWhole = ready.length === batch.length;
+      before = ready.at(-1)?.sealed ?? before;
+      const next = batches[i + 1];
+      ahead = isWhole && next && !next[0].files ? this.prepare(next, before) : null;
+      // It is awaited when it is needed.
+      ahead?.catch(() => undefined);
+      for (const one of ready) {
+        if (this.stopped || !(await this.send(one, line, ahead))) return false;
+        line.tries = 0;
+        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.echo(() => this.unsettled(line).length < MAX_UNSETTLED);
+        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.settle(one.conversation, line);
+      }
+      if (!isWhole) return false;
     }
-    const sealed = outgoing.sealed ?? (await this.sealer.seal(outgoing, before));
-    if (!sealed) {
-      line.again = true;
-      return null;
-    }
+    return true;
+  }
+
+  /** Makes messages ready, up to one that is not to be sent now: their files are there, they are sealed, and being signed. */
+  private async prepare(batch: Batch, before: SealedRecord | null): Promise<Ready[]> {
+    const files = await this.filesOf(batch[0]);
+    if (!(await this.upload(batch[0], files))) return [];
+    const known = batch.filter(isSealed);
+    const sealed = known.length > 0 ? known : await this.sealer.seal(batch, before);
+    return sealed.map((one) => {
+      const where = { conversationid: one.conversation, instance: one.sealed.instance };
+      const request = prepareAdd(this.account.caller, where, { id: one.id, ...one.sealed, files: one.files ?? [] });
+      request.catch(() => undefined);
+      return { ...one, contents: files, isKnown: known.length > 0, request };
+    });
+  }
+
+  /** Sends one; false if it is not stored, and is not to be tried again as it is. `ahead` is being made ready to follow it. */
+  private async send(ready: Ready, line: Line, ahead: Promise<unknown> | null): Promise<boolean> {
+    const { request, isKnown, contents, ...outgoing } = ready;
     // From now on its row settles it. One that was sent before may be here already.
-    sent.set(outgoing.id, outgoing.order);
-    if (outgoing.sealed && (await this.settleIfStored(outgoing))) return sealed;
+    this.account.sent.set(outgoing.id, outgoing.order);
+    if (isKnown && (await this.settleIfStored(outgoing))) return true;
     try {
-      await add(caller, { conversationid: outgoing.conversation, instance: sealed.instance }, { id: outgoing.id, ...sealed, files: outgoing.files ?? [] });
+      await (await request)();
     } catch (error) {
       this.uploaded.delete(outgoing.id);
-      await this.refused(outgoing, error);
-      line.again = true;
-      return null;
+      await this.refused(outgoing, error, ahead);
+      return false;
     }
-    await settleFiles(this.account, files);
+    await settleFiles(this.account, contents);
     this.uploaded.delete(outgoing.id);
-    line.stored.push({ ...outgoing, sealed });
-    return sealed;
+    line.stored.push(outgoing);
+    return true;
   }
 
   private async filesOf(outgoing: Outgoing): Promise<readonly FileInfo[]> {
@@ -184,7 +205,7 @@ export class Sender {
       if (error instanceof FileGone) await hold(this.account, outgoing, { code: "file_gone", sentence: "" });
       // A message that is too large has the same code.
       else if (code === "too_large") await hold(this.account, outgoing, { code: "file_too_large", sentence });
-      else await this.refused(outgoing, error);
+      else await this.refused(outgoing, error, null);
       return false;
     }
     this.uploaded.add(outgoing.id);
@@ -231,8 +252,13 @@ export class Sender {
     });
   }
 
-  private async refused(outgoing: Outgoing, error: unknown): Promise<void> {
+  /** Does what is to be done about a refusal; throws if the same is to be sent again. */
+  private async refused(outgoing: Outgoing, error: unknown, ahead: Promise<unknown> | null): Promise<void> {
     const verdict = judge(error);
+    if (verdict.kind !== "retry") {
+      await ahead?.catch(() => undefined);
+      await this.sealer.unsealAfter(outgoing);
+    }
     switch (verdict.kind) {
       case "retry":
         throw error;
@@ -258,7 +284,7 @@ export class Sender {
   private async drop({ conversation, id, order }: Outgoing): Promise<void> {
     await this.account.store.write(change.settle(order));
     this.account.sent.delete(id);
-    this.account.tell({ conversations: [conversation], outbox: true });
+    this.account.tell({ grown: [conversation], outbox: true });
   }
 
   /** Takes it out of the outbox if its row is here. */

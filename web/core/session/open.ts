@@ -162,6 +162,7 @@ export class OpenSession {
 
   private async lookInto(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
     const { invitations, takeShared } = await import("./inside.ts");
+    await this.shown.looked();
     await invitations.checkProofs(this.account, id, rows);
     if (rows.some(({ Type }) => Type === "Update")) await takeShared(this.account, id);
   }
@@ -232,6 +233,7 @@ export class OpenSession {
 
   private async fresh(id: ConversationId, fresh: readonly WireMessage[]): Promise<void> {
     for (const { User } of fresh) this.shown.wrote(id, User);
+    await this.shown.looked();
     const called = { where: this.shown.conversationName(id), nameOf: (user: UserId) => this.shown.nameOf(user) };
     for (const news of await newsOf(this.account, id, fresh, called)) this.events.onNews(news);
   }

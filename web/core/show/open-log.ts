@@ -1,14 +1,16 @@
 // The log of the conversation that is looked at: a part of what is here, from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { articles, type Waiting } from "../model/timeline.ts";
+import { checkNumbers } from "../model/reading.ts";
+import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
+import { Serial } from "../sync/serial.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
-import { contextOf, openRows } from "./log.ts";
+import { contextOf } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";
 
@@ -40,6 +42,9 @@ export class OpenLog {
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
+  /** The rows that are shown, each as it was opened. */
+  private opened: readonly Row[] = [];
+  private readonly drawing = new Serial();
   /** How many rows are shown, and may stay so. */
   private count = 0;
   private limit = MAX_ROWS;
@@ -84,6 +89,7 @@ export class OpenLog {
 
   // What was read of it need not be kept.
   private leave(): void {
+    this.opened = [];
     if (this.id) this.account.cipher.forget(this.id);
   }
 
@@ -117,8 +123,12 @@ export class OpenLog {
     return (await this.account.store.rowsBefore(id, to, limit)).at(-1)?.Seq;
   }
 
-  /** Reads it anew. */
-  async refresh(): Promise<void> {
+  /** Reads it anew; `isGrown`: no more than what has come at its end, as the rest is as it was. */
+  refresh(isGrown = false): Promise<void> {
+    return this.drawing.run(() => this.refreshNow(isGrown));
+  }
+
+  private async refreshNow(isGrown: boolean): Promise<void> {
     const { id } = this;
     if (!id) return;
     const record = await this.account.store.conversation(id);
@@ -131,13 +141,17 @@ export class OpenLog {
       this.instance = record.instance;
       this.from = 0;
       this.firstUnread = null;
+      this.opened = [];
     }
-    const log = await this.draw(id, record);
+    const opened = await this.openRows(record, isGrown);
     if (this.id !== id) {
       // It was left meanwhile.
       this.account.cipher.forget(id);
       return;
     }
+    this.opened = opened;
+    const log = await this.draw(id, record);
+    if (this.id !== id) return;
     this.out.set({ log });
     this.refreshWhenOver(log);
   }
@@ -152,11 +166,21 @@ export class OpenLog {
     this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.tell({ conversations: [id] }));
   }
 
+  // What could not be read so far may be readable by now.
+  private async openRows(record: ConversationRecord, isGrown: boolean): Promise<readonly Row[]> {
+    const known = isGrown && this.opened.every(({ trouble }) => trouble === null) ? this.opened : [];
+    const last = known.at(-1);
+    const fresh = await this.account.store.rows(record.wire.id, last ? last.seq + 1 : this.from);
+    return [...known, ...(await this.account.cipher.openAll(record, fresh))];
+  }
+
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
     const { names, people, waiting } = this.around(id);
-    const found = await openRows(this.account, record, this.from);
-    const rows = found.length > this.limit + SLACK ? found.slice(-this.limit) : found;
-    if (rows.length < found.length) this.from = rows[0]?.seq ?? this.from;
+    if (this.opened.length > this.limit + SLACK) {
+      this.opened = this.opened.slice(-this.limit);
+      this.from = this.opened[0]?.seq ?? this.from;
+    }
+    const rows = checkNumbers(this.opened, record.hasGaps);
     this.count = rows.length;
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     const shown = articles(rows, waiting, contextOf(record, names, this.account));

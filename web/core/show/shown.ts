@@ -77,11 +77,15 @@ export class Shown {
   }
 }
 
+/** How much of a conversation has changed: what the list says of it, the end of its log as well, or anything. */
+const extents = ["heads", "grown", "conversations"] as const;
+type Extent = (typeof extents)[number];
+
 /** What has to be read anew. */
 interface Due {
   list: boolean;
   outbox: boolean;
-  conversations: Set<ConversationId>;
+  conversations: Map<ConversationId, Extent>;
 }
 
 /** What is shown of one account. */
@@ -124,12 +128,17 @@ export class AccountShown {
   /** Something changed. What comes while the last change is being read is read together. */
   noticed(hint: Hint): Promise<void> {
     for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
-    const { list = false, outbox = false, conversations = [] } = hint;
-    if (!list && !outbox && conversations.length === 0) return Promise.resolve();
-    this.due ??= { list: false, outbox: false, conversations: new Set() };
-    this.due.list ||= list;
-    this.due.outbox ||= outbox;
-    for (const id of conversations) this.due.conversations.add(id);
+    const { list = false, outbox = false } = hint;
+    if (!list && !outbox && extents.every((extent) => !hint[extent]?.length)) return Promise.resolve();
+    const next = (this.due ??= { list: false, outbox: false, conversations: new Map() });
+    next.list ||= list;
+    next.outbox ||= outbox;
+    for (const extent of extents) {
+      for (const id of hint[extent] ?? []) {
+        const known = next.conversations.get(id) ?? extent;
+        next.conversations.set(id, extents.indexOf(known) > extents.indexOf(extent) ? known : extent);
+      }
+    }
     return this.work.run(async () => {
       const { due } = this;
       this.due = null;
@@ -155,12 +164,19 @@ export class AccountShown {
 
   private async read({ list, outbox, conversations }: Due): Promise<void> {
     if (outbox) await this.readOutbox();
-    const changed = list ? await this.readList() : conversations;
-    for (const id of conversations) changed.add(id);
+    const listed = list ? await this.readList() : new Set<ConversationId>();
     const { id } = this.log;
-    const refreshed = id !== null && changed.has(id) ? this.log.refresh() : null;
-    if (!list) await Promise.all([...conversations].map((one) => this.readOne(one)));
-    await Promise.all([refreshed, this.draw([...changed])]);
+    const extent = id === null ? undefined : listed.has(id) ? "conversations" : conversations.get(id);
+    // The log comes first: it is what somebody looks at.
+    if (extent && extent !== "heads") await this.log.refresh(extent === "grown");
+    const rest = [...conversations.keys()].filter((one) => !listed.has(one));
+    await Promise.all(rest.map((one) => this.readOne(one)));
+    await this.draw([...listed, ...rest]);
+  }
+
+  /** Resolves when what has changed up to now is shown. */
+  looked(): Promise<void> {
+    return this.work.run(() => Promise.resolve());
   }
 
   private async readOutbox(): Promise<void> {

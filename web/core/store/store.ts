@@ -291,16 +291,10 @@ export class Store {
     return (await this.backend.get("ids", [id, message])) as number | undefined;
   }
 
-  /** All that waits, in order. */
-  async outbox(): Promise<Outgoing[]> {
-    const found = await this.backend.range("outbox", null);
+  /** All that waits, in order; or what waits between two places, both included. */
+  async outbox(from = 0, to = LAST): Promise<Outgoing[]> {
+    const found = await this.backend.range("outbox", { from, to });
     return found.map(({ key, value }) => ({ ...(value as OutgoingRecord), order: key as number }));
-  }
-
-  /** One that waits, by its place. */
-  async outgoing(order: number): Promise<Outgoing | undefined> {
-    const found = (await this.backend.get("outbox", order)) as OutgoingRecord | undefined;
-    return found && { ...found, order };
   }
 
   /** All files of which something lies here. */

@@ -10,7 +10,12 @@ import type { Cipher } from "./cipher.ts";
 
 /** What changed in the store: ids, never content. Another tab may miss one; the next one makes up for it. */
 export interface Hint {
+  /** Anything of these. */
   conversations?: readonly ConversationId[];
+  /** Rows were added at the end of these, or wait to be; those that were there are as they were. */
+  grown?: readonly ConversationId[];
+  /** Of these no more than what the list says. */
+  heads?: readonly ConversationId[];
   /** The list, people or requests. */
   list?: boolean;
   outbox?: boolean;

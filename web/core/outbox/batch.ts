@@ -1,0 +1,36 @@
+// How what waits in a conversation is made ready: several at a time, while those before them are under way.
+
+import type { FileInfo } from "../model/file.ts";
+import type { Outgoing, SealedRecord } from "../store/store.ts";
+import type { prepareAdd } from "../wire/conversation.ts";
+
+/** A message that is sealed. */
+export type Sealed = Outgoing & { sealed: SealedRecord };
+
+/** So many are sealed at once, while those before them are under way. */
+const BATCH = 8;
+
+/** What is made ready together: all sealed before, or none; one with files is alone. */
+export type Batch = readonly [Outgoing, ...Outgoing[]];
+
+/** One that can be sent. */
+export interface Ready extends Sealed {
+  contents: readonly FileInfo[];
+  /** It was sealed before this run: it may have been sent, too. */
+  isKnown: boolean;
+  request: ReturnType<typeof prepareAdd>;
+}
+
+export const isSealed = (one: Outgoing): one is Sealed => one.sealed !== null;
+
+/** The first one alone, as nothing is under way before it. */
+export function batchesOf(waiting: readonly Outgoing[]): Batch[] {
+  const batches: [Outgoing, ...Outgoing[]][] = [];
+  for (const one of waiting) {
+    const last = batches.length > 1 ? batches.at(-1) : undefined;
+    const fits = last && last.length < BATCH && !one.files && !last[0].files && isSealed(one) === isSealed(last[0]);
+    if (fits) last.push(one);
+    else batches.push([one]);
+  }
+  return batches;
+}
