@@ -1,8 +1,9 @@
 // How what waits in a conversation is made ready: several at a time, while those before them are under way.
 
 import type { FileInfo } from "../model/file.ts";
-import type { Outgoing, SealedRecord } from "../store/store.ts";
-import type { prepareAdd } from "../wire/conversation.ts";
+import type { Outgoing, OutgoingRecord, SealedRecord } from "../store/store.ts";
+import type { Caller } from "../wire/call.ts";
+import { prepareAdd } from "../wire/conversation.ts";
 
 /** A message that is sealed. */
 export type Sealed = Outgoing & { sealed: SealedRecord };
@@ -19,6 +20,14 @@ export interface Ready extends Sealed {
   /** It was sealed before this run: it may have been sent, too. */
   isKnown: boolean;
   request: ReturnType<typeof prepareAdd>;
+}
+
+/** Begins to sign what stores a message. */
+export function requestOf(caller: Caller, { conversation, id, files = [], sealed }: OutgoingRecord & Pick<Sealed, "sealed">): Ready["request"] {
+  const request = prepareAdd(caller, { conversationid: conversation, instance: sealed.instance }, { id, ...sealed, files });
+  // It is awaited when its turn comes.
+  request.catch(() => undefined);
+  return request;
 }
 
 export const isSealed = (one: Outgoing): one is Sealed => one.sealed !== null;

@@ -18,14 +18,28 @@ export interface Message {
   until: number | null;
 }
 
-/** Writes a message into the outbox; `also` is written in the same batch, as the emptied draft is. */
-export async function enqueue(account: Account, message: Message, ...also: Change[]): Promise<void> {
-  const { conversation, id, content, until } = message;
+async function recordOf(account: Account, { conversation, id, content, until }: Message): Promise<OutgoingRecord> {
   const boxed = await box(account.session.box, canonical({ v: 1, ...fieldsOf(content) }));
   const files = content.kind === "file" ? { files: content.files.map((file) => file.id) } : {};
-  const record: OutgoingRecord = { conversation, id, at: account.caller.now(), until, box: boxed, ...files, sealed: null, held: null };
-  await account.store.writeOwn(change.enqueue(record), ...also);
-  account.tell({ grown: [conversation], outbox: true });
+  return { conversation, id, at: account.caller.now(), until, box: boxed, ...files, sealed: null, held: null };
+}
+
+/** Writes a message into the outbox. */
+export async function enqueue(account: Account, message: Message): Promise<void> {
+  await account.store.enqueue(await recordOf(account, message));
+  account.tell({ grown: [message.conversation], outbox: true });
+}
+
+/**
+ * The same for what a person writes; `also` is written in the same batch, as the emptied draft is. Where nothing waits before it, it
+ * is sealed at once. Not within `account.serial`.
+ */
+export function say(account: Account, message: Message, ...also: Change[]): Promise<void> {
+  return account.saying.run(async () => {
+    const record = await recordOf(account, message);
+    if (!(await account.direct?.(record, message.content, also))) await account.store.enqueue(record, ...also);
+    account.tell({ grown: [message.conversation], outbox: true });
+  });
 }
 
 /** What a message in the outbox says. */

@@ -2,15 +2,17 @@
 // fetched or begun first.
 
 import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
+import type { Content } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
-import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
+import type { Change } from "../store/backend.ts";
+import { change, type ConversationRecord, type Held, type Outgoing, type OutgoingRecord, type SealedRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { peopleOf } from "../sync/cards.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
 import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
-import type { Sealed } from "./batch.ts";
+import { type Ready, requestOf, type Sealed } from "./batch.ts";
 import { contentOf, hold } from "./queue.ts";
 
 /** How often the epoch is fetched or begun before a message is tried again later. */
@@ -47,6 +49,25 @@ export class Sealer {
         if (error.needs === "update") await this.update(first);
         else await this.renew(first);
       }
+    }
+  }
+
+  /**
+   * Seals a message that nothing waits before, and writes it down while its request is signed. Null if something is in the way: then
+   * it is to be put into the outbox, from where the rest is done or said.
+   */
+  async sealNew(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<Omit<Ready, "contents" | "isKnown"> | null> {
+    const { store, cipher, caller, serial } = this.account;
+    try {
+      return await serial.run(async () => {
+        const where = await store.conversation(record.conversation);
+        if (!where || where.gone || (await this.barrier(where))) return null;
+        const sealed = await cipher.seal(where, { id: record.id, content, until: record.until, n: where.n + 1 }, caller.now());
+        const request = requestOf(caller, { ...record, sealed });
+        return { ...record, sealed, request, order: await store.enqueue({ ...record, sealed }, ...also) };
+      });
+    } catch {
+      return null;
     }
   }
 

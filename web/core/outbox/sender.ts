@@ -6,14 +6,13 @@ import { randomUnit } from "../crypto/bytes.ts";
 import { type Content, typeOf } from "../model/body.ts";
 import type { FileInfo } from "../model/file.ts";
 import type { ConversationId, MessageId } from "../model/ids.ts";
-import { LostLead } from "../store/backend.ts";
-import { change, type Outgoing, type SealedRecord } from "../store/store.ts";
+import { type Change, LostLead } from "../store/backend.ts";
+import { change, type Outgoing, type OutgoingRecord, type SealedRecord } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { catchUp } from "../sync/fill.ts";
-import { prepareAdd } from "../wire/conversation.ts";
 import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
-import { type Batch, batchesOf, isSealed, type Ready } from "./batch.ts";
+import { type Batch, batchesOf, isSealed, type Ready, requestOf } from "./batch.ts";
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
 import { contentOf, hold } from "./queue.ts";
@@ -40,6 +39,8 @@ interface Line {
   running: boolean;
   /** Something was written, or decided, since the outbox was read. */
   again: boolean;
+  /** Nothing waits in it, as far as this tab has heard. */
+  isEmpty: boolean;
   tries: number;
   cancelTimer: () => void;
   /** The server has these; their rows may not be here yet. */
@@ -54,6 +55,8 @@ export class Sender {
   private readonly uploaded = new Set<MessageId>();
   private readonly sealer: Sealer;
   private stopped = false;
+  /** What waited when this tab began to lead is known. */
+  private isAwake = false;
 
   constructor(
     private readonly account: Account,
@@ -66,14 +69,15 @@ export class Sender {
   async wake(anew: boolean): Promise<void> {
     const conversations = new Set((await this.account.store.outbox()).map(({ conversation }) => conversation));
     for (const id of conversations) this.start(id, anew);
+    this.isAwake = true;
   }
 
   /** Something changed: what was written is sent, and whoever waits for an echo looks again. */
   noticed({ outbox, list, grown = [] }: Hint): void {
     if (list) this.sealer.forget();
     if (!outbox) return;
-    for (const listener of [...this.listeners]) listener();
     for (const id of grown) this.start(id, false);
+    for (const listener of [...this.listeners]) listener();
   }
 
   /** Nothing is begun after this. */
@@ -82,18 +86,40 @@ export class Sender {
     for (const line of this.lines.values()) line.cancelTimer();
   }
 
-  private start(id: ConversationId, anew: boolean): void {
-    const line = this.lines.get(id) ?? { running: false, again: false, tries: 0, cancelTimer: () => undefined, stored: [] };
+  /** What `Account.direct` does. */
+  async direct(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<boolean> {
+    const line = this.lineOf(record.conversation);
+    if (!this.isAwake || this.stopped || line.running || !line.isEmpty || record.files) return false;
+    line.running = true;
+    const ready = await this.sealer.sealNew(record, content, also);
+    line.running = ready !== null;
+    if (ready) void this.drain(record.conversation, line, { ...ready, contents: [], isKnown: false });
+    return ready !== null;
+  }
+
+  private lineOf(id: ConversationId): Line {
+    const line = this.lines.get(id) ?? { running: false, again: false, isEmpty: true, tries: 0, cancelTimer: () => undefined, stored: [] };
     this.lines.set(id, line);
+    return line;
+  }
+
+  private start(id: ConversationId, anew: boolean): void {
+    const line = this.lineOf(id);
     line.again = true;
+    line.isEmpty = false;
     if (this.stopped || line.running || (line.tries > 0 && !anew)) return;
     line.cancelTimer();
     line.running = true;
     void this.drain(id, line);
   }
 
-  private async drain(id: ConversationId, line: Line): Promise<void> {
+  /** Sends what waits in a conversation, after `first`, before which nothing does. */
+  private async drain(id: ConversationId, line: Line, first: Ready | null = null): Promise<void> {
     try {
+      if (first) {
+        line.again = true;
+        await this.send(first, line, null);
+      }
       while (line.again && !this.stopped) {
         line.again = false;
         await this.sendAll(id, line);
@@ -128,8 +154,10 @@ export class Sender {
     // Where something was held or taken back meanwhile, what waits is read anew.
     if (!(await this.sendBatches(line, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) line.again = true;
     if (this.stopped) return;
-    if (this.unsettled(line).length > 0) await this.echo(() => this.unsettled(line).length === 0);
+    if (this.unsettled(line).length > 0) await this.echo(() => line.again || this.unsettled(line).length === 0);
+    if (line.again) return;
     await this.settle(id, line);
+    line.isEmpty = held < 0;
   }
 
   /** Sends one after the other; false if one is not stored, and is not to be tried again as it is. */
@@ -161,12 +189,7 @@ export class Sender {
     if (!(await this.upload(batch[0], files))) return [];
     const known = batch.filter(isSealed);
     const sealed = known.length > 0 ? known : await this.sealer.seal(batch, before);
-    return sealed.map((one) => {
-      const where = { conversationid: one.conversation, instance: one.sealed.instance };
-      const request = prepareAdd(this.account.caller, where, { id: one.id, ...one.sealed, files: one.files ?? [] });
-      request.catch(() => undefined);
-      return { ...one, contents: files, isKnown: known.length > 0, request };
-    });
+    return sealed.map((one) => ({ ...one, contents: files, isKnown: known.length > 0, request: requestOf(this.account.caller, one) }));
   }
 
   /** Sends one; false if it is not stored, and is not to be tried again as it is. `ahead` is being made ready to follow it. */

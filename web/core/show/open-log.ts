@@ -131,19 +131,23 @@ export class OpenLog {
   private async refreshNow(isGrown: boolean): Promise<void> {
     const { id } = this;
     if (!id) return;
-    const record = await this.account.store.conversation(id);
+    // What could not be read so far may be readable by now.
+    const known = isGrown && this.opened.every(({ trouble }) => trouble === null) ? this.opened : [];
+    const last = known.at(-1);
+    const [record, fresh] = await Promise.all([this.account.store.conversation(id), this.account.store.rows(id, last ? last.seq + 1 : this.from)]);
     if (!record) {
       this.close();
       return;
     }
-    if (record.instance !== this.instance) {
+    const isOther = record.instance !== this.instance;
+    if (isOther) {
       // It was cleared: what was open is gone.
       this.instance = record.instance;
       this.from = 0;
       this.firstUnread = null;
-      this.opened = [];
     }
-    const opened = await this.openRows(record, isGrown);
+    const rows = isOther ? await this.account.store.rows(id, 0) : fresh;
+    const opened = [...(isOther ? [] : known), ...(await this.account.cipher.openAll(record, rows))];
     if (this.id !== id) {
       // It was left meanwhile.
       this.account.cipher.forget(id);
@@ -164,14 +168,6 @@ export class OpenLog {
     // A longer time is not one for a timer of this page.
     if (left > MAX_TIMER_MS) return;
     this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.tell({ conversations: [id] }));
-  }
-
-  // What could not be read so far may be readable by now.
-  private async openRows(record: ConversationRecord, isGrown: boolean): Promise<readonly Row[]> {
-    const known = isGrown && this.opened.every(({ trouble }) => trouble === null) ? this.opened : [];
-    const last = known.at(-1);
-    const fresh = await this.account.store.rows(record.wire.id, last ? last.seq + 1 : this.from);
-    return [...known, ...(await this.account.cipher.openAll(record, fresh))];
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {

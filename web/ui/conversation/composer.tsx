@@ -146,6 +146,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       if (!files) return;
       const named = text.includes("@") ? await mentionable.load() : [];
       const sent = { text, reply, mentions: mentionsIn(text, named, picked.current), files };
+      draft.sending();
       if (composing.kind === "edit") {
         await client().edit(c.id, composing.article.id, sent);
         await client().saveDraft(c.id, { text: fresh.current, target: null });
@@ -158,8 +159,9 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
         draft.forget();
       }
       picked.current = new Map();
-      onComposing({ kind: "new" });
+      if (composing.kind !== "new") onComposing({ kind: "new" });
     } catch {
+      keep();
       announce(w.notSent, true);
     } finally {
       sending.current = false;

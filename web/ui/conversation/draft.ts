@@ -14,11 +14,30 @@ export type About = Pick<Article, "id" | "user" | "name" | "own" | "text" | "men
 /** What a message says where there are only words: of one without text, the names of its files. */
 export const inWords = (article: Article): Article => ({ ...article, text: wordsOf(article) });
 
+interface Drafts {
+  keep: (draft: KeptDraft) => void;
+  /** It is being sent, which empties it: meanwhile nothing is kept. */
+  sending: () => void;
+  /** It was sent. */
+  forget: () => void;
+}
+
 /** Keeps the draft: after a pause, and at once when the box goes away. */
-export function useDraft(id: string): { keep: (draft: KeptDraft) => void; forget: () => void } {
+export function useDraft(id: string): Drafts {
   const pending = useRef<{ timer: number; draft: KeptDraft } | null>(null);
+  /** What is being written; and whether that may come after what has emptied it. */
+  const writing = useRef<Promise<void> | null>(null);
+  const isLate = useRef(false);
+  const save = (draft: KeptDraft): void => {
+    const mine = client().saveDraft(id, draft);
+    writing.current = mine;
+    const end = (): void => {
+      if (writing.current === mine) writing.current = null;
+    };
+    mine.then(end, end);
+  };
   const write = (): void => {
-    if (pending.current) void client().saveDraft(id, pending.current.draft);
+    if (pending.current) save(pending.current.draft);
     pending.current = null;
   };
   useEffect(() => {
@@ -33,10 +52,14 @@ export function useDraft(id: string): { keep: (draft: KeptDraft) => void; forget
       if (pending.current) clearTimeout(pending.current.timer);
       pending.current = { draft, timer: setTimeout(write, DRAFT_MS) };
     },
+    sending: () => {
+      if (pending.current) clearTimeout(pending.current.timer);
+      isLate.current = writing.current !== null;
+    },
     forget: () => {
       if (pending.current) clearTimeout(pending.current.timer);
       pending.current = null;
-      void client().saveDraft(id, { text: "", target: null });
+      if (isLate.current || writing.current) save({ text: "", target: null });
     },
   };
 }
