@@ -13,6 +13,7 @@ import type { RequestsRecord } from "../sync/list.ts";
 import type { StationsRecord } from "../sync/stations.ts";
 import { Serial } from "../sync/serial.ts";
 import { showConversation } from "./conversation.ts";
+import { addTo, asksToRead, type Due } from "./due.ts";
 import { isSame, reuse, reuseList } from "../model/equal.ts";
 import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
@@ -77,17 +78,6 @@ export class Shown {
   }
 }
 
-/** How much of a conversation has changed: what the list says of it, the end of its log as well, or anything. */
-const extents = ["heads", "grown", "conversations"] as const;
-type Extent = (typeof extents)[number];
-
-/** What has to be read anew. */
-interface Due {
-  list: boolean;
-  outbox: boolean;
-  conversations: Map<ConversationId, Extent>;
-}
-
 /** What is shown of one account. */
 export class AccountShown {
   readonly log: OpenLog;
@@ -128,25 +118,21 @@ export class AccountShown {
   /** Something changed. What comes while the last change is being read is read together. */
   noticed(hint: Hint): Promise<void> {
     for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
-    const { list = false, outbox = false } = hint;
-    if (!list && !outbox && extents.every((extent) => !hint[extent]?.length)) return Promise.resolve();
-    const next = (this.due ??= { list: false, outbox: false, conversations: new Map() });
-    next.list ||= list;
-    next.outbox ||= outbox;
-    for (const extent of extents) {
-      for (const id of hint[extent] ?? []) {
-        const known = next.conversations.get(id) ?? extent;
-        next.conversations.set(id, extents.indexOf(known) > extents.indexOf(extent) ? known : extent);
-      }
-    }
+    if (!asksToRead(hint)) return Promise.resolve();
+    this.due = addTo(this.due, hint);
     return this.work.run(async () => {
-      const { due } = this;
-      this.due = null;
-      if (!due || this.ended) return;
       const begun = this.account.clock.now();
-      await this.read(due);
-      await this.rest(this.account.clock.now() - begun);
+      if (await this.readDue()) await this.rest(this.account.clock.now() - begun);
     });
+  }
+
+  /** Reads what has changed; false if nothing has. */
+  private async readDue(): Promise<boolean> {
+    const { due } = this;
+    this.due = null;
+    if (!due || this.ended) return false;
+    await this.read(due);
+    return true;
   }
 
   // While much happens, looking takes half of the time at most, however long a look takes.
@@ -253,24 +239,31 @@ export class AccountShown {
   private async draw(ids: readonly ConversationId[]): Promise<void> {
     const known = ids.flatMap((id) => this.records.get(id) ?? []);
     known.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
+    const sorted = known.map(({ wire }) => wire.id);
     const isFirst = this.shown.size === 0;
     let shownAt = FIRST;
-    for (let done = 0; done < known.length && !this.ended; ) {
-      const some = known.slice(done, done + WIDTH);
+    for (let done = 0; done < sorted.length && !this.ended; ) {
+      const begun = this.account.clock.now();
+      const some = sorted.slice(done, done + WIDTH);
       done += some.length;
       await this.log.opening;
-      await Promise.all(some.map((record) => this.drawOne(record, "whole")));
+      await Promise.all(some.map((id) => this.drawOne(id, "whole")));
       // The first ones need not wait for all others, which are there without what they say.
-      if (done < shownAt) continue;
-      if (isFirst && shownAt === FIRST) await Promise.all(known.slice(done).map((record) => this.drawOne(record, "brief")));
+      if (done < shownAt) {
+        if (done > FIRST) await this.rest(this.account.clock.now() - begun);
+        if (done > FIRST) await this.readDue();
+        continue;
+      }
+      if (isFirst && shownAt === FIRST) await Promise.all(sorted.slice(done).map((id) => this.drawOne(id, "brief")));
       this.publish();
       shownAt *= 4;
     }
     this.publish();
   }
 
-  private async drawOne(record: ConversationRecord, detail: "brief" | "whole"): Promise<void> {
-    const { id } = record.wire;
+  private async drawOne(id: ConversationId, detail: "brief" | "whole"): Promise<void> {
+    const record = this.records.get(id);
+    if (!record) return;
     const around = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
     const now = await showConversation(this.account, record, around, detail);
     this.shown.set(id, reuse(this.shown.get(id), now));
