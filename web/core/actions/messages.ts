@@ -68,12 +68,14 @@ async function eraseBytes({ account }: Open, conversation: ConversationId, id: M
 export const react = (open: Open, conversation: ConversationId, of: string, emoji: string, on: boolean): Promise<void> =>
   update(open, conversation, of, { kind: "reaction", of: messageId(of), emoji, off: !on });
 
-/** Keeps what is in the box. */
-export async function saveDraft({ account }: Open, conversation: ConversationId, draft: KeptDraft): Promise<void> {
+/** Makes what is in the box ready to be kept; what it answers begins to write it before it returns. */
+export async function prepareDraft({ account }: Open, conversation: ConversationId, draft: KeptDraft): Promise<() => Promise<void>> {
   const text = writeDraft(draft);
   const boxed = text === "" ? null : await box(account.session.box, text);
-  await account.store.writeOwn(change.draft(conversation, boxed));
-  account.tell({ heads: [conversation] });
+  return async () => {
+    await account.store.writeOwn(change.draft(conversation, boxed));
+    account.tell({ heads: [conversation] });
+  };
 }
 
 /** Takes a held message out of the outbox. */

@@ -149,7 +149,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       draft.sending();
       if (composing.kind === "edit") {
         await client().edit(c.id, composing.article.id, sent);
-        await client().saveDraft(c.id, { text: fresh.current, target: null });
+        await (await client().prepareDraft(c.id, { text: fresh.current, target: null }))();
       } else await client().send(c.id, sent);
       of?.sent(c.id, files);
       if (composing.kind === "edit") put(fresh.current);

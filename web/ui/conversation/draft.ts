@@ -22,43 +22,67 @@ interface Drafts {
   forget: () => void;
 }
 
-/** Keeps the draft: after a pause, and at once when the box goes away. */
+/** A draft that is not written yet. */
+interface Pending {
+  timer: number;
+  draft: KeptDraft;
+  /** Begins to write it, or what was there before the last key, at once. */
+  write: (() => Promise<void>) | null;
+  isPrepared: boolean;
+}
+
+/** Keeps the draft: after a pause, and at once when the box or the page goes away. */
 export function useDraft(id: string): Drafts {
-  const pending = useRef<{ timer: number; draft: KeptDraft } | null>(null);
+  const pending = useRef<Pending | null>(null);
   /** What is being written; and whether that may come after what has emptied it. */
   const writing = useRef<Promise<void> | null>(null);
   const isLate = useRef(false);
-  const save = (draft: KeptDraft): void => {
-    const mine = client().saveDraft(id, draft);
+  const follow = (mine: Promise<void>): void => {
     writing.current = mine;
     const end = (): void => {
       if (writing.current === mine) writing.current = null;
     };
     mine.then(end, end);
   };
-  const write = (): void => {
-    if (pending.current) save(pending.current.draft);
+  const save = (draft: KeptDraft): void => follow(client().prepareDraft(id, draft).then((write) => write()));
+  const take = (): Pending | null => {
+    const now = pending.current;
+    if (now) clearTimeout(now.timer);
     pending.current = null;
+    return now;
+  };
+  const write = (): void => {
+    const now = take();
+    // A page that goes may have no time left for what is not prepared yet.
+    if (now?.write) follow(now.write());
+    if (now && !now.isPrepared) save(now.draft);
+  };
+  const keep = (draft: KeptDraft): void => {
+    const mine: Pending = { draft, timer: setTimeout(write, DRAFT_MS), write: take()?.write ?? null, isPrepared: false };
+    pending.current = mine;
+    const prepared = (begin: () => Promise<void>): void => void Object.assign(mine, { write: begin, isPrepared: true });
+    client().prepareDraft(id, draft).then(prepared, () => undefined);
   };
   useEffect(() => {
+    const hide = (): void => {
+      if (document.visibilityState === "hidden") write();
+    };
     addEventListener("pagehide", write);
+    document.addEventListener("visibilitychange", hide);
     return () => {
       removeEventListener("pagehide", write);
+      document.removeEventListener("visibilitychange", hide);
       write();
     };
   }, [id]);
   return {
-    keep: (draft) => {
-      if (pending.current) clearTimeout(pending.current.timer);
-      pending.current = { draft, timer: setTimeout(write, DRAFT_MS) };
-    },
+    keep,
     sending: () => {
       if (pending.current) clearTimeout(pending.current.timer);
       isLate.current = writing.current !== null;
     },
     forget: () => {
-      if (pending.current) clearTimeout(pending.current.timer);
-      pending.current = null;
+      take();
       if (isLate.current || writing.current) save({ text: "", target: null });
     },
   };
