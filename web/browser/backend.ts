@@ -83,25 +83,40 @@ function request(store: Writable, change: Change): Promise<unknown> {
   return change.range ? store.delete(IDBKeyRange.bound(change.range.from, change.range.to)) : store.clear();
 }
 
-async function write(database: IDBPDatabase, changes: readonly Change[], term: number | undefined): Promise<void> {
-  if (changes.length === 0) return;
+async function write(database: IDBPDatabase, changes: readonly Change[], term: number | undefined): Promise<number[]> {
+  if (changes.length === 0) return [];
   const names = new Set<Table>(changes.map(tableOf));
   if (term !== undefined) names.add("meta");
   // What the server has as well may be lost with the power; it is fetched again.
   const durability = changes.some(isPrecious) ? "strict" : "relaxed";
   const transaction = database.transaction([...names], "readwrite", { durability });
-  const done = transaction.done;
-  done.catch(() => undefined);
-  if (term !== undefined && (await transaction.objectStore("meta").get("term")) !== term) {
+  let isLost = false;
+  const check = (found: unknown): void => {
+    if (found === term) return;
+    isLost = true;
     transaction.abort();
-    throw new LostLead();
-  }
+  };
+  // Answered before what is asked for after it, and so before anything is committed.
+  if (term !== undefined) transaction.objectStore("meta").get("term").then(check, () => undefined);
+  const appended: Promise<number>[] = [];
   try {
-    for (const change of changes) request(transaction.objectStore(tableOf(change)), change).catch(() => undefined);
+    for (const change of changes) {
+      const asked = request(transaction.objectStore(tableOf(change)), change);
+      asked.catch(() => undefined);
+      if ("append" in change) appended.push(asked as Promise<number>);
+    }
   } catch (error) {
     // A value that cannot be stored: what was asked for before it must not be written either.
+    transaction.done.catch(() => undefined);
     transaction.abort();
     throw error;
   }
-  await done;
+  // Nothing more is asked for, and nobody has to hear of each answer first.
+  if (term === undefined) transaction.commit();
+  try {
+    await transaction.done;
+  } catch (error) {
+    throw isLost ? new LostLead() : error;
+  }
+  return Promise.all(appended);
 }

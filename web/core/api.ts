@@ -115,8 +115,11 @@ export interface Client {
   reveal: (id: string, message: string) => Promise<boolean>;
   seenUpTo: (id: string, message: string) => void;
   typing: (id: string) => void;
-  /** Keeps what was begun on this device; an empty one is none. */
-  saveDraft: (id: string, draft: KeptDraft) => Promise<void>;
+  /**
+   * Makes what was begun ready to be kept on this device; an empty one is none. What it answers begins to write it before it
+   * returns: a page that goes cannot wait.
+   */
+  prepareDraft: (id: string, draft: KeptDraft) => Promise<() => Promise<void>>;
   /** Resolves when it lies safely on this device; the box may then be emptied. */
   send: (id: string, draft: Draft) => Promise<void>;
   /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */

@@ -11,7 +11,7 @@ import { conversationId, fileId, userId } from "./model/ids.ts";
 export const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
 
 /** What the client itself does of it. */
-export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "saveDraft" | "typing"> & { seenUpTo: (id: string, message: string) => Promise<void> };
+export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "prepareDraft" | "typing"> & { seenUpTo: (id: string, message: string) => Promise<void> };
 
 /** What can be asked about conversations and people. */
 export function conversationCalls(session: () => Open, host: Host) {
@@ -23,7 +23,7 @@ export function conversationCalls(session: () => Open, host: Host) {
     reveal: (of: string, message: string) => host.reveal(of, message),
     seenUpTo: (of: string, message: string) => void host.seenUpTo(of, message),
     typing: (of: string) => host.typing(of),
-    saveDraft: (of: string, draft: KeptDraft) => host.saveDraft(of, draft),
+    prepareDraft: (of: string, draft: KeptDraft) => host.prepareDraft(of, draft),
     send: (of, draft) => messages.send(session(), id(of), draft),
     stage: async (source, about, ended) => (await inside()).files.stage(session(), source, about, ended),
     unstage: async (file) => (await inside()).files.unstage(session(), fileId(file)),

@@ -197,8 +197,8 @@ class ClientOfPorts {
     if (this.open?.shown.log.id === conversationId(id)) this.open.shown.log.close();
   }
 
-  async saveDraft(id: string, draft: KeptDraft): Promise<void> {
-    if (this.open) await messages.saveDraft(this.open, conversationId(id), draft);
+  async prepareDraft(id: string, draft: KeptDraft): Promise<() => Promise<void>> {
+    return this.open ? messages.prepareDraft(this.open, conversationId(id), draft) : () => Promise.resolve();
   }
 
   async seenUpTo(id: string, message: string): Promise<void> {

@@ -1,5 +1,7 @@
 // All that is not needed for the first look, as one file to load.
 
+import { enRest } from "./i18n/en-rest.ts";
+import { addWords } from "./i18n/words.ts";
 import { paths } from "./parts/icon-paths-rest.ts";
 import { addIcons } from "./parts/icon.tsx";
 
@@ -21,3 +23,4 @@ export { RecoverySheet } from "./start/recovery-sheet.tsx";
 export { SafetyPage } from "./verify/safety.tsx";
 
 addIcons(paths);
+addWords(enRest);

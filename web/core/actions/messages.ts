@@ -5,7 +5,7 @@ import { type KeptDraft, writeDraft } from "../model/draft.ts";
 import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import { versionsOf } from "../model/timeline.ts";
 import type { Draft, MessageInfo } from "../model/view.ts";
-import { enqueue, waiting } from "../outbox/queue.ts";
+import { say, waiting } from "../outbox/queue.ts";
 import { openRows } from "../show/log.ts";
 import { box } from "../store/box.ts";
 import { change } from "../store/store.ts";
@@ -27,14 +27,14 @@ export function send({ account }: Open, conversation: ConversationId, draft: Dra
   const common = { text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
   const files = draft.files ?? [];
   const content: Content = files.length > 0 ? { kind: "file", files, ...common } : { kind: "text", ...common };
-  return enqueue(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null));
+  return say(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null));
 }
 
 // An update lives as long as what it is about.
 async function update({ account }: Open, conversation: ConversationId, of: string, content: Content): Promise<void> {
   const seq = await account.store.seqOf(conversation, messageId(of));
   const [row] = seq === undefined ? [] : await account.store.rows(conversation, seq, seq);
-  await enqueue(account, { conversation, id: newId(), content, until: row?.ValidUntil ?? null });
+  await say(account, { conversation, id: newId(), content, until: row?.ValidUntil ?? null });
 }
 
 /** Changes the text of one's own message. */
@@ -68,12 +68,14 @@ async function eraseBytes({ account }: Open, conversation: ConversationId, id: M
 export const react = (open: Open, conversation: ConversationId, of: string, emoji: string, on: boolean): Promise<void> =>
   update(open, conversation, of, { kind: "reaction", of: messageId(of), emoji, off: !on });
 
-/** Keeps what is in the box. */
-export async function saveDraft({ account }: Open, conversation: ConversationId, draft: KeptDraft): Promise<void> {
+/** Makes what is in the box ready to be kept; what it answers begins to write it before it returns. */
+export async function prepareDraft({ account }: Open, conversation: ConversationId, draft: KeptDraft): Promise<() => Promise<void>> {
   const text = writeDraft(draft);
   const boxed = text === "" ? null : await box(account.session.box, text);
-  await account.store.writeOwn(change.draft(conversation, boxed));
-  account.tell({ conversations: [conversation] });
+  return async () => {
+    await account.store.writeOwn(change.draft(conversation, boxed));
+    account.tell({ heads: [conversation] });
+  };
 }
 
 /** Takes a held message out of the outbox. */

@@ -18,14 +18,28 @@ export interface Message {
   until: number | null;
 }
 
-/** Writes a message into the outbox; `also` is written in the same batch, as the emptied draft is. */
-export async function enqueue(account: Account, message: Message, ...also: Change[]): Promise<void> {
-  const { conversation, id, content, until } = message;
+async function recordOf(account: Account, { conversation, id, content, until }: Message): Promise<OutgoingRecord> {
   const boxed = await box(account.session.box, canonical({ v: 1, ...fieldsOf(content) }));
   const files = content.kind === "file" ? { files: content.files.map((file) => file.id) } : {};
-  const record: OutgoingRecord = { conversation, id, at: account.caller.now(), until, box: boxed, ...files, sealed: null, held: null };
-  await account.store.writeOwn(change.enqueue(record), ...also);
-  account.tell({ conversations: [conversation], outbox: true });
+  return { conversation, id, at: account.caller.now(), until, box: boxed, ...files, sealed: null, held: null };
+}
+
+/** Writes a message into the outbox. */
+export async function enqueue(account: Account, message: Message): Promise<void> {
+  await account.store.enqueue(await recordOf(account, message));
+  account.tell({ grown: [message.conversation], outbox: true });
+}
+
+/**
+ * The same for what a person writes; `also` is written in the same batch, as the emptied draft is. Where nothing waits before it, it
+ * is sealed at once. Not within `account.serial`.
+ */
+export function say(account: Account, message: Message, ...also: Change[]): Promise<void> {
+  return account.saying.run(async () => {
+    const record = await recordOf(account, message);
+    if (!(await account.direct?.(record, message.content, also))) await account.store.enqueue(record, ...also);
+    account.tell({ grown: [message.conversation], outbox: true });
+  });
 }
 
 /** What a message in the outbox says. */
@@ -42,7 +56,7 @@ export async function waiting(account: Account, id: string): Promise<Outgoing | 
 export async function hold(account: Account, outgoing: Outgoing, held: Held): Promise<void> {
   await account.store.write(change.outgoing({ ...outgoing, held }));
   account.sent.delete(outgoing.id);
-  account.tell({ conversations: [outgoing.conversation], outbox: true });
+  account.tell({ grown: [outgoing.conversation], outbox: true });
 }
 
 /** Takes a message out of the outbox (the tab that leads only), while it is not on its way; false if it may be on the server already. */
@@ -52,7 +66,7 @@ export function discard(account: Account, id: string): Promise<boolean> {
     if (!found || (found.sealed && !found.held)) return false;
     await account.store.write(change.settle(found.order));
     account.uploading.get(found.id)?.abort();
-    account.tell({ conversations: [found.conversation], outbox: true });
+    account.tell({ grown: [found.conversation], outbox: true });
     if (found.files) void dropFiles(account, found.files);
     return true;
   });
@@ -64,6 +78,6 @@ export function retry(account: Account, id: string): Promise<void> {
     const found = await waiting(account, id);
     if (!found?.held) return;
     await account.store.write(change.outgoing({ ...found, sealed: null, held: null }));
-    account.tell({ conversations: [found.conversation], outbox: true });
+    account.tell({ grown: [found.conversation], outbox: true });
   });
 }

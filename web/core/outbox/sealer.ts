@@ -2,14 +2,17 @@
 // fetched or begun first.
 
 import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
+import type { Content } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
-import { change, type ConversationRecord, type Held, type Outgoing, type SealedRecord } from "../store/store.ts";
+import type { Change } from "../store/backend.ts";
+import { change, type ConversationRecord, type Held, type Outgoing, type OutgoingRecord, type SealedRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { peopleOf } from "../sync/cards.ts";
 import { rosterOf, updateEpochs } from "../sync/epochs.ts";
 import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
 import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
+import { type Ready, requestOf, type Sealed } from "./batch.ts";
 import { contentOf, hold } from "./queue.ts";
 
 /** How often the epoch is fetched or begun before a message is tried again later. */
@@ -31,20 +34,50 @@ export class Sealer {
   constructor(private readonly account: Account) {}
 
   /**
-   * Seals a message; `before` is the one of this station's that was stored last, whose row may not be here yet. Null if the
-   * message was taken back, or is held by now.
+   * Seals messages of one conversation, in their order; `before` is the one of this station's that is stored before them, whose row
+   * may not be here yet. Answers them up to one that was taken back, or is held by now.
    */
-  async seal(outgoing: Outgoing, before: SealedRecord | null): Promise<SealedRecord | null> {
+  async seal(batch: readonly Outgoing[], before: SealedRecord | null): Promise<Sealed[]> {
+    const [first] = batch;
+    if (!first) return [];
     for (let tries = 1; ; tries++) {
       try {
-        return await this.sealNow(outgoing, before);
+        return await this.sealNow(first, batch, before);
       } catch (error) {
         // An epoch that was fetched may still have to be followed by another one.
         if (!(error instanceof NotReady) || tries === MAX_TRIES) throw error;
-        if (error.needs === "update") await this.update(outgoing);
-        else await this.renew(outgoing);
+        if (error.needs === "update") await this.update(first);
+        else await this.renew(first);
       }
     }
+  }
+
+  /**
+   * Seals a message that nothing waits before, and writes it down while its request is signed. Null if something is in the way: then
+   * it is to be put into the outbox, from where the rest is done or said.
+   */
+  async sealNew(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<Omit<Ready, "contents" | "isKnown"> | null> {
+    const { store, cipher, caller, serial } = this.account;
+    try {
+      return await serial.run(async () => {
+        const where = await store.conversation(record.conversation);
+        if (!where || where.gone || (await this.barrier(where))) return null;
+        const sealed = await cipher.seal(where, { id: record.id, content, until: record.until, n: where.n + 1 }, caller.now());
+        const request = requestOf(caller, { ...record, sealed });
+        return { ...record, sealed, request, order: await store.enqueue({ ...record, sealed }, ...also) };
+      });
+    } catch {
+      return null;
+    }
+  }
+
+  /** What was sealed to follow one that is not stored is sealed anew: it may have another number, or another epoch, by then. */
+  unsealAfter({ conversation, order }: Outgoing): Promise<void> {
+    const { store, serial } = this.account;
+    return serial.run(async () => {
+      const later = (await store.outbox(order + 1)).filter((one) => one.conversation === conversation && one.sealed);
+      await store.write(...later.map((one) => change.outgoing({ ...one, sealed: null })));
+    });
   }
 
   /** People, or their keys, may be others by now. */
@@ -74,25 +107,26 @@ export class Sealer {
   }
 
   /** Seals once, and writes the sealed bytes before they are sent for the first time. */
-  private async sealNow(outgoing: Outgoing, before: SealedRecord | null): Promise<SealedRecord | null> {
+  private async sealNow(first: Outgoing, batch: readonly Outgoing[], before: SealedRecord | null): Promise<Sealed[]> {
     const { store, cipher, caller, serial } = this.account;
-    const content = await contentOf(this.account, outgoing);
+    const opened = await Promise.all(batch.map(async (one) => ({ one, content: await contentOf(this.account, one) })));
     return serial.run(async () => {
-      // It may have been taken back, or held, meanwhile.
-      const [now, record] = await Promise.all([store.outgoing(outgoing.order), store.conversation(outgoing.conversation)]);
-      if (!now || now.held) return null;
-      if (!record || record.gone) {
-        await hold(this.account, outgoing, { code: "conversation_not_found", sentence: "" });
-        return null;
-      }
-      const held = await this.barrier(record);
-      if (held) {
-        await hold(this.account, outgoing, held);
-        return null;
+      const [now, record] = await Promise.all([store.outbox(first.order, batch.at(-1)?.order), store.conversation(first.conversation)]);
+      // Some may have been taken back, or held, meanwhile.
+      const waits = ({ order }: Outgoing): boolean => now.some((one) => one.order === order && !one.held);
+      const missing = opened.findIndex(({ one }) => !waits(one));
+      if (missing === 0) return [];
+      const held = !record || record.gone ? { code: "conversation_not_found", sentence: "" } : await this.barrier(record);
+      if (!record || held) {
+        if (held) await hold(this.account, first, held);
+        return [];
       }
       const counted = before?.instance === record.instance ? Math.max(before.n, record.n) : record.n;
-      const sealed = await cipher.seal(record, { id: outgoing.id, content, until: outgoing.until, n: counted + 1 }, caller.now());
-      await store.write(change.outgoing({ ...outgoing, sealed }));
+      const sealing = opened.slice(0, missing < 0 ? undefined : missing).map(async ({ one, content }, i): Promise<Sealed> => {
+        return { ...one, sealed: await cipher.seal(record, { id: one.id, content, until: one.until, n: counted + 1 + i }, caller.now()) };
+      });
+      const sealed = await Promise.all(sealing);
+      await store.write(...sealed.map(change.outgoing));
       return sealed;
     });
   }

@@ -6,13 +6,13 @@ import { randomUnit } from "../crypto/bytes.ts";
 import { type Content, typeOf } from "../model/body.ts";
 import type { FileInfo } from "../model/file.ts";
 import type { ConversationId, MessageId } from "../model/ids.ts";
-import { LostLead } from "../store/backend.ts";
-import { change, type Outgoing, type SealedRecord } from "../store/store.ts";
+import { type Change, LostLead } from "../store/backend.ts";
+import { change, type Outgoing, type OutgoingRecord, type SealedRecord } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { catchUp } from "../sync/fill.ts";
-import { add } from "../wire/conversation.ts";
 import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
+import { type Batch, batchesOf, isSealed, type Ready, requestOf } from "./batch.ts";
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
 import { contentOf, hold } from "./queue.ts";
@@ -39,6 +39,8 @@ interface Line {
   running: boolean;
   /** Something was written, or decided, since the outbox was read. */
   again: boolean;
+  /** Nothing waits in it, as far as this tab has heard. */
+  isEmpty: boolean;
   tries: number;
   cancelTimer: () => void;
   /** The server has these; their rows may not be here yet. */
@@ -53,6 +55,8 @@ export class Sender {
   private readonly uploaded = new Set<MessageId>();
   private readonly sealer: Sealer;
   private stopped = false;
+  /** What waited when this tab began to lead is known. */
+  private isAwake = false;
 
   constructor(
     private readonly account: Account,
@@ -65,14 +69,15 @@ export class Sender {
   async wake(anew: boolean): Promise<void> {
     const conversations = new Set((await this.account.store.outbox()).map(({ conversation }) => conversation));
     for (const id of conversations) this.start(id, anew);
+    this.isAwake = true;
   }
 
   /** Something changed: what was written is sent, and whoever waits for an echo looks again. */
-  noticed({ outbox, list, conversations = [] }: Hint): void {
+  noticed({ outbox, list, grown = [] }: Hint): void {
     if (list) this.sealer.forget();
     if (!outbox) return;
+    for (const id of grown) this.start(id, false);
     for (const listener of [...this.listeners]) listener();
-    for (const id of conversations) this.start(id, false);
   }
 
   /** Nothing is begun after this. */
@@ -81,18 +86,40 @@ export class Sender {
     for (const line of this.lines.values()) line.cancelTimer();
   }
 
-  private start(id: ConversationId, anew: boolean): void {
-    const line = this.lines.get(id) ?? { running: false, again: false, tries: 0, cancelTimer: () => undefined, stored: [] };
+  /** What `Account.direct` does. */
+  async direct(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<boolean> {
+    const line = this.lineOf(record.conversation);
+    if (!this.isAwake || this.stopped || line.running || !line.isEmpty || record.files) return false;
+    line.running = true;
+    const ready = await this.sealer.sealNew(record, content, also);
+    line.running = ready !== null;
+    if (ready) void this.drain(record.conversation, line, { ...ready, contents: [], isKnown: false });
+    return ready !== null;
+  }
+
+  private lineOf(id: ConversationId): Line {
+    const line = this.lines.get(id) ?? { running: false, again: false, isEmpty: true, tries: 0, cancelTimer: () => undefined, stored: [] };
     this.lines.set(id, line);
+    return line;
+  }
+
+  private start(id: ConversationId, anew: boolean): void {
+    const line = this.lineOf(id);
     line.again = true;
+    line.isEmpty = false;
     if (this.stopped || line.running || (line.tries > 0 && !anew)) return;
     line.cancelTimer();
     line.running = true;
     void this.drain(id, line);
   }
 
-  private async drain(id: ConversationId, line: Line): Promise<void> {
+  /** Sends what waits in a conversation, after `first`, before which nothing does. */
+  private async drain(id: ConversationId, line: Line, first: Ready | null = null): Promise<void> {
     try {
+      if (first) {
+        line.again = true;
+        await this.send(first, line, null);
+      }
       while (line.again && !this.stopped) {
         line.again = false;
         await this.sendAll(id, line);
@@ -120,51 +147,68 @@ export class Sender {
 
   /** Sends what waits in a conversation, up to one that is held. Throws if the rest is to be tried again later. */
   private async sendAll(id: ConversationId, line: Line): Promise<void> {
-    const waiting = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
-    let before: SealedRecord | null = null;
-    for (const outgoing of waiting) {
-      if (this.stopped) return;
-      if (outgoing.held) break;
-      const isStored = line.stored.some(({ order }) => order === outgoing.order);
-      const sealed: SealedRecord | null = isStored ? outgoing.sealed : await this.send(outgoing, before, line);
-      // It is held by now, or was taken back: what waits is read anew.
-      if (!sealed) break;
-      before = sealed;
-      line.tries = 0;
-      if (this.unsettled(line).length >= MAX_UNSETTLED) await this.settle(id, line);
-    }
-    if (this.unsettled(line).length > 0) await this.echo(() => this.unsettled(line).length === 0);
+    const all = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
+    const held = all.findIndex((one) => one.held);
+    const isStored = ({ order }: Outgoing): boolean => line.stored.some((one) => one.order === order);
+    const waiting = all.slice(0, held < 0 ? undefined : held).filter((one) => !isStored(one));
+    // Where something was held or taken back meanwhile, what waits is read anew.
+    if (!(await this.sendBatches(line, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) line.again = true;
+    if (this.stopped) return;
+    if (this.unsettled(line).length > 0) await this.echo(() => line.again || this.unsettled(line).length === 0);
+    if (line.again) return;
     await this.settle(id, line);
+    line.isEmpty = held < 0;
   }
 
-  /** Sends one; null if it is not stored, and is not to be tried again as it is. */
-  private async send(outgoing: Outgoing, before: SealedRecord | null, line: Line): Promise<SealedRecord | null> {
-    const { caller, sent } = this.account;
-    const files = await this.filesOf(outgoing);
-    if (!(await this.upload(outgoing, files))) {
-      line.again = true;
-      return null;
+  /** Sends one after the other; false if one is not stored, and is not to be tried again as it is. */
+  private async sendBatches(line: Line, batches: readonly Batch[], last: SealedRecord | null): Promise<boolean> {
+    let before = last;
+    let ahead: Promise<Ready[]> | null = null;
+    for (const [i, batch] of batches.entries()) {
+      const ready: Ready[] = await (ahead ?? this.prepare(batch, before));
+      const isWhole = ready.length === batch.length;
+      before = ready.at(-1)?.sealed ?? before;
+      const next = batches[i + 1];
+      ahead = isWhole && next && !next[0].files ? this.prepare(next, before) : null;
+      // It is awaited when it is needed.
+      ahead?.catch(() => undefined);
+      for (const one of ready) {
+        if (this.stopped || !(await this.send(one, line, ahead))) return false;
+        line.tries = 0;
+        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.echo(() => this.unsettled(line).length < MAX_UNSETTLED);
+        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.settle(one.conversation, line);
+      }
+      if (!isWhole) return false;
     }
-    const sealed = outgoing.sealed ?? (await this.sealer.seal(outgoing, before));
-    if (!sealed) {
-      line.again = true;
-      return null;
-    }
+    return true;
+  }
+
+  /** Makes messages ready, up to one that is not to be sent now: their files are there, they are sealed, and being signed. */
+  private async prepare(batch: Batch, before: SealedRecord | null): Promise<Ready[]> {
+    const files = await this.filesOf(batch[0]);
+    if (!(await this.upload(batch[0], files))) return [];
+    const known = batch.filter(isSealed);
+    const sealed = known.length > 0 ? known : await this.sealer.seal(batch, before);
+    return sealed.map((one) => ({ ...one, contents: files, isKnown: known.length > 0, request: requestOf(this.account.caller, one) }));
+  }
+
+  /** Sends one; false if it is not stored, and is not to be tried again as it is. `ahead` is being made ready to follow it. */
+  private async send(ready: Ready, line: Line, ahead: Promise<unknown> | null): Promise<boolean> {
+    const { request, isKnown, contents, ...outgoing } = ready;
     // From now on its row settles it. One that was sent before may be here already.
-    sent.set(outgoing.id, outgoing.order);
-    if (outgoing.sealed && (await this.settleIfStored(outgoing))) return sealed;
+    this.account.sent.set(outgoing.id, outgoing.order);
+    if (isKnown && (await this.settleIfStored(outgoing))) return true;
     try {
-      await add(caller, { conversationid: outgoing.conversation, instance: sealed.instance }, { id: outgoing.id, ...sealed, files: outgoing.files ?? [] });
+      await (await request)();
     } catch (error) {
       this.uploaded.delete(outgoing.id);
-      await this.refused(outgoing, error);
-      line.again = true;
-      return null;
+      await this.refused(outgoing, error, ahead);
+      return false;
     }
-    await settleFiles(this.account, files);
+    await settleFiles(this.account, contents);
     this.uploaded.delete(outgoing.id);
-    line.stored.push({ ...outgoing, sealed });
-    return sealed;
+    line.stored.push(outgoing);
+    return true;
   }
 
   private async filesOf(outgoing: Outgoing): Promise<readonly FileInfo[]> {
@@ -184,7 +228,7 @@ export class Sender {
       if (error instanceof FileGone) await hold(this.account, outgoing, { code: "file_gone", sentence: "" });
       // A message that is too large has the same code.
       else if (code === "too_large") await hold(this.account, outgoing, { code: "file_too_large", sentence });
-      else await this.refused(outgoing, error);
+      else await this.refused(outgoing, error, null);
       return false;
     }
     this.uploaded.add(outgoing.id);
@@ -231,8 +275,13 @@ export class Sender {
     });
   }
 
-  private async refused(outgoing: Outgoing, error: unknown): Promise<void> {
+  /** Does what is to be done about a refusal; throws if the same is to be sent again. */
+  private async refused(outgoing: Outgoing, error: unknown, ahead: Promise<unknown> | null): Promise<void> {
     const verdict = judge(error);
+    if (verdict.kind !== "retry") {
+      await ahead?.catch(() => undefined);
+      await this.sealer.unsealAfter(outgoing);
+    }
     switch (verdict.kind) {
       case "retry":
         throw error;
@@ -258,7 +307,7 @@ export class Sender {
   private async drop({ conversation, id, order }: Outgoing): Promise<void> {
     await this.account.store.write(change.settle(order));
     this.account.sent.delete(id);
-    this.account.tell({ conversations: [conversation], outbox: true });
+    this.account.tell({ grown: [conversation], outbox: true });
   }
 
   /** Takes it out of the outbox if its row is here. */

@@ -13,6 +13,7 @@ import { type Ask, type Post, readPost } from "../sync/ask.ts";
 import { Cipher } from "../sync/cipher.ts";
 import type { ConnectionState } from "../sync/connection.ts";
 import type { Engine } from "../sync/engine.ts";
+import { Serial } from "../sync/serial.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { groupInvitations } from "../wire/group.ts";
 import { isPassing } from "../wire/refusal.ts";
@@ -74,7 +75,7 @@ export class OpenSession {
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
       this.lookInto(id, rows).catch((error: unknown) => this.fault(error));
     };
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), uploading: new Map(), progress, tell, arrived };
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), saying: new Serial(), direct: null, uploading: new Map(), progress, tell, arrived };
     this.shown = new AccountShown(this.account, out);
   }
 
@@ -161,9 +162,11 @@ export class OpenSession {
   }
 
   private async lookInto(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
+    if (!rows.some(({ Type }) => Type === "Update")) return;
     const { invitations, takeShared } = await import("./inside.ts");
+    await this.shown.looked();
     await invitations.checkProofs(this.account, id, rows);
-    if (rows.some(({ Type }) => Type === "Update")) await takeShared(this.account, id);
+    await takeShared(this.account, id);
   }
 
   private async checkProofsAgain(): Promise<void> {
@@ -232,6 +235,7 @@ export class OpenSession {
 
   private async fresh(id: ConversationId, fresh: readonly WireMessage[]): Promise<void> {
     for (const { User } of fresh) this.shown.wrote(id, User);
+    await this.shown.looked();
     const called = { where: this.shown.conversationName(id), nameOf: (user: UserId) => this.shown.nameOf(user) };
     for (const news of await newsOf(this.account, id, fresh, called)) this.events.onNews(news);
   }

@@ -12,6 +12,7 @@ import { Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { Cipher } from "../sync/cipher.ts";
 import { resync } from "../sync/list.ts";
+import { Serial } from "../sync/serial.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { ackPush, enablePush, push } from "../wire/push.ts";
 import { callerOf } from "./record.ts";
@@ -38,6 +39,8 @@ export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
     serial: ports.exclusive,
     // It sends nothing: what a tab has sent is settled by the next one that leads.
     sent: new Map(),
+    saying: new Serial(),
+    direct: null,
     uploading: new Map(),
     progress: () => undefined,
     tell: (hint: Hint) => ports.channel.post({ post: "hint", hint }),

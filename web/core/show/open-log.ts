@@ -1,14 +1,16 @@
 // The log of the conversation that is looked at: a part of what is here, from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { articles, type Waiting } from "../model/timeline.ts";
+import { checkNumbers } from "../model/reading.ts";
+import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
+import { Serial } from "../sync/serial.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
-import { contextOf, openRows } from "./log.ts";
+import { contextOf } from "./log.ts";
 import type { Names } from "./people.ts";
 import type { Shown } from "./shown.ts";
 
@@ -40,6 +42,9 @@ export class OpenLog {
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
+  /** The rows that are shown, each as it was opened. */
+  private opened: readonly Row[] = [];
+  private readonly drawing = new Serial();
   /** How many rows are shown, and may stay so. */
   private count = 0;
   private limit = MAX_ROWS;
@@ -84,6 +89,7 @@ export class OpenLog {
 
   // What was read of it need not be kept.
   private leave(): void {
+    this.opened = [];
     if (this.id) this.account.cipher.forget(this.id);
   }
 
@@ -117,27 +123,39 @@ export class OpenLog {
     return (await this.account.store.rowsBefore(id, to, limit)).at(-1)?.Seq;
   }
 
-  /** Reads it anew. */
-  async refresh(): Promise<void> {
+  /** Reads it anew; `isGrown`: no more than what has come at its end, as the rest is as it was. */
+  refresh(isGrown = false): Promise<void> {
+    return this.drawing.run(() => this.refreshNow(isGrown));
+  }
+
+  private async refreshNow(isGrown: boolean): Promise<void> {
     const { id } = this;
     if (!id) return;
-    const record = await this.account.store.conversation(id);
+    // What could not be read so far may be readable by now.
+    const known = isGrown && this.opened.every(({ trouble }) => trouble === null) ? this.opened : [];
+    const last = known.at(-1);
+    const [record, fresh] = await Promise.all([this.account.store.conversation(id), this.account.store.rows(id, last ? last.seq + 1 : this.from)]);
     if (!record) {
       this.close();
       return;
     }
-    if (record.instance !== this.instance) {
+    const isOther = record.instance !== this.instance;
+    if (isOther) {
       // It was cleared: what was open is gone.
       this.instance = record.instance;
       this.from = 0;
       this.firstUnread = null;
     }
-    const log = await this.draw(id, record);
+    const rows = isOther ? await this.account.store.rows(id, 0) : fresh;
+    const opened = [...(isOther ? [] : known), ...(await this.account.cipher.openAll(record, rows))];
     if (this.id !== id) {
       // It was left meanwhile.
       this.account.cipher.forget(id);
       return;
     }
+    this.opened = opened;
+    const log = await this.draw(id, record);
+    if (this.id !== id) return;
     this.out.set({ log });
     this.refreshWhenOver(log);
   }
@@ -154,9 +172,11 @@ export class OpenLog {
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
     const { names, people, waiting } = this.around(id);
-    const found = await openRows(this.account, record, this.from);
-    const rows = found.length > this.limit + SLACK ? found.slice(-this.limit) : found;
-    if (rows.length < found.length) this.from = rows[0]?.seq ?? this.from;
+    if (this.opened.length > this.limit + SLACK) {
+      this.opened = this.opened.slice(-this.limit);
+      this.from = this.opened[0]?.seq ?? this.from;
+    }
+    const rows = checkNumbers(this.opened, record.hasGaps);
     this.count = rows.length;
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     const shown = articles(rows, waiting, contextOf(record, names, this.account));

@@ -13,6 +13,7 @@ import type { RequestsRecord } from "../sync/list.ts";
 import type { StationsRecord } from "../sync/stations.ts";
 import { Serial } from "../sync/serial.ts";
 import { showConversation } from "./conversation.ts";
+import { addTo, asksToRead, type Due } from "./due.ts";
 import { isSame, reuse, reuseList } from "../model/equal.ts";
 import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
@@ -77,13 +78,6 @@ export class Shown {
   }
 }
 
-/** What has to be read anew. */
-interface Due {
-  list: boolean;
-  outbox: boolean;
-  conversations: Set<ConversationId>;
-}
-
 /** What is shown of one account. */
 export class AccountShown {
   readonly log: OpenLog;
@@ -124,20 +118,21 @@ export class AccountShown {
   /** Something changed. What comes while the last change is being read is read together. */
   noticed(hint: Hint): Promise<void> {
     for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
-    const { list = false, outbox = false, conversations = [] } = hint;
-    if (!list && !outbox && conversations.length === 0) return Promise.resolve();
-    this.due ??= { list: false, outbox: false, conversations: new Set() };
-    this.due.list ||= list;
-    this.due.outbox ||= outbox;
-    for (const id of conversations) this.due.conversations.add(id);
+    if (!asksToRead(hint)) return Promise.resolve();
+    this.due = addTo(this.due, hint);
     return this.work.run(async () => {
-      const { due } = this;
-      this.due = null;
-      if (!due || this.ended) return;
       const begun = this.account.clock.now();
-      await this.read(due);
-      await this.rest(this.account.clock.now() - begun);
+      if (await this.readDue()) await this.rest(this.account.clock.now() - begun);
     });
+  }
+
+  /** Reads what has changed; false if nothing has. */
+  private async readDue(): Promise<boolean> {
+    const { due } = this;
+    this.due = null;
+    if (!due || this.ended) return false;
+    await this.read(due);
+    return true;
   }
 
   // While much happens, looking takes half of the time at most, however long a look takes.
@@ -155,12 +150,19 @@ export class AccountShown {
 
   private async read({ list, outbox, conversations }: Due): Promise<void> {
     if (outbox) await this.readOutbox();
-    const changed = list ? await this.readList() : conversations;
-    for (const id of conversations) changed.add(id);
+    const listed = list ? await this.readList() : new Set<ConversationId>();
     const { id } = this.log;
-    const refreshed = id !== null && changed.has(id) ? this.log.refresh() : null;
-    if (!list) await Promise.all([...conversations].map((one) => this.readOne(one)));
-    await Promise.all([refreshed, this.draw([...changed])]);
+    const extent = id === null ? undefined : listed.has(id) ? "conversations" : conversations.get(id);
+    // The log comes first: it is what somebody looks at.
+    if (extent && extent !== "heads") await this.log.refresh(extent === "grown");
+    const rest = [...conversations.keys()].filter((one) => !listed.has(one));
+    await Promise.all(rest.map((one) => this.readOne(one)));
+    await this.draw([...listed, ...rest]);
+  }
+
+  /** Resolves when what has changed up to now is shown. */
+  looked(): Promise<void> {
+    return this.work.run(() => Promise.resolve());
   }
 
   private async readOutbox(): Promise<void> {
@@ -237,24 +239,31 @@ export class AccountShown {
   private async draw(ids: readonly ConversationId[]): Promise<void> {
     const known = ids.flatMap((id) => this.records.get(id) ?? []);
     known.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
+    const sorted = known.map(({ wire }) => wire.id);
     const isFirst = this.shown.size === 0;
     let shownAt = FIRST;
-    for (let done = 0; done < known.length && !this.ended; ) {
-      const some = known.slice(done, done + WIDTH);
+    for (let done = 0; done < sorted.length && !this.ended; ) {
+      const begun = this.account.clock.now();
+      const some = sorted.slice(done, done + WIDTH);
       done += some.length;
       await this.log.opening;
-      await Promise.all(some.map((record) => this.drawOne(record, "whole")));
+      await Promise.all(some.map((id) => this.drawOne(id, "whole")));
       // The first ones need not wait for all others, which are there without what they say.
-      if (done < shownAt) continue;
-      if (isFirst && shownAt === FIRST) await Promise.all(known.slice(done).map((record) => this.drawOne(record, "brief")));
+      if (done < shownAt) {
+        if (done > FIRST) await this.rest(this.account.clock.now() - begun);
+        if (done > FIRST) await this.readDue();
+        continue;
+      }
+      if (isFirst && shownAt === FIRST) await Promise.all(sorted.slice(done).map((id) => this.drawOne(id, "brief")));
       this.publish();
       shownAt *= 4;
     }
     this.publish();
   }
 
-  private async drawOne(record: ConversationRecord, detail: "brief" | "whole"): Promise<void> {
-    const { id } = record.wire;
+  private async drawOne(id: ConversationId, detail: "brief" | "whole"): Promise<void> {
+    const record = this.records.get(id);
+    if (!record) return;
     const around = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
     const now = await showConversation(this.account, record, around, detail);
     this.shown.set(id, reuse(this.shown.get(id), now));

@@ -47,7 +47,10 @@ export interface Backend {
   get: (table: Table, key: Key) => Promise<unknown>;
   /** In the order of their keys. */
   range: (table: Table, range: Range | null, page?: Page) => Promise<Found[]>;
-  /** Writes all of it, or nothing. With `term`, only while `meta` has this value under `term`; else `LostLead`. */
-  write: (changes: readonly Change[], term?: number) => Promise<void>;
+  /**
+   * Writes all of it, or nothing. With `term`, only while `meta` has this value under `term`; else `LostLead`. Answers the keys of
+   * what was appended.
+   */
+  write: (changes: readonly Change[], term?: number) => Promise<number[]>;
   close: () => void;
 }

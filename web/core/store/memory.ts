@@ -52,9 +52,13 @@ export function memoryBackend(): Backend {
     const at = place(rows, key);
     rows.splice(at, isAt(rows, at, key) ? 1 : 0, { key, value });
   };
-  const apply = (change: Change): void => {
+  const append = (name: Table, value: unknown): number => {
+    const key = table(name).next++;
+    put(name, key, value);
+    return key;
+  };
+  const apply = (change: Exclude<Change, { append: Table }>): void => {
     if ("put" in change) put(change.put, change.key, change.value);
-    else if ("append" in change) put(change.append, table(change.append).next++, change.value);
     else if ("remove" in change) {
       const { rows } = table(change.remove);
       const at = place(rows, change.key);
@@ -85,7 +89,7 @@ export function memoryBackend(): Backend {
       if (term !== undefined && get("meta", "term") !== term) throw new LostLead();
       // What cannot be copied is found before anything is written.
       const copies = changes.map((change) => ("value" in change ? { ...change, value: structuredClone(change.value) } : change));
-      for (const change of copies) apply(change);
+      return copies.flatMap((change) => ("append" in change ? append(change.append, change.value) : (apply(change), [])));
     },
     close: () => undefined,
   };

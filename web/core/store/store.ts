@@ -200,7 +200,6 @@ export const change = {
     { clear: "epochs", range: ofConversation(id) },
   ],
   outgoing: ({ order, ...record }: Outgoing): Change => ({ put: "outbox", key: order, value: record }),
-  enqueue: (record: OutgoingRecord): Change => ({ append: "outbox", value: record }),
   settle: (order: number): Change => ({ remove: "outbox", key: order }),
   file: (record: FileRecord): Change => ({ put: "files", key: record.id, value: record }),
   fileRecord: (id: FileId, record: number, bytes: Uint8Array<ArrayBuffer>): Change => ({ put: "records", key: [id, record], value: bytes }),
@@ -223,13 +222,23 @@ export class Store {
   ) {}
 
   /** Writes as who leads; throws `LostLead` if another one does by now. */
-  write(...changes: Change[]): Promise<void> {
-    return this.isOver ? Promise.reject(new LostLead()) : this.backend.write(changes, this.term);
+  async write(...changes: Change[]): Promise<void> {
+    if (this.isOver) throw new LostLead();
+    await this.backend.write(changes, this.term);
   }
 
   /** Writes what every tab may: drafts, new rows of the outbox, what a person decides about them. */
-  writeOwn(...changes: Change[]): Promise<void> {
-    return this.isOver ? Promise.reject(new LostLead()) : this.backend.write(changes);
+  async writeOwn(...changes: Change[]): Promise<void> {
+    if (this.isOver) throw new LostLead();
+    await this.backend.write(changes);
+  }
+
+  /** Puts a message into the outbox, as who leads if it is sealed; `also` is written in the same batch. Answers its place. */
+  async enqueue(record: OutgoingRecord, ...also: Change[]): Promise<number> {
+    if (this.isOver) throw new LostLead();
+    const [order] = await this.backend.write([{ append: "outbox", value: record }, ...also], record.sealed ? this.term : undefined);
+    if (order === undefined) throw new Error("nothing was appended");
+    return order;
   }
 
   /** Nothing is written by way of this any more: what is still under way belongs to a session that has ended. */
@@ -291,16 +300,10 @@ export class Store {
     return (await this.backend.get("ids", [id, message])) as number | undefined;
   }
 
-  /** All that waits, in order. */
-  async outbox(): Promise<Outgoing[]> {
-    const found = await this.backend.range("outbox", null);
+  /** All that waits, in order; or what waits between two places, both included. */
+  async outbox(from = 0, to = LAST): Promise<Outgoing[]> {
+    const found = await this.backend.range("outbox", { from, to });
     return found.map(({ key, value }) => ({ ...(value as OutgoingRecord), order: key as number }));
-  }
-
-  /** One that waits, by its place. */
-  async outgoing(order: number): Promise<Outgoing | undefined> {
-    const found = (await this.backend.get("outbox", order)) as OutgoingRecord | undefined;
-    return found && { ...found, order };
   }
 
   /** All files of which something lies here. */

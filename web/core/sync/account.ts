@@ -1,16 +1,23 @@
 // What everything that works for a logged-in person shares.
 
+import type { Content } from "../model/body.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import type { Upload } from "../model/view.ts";
 import type { Clock, Exclusive } from "../ports.ts";
-import type { SessionRecord, Store } from "../store/store.ts";
+import type { Change } from "../store/backend.ts";
+import type { OutgoingRecord, SessionRecord, Store } from "../store/store.ts";
 import type { Caller } from "../wire/call.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import type { Cipher } from "./cipher.ts";
 
 /** What changed in the store: ids, never content. Another tab may miss one; the next one makes up for it. */
 export interface Hint {
+  /** Anything of these. */
   conversations?: readonly ConversationId[];
+  /** Rows were added at the end of these, or wait to be; those that were there are as they were. */
+  grown?: readonly ConversationId[];
+  /** Of these no more than what the list says. */
+  heads?: readonly ConversationId[];
   /** The list, people or requests. */
   list?: boolean;
   outbox?: boolean;
@@ -31,6 +38,13 @@ export interface Account {
   serial: Exclusive;
   /** What this tab has sent, with its place in the outbox: its row takes it out of there. */
   sent: Map<MessageId, number>;
+  /** What a person writes is written down one after the other. */
+  saying: Exclusive;
+  /**
+   * While this tab leads: seals a message and writes it down, and sends it from there. False where something waits before it: then
+   * it has to be put behind that.
+   */
+  direct: ((record: OutgoingRecord, content: Content, also: readonly Change[]) => Promise<boolean>) | null;
   /** Messages whose files are being sent here, with what ends that. */
   uploading: Map<MessageId, AbortController>;
   /** Tells how far the files of a message have come; null when there is nothing more to tell. */

@@ -40,6 +40,7 @@ export async function arrive(account: Account, id: ConversationId, events: reado
     if (!record?.loaded || events.length === 0 || events.some(({ instance }) => instance !== record.instance)) return null;
     if (!joins(events, record.head?.message.id ?? "", record.report?.id ?? "")) return null;
     const messages = events.flatMap(({ message }) => (message ? [message] : []));
+    account.cipher.ahead(record, messages);
     const reports = events.flatMap(({ report }) => (report ? [report] : []));
     return (await join(account, record, { id, messages, reports })).fresh;
   });

@@ -23,6 +23,8 @@ export type Post =
 const id = parsed(conversationId);
 const hint: Decode<Hint> = object<Hint>({
   conversations: optional(list(id), []),
+  grown: optional(list(id), []),
+  heads: optional(list(id), []),
   list: optional(flag, false),
   outbox: optional(flag, false),
   session: optional(flag, false),

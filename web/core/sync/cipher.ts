@@ -58,7 +58,7 @@ export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
   private readonly read = new Map<string, Promise<Row>>();
   /** The epochs under which was written last. */
-  private readonly newest = new Map<ConversationId, EpochRecord>();
+  private readonly newest = new Map<ConversationId, Announced>();
   /** The key log, as far as this tab knows it. */
   log: Followed | null = null;
 
@@ -96,12 +96,20 @@ export class Cipher {
   }
 
   // The one that was announced last, if its secret is here. An announcement names its secret: it stays the one that it was.
-  private async newestEpoch({ wire: { id }, roster }: ConversationRecord): Promise<EpochRecord | null> {
-    const known = this.newest.get(id);
-    if (known && known.announcement === roster?.announcement) return known;
-    const newest = (await this.store.epochs(id)).at(-1);
-    if (!newest || newest.announcement !== roster?.announcement) return null;
-    this.newest.set(id, newest);
+  private async newestEpoch(record: ConversationRecord): Promise<Announced | null> {
+    return this.knownEpoch(record) ?? this.keepNewest(record, await this.store.epochs(record.wire.id));
+  }
+
+  private knownEpoch({ wire, roster }: ConversationRecord): Announced | null {
+    const known = this.newest.get(wire.id);
+    return known && known.announcement === roster?.announcement ? known : null;
+  }
+
+  private keepNewest({ wire, roster }: ConversationRecord, epochs: readonly EpochRecord[]): Announced | null {
+    const last = epochs.at(-1);
+    if (!last || last.announcement !== roster?.announcement) return null;
+    const newest = { ...last, hash: null };
+    this.newest.set(wire.id, newest);
     return newest;
   }
 
@@ -113,7 +121,9 @@ export class Cipher {
 
   /** Decrypts rows of a conversation, and checks what can be checked. */
   openAll(record: ConversationRecord, rows: readonly WireMessage[]): Promise<Row[]> {
-    const reading: Reading = { record, epochs: null, signKeys: new Map(), chains: new Map(rows.map(({ Seq, Chain }) => [Seq, Chain])) };
+    const chains = new Map(rows.map(({ Seq, Chain }) => [Seq, Chain]));
+    if (record.head) chains.set(record.head.seq, record.head.chain);
+    const reading: Reading = { record, epochs: null, signKeys: new Map(), chains };
     return Promise.all(
       rows.map(async (row) => {
         const found = await this.openOnce(reading, row);
@@ -121,6 +131,11 @@ export class Cipher {
         return record.broken === row.Seq && !found.trouble ? { ...found, trouble: "forked" } : found;
       }),
     );
+  }
+
+  /** Begins to open rows while they are being written: who reads them next finds it done. */
+  ahead(record: ConversationRecord, rows: readonly WireMessage[]): void {
+    this.openAll(record, rows).catch(() => undefined);
   }
 
   private async openOnce(reading: Reading, row: WireMessage): Promise<Row> {
@@ -180,10 +195,16 @@ export class Cipher {
   private epochsOf(reading: Reading): Promise<ReadonlyMap<number, Announced>> {
     const read = async (): Promise<Map<number, Announced>> => {
       const all = await this.store.epochs(reading.record.wire.id);
+      this.keepNewest(reading.record, all);
       return new Map(all.map((one) => [one.epoch, { ...one, hash: null }]));
     };
     reading.epochs ??= read();
     return reading.epochs;
+  }
+
+  private async announced(reading: Reading, epoch: number): Promise<Announced | undefined> {
+    const newest = this.knownEpoch(reading.record);
+    return newest?.epoch === epoch ? newest : (await this.epochsOf(reading)).get(epoch);
   }
 
   private signKeysOf({ signKeys }: Reading, user: UserId): Promise<readonly Bytes[]> {
@@ -198,7 +219,7 @@ export class Cipher {
     const place = { conversation: id, instance: record.instance, message: row.ID, user: row.User, station: row.Station, type: row.Type };
     const epoch = epochOf(row.Data);
     if (epoch !== null) {
-      const found = (await this.epochsOf(reading)).get(epoch);
+      const found = await this.announced(reading, epoch);
       if (found) {
         const under = { epoch, secret: await this.secret(found.wrapped) };
         const { body, signed } = await open(under, await this.signKeysOf(reading, row.User), place, row.Data);
@@ -224,7 +245,7 @@ export class Cipher {
     // Number 0 is the beginning, and no row.
     const held = chains.get(at) ?? (at === 0 ? undefined : (await this.store.rows(record.wire.id, at, at))[0]?.Chain);
     const epoch = epochOf(row.Data);
-    const announced = epoch === null ? undefined : (await this.epochsOf(reading)).get(epoch);
+    const announced = epoch === null ? undefined : await this.announced(reading, epoch);
     if (announced) announced.hash ??= announcementHash(announced.announcement);
     const doubt = await checkReading(body, {
       conversation: record.wire.id,

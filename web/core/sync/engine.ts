@@ -67,10 +67,12 @@ export class Engine {
   start(): void {
     this.dispatch({ kind: "start" });
     void this.sender.wake(true);
+    this.account.direct = (record, content, also) => this.sender.direct(record, content, also);
   }
 
   /** Ends: no timer, no socket is left. */
   stop(): void {
+    this.account.direct = null;
     this.sender.stop();
     this.upkeep.stop();
     this.dispatch({ kind: "stop" });

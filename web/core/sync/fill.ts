@@ -80,6 +80,7 @@ async function comparePinned(account: Account, id: ConversationId): Promise<void
   const isOther = own === undefined || (own.Seq === seq && own.Chain !== chain);
   const next = isOther ? { ...record, broken: Math.min(seq, record.head.seq) } : { ...record, pinnedHead: null };
   await store.write(change.conversation(next));
+  account.tell({ conversations: [id] });
 }
 
 /** Messages whose content was deleted have left their links: with them the chain may fit after all. */
@@ -102,6 +103,7 @@ async function explainGap(account: Account, record: ConversationRecord): Promise
   const missing = rows.some(({ Seq }) => Seq > from && !links.some(({ seq }) => seq === Seq));
   if (wrong || missing) return;
   await account.store.write(change.conversation({ ...record, broken: null, hasGaps: record.hasGaps || links.some(({ data }) => data === null) }));
+  account.tell({ conversations: [record.wire.id] });
 }
 
 /** Fetches one older page; false if there is none. */

@@ -81,7 +81,7 @@ export async function join(account: Account, record: ConversationRecord, arrived
   const orders = settled.flatMap(({ ID }) => account.sent.get(ID) ?? []);
   await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
   for (const { ID } of settled) account.sent.delete(ID);
-  account.tell({ conversations: [arrived.id], outbox: settled.length > 0 });
+  account.tell({ grown: [arrived.id], outbox: settled.length > 0 });
   if (messages.length > 0) account.arrived(arrived.id, messages);
   return { record, fresh: messages.filter((row) => counts(row, me) && row.Seq > record.seen) };
 }
@@ -108,5 +108,5 @@ export async function markSeen(account: Account, id: ConversationId, seq: number
   record.seen = seq;
   record.unread = await unreadAfter(account.store, record, [], account.session.user);
   await account.store.write(change.conversation(record));
-  account.tell({ conversations: [id] });
+  account.tell({ heads: [id] });
 }

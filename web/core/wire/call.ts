@@ -38,6 +38,12 @@ const head = object({
   card: optional(text, ""),
 });
 
+/** A request that was signed. */
+interface Signed {
+  request: string;
+  headers: Record<string, string>;
+}
+
 /** Sends requests. */
 export class Caller {
   /** Server's clock minus this device's, in ms; known once an answer said so. */
@@ -63,10 +69,18 @@ export class Caller {
 
   /** Performs an action; throws `Refused`, `Unreachable` or `Malformed`. */
   async call<A extends Api, K extends Action<A>, T>(api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<T> {
-    return this.inTime(async () => {
-      const { request, headers } = await this.signed(api, action, fields);
-      return this.read(await this.send(pathOf(api), request, { ...headers, "Content-Type": JSON_TYPE }), decode);
-    });
+    return (await this.prepare(api, action, fields, decode))();
+  }
+
+  /** Signs a request, which takes its time; answers what sends it, once. */
+  async prepare<A extends Api, K extends Action<A>, T>(api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<() => Promise<T>> {
+    let ready: Signed | null = await this.signed(api, action, fields);
+    return () =>
+      this.inTime(async () => {
+        const { request, headers } = ready ?? (await this.signed(api, action, fields));
+        ready = null;
+        return this.read(await this.send(pathOf(api), request, { ...headers, "Content-Type": JSON_TYPE }), decode);
+      });
   }
 
   /** The same, with bytes that the fields name. */
@@ -101,7 +115,7 @@ export class Caller {
     }
   }
 
-  private async signed(api: Api, action: string, fields: unknown): Promise<{ request: string; headers: Record<string, string> }> {
+  private async signed(api: Api, action: string, fields: unknown): Promise<Signed> {
     const stamp = { timestamp: wireTime(this.now()), nonce: hex(random(16)) };
     const request = JSON.stringify(Object.assign({ action }, fields, { clientversioncode: VERSION, ...stamp }));
     const headers: Record<string, string> = { "Ozeki-Station": this.who.station };

@@ -196,8 +196,8 @@ export interface SealedMessage {
 const stored = answer<Stored>()({ ID: parsed(messageId), Created: parsed(fromWireTime), ValidUntil: parsed(fromWireTime) });
 const added = answer<Added>()({ message: stored });
 
-/** Stores a message; the same once more is stored once. */
-export const add = (caller: Caller, where: Where, sealed: SealedMessage): Promise<ReturnType<typeof added>> => {
+/** Prepares to store a message; answers what does it. The same once more is stored once. */
+export const prepareAdd = (caller: Caller, where: Where, sealed: SealedMessage): Promise<() => Promise<ReturnType<typeof added>>> => {
   const message: SentMessage = {
     ID: sealed.id,
     Type: sealed.type,
@@ -208,7 +208,7 @@ export const add = (caller: Caller, where: Where, sealed: SealedMessage): Promis
   // A document in a string, as in the published form; ours reads an object as well, which is what its schema says.
   const inString = JSON.stringify(message) as unknown as SentMessage;
   const more = { ...(sealed.epoch > 0 && { epoch: sealed.epoch }), ...(sealed.files.length > 0 && { files: sealed.files }) };
-  return caller.call("chatconversation", "add", { ...where, message: inString, ...more }, added);
+  return caller.prepare("chatconversation", "add", { ...where, message: inString, ...more }, added);
 };
 
 /** A change of one's own view of a conversation. */

@@ -212,3 +212,12 @@ story("what is quoted and what is being edited outlive a reload and a look elsew
   await ann.tab.waitForFunction(() => document.querySelector("textarea")?.value === "Something new");
   assert.equal(await quoted(ann).count(), 0);
 });
+
+story("the last word before a reload is in the draft", async (t) => {
+  const [ann] = await pair(t);
+  for (const word of ["To", "To be", "To be continued"]) {
+    await ann.box.fill(word);
+    await ann.tab.evaluate(() => location.reload());
+    await ann.tab.waitForFunction((last) => document.querySelector("textarea")?.value === last, word);
+  }
+});

@@ -276,7 +276,7 @@ test("after a logout a device has nothing of the account but its server and the 
   const id = await ann.befriends(ben);
   await ann.client.open(id);
   await ann.types(id, "Hello");
-  await ann.client.saveDraft(id, { text: "Some more", target: null });
+  await (await ann.client.prepareDraft(id, { text: "Some more", target: null }))();
   await ann.client.invite();
   await ann.client.logOut();
   for (const table of tables) {

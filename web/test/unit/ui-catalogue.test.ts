@@ -3,12 +3,15 @@
 import "./ui-globals.ts";
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { ar } from "../../ui/i18n/ar.ts";
 import { de } from "../../ui/i18n/de.ts";
-import { en } from "../../ui/i18n/en.ts";
+import { enRest } from "../../ui/i18n/en-rest.ts";
+import { en as enFirst } from "../../ui/i18n/en.ts";
 import { hu } from "../../ui/i18n/hu.ts";
 
+const en = { ...enFirst, ...enRest };
 const sources = readdirSync("ui", { recursive: true })
   .map(String)
   .filter((name) => /\.tsx?$/.test(name) && !/^(?:dev|i18n)\//.test(name));
@@ -48,6 +51,22 @@ test("each sentence is used", () => {
     unused.filter((key) => !computed.has(key)),
     [],
   );
+});
+
+test("what is drawn before the rest is loaded says nothing of the rest", () => {
+  const reached = new Set<string>();
+  const reach = (name: string): void => {
+    if (reached.has(name) || name === "rest.ts") return;
+    reached.add(name);
+    for (const [, path = ""] of textOf(name).matchAll(/(?:from |import\()"(\.[^"]+\.tsx?)"/g)) {
+      const next = join(dirname(name), path);
+      if (sources.includes(next)) reach(next);
+    }
+  };
+  reach("main.tsx");
+  assert.ok(reached.has("conversation/composer.tsx") && !reached.has("account/account.tsx"));
+  const all = [...reached].map(textOf).join("\n");
+  assert.deepEqual(Object.keys(enRest).filter((key) => new RegExp(`\\.${key}\\b`).test(all)), []);
 });
 
 test("no sentence stands in the code", () => {

@@ -34,6 +34,9 @@ interface ComposerProps {
   onIntoLog: () => void;
 }
 
+/** What of a text's length is drawn: whether there is one, and near the limit how long it is. So most keys draw nothing anew. */
+const drawnLength = (length: number): number => (length > MAX_CHARS - NEAR_LIMIT ? length : Math.min(length, 1));
+
 const fitsItself = CSS.supports("field-sizing", "content");
 
 /** As high as its text, up to what the styles allow; Firefox and older Safari do not do that by themselves. */
@@ -73,7 +76,7 @@ function editable(): Article | null {
 /** The composer. */
 export function Composer({ conversation: c, composing, onComposing, field, onIntoLog }: ComposerProps): JSX.Element {
   const w = words.value;
-  const [length, setLength] = useState(c.draft.length);
+  const [length, setLength] = useState(drawnLength(c.draft.length));
   const [suggestions, setSuggestions] = useState<{ all: readonly Suggestion[]; at: number; chosen: number } | null>(null);
   const [busy, setBusy] = useState(false);
   const [recording, setRecording] = useState(false);
@@ -97,7 +100,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     box.value = text;
     box.setSelectionRange(caret, caret);
     fit(box);
-    setLength(text.length);
+    setLength(drawnLength(text.length));
   };
   useLayoutEffect(() => {
     put(c.draft);
@@ -143,9 +146,10 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       if (!files) return;
       const named = text.includes("@") ? await mentionable.load() : [];
       const sent = { text, reply, mentions: mentionsIn(text, named, picked.current), files };
+      draft.sending();
       if (composing.kind === "edit") {
         await client().edit(c.id, composing.article.id, sent);
-        await client().saveDraft(c.id, { text: fresh.current, target: null });
+        await (await client().prepareDraft(c.id, { text: fresh.current, target: null }))();
       } else await client().send(c.id, sent);
       of?.sent(c.id, files);
       if (composing.kind === "edit") put(fresh.current);
@@ -155,8 +159,9 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
         draft.forget();
       }
       picked.current = new Map();
-      onComposing({ kind: "new" });
+      if (composing.kind !== "new") onComposing({ kind: "new" });
     } catch {
+      keep();
       announce(w.notSent, true);
     } finally {
       sending.current = false;
@@ -175,7 +180,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     const box = field.current;
     if (!box) return;
     fit(box);
-    setLength(box.value.length);
+    setLength(drawnLength(box.value.length));
     typed();
     suggest(box);
     if (box.value.includes("@")) void mentionable.load().then(() => suggest(box));

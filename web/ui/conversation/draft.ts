@@ -14,29 +14,76 @@ export type About = Pick<Article, "id" | "user" | "name" | "own" | "text" | "men
 /** What a message says where there are only words: of one without text, the names of its files. */
 export const inWords = (article: Article): Article => ({ ...article, text: wordsOf(article) });
 
-/** Keeps the draft: after a pause, and at once when the box goes away. */
-export function useDraft(id: string): { keep: (draft: KeptDraft) => void; forget: () => void } {
-  const pending = useRef<{ timer: number; draft: KeptDraft } | null>(null);
-  const write = (): void => {
-    if (pending.current) void client().saveDraft(id, pending.current.draft);
+interface Drafts {
+  keep: (draft: KeptDraft) => void;
+  /** It is being sent, which empties it: meanwhile nothing is kept. */
+  sending: () => void;
+  /** It was sent. */
+  forget: () => void;
+}
+
+/** A draft that is not written yet. */
+interface Pending {
+  timer: number;
+  draft: KeptDraft;
+  /** Begins to write it, or what was there before the last key, at once. */
+  write: (() => Promise<void>) | null;
+  isPrepared: boolean;
+}
+
+/** Keeps the draft: after a pause, and at once when the box or the page goes away. */
+export function useDraft(id: string): Drafts {
+  const pending = useRef<Pending | null>(null);
+  /** What is being written; and whether that may come after what has emptied it. */
+  const writing = useRef<Promise<void> | null>(null);
+  const isLate = useRef(false);
+  const follow = (mine: Promise<void>): void => {
+    writing.current = mine;
+    const end = (): void => {
+      if (writing.current === mine) writing.current = null;
+    };
+    mine.then(end, end);
+  };
+  const save = (draft: KeptDraft): void => follow(client().prepareDraft(id, draft).then((write) => write()));
+  const take = (): Pending | null => {
+    const now = pending.current;
+    if (now) clearTimeout(now.timer);
     pending.current = null;
+    return now;
+  };
+  const write = (): void => {
+    const now = take();
+    // A page that goes may have no time left for what is not prepared yet.
+    if (now?.write) follow(now.write());
+    if (now && !now.isPrepared) save(now.draft);
+  };
+  const keep = (draft: KeptDraft): void => {
+    const mine: Pending = { draft, timer: setTimeout(write, DRAFT_MS), write: take()?.write ?? null, isPrepared: false };
+    pending.current = mine;
+    const prepared = (begin: () => Promise<void>): void => void Object.assign(mine, { write: begin, isPrepared: true });
+    client().prepareDraft(id, draft).then(prepared, () => undefined);
   };
   useEffect(() => {
+    const hide = (): void => {
+      if (document.visibilityState === "hidden") write();
+    };
     addEventListener("pagehide", write);
+    document.addEventListener("visibilitychange", hide);
     return () => {
       removeEventListener("pagehide", write);
+      document.removeEventListener("visibilitychange", hide);
       write();
     };
   }, [id]);
   return {
-    keep: (draft) => {
+    keep,
+    sending: () => {
       if (pending.current) clearTimeout(pending.current.timer);
-      pending.current = { draft, timer: setTimeout(write, DRAFT_MS) };
+      isLate.current = writing.current !== null;
     },
     forget: () => {
-      if (pending.current) clearTimeout(pending.current.timer);
-      pending.current = null;
-      void client().saveDraft(id, { text: "", target: null });
+      take();
+      if (isLate.current || writing.current) save({ text: "", target: null });
     },
   };
 }

@@ -14,7 +14,7 @@ import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } f
 import { RunBlock } from "./run.tsx";
 import { bring, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
 import { SystemLine } from "./system-line.tsx";
-import { blocksOf, firstAfter, newestOwn } from "./timeline.ts";
+import { type Block, blocksOf, firstAfter, newestOwn, type Run } from "./timeline.ts";
 
 const NEAR_TOP_PX = 600;
 const TARGET_MS = 1_200;
@@ -43,6 +43,9 @@ function Beginning({ conversation: c }: { conversation: Conversation }): JSX.Ele
     </div>
   );
 }
+
+/** A message, for the run that it is in: the others are not drawn anew because of it. */
+const within = ({ articles }: Run, id: string | null): MessageId | null => articles.find((one) => one.id === id)?.id ?? null;
 
 /** What arrives while the end is in view is spoken; one's own and older rows are not. */
 function useSpeakNew(found: LogOf | null, atEnd: boolean): void {
@@ -123,7 +126,8 @@ export function Log(props: LogProps): JSX.Element {
   const [lit, setLit] = useState<string | null>(null);
   const found = log.value?.id === c.id ? log.value : null;
   const newLine = useNewLine(place);
-  const blocks = useMemo(() => blocksOf(found?.entries ?? [], newLine.of(found)), [found]);
+  const drawn = useRef<readonly Block[]>([]);
+  const blocks = useMemo(() => (drawn.current = blocksOf(found?.entries ?? [], newLine.of(found), drawn.current)), [found]);
   const newest = newestOwn(found?.entries ?? []);
   const keys = useLogKeys(props);
   useSpeakNew(found, !away);
@@ -224,8 +228,8 @@ export function Log(props: LogProps): JSX.Element {
                     key={block.key}
                     run={block}
                     place={where}
-                    newest={newest}
-                    target={lit}
+                    newest={within(block, newest)}
+                    target={within(block, lit)}
                     actions={actions}
                     onJump={onJump}
                   />

@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
+import { memo } from "../list/memo.ts";
 import type { MessageId } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Article } from "./article.tsx";
@@ -17,8 +18,7 @@ interface RunProps {
   onJump: (id: string) => void;
 }
 
-/** A run of messages. */
-export function RunBlock({ run, place, newest, target, actions, onJump }: RunProps): JSX.Element | null {
+function DrawRun({ run, place, newest, target, actions, onJump }: RunProps): JSX.Element | null {
   const w = words.value;
   const first = run.articles[0];
   if (!first) return null;
@@ -56,3 +56,6 @@ export function RunBlock({ run, place, newest, target, actions, onJump }: RunPro
     </div>
   );
 }
+
+/** A run of messages, drawn anew only if it is another object. */
+export const RunBlock = memo(DrawRun);

@@ -16,8 +16,18 @@ const RUN_MS = 5 * 60_000;
 
 const dayOf = (ms: number): number => new Date(ms).setHours(0, 0, 0, 0);
 
-/** The blocks of a log; `firstUnread` is the first that was new when it was opened. */
-export function blocksOf(entries: readonly Entry[], firstUnread: MessageId | null): Block[] {
+/** The same runs are the same objects as before, so that they are not drawn anew. */
+function reuseRuns(before: readonly Block[], now: Block[]): Block[] {
+  const known = new Map(before.map((block) => [block.key, block]));
+  return now.map((block) => {
+    const old = known.get(block.key);
+    if (block.kind !== "run" || old?.kind !== "run" || old.articles.length !== block.articles.length) return block;
+    return old.articles.every((article, i) => article === block.articles[i]) ? old : block;
+  });
+}
+
+/** The blocks of a log; `firstUnread` is the first that was new when it was opened, `before` what was drawn last. */
+export function blocksOf(entries: readonly Entry[], firstUnread: MessageId | null, before: readonly Block[] = []): Block[] {
   const blocks: Block[] = [];
   let day = Number.NaN;
   let run: Article[] | null = null;
@@ -45,7 +55,7 @@ export function blocksOf(entries: readonly Entry[], firstUnread: MessageId | nul
       blocks.push({ kind: "run", key: entry.id, articles: run });
     }
   }
-  return blocks;
+  return reuseRuns(before, blocks);
 }
 
 /** The newest message of one's own: the only one whose state is written out. */

@@ -60,10 +60,11 @@ export function fakeClient(state: State): Client {
     reveal: async () => Promise.resolve(true),
     seenUpTo: () => undefined,
     typing: () => undefined,
-    saveDraft: async (id, draft) => {
-      change(id, { draft: draft.text, draftTarget: draft.target });
-      return Promise.resolve();
-    },
+    prepareDraft: async (id, draft) =>
+      Promise.resolve(async () => {
+        change(id, { draft: draft.text, draftTarget: draft.target });
+        return Promise.resolve();
+      }),
     send: async (id, draft) => {
       const article: Article = {
         kind: "article",

@@ -2,6 +2,7 @@
 // English is always there, others are loaded when chosen.
 
 import { signal } from "@preact/signals";
+import type { enRest } from "./en-rest.ts";
 import { type Catalogue, en } from "./en.ts";
 
 /** The languages, each by its own name. */
@@ -9,13 +10,21 @@ export const languages = { en: "English", de: "Deutsch", hu: "Magyar", ar: "ال
 /** One of them. */
 export type Language = keyof typeof languages;
 
+// Whatever is not in it yet is said only by parts that bring it along.
+const english = { ...en } as Catalogue;
+
+/** Adds the sentences of parts that have just been loaded. */
+export function addWords(more: typeof enRest): void {
+  Object.assign(english, more);
+}
+
 /** The sentences of the language in use. */
-export const words = signal<Catalogue>(en);
+export const words = signal<Catalogue>(english);
 /** The language in use. */
 export const language = signal<Language>("en");
 
 const load: Record<Language, () => Promise<Catalogue>> = {
-  en: async () => Promise.resolve(en),
+  en: async () => Promise.resolve(english),
   de: async () => (await import("./de.ts")).de,
   hu: async () => (await import("./hu.ts")).hu,
   ar: async () => (await import("./ar.ts")).ar,

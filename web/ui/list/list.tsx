@@ -123,12 +123,24 @@ function useBackToRow(open: string | null, list: RefObject<HTMLElement | null>):
   }, [open]);
 }
 
+const isLast = (c: Conversation | undefined): boolean => c !== undefined && c.id.endsWith("0");
+
+/**
+ * The rows in blocks of about 16. For each frame the browser looks at every block, and only at the rows of those in view. Which row
+ * is the last of a block depends on its id alone: so a row that moves to the top leaves all other blocks as they are.
+ */
+function blocksOf(rows: readonly Conversation[]): Conversation[][] {
+  const blocks: Conversation[][] = [];
+  rows.forEach((c, i) => (i === 0 || isLast(rows[i - 1]) ? blocks.push([c]) : blocks.at(-1)?.push(c)));
+  return blocks;
+}
+
 // The place for messages to oneself may be there for what devices share alone.
 const isListed = (c: Conversation, open: string | null): boolean => c.kind !== "saved" || c.lastState !== null || c.preview !== null || c.draft !== "" || c.id === open;
 
 function Rows({ open }: { open: string | null }): JSX.Element {
   const w = words.value;
-  const element = useRef<HTMLUListElement>(null);
+  const element = useRef<HTMLDivElement>(null);
   const count = useCount(conversations.value.length);
   useBackToRow(open, element);
   const all = conversations.value.slice(0, count);
@@ -137,11 +149,15 @@ function Rows({ open }: { open: string | null }): JSX.Element {
   const hidden = all.filter((c) => c.hidden);
   const shown = unfolded.value ? hidden : hidden.filter((c) => c.id === open);
   const entry = open ?? favorites[0]?.id ?? others[0]?.id ?? null;
-  const row = (c: Conversation): JSX.Element => (
-    <Row key={c.id} conversation={c} open={c.id === open} inTab={c.id === entry} />
+  const block = (rows: readonly Conversation[]): JSX.Element => (
+    <div key={isLast(rows.at(-1)) ? rows.at(-1)?.id : "end"} class="row-block" style={{ "--rows": rows.length }}>
+      {rows.map((c) => (
+        <Row key={c.id} conversation={c} open={c.id === open} inTab={c.id === entry} />
+      ))}
+    </div>
   );
   return (
-    <ul
+    <div
       ref={element}
       class="list"
       role="list"
@@ -149,20 +165,20 @@ function Rows({ open }: { open: string | null }): JSX.Element {
       onKeyDown={(event) => element.current && walk(event, element.current)}
     >
       {favorites.length > 0 && (
-        <li class="list-section" aria-hidden="true">
+        <div class="list-section" aria-hidden="true">
           <Icon name="starFill" size={14} />
           {w.favorites}
-        </li>
+        </div>
       )}
-      {favorites.map(row)}
+      {blocksOf(favorites).map(block)}
       {favorites.length > 0 && others.length > 0 && (
-        <li class="list-section" aria-hidden="true">
+        <div class="list-section" aria-hidden="true">
           {w.conversations}
-        </li>
+        </div>
       )}
-      {others.map(row)}
+      {blocksOf(others).map(block)}
       {hidden.length > 0 && (
-        <li>
+        <div role="listitem">
           <button
             type="button"
             class="list-fold"
@@ -174,10 +190,10 @@ function Rows({ open }: { open: string | null }): JSX.Element {
             <Icon name={unfolded.value ? "down" : "forward"} size={14} />
             {w.hiddenOnes(hidden.length)}
           </button>
-        </li>
+        </div>
       )}
-      {shown.map(row)}
-    </ul>
+      {blocksOf(shown).map(block)}
+    </div>
   );
 }
 

@@ -60,7 +60,7 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
   const shades = colors(c.color);
   const other = c.other ? people.value.get(c.other) : undefined;
   return (
-    <li class="row-item">
+    <div role="listitem">
       <a
         class={`row${open ? " open" : ""}${c.unread > 0 ? " unread" : ""}`}
         href={hashOf({ at: "conversation", id: c.id, message: null })}
@@ -116,7 +116,7 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
         </span>
       </a>
       {menu && <Menu label={nameOf(c)} items={conversationItems(c)} anchor={menu} onClose={() => setMenu(null)} />}
-    </li>
+    </div>
   );
 }
 

@@ -1,0 +1,30 @@
+// What has to be read anew, gathered from hints until somebody reads.
+
+import type { ConversationId } from "../model/ids.ts";
+import type { Hint } from "../sync/account.ts";
+
+/** How much of a conversation has changed: what the list says of it, the end of its log as well, or anything. */
+const extents = ["heads", "grown", "conversations"] as const;
+
+/** What has to be read anew. */
+export interface Due {
+  list: boolean;
+  outbox: boolean;
+  conversations: Map<ConversationId, (typeof extents)[number]>;
+}
+
+/** Whether a hint is about what is read from the store. */
+export const asksToRead = (hint: Hint): boolean =>
+  hint.list === true || hint.outbox === true || extents.some((extent) => (hint[extent]?.length ?? 0) > 0);
+
+/** What is due after a hint. */
+export function addTo(due: Due | null, hint: Hint): Due {
+  const conversations = new Map(due?.conversations);
+  for (const [rank, extent] of extents.entries()) {
+    for (const id of hint[extent] ?? []) {
+      const known = conversations.get(id);
+      if (!known || extents.indexOf(known) < rank) conversations.set(id, extent);
+    }
+  }
+  return { list: due?.list === true || hint.list === true, outbox: due?.outbox === true || hint.outbox === true, conversations };
+}
