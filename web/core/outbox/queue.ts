@@ -52,8 +52,23 @@ export async function waiting(account: Account, id: string): Promise<Outgoing | 
   return (await account.store.outbox()).find((one) => one.id === id);
 }
 
-/** Keeps a message until its writer decides; what was written after it waits, too. The tab that leads only. */
-export async function hold(account: Account, outgoing: Outgoing, held: Held): Promise<void> {
+/** Whether a message is still to be sent: it may have been taken back since the outbox was read. */
+export async function waits({ store }: Account, { order }: Outgoing): Promise<boolean> {
+  return (await store.outbox(order, order)).length > 0;
+}
+
+/**
+ * Keeps a message until its writer decides; what was written after it waits, too. One that was taken back meanwhile stays away. The
+ * tab that leads only, and not within `account.serial`.
+ */
+export function hold(account: Account, outgoing: Outgoing, held: Held): Promise<void> {
+  return account.serial.run(async () => {
+    if (await waits(account, outgoing)) await holdNow(account, outgoing, held);
+  });
+}
+
+/** The same within `account.serial`, of a message that is known to wait. */
+export async function holdNow(account: Account, outgoing: Outgoing, held: Held): Promise<void> {
   await account.store.write(change.outgoing({ ...outgoing, held }));
   account.sent.delete(outgoing.id);
   account.tell({ grown: [outgoing.conversation], outbox: true });

@@ -13,7 +13,7 @@ import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
 import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { type Ready, requestOf, type Sealed } from "./batch.ts";
-import { contentOf, hold } from "./queue.ts";
+import { contentOf, hold, holdNow } from "./queue.ts";
 
 /** How often the epoch is fetched or begun before a message is tried again later. */
 const MAX_TRIES = 3;
@@ -118,7 +118,7 @@ export class Sealer {
       if (missing === 0) return [];
       const held = !record || record.gone ? { code: "conversation_not_found", sentence: "" } : await this.barrier(record);
       if (!record || held) {
-        if (held) await hold(this.account, first, held);
+        if (held) await holdNow(this.account, first, held);
         return [];
       }
       const counted = before?.instance === record.instance ? Math.max(before.n, record.n) : record.n;

@@ -10,6 +10,7 @@ import { forEach } from "../sync/serial.ts";
 import type { Where } from "../wire/conversation.ts";
 import { isPassing } from "../wire/refusal.ts";
 import { complete, create, put, type Span } from "../wire/files.ts";
+import { waits } from "./queue.ts";
 
 /** Records in one request. */
 const MOST = 4;
@@ -130,6 +131,8 @@ export async function upload(account: Account, outgoing: Outgoing, files: readon
   const sending = new Upload(account, outgoing, files, ending.signal);
   account.uploading.set(outgoing.id, ending);
   try {
+    // Whoever takes it back from now on ends this.
+    if (!(await waits(account, outgoing))) throw new Cancelled();
     await sending.run({ conversationid: outgoing.conversation, instance: record.instance });
     account.progress(outgoing.id, null);
   } catch (error) {

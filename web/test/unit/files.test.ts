@@ -133,6 +133,38 @@ test("who takes it back sends nothing more, and what comes after it goes", async
   assert.equal(shelf.files.has(file.id), false);
 });
 
+test("one that is taken back while another is being sent stays away, and is not begun on the server", async () => {
+  shelf.before = () => {
+    throw new Error("the line is cut");
+  };
+  await send(ann.client, "", await stage(ann.client, 1000, { name: "slow.zip" }));
+  await send(ann.client, "", await stage(ann.client, 1000, { name: "wrong again.zip" }));
+  let goOn = (): void => undefined;
+  const goesOn = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const begun = new Promise<void>((resolve) => {
+    shelf.before = (action) => {
+      if (action !== "put") return undefined;
+      resolve();
+      return goesOn;
+    };
+  });
+  ann.client.connectNow();
+  await begun;
+  const second = await withFile(ann, "wrong again.zip");
+  await ann.client.discard(id, second.id);
+  const created: unknown[] = [];
+  shelf.before = (action, { fileid }) => void (action === "create" && created.push(fileid));
+  goOn();
+  await ann.types(id, "After the slow one");
+  await ben.reads("After the slow one");
+  await ann.sees("nothing that waits", ({ waiting }) => waiting === 0);
+  assert.deepEqual(created, []);
+  assert.equal(settled(ann.client, "wrong again.zip"), undefined);
+  shelf.before = () => undefined;
+});
+
 test("one that is too large is held before a byte is sent, and says so", async () => {
   shelf.maxSize = 1000;
   const before = shelf.put.length;
