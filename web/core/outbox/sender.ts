@@ -185,8 +185,11 @@ export class Sender {
 
   /** Makes messages ready, up to one that is not to be sent now: their files are there, they are sealed, and being signed. */
   private async prepare(batch: Batch, before: SealedRecord | null): Promise<Ready[]> {
-    const files = await this.filesOf(batch[0]);
-    if (!(await this.upload(batch[0], files))) return [];
+    const [first] = batch;
+    // What was sent before may be stored, and its files gone since.
+    if (first.files && first.sealed && (await this.settleIfStored(first))) return [];
+    const files = await this.filesOf(first);
+    if (!(await this.upload(first, files))) return [];
     const known = batch.filter(isSealed);
     const sealed = known.length > 0 ? known : await this.sealer.seal(batch, before);
     return sealed.map((one) => ({ ...one, contents: files, isKnown: known.length > 0, request: requestOf(this.account.caller, one) }));

@@ -165,6 +165,31 @@ test("one that is taken back while another is being sent stays away, and is not 
   shelf.before = () => undefined;
 });
 
+test("the files of a message that is stored are not sent again, though its answer was lost and they are gone since", async () => {
+  const file = await stage(ann.client, 1000, { name: "stored.txt" });
+  let closing: Promise<void> | null = null;
+  shelf.before = (action) => {
+    if (action === "add") closing = ann.client.close();
+  };
+  await send(ann.client, "", file);
+  await withFile(ben, "stored.txt");
+  await closing;
+  everyone.delete(ann.client);
+  shelf.files.delete(file.id);
+  let again: Client | null = null;
+  // What it begins before it has heard what is stored is cut.
+  shelf.before = () => {
+    if (again?.state.connection.kind !== "live") throw new Error("the line is cut");
+  };
+  again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend, clock: annsClock }));
+  everyone.add(again);
+  Object.assign(ann, { client: again });
+  await again.open(id);
+  await ann.sees("nothing that waits", ({ waiting, connection }) => waiting === 0 && connection.kind === "live");
+  assert.equal(shelf.files.has(file.id), false);
+  shelf.before = () => undefined;
+});
+
 test("one that is too large is held before a byte is sent, and says so", async () => {
   shelf.maxSize = 1000;
   const before = shelf.put.length;
