@@ -82,7 +82,8 @@ export function discard(account: Account, id: string): Promise<boolean> {
     await account.store.write(change.settle(found.order));
     account.uploading.get(found.id)?.abort();
     account.tell({ grown: [found.conversation], outbox: true });
-    if (found.files) void dropFiles(account, found.files);
+    // Where the session ends before they are gone, they go with it, or are swept.
+    if (found.files) dropFiles(account, found.files).catch(() => undefined);
     return true;
   });
 }
