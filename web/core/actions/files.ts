@@ -5,7 +5,7 @@ import { DamagedFile, digestOf, encryptedLength, fileKey, namedKey, openRecord, 
 import { type FileInfo, shapeOf } from "../model/file.ts";
 import { type FileId, fileId } from "../model/ids.ts";
 import type { FileAbout, FileSource, Outcome } from "../model/view.ts";
-import { CACHED_MOST, makeRoom } from "../outbox/files.ts";
+import { MAX_CACHED_BYTES, makeRoom } from "../outbox/files.ts";
 import { change } from "../store/store.ts";
 import type { Open } from "./context.ts";
 import { fetchPatiently } from "./fetch.ts";
@@ -62,7 +62,7 @@ async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void 
   // A server cannot choose how much is fetched: what a file may have is what its length makes.
   if (records !== recordsOf(padme(size))) throw new DamagedFile("its length does not fit");
   const key = await namedKey(file.key);
-  const keeps = shapeOf(file) === "picture" && size <= CACHED_MOST;
+  const keeps = shapeOf(file) === "picture" && size <= MAX_CACHED_BYTES;
   const held = await open.account.store.file(id);
   const hashes: Bytes[] = [];
   const fresh: Bytes[] = [];

@@ -8,7 +8,7 @@ import type { Account } from "../sync/account.ts";
 import { remove } from "../wire/files.ts";
 
 /** A larger picture is not kept: bytes. */
-export const CACHED_MOST = 4 << 20;
+export const MAX_CACHED_BYTES = 4 << 20;
 /** What all kept pictures may take: bytes. */
 const ROOM = 64 << 20;
 /** What was chosen, and neither sent nor taken back: of a tab that is gone. */
@@ -29,7 +29,7 @@ export async function settleFiles({ store, clock }: Account, files: readonly Fil
   for (const file of files) {
     const held = await store.file(file.id);
     if (!held) continue;
-    const stays = shapeOf(file) === "picture" && held.bytes <= CACHED_MOST;
+    const stays = shapeOf(file) === "picture" && held.bytes <= MAX_CACHED_BYTES;
     await store.writeOwn(...(stays ? [change.file({ ...held, state: "kept", at: clock.now() })] : change.forgetFile(file.id)));
   }
 }

@@ -13,7 +13,7 @@ import { complete, create, put, type Span } from "../wire/files.ts";
 import { waits } from "./queue.ts";
 
 /** Records in one request. */
-const MOST = 4;
+const MAX_RECORDS = 4;
 /** A request that is quicker is followed by a larger one; after a slower one there is only one at a time. */
 const QUICK_MS = 2000;
 const SLOW_MS = 8000;
@@ -115,7 +115,7 @@ class Upload {
     const begun = clock.now();
     await put(caller, file.id, batch[0] ?? 0, bytes);
     const took = clock.now() - begun;
-    this.count = took < QUICK_MS ? Math.min(MOST, this.count * 2) : 1;
+    this.count = took < QUICK_MS ? Math.min(MAX_RECORDS, this.count * 2) : 1;
     this.width = took > SLOW_MS ? 1 : 2;
     this.done += bytes.length;
     this.tell();
