@@ -124,6 +124,8 @@ export class OpenSession {
     if (!inside) return this.outdated();
     if (ended.aborted) return;
     await this.store.takeTerm();
+    // The session may have ended meanwhile: what began now would go on for ever.
+    if (ended.aborted) return;
     const engine = new inside.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
         this.connection(state);

@@ -305,6 +305,40 @@ test("a logout waits neither for a server that does not answer, nor for a tab th
   assert.equal(await backend.get("meta", "session"), undefined);
 });
 
+test("a session that ends while it takes the lead begins nothing", async () => {
+  const server = new Version4();
+  const backend = memoryBackend();
+  let goOn = (): void => undefined;
+  const goesOn = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  let leading: Promise<void> | null = null;
+  let sockets = 0;
+  const ann = await joins(server, "Ann", {
+    backend: {
+      ...backend,
+      write: async (changes, term) => {
+        const [first, ...others] = changes;
+        if (first && "put" in first && first.key === "term" && others.length === 0) await goesOn;
+        return backend.write(changes, term);
+      },
+    },
+    lead: (lead) => {
+      const ending = new AbortController();
+      leading = lead(ending.signal);
+      return () => ending.abort();
+    },
+    openSocket: (...of) => {
+      sockets += 1;
+      return server.openSocket(...of);
+    },
+  });
+  await ann.client.close();
+  goOn();
+  await leading;
+  assert.equal(sockets, 0);
+});
+
 test("what a session still writes when it has ended is not written, and another tab's next login stays", async () => {
   const server = new Version4();
   const backend = device();
