@@ -46,7 +46,9 @@ async fn an_operator_allows_one_user_more_and_every_node_learns_of_it() {
         .await;
     }
     // Others may not.
-    ben.unblocks(&ann).await.ok();
+    let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
+    ben.requests_friendship(&cleo).await.ok();
+    is_used_up(&ben.requests_friendship(&dan).await, "1", 86_400);
     sets(&world, &ann, None).await;
     eventually("the usual limit holds again", async || {
         there.requests_friendship(&ben).await.status == 429
