@@ -47,9 +47,28 @@ async function withWorker(person) {
   await person.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
 }
 
+/** What a person's service worker answers. It is started anew where the browser has ended it. */
+function asksWorker(person, question) {
+  return person.context.serviceWorkers().at(-1).evaluate(question);
+}
+
+/** Asks the worker until the answer is as it has to be: it has nothing that could be awaited from outside. */
+async function untilWorker(person, question, isDone, what) {
+  const end = Date.now() + 60_000;
+  for (;;) {
+    const answer = await asksWorker(person, question);
+    if (isDone(answer)) return answer;
+    assert.ok(Date.now() < end, `${what}; it is still ${JSON.stringify(answer)}`);
+    await new Promise((later) => setTimeout(later, 50));
+  }
+}
+
 /** Closes the client; the tab shows something else. */
 async function closes(person) {
   await person.tab.goto("about:blank");
+  // A page that is left lives on for a moment, and the worker leaves what is new to a page that is looked at.
+  const windows = async () => (await globalThis.clients.matchAll({ type: "window", includeUncontrolled: true })).length;
+  await untilWorker(person, windows, (open) => open === 0, "no window is open");
 }
 
 /** Has the browser deliver a push, and answers what is shown once the worker is done with it. */
@@ -70,16 +89,12 @@ async function isPushed(person, isDone) {
 }
 
 /** What is shown, as soon as it is this. */
-async function shown(person, isDone) {
-  for (;;) {
-    const all = await person.context.serviceWorkers().at(-1).evaluate(async () => {
-      const found = await globalThis.registration.getNotifications();
-      return found.map(({ title, body, tag, data, silent }) => ({ title, body, tag, data, silent }));
-    });
-    if (isDone(all)) return all;
-    // A worker has nothing that could be awaited from outside.
-    await new Promise((later) => setTimeout(later, 50));
-  }
+function shown(person, isDone) {
+  const notifications = async () => {
+    const found = await globalThis.registration.getNotifications();
+    return found.map(({ title, body, tag, data, silent }) => ({ title, body, tag, data, silent }));
+  };
+  return untilWorker(person, notifications, isDone, "this is shown");
 }
 
 const pushSwitch = (person, state) => person.tab.getByRole("switch", { name: /^Notify when Parlance is closed/, ...state });
