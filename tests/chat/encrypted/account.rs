@@ -66,7 +66,7 @@ async fn a_new_account_with_the_address_of_a_deleted_one_is_a_new_identity_with_
 
 #[tokio::test]
 async fn no_secret_is_stored_for_a_deleted_account() {
-    let (world, [mut ann, ben], [mut anns, _]) = talk().await;
+    let (world, [mut ann, ben], [anns, _]) = talk().await;
     let key = ann.meets(&[ben.user()]).await.unwrap().keys;
     let wrapped = anns.secret.wrap(&key[&ben.user()]).unwrap();
     deletes_account(&ben).await;
