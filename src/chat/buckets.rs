@@ -87,6 +87,11 @@ impl<K: Hash + Eq + Send + Sync + 'static, T: Send + 'static> PerKey<K, T> {
         Self(by_key)
     }
 
+    /// The value of a key, or a new one. Shared, so that the cache's lock is not held during work on it.
+    pub(crate) fn get(&self, key: K, new: impl FnOnce() -> T) -> Arc<Mutex<T>> {
+        self.0.get_with(key, || Arc::new(Mutex::new(new())))
+    }
+
     /// Changes the value of a key, or a new one.
     pub(crate) fn with<R>(
         &self,
@@ -94,9 +99,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, T: Send + 'static> PerKey<K, T> {
         new: impl FnOnce() -> T,
         work: impl FnOnce(&mut T) -> R,
     ) -> R {
-        // Shared, so that the cache's lock is not held during the work.
-        let value = self.0.get_with(key, || Arc::new(Mutex::new(new())));
-        work(&mut locked(&value))
+        work(&mut locked(&self.get(key, new)))
     }
 
     /// Changes the value of a key, if there is one, and remembers no new key.
@@ -106,7 +109,8 @@ impl<K: Hash + Eq + Send + Sync + 'static, T: Send + 'static> PerKey<K, T> {
     }
 }
 
-fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a value of [`PerKey`].
+pub(crate) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic while the lock is held cannot leave a number half-changed, so a poisoned lock is
     // still good.
     value.lock().unwrap_or_else(PoisonError::into_inner)
@@ -116,6 +120,8 @@ fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Buckets<K> {
     size: Size,
     by_key: PerKey<K, Bucket>,
+    /// When something was taken last, unless all are full since.
+    taken_at: Mutex<Option<Instant>>,
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
@@ -128,6 +134,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             },
             // By then it is full again, like a new one.
             by_key: PerKey::new(refill * 2),
+            taken_at: Mutex::new(None),
         }
     }
 
@@ -136,7 +143,9 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     /// # Errors
     /// The time until there is one.
     pub(crate) fn take(&self, key: K) -> Result<(), Duration> {
-        self.with(key, |bucket| bucket.take(self.size, 1.0))
+        self.with(key, |bucket| bucket.take(self.size, 1.0))?;
+        *locked(&self.taken_at) = Some(Instant::now());
+        Ok(())
     }
 
     /// Like [`Buckets::take`], but takes nothing, and remembers no new key.
@@ -144,6 +153,10 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     /// # Errors
     /// The time until there is one.
     pub(crate) fn check(&self, key: &K) -> Result<(), Duration> {
+        // Each request checks, and hardly any bucket was ever used.
+        if self.are_full() {
+            return Ok(());
+        }
         self.by_key
             .with_known(key, |bucket| bucket.check(self.size, 1.0))
             .unwrap_or(Ok(()))
@@ -152,6 +165,14 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     /// Gives a token back.
     pub(crate) fn refund(&self, key: K) {
         self.with(key, |bucket| bucket.refund(1.0));
+    }
+
+    fn are_full(&self) -> bool {
+        let mut taken_at = locked(&self.taken_at);
+        if taken_at.is_some_and(|at| at.elapsed() >= self.size.refill) {
+            *taken_at = None;
+        }
+        taken_at.is_none()
     }
 
     fn with<R>(&self, key: K, work: impl FnOnce(&mut Bucket) -> R) -> R {

@@ -200,8 +200,9 @@ fn announce(call: &mut Call<'_>, other: UserId) {
     });
 }
 
-/// Announces a request, or that it was withdrawn; to the other user only a few times an hour, as a
-/// stranger must not keep their phone awake.
+/// Announces a request, or that it was withdrawn, to the other user; only a few times an hour, as a
+/// stranger must not keep their phone awake. The caller's own stations hear nothing: it would tell
+/// that the request was stored, and so that there is such a user, who has not blocked the caller.
 fn announce_request(call: &mut Call<'_>, other: UserId) {
     let told = Event::FriendChanged {
         friend: call.user,
@@ -212,10 +213,6 @@ fn announce_request(call: &mut Call<'_>, other: UserId) {
         Some(delay) => call.later.push((delay, told)),
         None => {}
     }
-    call.outbox.push(Event::FriendChanged {
-        friend: other,
-        seen_by: vec![call.user],
-    });
 }
 
 #[cfg(test)]

@@ -55,7 +55,6 @@ pub(crate) struct Services {
     pub pages: page_cache::PageCache,
     /// What is to be pushed to stations without a socket, if the operator turned that on.
     pub push: Option<PushQueue>,
-    pub rates: rates::Rates,
     pub told: friend::ToldRequests,
     /// The users who have stored as much as they may.
     pub full: usage::Full,
@@ -97,7 +96,6 @@ impl Services {
             names: name_cache::NameCache::default(),
             pages: page_cache::PageCache::default(),
             push: settings.push.as_ref().map(|_| PushQueue::default()),
-            rates: rates::Rates::default(),
             told: friend::ToldRequests::new(settings.timings.request_told),
             full: usage::Full::default(),
             files: file::Files::new(settings),
@@ -130,7 +128,7 @@ pub(crate) struct Call<'a> {
     pub station: StationId,
     pub version: ClientVersion,
     /// What the user may do.
-    pub allowed: PerUser,
+    pub allowed: rates::Allowed,
     /// The time of the request, read once.
     // If a rule read the clock again, one request could store two different times.
     pub now: Timestamp,

@@ -22,10 +22,10 @@ const MAX_NICKS_PER_DAY: u32 = 10;
 pub(crate) fn limits(call: &Call<'_>) -> Limits {
     Limits {
         participants: MAX_PARTICIPANTS,
-        conversations: call.allowed.conversations,
+        conversations: call.allowed.limits.conversations,
         usual_conversations: call.services.policy.per_user.conversations,
-        conversations_per_day: call.allowed.new_conversations,
-        friend_requests_per_day: call.allowed.friend_requests,
+        conversations_per_day: call.allowed.limits.new_conversations,
+        friend_requests_per_day: call.allowed.limits.friend_requests,
         invitations_per_day: MAX_INVITATIONS_PER_DAY,
         nicks_per_day: MAX_NICKS_PER_DAY,
         waiting_invitations: MAX_WAITING_INVITATIONS,

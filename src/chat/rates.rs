@@ -1,11 +1,15 @@
 //! How fast each user may write, change their availability, and look up others. The limits are those
 //! of the call's user; each node counts for itself.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use super::{
     Call,
-    buckets::{Bucket, PerKey, Size},
+    buckets::{Bucket, PerKey, Size, locked},
     error::Error,
 };
 use crate::settings::PerUser;
@@ -17,6 +21,14 @@ const HOUR: Duration = Duration::from_hours(1);
 /// What each user has used up of their limits.
 pub(crate) struct Rates(PerKey<UserId, Buckets>);
 
+/// What a user may do, and what is left of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowed {
+    pub limits: PerUser,
+    left: Arc<Mutex<Buckets>>,
+}
+
+#[derive(Debug)]
 struct Buckets {
     messages: Bucket,
     message_bytes: Bucket,
@@ -49,9 +61,12 @@ impl fmt::Debug for Rates {
 }
 
 impl Rates {
-    fn with<R>(&self, call: &Call<'_>, work: impl FnOnce(&mut Buckets) -> R) -> R {
-        let full = || Buckets::full(&call.allowed);
-        self.0.with(call.user, full, work)
+    /// What a user with these limits may do.
+    pub(crate) fn of(&self, user: UserId, limits: PerUser) -> Allowed {
+        Allowed {
+            limits,
+            left: self.0.get(user, || Buckets::full(&limits)),
+        }
     }
 }
 
@@ -87,33 +102,27 @@ fn size(tokens: u64, refill: Duration) -> Size {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> {
-    let limits = &call.allowed;
+    let Allowed { limits, left } = &call.allowed;
     let bytes = size(u64::try_from(bytes).unwrap_or(u64::MAX), MINUTE).tokens;
-    call.services.rates.with(call, |buckets| {
-        buckets
-            .messages
-            .check(messages(limits), 1.0)
-            .map_err(|wait| {
-                let sentence = format!(
-                    "You can send at most {} messages a minute. Send the rest in a moment.",
-                    limits.messages
-                );
-                Error::UsedUp(sentence, wait)
-            })?;
-        buckets
-            .message_bytes
-            .take(message_bytes(limits), bytes)
-            .map_err(|wait| {
-                let sentence = format!(
-                    "You can send at most {} bytes of messages a minute. Send the rest in a moment.",
-                    limits.message_bytes
-                );
-                Error::UsedUp(sentence, wait)
-            })?;
-        // Cannot fail, as it was checked under the same lock.
-        let _ = buckets.messages.take(messages(limits), 1.0);
-        Ok(())
-    })
+    let mut left = locked(left);
+    left.messages.check(messages(limits), 1.0).map_err(|wait| {
+        let sentence = format!(
+            "You can send at most {} messages a minute. Send the rest in a moment.",
+            limits.messages
+        );
+        Error::UsedUp(sentence, wait)
+    })?;
+    let size = message_bytes(limits);
+    left.message_bytes.take(size, bytes).map_err(|wait| {
+        let sentence = format!(
+            "You can send at most {} bytes of messages a minute. Send the rest in a moment.",
+            limits.message_bytes
+        );
+        Error::UsedUp(sentence, wait)
+    })?;
+    // Cannot fail, as it was checked under the same lock.
+    let _ = left.messages.take(messages(limits), 1.0);
+    Ok(())
 }
 
 /// Counts a change of the caller's availability.
@@ -121,18 +130,16 @@ pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> 
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
-    let limits = &call.allowed;
-    call.services.rates.with(call, |buckets| {
-        buckets
-            .presence_changes
-            .take(presence_changes(limits), 1.0)
-            .map_err(|wait| {
-                let sentence = format!(
-                    "You can change your availability at most {} times a minute. Try again in a moment.",
-                    limits.presence_changes
-                );
-                Error::UsedUp(sentence, wait)
-            })
+    let Allowed { limits, left } = &call.allowed;
+    let taken = locked(left)
+        .presence_changes
+        .take(presence_changes(limits), 1.0);
+    taken.map_err(|wait| {
+        let sentence = format!(
+            "You can change your availability at most {} times a minute. Try again in a moment.",
+            limits.presence_changes
+        );
+        Error::UsedUp(sentence, wait)
     })
 }
 
@@ -142,17 +149,13 @@ pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
-    let limits = &call.allowed;
-    call.services.rates.with(call, |buckets| {
-        buckets
-            .lookups
-            .take(lookups(limits), 1.0)
-            .map_err(|wait| {
-                let sentence = format!(
-                    "You can name somebody who is not your friend at most {} times an hour. Try again later.",
-                    limits.lookups
-                );
-                Error::UsedUp(sentence, wait)
-            })
+    let Allowed { limits, left } = &call.allowed;
+    let taken = locked(left).lookups.take(lookups(limits), 1.0);
+    taken.map_err(|wait| {
+        let sentence = format!(
+            "You can name somebody who is not your friend at most {} times an hour. Try again later.",
+            limits.lookups
+        );
+        Error::UsedUp(sentence, wait)
     })
 }

@@ -25,7 +25,7 @@ impl Full {
         // Compared again, as an operator may have raised the limit a moment ago.
         users
             .get(&call.user)
-            .is_some_and(|bytes| bytes.unsigned_abs() >= call.allowed.stored_bytes)
+            .is_some_and(|bytes| bytes.unsigned_abs() >= call.allowed.limits.stored_bytes)
     }
 }
 
@@ -34,6 +34,6 @@ impl Full {
 pub(crate) fn refusal(call: &Call<'_>) -> Error {
     Error::StorageFull(format!(
         "Your messages take the maximum of {} bytes. Erase some, clear conversations, or wait until some expire.",
-        call.allowed.stored_bytes
+        call.allowed.limits.stored_bytes
     ))
 }

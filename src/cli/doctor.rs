@@ -98,6 +98,7 @@ fn key(rule: Rule) -> &'static str {
         Rule::Station => "stations",
         Rule::Viewed => "viewed",
         Rule::Files => "files",
+        Rule::Usage => "usage",
         Rule::Audit => "audit",
         Rule::Index => "index",
     }

@@ -18,7 +18,12 @@ pub enum Error {
 
 /// Variables that are no settings of the server, but may be in the file: those of the log, of
 /// `parlance send`, and of docker-compose.yml.
-const OTHER_VARIABLES: [&str; 4] = ["RUST_LOG", "PARLANCE_APIKEY", "POSTGRES_PASSWORD", "SUBNET"];
+const OTHER_VARIABLES: [&str; 4] = [
+    "RUST_LOG",
+    "PARLANCE_APIKEY",
+    "POSTGRES_PASSWORD",
+    "NETWORK",
+];
 
 /// The names in a file that are neither settings nor known otherwise, as written. Most likely they
 /// are misspelled.

@@ -3,7 +3,10 @@
 use std::{io, process::ExitStatus};
 
 use parlance_client::keys::KeyError;
-use parlance_wire::id::{ConversationId, InviteId, MessageId};
+use parlance_wire::{
+    id::{ConversationId, InviteId, MessageId},
+    request::file::MAX_FILES,
+};
 use tokio::task::JoinError;
 
 use super::{backup, env_file, program};
@@ -87,7 +90,22 @@ pub enum Error {
         "the keys of {0} have changed; ask them whether that is so, and then pass --accept-new-keys"
     )]
     NewKeys(String),
-    /// The id names a message with another text, or of somebody else.
+    /// More files than one message has.
+    #[error(
+        "at most {} files go with a message; send the others with another one",
+        MAX_FILES
+    )]
+    TooManyFiles,
+    /// A file cannot be read.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// The file's path.
+        path: String,
+        /// The I/O error.
+        #[source]
+        source: io::Error,
+    },
+    /// The id names a message with another text or other files, or of somebody else.
     #[error("there is another message {0}")]
     OtherMessage(MessageId),
     /// A PostgreSQL program (`psql`, `pg_dump`) could not be run.

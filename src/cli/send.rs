@@ -17,7 +17,7 @@ use parlance_client::{
     ConversationId, Device, ErrorCode, MessageId, Received, Server, Upload, UserId,
     e2ee::{self, Content, FileReference, Kind},
 };
-use parlance_wire::text::Email;
+use parlance_wire::{request::file::MAX_FILES, text::Email};
 
 /// The variable with the service's apikey, which comes before the file.
 const APIKEY: &str = "PARLANCE_APIKEY";
@@ -57,7 +57,8 @@ fn message_id(text: &str) -> Result<MessageId, String> {
 /// Sends standard input.
 pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error> {
     let (service, to) = (email(&send.service)?, email(&send.to)?);
-    let text = text(!send.files.is_empty())?;
+    let attachments = attachments(&send.files)?;
+    let text = text(!attachments.is_empty())?;
     let keys = match &send.keys {
         Some(keys) => keys.clone(),
         None => std::env::home_dir().ok_or(Error::NoHome)?.join(".parlance"),
@@ -82,7 +83,7 @@ pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error
     }
     let id = send.id.unwrap_or_else(MessageId::random);
     sender
-        .send(id, text, &send.files, send.id.is_some())
+        .send(id, text, &attachments, send.id.is_some())
         .await?;
     if send.json {
         return print_json(&json!({ "messageid": id }));
@@ -92,6 +93,39 @@ pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error
 
 fn email(text: &str) -> Result<Email, Error> {
     Email::parse(text).ok_or_else(|| Error::NotAnEmail(text.to_owned()))
+}
+
+/// A file that goes with the text.
+struct Attachment {
+    path: PathBuf,
+    name: String,
+    size: u64,
+}
+
+/// The files at these paths, as far as they can be looked at before anything is sent.
+fn attachments(paths: &[PathBuf]) -> Result<Vec<Attachment>, Error> {
+    if paths.len() > MAX_FILES {
+        return Err(Error::TooManyFiles);
+    }
+    paths
+        .iter()
+        .map(|path| {
+            let size = fs::metadata(path).map_err(unreadable(path))?.len();
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            Ok(Attachment {
+                path: path.clone(),
+                name: name.to_string_lossy().into_owned(),
+                size,
+            })
+        })
+        .collect()
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {
+    |source| Error::Unreadable {
+        path: path.display().to_string(),
+        source,
+    }
 }
 
 /// The text on standard input. Only files may do without.
@@ -120,14 +154,16 @@ fn apikey(path: &Path, service: &Email) -> Result<String, Error> {
         Err(VarError::NotUnicode(_)) => return Err(Error::NotAnApikey),
         Ok(_) | Err(VarError::NotPresent) => {}
     }
-    let missing = || Error::NoApikey {
-        service: service.as_str().to_owned(),
-        path: path.display().to_string(),
-    };
-    let text = fs::read_to_string(path).map_err(|_| missing())?;
+    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::NoApikey {
+            service: service.as_str().to_owned(),
+            path: path.display().to_string(),
+        },
+        _ => unreadable(path)(error),
+    })?;
     #[cfg(unix)]
     {
-        let mode = fs::metadata(path).map_err(|_| missing())?.permissions();
+        let mode = fs::metadata(path).map_err(unreadable(path))?.permissions();
         if std::os::unix::fs::PermissionsExt::mode(&mode) & 0o077 != 0 {
             return Err(Error::OpenApikey(path.display().to_string()));
         }
@@ -176,19 +212,23 @@ impl Sender {
         Ok(friends.iter().any(|one| one.friendid == friend))
     }
 
-    /// Sends the text, unless an earlier call did.
+    /// Sends the text and the files, unless an earlier call did.
     async fn send(
         &mut self,
         id: MessageId,
         text: String,
-        files: &[PathBuf],
+        files: &[Attachment],
         is_retry: bool,
     ) -> Result<(), Error> {
         let conversation = self.device.direct(UserId::of(&self.to)).await;
         let conversation = conversation.map_err(|error| self.refusal(error))?;
         let received = self.device.read(conversation).await;
         let received = received.map_err(|error| self.refusal(error))?;
-        if is_retry && self.is_sent(conversation, id, &text, &received).await? {
+        if is_retry
+            && self
+                .is_sent(conversation, id, (&text, files), &received)
+                .await?
+        {
             return Ok(());
         }
         let kind = if files.is_empty() {
@@ -207,7 +247,10 @@ impl Sender {
             // An earlier call's request was still on its way.
             Err(error) if error.code() == Some(ErrorCode::MessageIdConflict) => {
                 let received = self.device.read(conversation).await?;
-                if self.is_sent(conversation, id, &text, &received).await? {
+                if self
+                    .is_sent(conversation, id, (&text, files), &received)
+                    .await?
+                {
                     return Ok(());
                 }
                 Err(Error::OtherMessage(id))
@@ -220,19 +263,13 @@ impl Sender {
     async fn upload(
         &self,
         conversation: ConversationId,
-        paths: &[PathBuf],
+        attachments: &[Attachment],
     ) -> Result<Vec<FileReference>, Error> {
         let mut uploaded = vec![];
-        for path in paths {
-            let failed = |source| Error::File {
-                path: path.display().to_string(),
-                source,
-            };
-            let mut content = tokio::fs::File::open(path).await.map_err(failed)?;
-            let size = content.metadata().await.map_err(failed)?.len();
-            let name = path.file_name().unwrap_or(path.as_os_str());
-            let name = name.to_string_lossy().into_owned();
-            let upload = Upload::new(name, "application/octet-stream".into(), size)?;
+        for Attachment { path, name, size } in attachments {
+            let content = tokio::fs::File::open(path).await;
+            let mut content = content.map_err(unreadable(path))?;
+            let upload = Upload::new(name.clone(), "application/octet-stream".into(), *size)?;
             let upload = self.device.upload(conversation, &upload, &mut content);
             uploaded.push(upload.await.map_err(|error| self.refusal(error))?);
         }
@@ -243,7 +280,7 @@ impl Sender {
         &self,
         conversation: ConversationId,
         id: MessageId,
-        text: &str,
+        (text, attachments): (&str, &[Attachment]),
         received: &[Received],
     ) -> Result<bool, Error> {
         let Some(found) = received.iter().find(|one| one.message.id == id) else {
@@ -251,12 +288,24 @@ impl Sender {
             return Ok(self.device.sent(conversation, id).await?);
         };
         let is_same = found.message.user == self.device.session().user()
-            && found.content.as_ref().is_ok_and(|opened| {
-                matches!(
-                    &opened.body.content,
-                    Content::Known(Kind::Text { text: sent, .. } | Kind::File { text: sent, .. }) if sent == text
-                )
-            });
+            && found
+                .content
+                .as_ref()
+                .is_ok_and(|opened| match &opened.body.content {
+                    Content::Known(Kind::Text { text: sent, .. }) => {
+                        sent == text && attachments.is_empty()
+                    }
+                    Content::Known(Kind::File { text: sent, files }) => {
+                        sent == text
+                            && files
+                                .iter()
+                                .map(|file| (&file.name, file.size))
+                                .eq(attachments
+                                    .iter()
+                                    .map(|attachment| (&attachment.name, attachment.size)))
+                    }
+                    _ => false,
+                });
         if is_same {
             Ok(true)
         } else {

@@ -239,17 +239,6 @@ impl Notifications {
         }
     }
 
-    /// Ends all subscriptions, as the server stops.
-    pub(crate) fn disconnect_all(&self) {
-        for stations in self.locked().by_user.values() {
-            for pending in stations.values() {
-                if let Some(subscriber) = &pending.subscriber {
-                    subscriber.end(End::ServerStopping);
-                }
-            }
-        }
-    }
-
     fn locked(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock is held cannot leave a set half-changed, so a poisoned lock is
         // still good.

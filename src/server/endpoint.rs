@@ -229,12 +229,11 @@ async fn workspace(signed: ByUser<Workspace>) -> Result<Answer, Error> {
     Ok(text.into())
 }
 
-async fn notification(PollRequest(poll): PollRequest) -> Result<Answer, Error> {
-    let AtStation {
+async fn notification(poll: PollRequest) -> Result<Answer, Error> {
+    let PollRequest {
         user,
         station,
         post,
-        ..
     } = poll;
     let state = &post.state;
     let in_progress = state.load.begin(user).await?;

@@ -16,7 +16,11 @@ use super::{
     site,
     state::State,
 };
-use crate::{api::error::Error, chat, settings::PerUser, store};
+use crate::{
+    api::error::Error,
+    chat::{self, rates::Allowed},
+    store,
+};
 use parlance_wire::{
     id::{StationId, UserId},
     request::{Action, Api, Head, ParseError, Signed, notification, workspace},
@@ -94,14 +98,17 @@ pub(super) struct ByUser<A> {
 pub(super) struct AtStation<A> {
     pub user: UserId,
     pub station: StationId,
-    /// What the user may do.
-    pub allowed: PerUser,
+    pub allowed: Allowed,
     pub post: Post<A>,
 }
 
 /// A poll for notifications, either signed or, with `ALLOW_UNSIGNED_NOTIFICATIONS`, with a station
 /// alone.
-pub(super) struct PollRequest(pub AtStation<notification::Action>);
+pub(super) struct PollRequest {
+    pub user: UserId,
+    pub station: StationId,
+    pub post: Post<notification::Action>,
+}
 
 impl<A: Parse> Post<A> {
     async fn read(http: HttpRequest, payload: dev::Payload) -> Result<Self, Error> {
@@ -238,16 +245,25 @@ impl FromRequest for PollRequest {
         let post = Post::read(request.clone(), payload.take());
         Box::pin(async {
             let mut post = post.await?;
-            let Some((user, station)) = unsigned(&post).await? else {
-                return post.verify().await.map(Self);
-            };
-            post.verified(user);
-            Ok(Self(AtStation {
+            if let Some((user, station)) = unsigned(&post).await? {
+                post.verified(user);
+                return Ok(Self {
+                    user,
+                    station,
+                    post,
+                });
+            }
+            let AtStation {
                 user,
                 station,
-                allowed: post.state.settings.per_user,
                 post,
-            }))
+                ..
+            } = post.verify().await?;
+            Ok(Self {
+                user,
+                station,
+                post,
+            })
         })
     }
 }

@@ -27,8 +27,7 @@ use super::{
 };
 use crate::{
     api::{self, error::Error},
-    chat::{Call, file},
-    settings::PerUser,
+    chat::{Call, file, rates::Allowed},
     store::file::Record,
 };
 use parlance_wire::{
@@ -53,7 +52,7 @@ struct InHeader {
     action: Action,
     user: UserId,
     station: StationId,
-    allowed: PerUser,
+    allowed: Allowed,
     now: Timestamp,
     address: IpAddr,
 }
@@ -155,7 +154,7 @@ async fn put(
         user: request.user,
         station: request.station,
         version: ClientVersion::V4,
-        allowed: request.allowed,
+        allowed: request.allowed.clone(),
         now: request.now,
         services: &state.services,
         outbox: Vec::new(),

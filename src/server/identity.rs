@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 
-use super::state::State;
-use crate::{api::error::Error, chat, settings::PerUser};
+use super::{address::network, state::State};
+use crate::{
+    api::error::Error,
+    chat::{self, rates::Allowed},
+};
 use parlance_wire::{
     id::{StationId, UserId},
     signature::{self, Claim, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
@@ -44,8 +47,7 @@ pub(super) struct SignedRequest<'a> {
 pub(super) struct Verified {
     pub user: UserId,
     pub station: StationId,
-    /// What the user may do.
-    pub allowed: PerUser,
+    pub allowed: Allowed,
 }
 
 /// The user and station that signed a request.
@@ -96,16 +98,14 @@ async fn verify_within_limits(
     state: &State,
     request: &SignedRequest<'_>,
     station: Option<StationId>,
-) -> Result<(UserId, PerUser), Error> {
+) -> Result<(UserId, Allowed), Error> {
     // A user that is malformed is refused below, for that.
     let user = request.claim.user().ok().flatten();
     state.limits.check_signatures(request.address, user)?;
     let result = verify_signature(state, request, station).await;
-    match &result {
-        // Only invalid ones count: an office behind one address may send any number of valid ones.
-        Err(Error::SignatureInvalid) => state.limits.count_bad_signature(request.address, user),
-        Err(_) => {}
-        Ok((user, _)) => state.limits.note_good_signature(request.address, *user),
+    // Only invalid ones count: an office behind one address may send any number of valid ones.
+    if let Err(Error::SignatureInvalid) = result {
+        state.limits.count_bad_signature(request.address, user);
     }
     result
 }
@@ -138,7 +138,7 @@ async fn verify_signature(
     state: &State,
     request: &SignedRequest<'_>,
     station: Option<StationId>,
-) -> Result<(UserId, PerUser), Error> {
+) -> Result<(UserId, Allowed), Error> {
     let claim = &request.claim;
     let signature = claim.signature()?;
     let user = claim.user()?.ok_or(Error::SignatureMissing(USER_HEADER))?;
@@ -173,7 +173,12 @@ async fn verify_signature(
         return Err(Error::UnknownStation);
     }
     check_time(state, request)?;
-    Ok((user, user_key.allowed))
+    let network = network(request.address);
+    // Once for each time that the key is read: looking it up costs more than the rest of this.
+    if user_key.note_network(network) {
+        state.limits.note_good_signature(network, user);
+    }
+    Ok((user, user_key.allowed.clone()))
 }
 
 /// Checks the client's clock, if the request has a timestamp.
@@ -181,12 +186,14 @@ async fn verify_signature(
 /// # Errors
 /// `TimestampOutOfRange`.
 pub(super) fn check_time(state: &State, request: &SignedRequest<'_>) -> Result<(), Error> {
-    match request.timestamp {
-        Some(timestamp) if timestamp.distance(request.now) > state.settings.signature_window => {
-            Err(Error::TimestampOutOfRange(request.now.to_string()))
-        }
-        _ => Ok(()),
+    let window = state.settings.signature_window;
+    if request
+        .timestamp
+        .is_some_and(|timestamp| timestamp.distance(request.now) > window)
+    {
+        return Err(Error::TimestampOutOfRange(request.now.to_string()));
     }
+    Ok(())
 }
 
 /// A header's text; an empty one counts as absent.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +14,11 @@ use std::{
 use moka::sync::Cache;
 
 use crate::{
-    chat::{allowance, error::Error},
+    chat::{
+        allowance,
+        error::Error,
+        rates::{Allowed, Rates},
+    },
     settings::PerUser,
     store::{self, Db},
 };
@@ -25,6 +30,8 @@ use parlance_wire::{
 
 /// Maximum users whose parsed keys are cached; each takes about 3 KB.
 const MAX_KEYS: u64 = 20_000;
+/// Maximum networks that are remembered with a key.
+const MAX_NETWORKS: usize = 8;
 /// A key is read again after this.
 // Changes are announced (`users.rs`); this bounds how long a disabled user can sign if an
 // announcement is lost.
@@ -46,6 +53,7 @@ pub(super) struct Keys {
     stand_in: VerifyingKey,
     /// What the settings allow a person.
     usual: PerUser,
+    rates: Rates,
     /// Counts invalidations, so that a key that was read before one is not cached after it.
     generation: AtomicU64,
     /// Counts registrations, for the same reason.
@@ -56,10 +64,11 @@ pub(super) struct Keys {
 pub(super) struct UserKey {
     pub key: VerifyingKey,
     pub disabled: bool,
-    /// What the user may do.
-    pub allowed: PerUser,
+    pub allowed: Allowed,
     /// The stations from which the user is known to have logged in.
     stations: Mutex<BTreeSet<StationId>>,
+    /// The networks from which the user has signed since the key was read.
+    networks: Mutex<BTreeSet<IpAddr>>,
 }
 
 impl Keys {
@@ -80,6 +89,7 @@ impl Keys {
                 .build(),
             stand_in: stand_in.into(),
             usual,
+            rates: Rates::default(),
             generation: AtomicU64::new(0),
             registrations: AtomicU64::new(0),
         })
@@ -183,8 +193,11 @@ impl Keys {
             Arc::new(UserKey {
                 key: key.into(),
                 disabled: row.disabled,
-                allowed: allowance::of(&self.usual, &row.allowance),
+                allowed: self
+                    .rates
+                    .of(user, allowance::of(&self.usual, &row.allowance)),
                 stations: Mutex::default(),
+                networks: Mutex::default(),
             })
         };
         // Only a known station is remembered, as an unknown one may log in a moment from now.
@@ -204,6 +217,17 @@ impl Keys {
 }
 
 impl UserKey {
+    /// Notes that the user signed from a network. Returns `false` if that was noted before.
+    pub(super) fn note_network(&self, network: IpAddr) -> bool {
+        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of somebody with more of them, each request is noted.
+        if networks.len() < MAX_NETWORKS {
+            networks.insert(network)
+        } else {
+            !networks.contains(&network)
+        }
+    }
+
     fn stations(&self) -> MutexGuard<'_, BTreeSet<StationId>> {
         // A panic while the lock is held cannot leave the set half-changed, so a poisoned lock is
         // still good.

@@ -247,12 +247,8 @@ impl Limits {
         }
     }
 
-    /// Notes that a user signed well from an address.
-    pub(super) fn note_good_signature(&self, address: IpAddr, user: UserId) {
-        let at = (user, network(address));
-        // Reading it keeps it for another hour, and costs less than to write it again.
-        if self.familiar.get(&at).is_none() {
-            self.familiar.insert(at, ());
-        }
+    /// Notes that a user signed well from a network.
+    pub(super) fn note_good_signature(&self, network: IpAddr, user: UserId) {
+        self.familiar.insert((user, network), ());
     }
 }

@@ -93,9 +93,6 @@ pub(super) async fn handshake(
     let generation = state.keys.generation();
     let Verified { user, station, .. } = identity::verify(&state, &signed).await?;
     RequestLog::update(&request, |log| log.user = Some(user));
-    if state.is_stopping() {
-        return Err(unavailable("the server is stopping"));
-    }
     // Before subscribing, which ends the station's other socket: a request that is no upgrade must not do that.
     let (mut response, session, stream) = actix_ws::handle(&request, payload)
         .map_err(|error| Error::bad_request(format!("{error}.")))?;
@@ -117,6 +114,10 @@ pub(super) async fn handshake(
         .notifications
         .subscribe(user, station, version, limits)
         .map_err(Rule::from)?;
+    // After subscribing: from here on the stop closes this socket, too.
+    if state.is_stopping() {
+        return Err(unavailable("the server is stopping"));
+    }
     if state.keys.generation() != generation {
         // A user was disabled since the key was read. If it was this one, the socket came too late to be disconnected.
         return Err(unavailable("users changed during the handshake"));

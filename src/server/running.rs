@@ -11,10 +11,14 @@ use actix_web::dev::ServerHandle;
 use chrono::TimeDelta;
 use parlance_client::keys;
 use parlance_wire::key::SecretHash;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use super::{state::State, tls::Certificate};
 use crate::{
+    notify::registry::{End, Notifications},
     settings::{Registration, invite_link, leads_nowhere},
     store::{self, embedded::Embedded},
     telemetry::with_causes,
@@ -25,6 +29,12 @@ const FIRST_LINK_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// Maximum time to record this node's end in the database.
 // A database that is away must not delay the stop: the others then notice the end when this node's heartbeats stop.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All sockets are closed in at most this many steps,
+const CLOSING_STEPS: usize = 200;
+/// with this pause after each.
+// Each client opens its next socket at once. If all did so in the same moment, they would wait for each other.
+const CLOSING_STEP: Duration = Duration::from_millis(10);
 
 /// A running server.
 pub struct Running {
@@ -98,13 +108,14 @@ impl Running {
         })
     }
 
-    /// Stops: accepts no more requests, closes sockets, waits for requests in flight, and stops an embedded database.
+    /// Stops: accepts no more connections, closes sockets in turn, waits for requests in flight, and stops an embedded database.
     pub async fn stop(self) {
         // First, so that `/readyz` sends no more clients here, and no new socket opens.
         self.state.is_stopping.store(true, Ordering::Release);
-        // Sockets do not end by themselves: the graceful stop below would wait for them until it times out.
-        self.state.notifications.disconnect_all();
-        self.handle.stop(true).await;
+        // Before the sockets are closed, so that their clients are not let in here again.
+        let stopped = self.handle.stop(true);
+        // Sockets do not end by themselves: the graceful stop would wait for them until it times out.
+        tokio::join!(stopped, close_sockets(&self.state.notifications));
         if !matches!(self.served.await, Ok(Ok(()))) {
             tracing::warn!("the server ended with an error");
         }
@@ -129,6 +140,17 @@ impl Running {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
+    }
+}
+
+async fn close_sockets(notifications: &Notifications) {
+    let open = notifications.stations_with_sockets(None);
+    let in_a_step = open.len().div_ceil(CLOSING_STEPS).max(1);
+    for some in open.chunks(in_a_step) {
+        for (user, station) in some {
+            notifications.disconnect(*user, *station, End::ServerStopping);
+        }
+        sleep(CLOSING_STEP).await;
     }
 }
 

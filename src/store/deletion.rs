@@ -107,11 +107,12 @@ async fn leave(db: &Db, conversation: ConversationId, user: UserId, now: Timesta
         if let Changed::Done { concerned, .. } = &changed {
             notice::send(c, concerned.iter().copied().map(Notice::List)).await?;
         }
-        Ok(match changed {
-            Changed::Done { .. } => End::Commit(()),
+        match changed {
+            Changed::Done { .. } => Ok(End::Commit(())),
             // Somebody removed the user meanwhile.
-            _ => End::Rollback(()),
-        })
+            Changed::NoConversation => Ok(End::Rollback(())),
+            other => Err(impossible(&format!("a user who cannot leave: {other:?}"))),
+        }
     })
     .await
 }
@@ -226,11 +227,21 @@ async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Resul
         .collect())
 }
 
-/// Blanks the user's rows of direct conversations, which stay for the other participant.
+/// Blanks the user's rows of direct conversations, which stay for the other participant; and ends
+/// the conversations, as whoever registers the address next has the same id, and is nobody's friend.
 async fn blank_direct_conversations(
     c: &mut PgConnection,
     user: UserId,
 ) -> sqlx::Result<Vec<Notice>> {
+    sqlx::query!(
+        "update participants set is_ended = true
+        where not is_ended and conversation_id = any(array(
+            select conversation_id from participants where user_id = $1 and peer_id is not null
+        ))",
+        user as _,
+    )
+    .execute(&mut *c)
+    .await?;
     let peers = sqlx::query_scalar!(
         r#"
         update participants

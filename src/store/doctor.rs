@@ -45,6 +45,8 @@ pub enum Rule {
     Viewed,
     /// Files are what was uploaded, belong to messages, and count what they take.
     Files,
+    /// A user's messages count what they take.
+    Usage,
     /// Each line of the audit log follows from the previous one.
     Audit,
     /// Every index is valid.
@@ -53,7 +55,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Dense,
         Self::HistoryHead,
         Self::Instance,
@@ -69,6 +71,7 @@ impl Rule {
         Self::Station,
         Self::Viewed,
         Self::Files,
+        Self::Usage,
         Self::Audit,
         Self::Index,
     ];
@@ -117,6 +120,9 @@ impl Rule {
             Self::Viewed => "messages that are not viewed are not counted; --repair puts it right",
             Self::Files => {
                 "records of a file were changed, dropped or left over past the server; clients refuse what was changed: restore a backup; --repair deletes what is left over, and counts again"
+            }
+            Self::Usage => {
+                "what a user has stored was counted wrong, so that they may store too much or too little; --repair counts again"
             }
             Self::Audit => {
                 "a line of the audit log was changed, dropped or invented past the server; compare with an older backup"
@@ -185,6 +191,7 @@ async fn check(c: &mut PgConnection, rule: Rule) -> sqlx::Result<(i64, Option<St
         Rule::Station => check!("src/store/sql/doctor/station.sql"),
         Rule::Viewed => check!("src/store/sql/doctor/viewed.sql"),
         Rule::Files => check!("src/store/sql/doctor/files.sql"),
+        Rule::Usage => check!("src/store/sql/doctor/usage.sql"),
         Rule::Audit => audit::check(c).await,
         Rule::Index => check!("src/store/sql/doctor/index.sql"),
     }
@@ -294,6 +301,20 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
+    // The difference, added up like any other: messages may be deleted meanwhile, as they are not locked.
+    let stored = sqlx::query!(
+        "insert into usage_changes (user_ids, bytes)
+        select array[user_id], array[sum(bytes)::bigint]
+        from (
+            select user_id, message_bytes(data) as bytes from messages
+            union all select user_id, -bytes from usage
+            union all select user_id, -bytes from usage_change
+        ) m
+        group by user_id
+        having sum(bytes) <> 0"
+    )
+    .execute(&mut *tx)
+    .await?;
     let repaired: u64 = [
         newest,
         peers,
@@ -302,6 +323,7 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
         viewed,
         leftover,
         counted,
+        stored,
     ]
     .iter()
     .map(PgQueryResult::rows_affected)

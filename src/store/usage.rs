@@ -57,14 +57,18 @@ pub(crate) async fn full(db: &Db, person: u64, service: u64) -> Result<HashMap<U
         .run(async |c| {
             sqlx::query!(
                 r#"
-                select u.user_id as "user_id: UserId", u.bytes
+                select u.user_id as "user_id!: UserId", u.bytes as "bytes!"
                 from usage u
-                -- The least that any user may have, so that only few are looked at.
-                where u.bytes >= least($1::bigint, (select min(l.stored_bytes) from user_limits l))
-                    and u.bytes >= coalesce(
-                        (select l.stored_bytes from user_limits l where l.user_id = u.user_id),
-                        case when is_service(u.user_id) then $2::bigint else $1 end
+                where u.bytes >= least($1::bigint, $2::bigint)
+                    and u.bytes >= case when is_service(u.user_id) then $2 else $1 end
+                    and not exists (
+                        select from user_limits l where l.user_id = u.user_id and l.stored_bytes is not null
                     )
+                union all
+                -- Apart, so that one small limit does not have all users looked at.
+                select u.user_id, u.bytes
+                from user_limits l join usage u using (user_id)
+                where u.bytes >= l.stored_bytes
                 "#,
                 bytes(person),
                 bytes(service),

@@ -106,15 +106,19 @@ async fn each_broken_rule_is_found_and_repaired_if_possible() {
         (
             Rule::Orphan,
             format!(
-                "insert into messages select gen_random_uuid(), seq, message_id, instance, user_id, station_id, type, created_at, sent_at, valid_until, data, chain from messages where conversation_id = '{conversation}' and seq = {last}"
+                "insert into messages select gen_random_uuid(), seq, message_id, instance, user_id, station_id, type, created_at, sent_at, valid_until, data, chain from messages where conversation_id = '{conversation}' and seq = {last};
+                insert into usage_changes select array[user_id], array[message_bytes(data)] from messages where conversation_id = '{conversation}' and seq = {last}"
             ),
             Some(
-                "delete from messages m where not exists (select from conversations c where c.conversation_id = m.conversation_id)".into(),
+                "with gone as (
+                    delete from messages m where not exists (select from conversations c where c.conversation_id = m.conversation_id) returning *
+                )
+                insert into usage_changes select array[user_id], array[-message_bytes(data)] from gone".into(),
             ),
         ),
         (
             Rule::Chain,
-            format!("update messages set data = 'changed' where conversation_id = '{conversation}' and seq = {last}"),
+            format!("update messages set data = 'THREE' where conversation_id = '{conversation}' and seq = {last}"),
             Some(format!("update messages set data = 'three' where conversation_id = '{conversation}' and seq = {last}")),
         ),
         (
@@ -184,6 +188,13 @@ async fn each_broken_rule_is_found_and_repaired_if_possible() {
             Rule::Files,
             "update files set message_seq = message_seq + 1000".into(),
             Some("update files set message_seq = message_seq - 1000".into()),
+        ),
+        (Rule::Usage, "insert into usage_changes select array[user_id], array[1] from users".into(), None),
+        (Rule::Usage, "delete from usage_changes; delete from usage".into(), None),
+        (
+            Rule::Usage,
+            format!("insert into usage values ('{outsider}', 210) on conflict on constraint usage_key do update set bytes = 210"),
+            None,
         ),
         (
             Rule::Audit,

@@ -158,9 +158,39 @@ async fn both_are_notified_of_each_change_and_nobody_else_is() {
         (&ben, "remove", &ann),
     ] {
         asks(asker, action, other).await;
-        assert_eq!(ann.hears().await.friends, [ben.user.clone()]);
+        // Of a request of her own Ann hears nothing.
+        let hears: &[_] = match action {
+            "add" => &[],
+            _ => std::slice::from_ref(&ben.user),
+        };
+        assert_eq!(ann.hears().await.friends, hears);
         assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
         assert_eq!(cleo.hears().await, Changes::default());
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_asks_hears_the_same_whether_there_is_such_a_user_or_they_are_blocked() {
+    let world = World::new().await;
+    let (ann, ben, cleo) = (
+        world.person("Ann").await,
+        world.person("Ben").await,
+        world.person("Cleo").await,
+    );
+    ann.blocks(&cleo).await;
+    cleo.listens().await;
+    let nobody = "0".repeat(32);
+    for other in [&ann.user, &ben.user, &nobody] {
+        for action in ["add", "remove"] {
+            cleo.asks(
+                "chatfriends",
+                json!({ "action": action, "friendid": other }),
+            )
+            .await
+            .ok();
+            assert_eq!(cleo.hears().await, Changes::default(), "{action} {other}");
+        }
     }
     world.end().await;
 }

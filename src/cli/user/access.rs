@@ -9,7 +9,7 @@ use crate::{
     cli::{Error, Purpose, actor::actor, duration, print_json, say, with_database},
     settings::{Settings, invite_link},
     store::{
-        credential, reset,
+        self, credential, reset,
         rows::{CredentialRow, StationRow},
         station::{self, Which},
     },
@@ -159,6 +159,9 @@ pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result
 async fn list_stations(settings: &Settings, stations: &Stations) -> Result<(), Error> {
     let who = stations.who.who()?;
     let rows = with_database(settings, Purpose::Look, async |db| {
+        if !store::deletion::exists(db, who.id).await? {
+            return Err(Error::NoSuchUser(who.name.clone()));
+        }
         Ok(station::list(db, who.id).await?)
     })
     .await?;

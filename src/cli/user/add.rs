@@ -129,6 +129,10 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
     let added = with_database(settings, Purpose::Begin, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         let (label, now) = (&new.label, Timestamp::now());
+        if new.name.is_some() && store::deletion::exists(db, user).await? {
+            // Another key does not rename them.
+            return Err(Error::UserExists(email.as_str().to_owned()));
+        }
         Ok(store::credential::add(db, user, &key_hash, label, &actor(), now).await?)
     })
     .await?;

@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 
-use super::{Error, NAME, paths::ClusterPaths, programs::Programs};
+use super::{Error, NAME, paths::ClusterPaths, postmaster::fatal, programs::Programs};
 
 /// The major version that created the data. Returns `None` if there is no data yet.
 ///
@@ -79,8 +79,10 @@ pub(super) async fn create(paths: &ClusterPaths, programs: &Programs) -> Result<
         .map_err(failed())?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
+        // PostgreSQL's reason, if it ran; around it initdb says what it does.
+        let cause = stderr.lines().find_map(fatal).unwrap_or(stderr.trim());
         return Err(Error::Initdb {
-            stderr: stderr.trim().to_owned(),
+            cause: cause.to_owned(),
         });
     }
     std::fs::rename(&unfinished, &paths.data).map_err(failed())

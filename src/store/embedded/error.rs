@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// The data and the programs are of different major versions.
     #[error(
-        "the data was created by PostgreSQL {data}, and the programs are PostgreSQL {programs}: nothing was touched. Install PostgreSQL {data} (or set PG_BIN to its programs), or move the data with pg_upgrade, or with pg_dump and psql"
+        "the data was created by PostgreSQL {data}, and the programs are PostgreSQL {programs}: nothing was touched. Install PostgreSQL {data} (or set PG_BIN to its programs). To leave it: `parlance backup FILE` with PostgreSQL {data}, then `parlance restore FILE` with PostgreSQL {programs} and another DATA_DIR"
     )]
     OtherMajorVersion {
         /// The major version that created the data.
@@ -91,10 +91,10 @@ pub enum Error {
     )]
     NotInstalled,
     /// `initdb` failed.
-    #[error("initdb failed: {stderr}")]
+    #[error("initdb failed: {cause}")]
     Initdb {
-        /// The output of `initdb`.
-        stderr: String,
+        /// What it said.
+        cause: String,
     },
     /// The database inside the cluster could not be created.
     #[error("the database cannot be created")]
@@ -124,7 +124,13 @@ pub enum Error {
     /// The shell that runs PostgreSQL could not be started.
     #[error("PostgreSQL cannot be started")]
     Spawn(#[source] io::Error),
-    /// PostgreSQL exited before it accepted a connection.
+    /// PostgreSQL said why it cannot run, as on a full disk.
+    #[error("PostgreSQL cannot start: {cause}")]
+    RefusedToStart {
+        /// What it said.
+        cause: String,
+    },
+    /// PostgreSQL exited before it accepted a connection, and did not say why.
     #[error("PostgreSQL exited while starting ({status}); the lines above say why")]
     ExitedEarly {
         /// Its exit status.

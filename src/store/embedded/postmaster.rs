@@ -6,6 +6,7 @@ use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, ChildStdin, Command},
+    task::JoinHandle,
     time::sleep,
 };
 
@@ -64,6 +65,8 @@ pub(super) struct Postmaster {
     pub programs: Programs,
     /// The file that it was started from.
     pub identity: Option<Identity>,
+    /// Ends with its output. Returns why it could not go on, if it said so.
+    log: JoinHandle<Option<String>>,
 }
 
 impl Postmaster {
@@ -112,14 +115,16 @@ impl Postmaster {
             .stdin
             .take()
             .ok_or_else(|| Error::Spawn(std::io::ErrorKind::BrokenPipe.into()))?;
-        if let Some(stderr) = shell.stderr.take() {
-            tokio::spawn(log_lines(stderr));
-        }
+        let stderr = shell
+            .stderr
+            .take()
+            .ok_or_else(|| Error::Spawn(std::io::ErrorKind::BrokenPipe.into()))?;
         Ok(Self {
             shell,
             pipe,
             programs,
             identity,
+            log: tokio::spawn(log_lines(stderr)),
         })
     }
 
@@ -139,7 +144,11 @@ impl Postmaster {
                 return Ok(());
             }
             if let Ok(Some(status)) = self.shell.try_wait() {
-                return Err(Error::ExitedEarly { status });
+                // All that wrote to it has ended, too.
+                return Err(match (&mut self.log).await? {
+                    Some(cause) => Error::RefusedToStart { cause },
+                    None => Error::ExitedEarly { status },
+                });
             }
             sleep(POLL).await;
         }
@@ -159,8 +168,15 @@ impl Postmaster {
     }
 }
 
-/// Copies PostgreSQL's log lines into our log.
-async fn log_lines(stderr: impl AsyncRead + Unpin) {
+/// The cause in a line with which PostgreSQL gives up.
+pub(super) fn fatal(line: &str) -> Option<&str> {
+    ["FATAL:", "PANIC:"]
+        .iter()
+        .find_map(|level| Some(line.split_once(level)?.1.trim()))
+}
+
+/// Copies PostgreSQL's log lines into our log. Returns the last cause with which it gave up.
+async fn log_lines(stderr: impl AsyncRead + Unpin) -> Option<String> {
     // Expected lines: clients see these while it recovers or stops, and a constraint that refuses a
     // row is an outcome.
     const EXPECTED: [&str; 4] = [
@@ -170,12 +186,15 @@ async fn log_lines(stderr: impl AsyncRead + Unpin) {
         "duplicate key",
     ];
     let mut lines = BufReader::new(stderr).lines();
+    let mut cause = None;
     while let Ok(Some(line)) = lines.next_line().await {
         let has_any = |words: &[&str]| words.iter().any(|word| line.contains(word));
         if has_any(&["ERROR:", "FATAL:", "PANIC:"]) && !has_any(&EXPECTED) {
+            cause = fatal(&line).map(ToOwned::to_owned).or(cause);
             tracing::warn!(target: "postgres", "{line}");
         } else {
             tracing::debug!(target: "postgres", "{line}");
         }
     }
+    cause
 }

@@ -23,8 +23,13 @@ with credentials_gone as (
 ), left_gone as (
     delete from left_friends where user_id = $1
 ), uploads_gone as (
-    -- Files that messages have are deleted with those.
-    delete from files where user_id = $1 and message_seq is null returning file_key, user_id, size
+    -- Files that messages have are deleted with those. One that is locked is about to be: who holds it waits for a
+    -- conversation that is locked here. Its message is refused, and it goes with what is tied to nothing.
+    delete from files where file_key = any(array(
+        select file_key from files where user_id = $1 and message_seq is null
+        for update skip locked
+    ))
+    returning file_key, user_id, size
 ), uploads_queued as (
     insert into gone_files (file_key, user_id, size) select file_key, user_id, size from uploads_gone
 ), quotas_gone as (

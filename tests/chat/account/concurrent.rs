@@ -99,8 +99,9 @@ async fn a_message_or_report_that_waited_for_its_senders_deletion_is_not_stored(
     for table in ["messages", "reports"] {
         assert_eq!(rows(&world, table, "user_id", &ann.user).await, 0);
     }
-    // The conversation is still Ben's.
-    ben.adds(&direct, "after").await;
+    // The conversation is still Ben's, to read.
+    let page = ben.reads(&direct).await;
+    assert_eq!(page["messages"].as_array().unwrap().len(), 1);
     world.end().await;
 }
 

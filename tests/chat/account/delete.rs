@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::register;
-use crate::world::{Conversation, Person, Socket, World, eventually};
+use crate::world::{Conversation, Person, Socket, World, eventually, message};
 
 pub(super) const KEY: &str = "the apikey of Ann";
 
@@ -133,8 +133,8 @@ async fn an_account_that_is_deleted_leaves_its_groups_and_its_messages_lose_thei
         let transcript = json!({ "action": "transcript", "conversationid": conversation.id, "instance": conversation.instance });
         let links = ben.asks_as(4, "chatconversation", transcript).await.ok();
         assert_eq!(links["transcript"].as_array().unwrap().len(), 11);
-        ben.adds(conversation, "and it goes on").await;
     }
+    ben.adds(&group, "and it goes on").await;
     for table in [
         "credentials",
         "stations",
@@ -203,6 +203,14 @@ async fn a_freed_address_can_be_registered_again_and_inherits_nothing() {
     assert_eq!(second.sees(&direct).await["secret"], "");
     // Ben's list has the first one as left until he befriends the second.
     assert_eq!(friends(&ben).await["left"][0]["friendid"], ann.user);
+    // Neither writes to the other before that.
+    for person in [&second, &ben] {
+        let add = json!({ "message": message("unasked").to_string() });
+        person
+            .does("add", &direct, add)
+            .await
+            .refused(403, "not_friends");
+    }
     second.befriends(&ben).await;
     let list = friends(&ben).await;
     assert_eq!(

@@ -1,5 +1,7 @@
 //! Administration of accounts and conversations on the command line, beside a running server.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -129,6 +131,7 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     })
     .await;
     commands.refused(&["user", "stations", "ann@example.org", "--forget-all"]);
+    commands.refused(&["user", "stations", "nobody@example.org"]);
     ann.logs_in().await;
     let mut socket = Socket::of(&ann, 4).await;
     commands.refused(&["user", "revoke", "ann@example.org", &"0".repeat(32)]);
@@ -223,12 +226,34 @@ async fn an_operator_exports_and_deletes_a_user() {
     ]);
     assert!(!nobody.exists());
 
+    // A file that cannot be written to its end is no export.
+    for _ in 0..8 {
+        ann.adds(&direct, &"long ".repeat(5000)).await;
+    }
+    let part = dir.path().join("part.json");
+    let program = parlance(&commands.0);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .args(["user", "export", "ann@example.org"])
+        .arg(&part)
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let refusal = bad(&run(&mut limited, ""));
+    assert!(refusal.contains("File too large"), "{refusal}");
+    assert!(!part.exists());
+
     commands.refused(&["user", "delete", "ann@example.org"]);
     ann.lists().await.ok();
     let mut bens = Socket::of(&ben, 4).await;
     bens.drain().await;
     let deleted = commands.json(&["user", "delete", "ann@example.org", "--yes"]);
-    assert_eq!(deleted["erased"], 1);
+    assert_eq!(deleted, json!({ "userid": ann.user }));
+    eventually("the erasure", async || world.count("erasures").await == 0).await;
     assert_eq!(
         bens.hears_about("friendavailabilitesof").await,
         json!([ann.user])

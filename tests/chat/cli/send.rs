@@ -117,14 +117,14 @@ async fn files_are_sent_with_the_text_as_their_caption() {
     );
     std::fs::write(&log, "full").unwrap();
     std::fs::write(&graph, vec![7; 300_000]).unwrap();
-    let files = [
+    let paths = [
         "--file",
         log.to_str().unwrap(),
         "--file",
         graph.to_str().unwrap(),
     ];
     let id = MessageId::random().to_string();
-    let options = [&TO_ANN[..], &files, &["--id", &id]].concat();
+    let options = [&TO_ANN[..], &paths, &["--id", &id]].concat();
     for _ in 0..2 {
         assert_eq!(
             good(&service.sends("The disk", &options)),
@@ -152,8 +152,18 @@ async fn files_are_sent_with_the_text_as_their_caption() {
         assert!(bytes == expected);
     }
     assert_eq!(world.count("files where message_seq is not null").await, 2);
+    // The id of a message with other files is another message's.
+    for others in [&paths[..2], &[]] {
+        let other = [&TO_ANN[..], others, &["--id", &id]].concat();
+        let refused = bad(&service.sends("The disk", &other));
+        assert!(refused.contains("there is another message"), "{refused}");
+    }
     let missing = [&TO_ANN[..], &["--file", "/nowhere"]].concat();
-    assert!(bad(&service.sends("", &missing)).contains("/nowhere"));
+    let refused = bad(&service.sends("", &missing));
+    assert!(refused.contains("/nowhere cannot be read"), "{refused}");
+    let too_many = [&TO_ANN[..], &paths[..2].repeat(33)].concat();
+    let refused = bad(&service.sends("", &too_many));
+    assert!(refused.contains("at most 32 files"), "{refused}");
     world.end().await;
 }
 

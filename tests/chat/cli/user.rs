@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{good, parlance, run, with_database};
+use super::{bad, good, parlance, run, with_database};
 use crate::world::{World, now};
 
 /// Logs in with an apikey from a new station. Returns the answer and the station.
@@ -175,6 +175,9 @@ async fn a_services_apikey_is_shown_once_and_opens_its_private_key() {
     ));
     let (again, _) = log_in(&world, more.lines().last().unwrap()).await;
     assert_eq!(again["userid"], login["userid"]);
+    // It does not rename them.
+    let renamed = ["user", "apikey", "bot@example.org", "--name", "Robot"];
+    assert!(bad(&run(parlance(&options).args(renamed), "")).contains("exists already"));
     world.end().await;
 }
 

@@ -46,7 +46,9 @@ async fn an_operator_allows_one_user_more_and_every_node_learns_of_it() {
         .await;
     }
     // Others may not.
-    ben.unblocks(&ann).await.ok();
+    let (cleo, dan) = (world.person("Cleo").await, world.person("Dan").await);
+    ben.requests_friendship(&cleo).await.ok();
+    is_used_up(&ben.requests_friendship(&dan).await, "1", 86_400);
     sets(&world, &ann, None).await;
     eventually("the usual limit holds again", async || {
         there.requests_friendship(&ben).await.status == 429
@@ -124,10 +126,22 @@ async fn the_command_shows_limits_and_what_is_used_up_and_changes_them() {
             .text(&["user", "limits", user])
             .contains("5 messages a minute, this user's own limit")
     );
+    // It is data of hers, so an export has it.
+    let export = async |person: &Person| {
+        person
+            .asks_as(4, "chatlogin", json!({ "action": "export" }))
+            .await
+            .ok()["account"]["limits"]
+            .clone()
+    };
+    assert_eq!(
+        export(&ann).await,
+        json!({ "messages": 5, "storedbytes": 1000, "conversations": 7 })
+    );
+    assert_eq!(export(&ben).await, serde_json::Value::Null);
     let bens = commands.json(&["user", "limits", "ben@example.org"]);
     assert_eq!(bens["messages"]["own"], json!(false));
     let usual = commands.json(&["user", "limits", user, "--default"]);
     assert_eq!(usual, shown);
-    drop(ben);
     world.end().await;
 }

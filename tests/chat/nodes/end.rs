@@ -2,11 +2,16 @@
 
 use std::{
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use parlance::settings::Database;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{Nats, at, end, two_nodes};
 use crate::{
@@ -40,6 +45,45 @@ async fn after_a_restart_the_first_frame_names_the_caller() {
     let mut socket = Socket::of(&ben, 4).await;
     socket.hears_nothing().await;
     after.end().await;
+}
+
+#[tokio::test]
+async fn a_node_that_stops_closes_its_sockets_in_turn_and_the_other_one_takes_them_meanwhile() {
+    let nodes = two_nodes(|_| ()).await;
+    let (closed, mut moves) = (Arc::new(AtomicUsize::new(0)), vec![]);
+    for n in 0..10 {
+        let first = nodes[0].person(&format!("Ann{n}")).await;
+        for device in 0..10 {
+            let person = if device == 0 {
+                first.clone()
+            } else {
+                first.second_device().await
+            };
+            let mut socket = Socket::of(&person, 4).await;
+            let (closed, there) = (closed.clone(), nodes[1].clone());
+            moves.push(tokio::spawn(async move {
+                assert_eq!(socket.ends().await, CloseCode::Away);
+                closed.fetch_add(1, Ordering::SeqCst);
+                let person = Person {
+                    world: there,
+                    ..person
+                };
+                let socket = Socket::of(&person, 4).await;
+                (socket, closed.load(Ordering::SeqCst))
+            }));
+        }
+    }
+    nodes[0].stop().await;
+    let mut first_moved = usize::MAX;
+    for moved in moves {
+        let (_, closed_before) = moved.await.unwrap();
+        first_moved = first_moved.min(closed_before);
+    }
+    assert!(
+        first_moved < 100,
+        "all were closed before one was open again"
+    );
+    nodes[1].end().await;
 }
 
 #[tokio::test]

@@ -133,6 +133,7 @@ async fn was_said(world: &World, days: u32, conversations: &[Uuid]) {
     .execute(&world.db)
     .await
     .unwrap();
+    world.counts_messages().await;
 }
 
 #[tokio::test]

@@ -90,3 +90,49 @@ fn the_image_is_built_of_files_that_docker_gets_to_see() {
         assert!(copied.contains(needed), "{needed}");
     }
 }
+
+#[test]
+fn the_balancer_finds_each_node_at_an_address_that_stays() {
+    let compose = std::fs::read_to_string(file("docker-compose.yml")).unwrap();
+    let nginx = std::fs::read_to_string(file("deploy/nginx.conf")).unwrap();
+    let nodes: Vec<_> = nginx
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("server ")?.split_once(':'))
+        .map(|(node, _)| node)
+        .collect();
+    assert_eq!(nodes, ["node-a", "node-b"]);
+    for node in nodes {
+        let (_, known) = compose
+            .split_once(&format!("- \"{node}:"))
+            .unwrap_or_else(|| panic!("{node} is not in extra_hosts"));
+        let known = known.split_once('"').unwrap().0;
+        let (_, service) = compose.split_once(&format!("\n  {node}:")).unwrap();
+        let (_, address) = service.split_once("ipv4_address: ").unwrap();
+        assert_eq!(address.lines().next().unwrap(), known, "{node}");
+    }
+}
+
+#[test]
+fn the_balancer_logs_no_query() {
+    let nginx = std::fs::read_to_string(file("deploy/nginx.conf")).unwrap();
+    let (_, format) = nginx.split_once("log_format").unwrap();
+    let format = format.split_once(';').unwrap().0;
+    for variable in [
+        "$request ",
+        "$request\"",
+        "$request_uri",
+        "$args",
+        "$query_string",
+    ] {
+        assert!(!format.contains(variable), "{variable} has the query");
+    }
+    // An error's line has the whole request, whatever the format.
+    let (_, sockets) = nginx.split_once("/ws$ {").unwrap();
+    assert!(
+        sockets
+            .split_once('}')
+            .unwrap()
+            .0
+            .contains("error_log /dev/stderr crit;")
+    );
+}

@@ -265,12 +265,32 @@ impl World {
         link.await.unwrap()
     }
 
-    /// Runs a statement directly on the database.
+    /// Runs a statement directly on the database. Messages that it stores or deletes count for their
+    /// senders, as the server's do.
     pub(crate) async fn sql(&self, statement: &str) {
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
             .execute(&self.db)
             .await
             .unwrap();
+        if statement.contains("messages") {
+            self.counts_messages().await;
+        }
+    }
+
+    /// Counts what the messages take that were not stored or deleted by a server.
+    pub(crate) async fn counts_messages(&self) {
+        sqlx::query(
+            "insert into usage_changes (user_ids, bytes)
+            select array[user_id], array[sum(bytes)::bigint] from (
+                select user_id, message_bytes(data) as bytes from messages
+                union all select user_id, -bytes from usage
+                union all select user_id, -bytes from usage_change
+            ) counted
+            group by user_id having sum(bytes) <> 0",
+        )
+        .execute(&self.db)
+        .await
+        .unwrap();
     }
 
     /// Stops the server and checks the invariants of the database that it leaves behind.

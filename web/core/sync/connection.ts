@@ -3,6 +3,7 @@
 //   idle ──start──▶ connecting ──opened──▶ catchingUp ──caughtUp──▶ live
 //                       ▲                       │ failed/closed        │ closed
 //                       └────wake── waiting ◀───┴──────────────────────┘
+//   live ──told to connect again──▶ connecting
 //   replaced, barred, outdated: nothing happens until a person says so (wake, start).
 
 /** How it stands with the server. */
@@ -28,6 +29,8 @@ const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 60_000;
 /** The station opened another socket: elsewhere is where it is used now. Older servers say 1008 of that and of more. */
 const REPLACED = new Set([1008, 4409]);
+/** The server stops (1001) or wants another handshake (1012): it, or another node, can be reached at once. */
+const AGAIN = new Set([1001, 1012]);
 /** The station was signed out, or its user disabled. */
 const SIGNED_OUT = 4401;
 
@@ -64,6 +67,8 @@ function closed(state: ConnectionState, { code, now, random }: { code: number; n
   if (state.kind !== "connecting" && state.kind !== "catchingUp" && state.kind !== "live") return state;
   if (REPLACED.has(code)) return { kind: "replaced" };
   if (code === SIGNED_OUT) return { kind: "barred" };
+  // Only after it was live: otherwise a server that always says so would be asked all the time.
+  if (state.kind === "live" && AGAIN.has(code)) return { kind: "connecting", tries: 0 };
   const tries = state.kind === "live" ? 0 : state.tries + 1;
   return { kind: "waiting", tries, until: now + delayMs(tries, random) };
 }

@@ -127,6 +127,7 @@ export class Engine {
   private enter(state: ConnectionState): void {
     switch (state.kind) {
       case "connecting":
+        this.drop();
         void this.connect();
         return;
       case "catchingUp":

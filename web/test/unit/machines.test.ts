@@ -20,6 +20,15 @@ test("the way to a connection that lives, and back after it broke", () => {
   assert.deepEqual(step(broken, { kind: "due" }), { kind: "connecting", tries: 0 });
 });
 
+test("a server that stops sends its clients elsewhere at once, but not again and again", () => {
+  for (const code of [1001, 1012]) {
+    const again = step({ kind: "live" }, closed(code));
+    assert.deepEqual(again, { kind: "connecting", tries: 0 });
+    assert.deepEqual(step(again, closed(code)), { kind: "waiting", tries: 1, until: 2000 });
+    assert.deepEqual(step({ kind: "catchingUp", tries: 0 }, closed(code)), { kind: "waiting", tries: 1, until: 2000 });
+  }
+});
+
 test("delays double up to a minute, and begin anew when a person or the network says so", () => {
   assert.deepEqual([0, 1, 2, 7, 50].map((tries) => delayMs(tries, 0.5)), [500, 1000, 2000, 60_000, 60_000]);
   assert.ok(delayMs(3, 0) < delayMs(3, 1));

@@ -72,8 +72,9 @@ impl Session {
     /// has is encrypted again, for the digest, and not sent again.
     ///
     /// # Errors
-    /// `Refused`, with `TooLarge`, `QuotaExceeded` or `DiskFull` before a byte is sent; `File`: the content
-    /// cannot be read; `Invalid`: it has another length, or is not what was sent before.
+    /// `Refused`, with `TooLarge`, `QuotaExceeded` or `DiskFull` before a byte is sent, and with `FileConflict`
+    /// if the content is not what was sent before; `File`: the content cannot be read; `Invalid`: it has
+    /// another length.
     pub async fn send_file(
         &self,
         conversation: &Conversation,

@@ -2,6 +2,15 @@
 select json_build_object(
     'userid', replace(user_id::text, '-', ''), 'email', email, 'fullname', full_name, 'nick', nick, 'role', role,
     'availability', availability, 'created', wire_time(created_at), 'disabled', wire_time(disabled_at),
-    'publickey', public_key, 'rsakey', encrypted_private_key, 'version', vault_version, 'kdf', kdf::json
+    'publickey', public_key, 'rsakey', encrypted_private_key, 'version', vault_version, 'kdf', kdf::json,
+    -- Only what an operator has set for this user.
+    'limits', (
+        select json_strip_nulls(json_build_object(
+            'messages', l.messages, 'messagebytes', l.message_bytes, 'storedbytes', l.stored_bytes,
+            'conversations', l.conversations, 'newconversations', l.new_conversations, 'friendrequests', l.friend_requests,
+            'lookups', l.lookups, 'presencechanges', l.presence_changes, 'newstations', l.new_stations
+        ))
+        from user_limits l where l.user_id = u.user_id
+    )
 )::text as "row!"
-from users where user_id = $1
+from users u where user_id = $1

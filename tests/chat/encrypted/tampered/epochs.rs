@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use parlance_client::{
-    UserId,
+    Reader, UserId,
     e2ee::{Announcement, EpochSecret, Epochs, MemberKey, Members, SigningKey},
 };
 use parlance_wire::{
@@ -11,7 +11,7 @@ use parlance_wire::{
     key::PublicKey,
 };
 
-use super::{Case, Does, Knows, Story, bytes, case};
+use super::{Case, Does, Knows, Story, bytes, case, group};
 use crate::encrypted::person::Person;
 
 impl Story {
@@ -306,4 +306,40 @@ async fn secrets_and_epochs_that_are_not_as_announced_are_refused() {
     let story = Story::new().await;
     let cases = [secrets(&story), history(&story), people(&story)];
     story.refuses(cases.into_iter().flatten().collect()).await;
+}
+
+#[tokio::test]
+async fn a_wrong_secret_of_an_older_epoch_costs_that_epochs_messages_alone() {
+    let story = Story::new().await;
+    let wrong = [
+        story.sets_secret(&story.ben, &EpochSecret::generate().unwrap()),
+        // For a key that he does not have any more.
+        story.sets_secret(&story.ann, &EpochSecret::generate().unwrap()),
+    ];
+    for wrong in wrong {
+        story
+            .world
+            .sql(&wrong.replace("epoch = 3", "epoch = 1"))
+            .await;
+        let mut state = story.ben.session.begin_key_log().await.unwrap();
+        let mut group = group(&story.ben.session).await.unwrap();
+        let mut reader = Reader::new();
+        let read = story
+            .ben
+            .session
+            .read(&mut state, &mut group, &mut reader)
+            .await
+            .unwrap();
+        let found: Vec<_> = read
+            .iter()
+            .map(|received| match (&received.content, &received.problem) {
+                (Ok(_), None) => "read".to_owned(),
+                (Err(refused), _) => format!("{refused:?}"),
+                (Ok(_), Some(problem)) => format!("{problem:?}"),
+            })
+            .collect();
+        assert_eq!(found, ["WrongSecret", "read", "read", "read", "read"]);
+        story.puts_back().await;
+    }
+    story.world.end().await;
 }

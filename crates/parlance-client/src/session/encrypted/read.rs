@@ -36,12 +36,23 @@ pub struct Received {
     pub problem: Option<e2ee::Error>,
 }
 
+/// The reader's copy of an epoch's secret.
+#[derive(Debug)]
+enum Secret {
+    Opened(EpochSecret),
+    /// The epoch was before the reader joined, or its secret is withheld.
+    Absent,
+    /// An older epoch's, which does not open, or is not what was announced: it costs that epoch's
+    /// messages and no others.
+    Wrong,
+}
+
 /// How far a conversation's present instance has been read.
 #[derive(Debug, Default)]
 pub struct Reader {
     /// The rows that were read; `None` before the first page.
     position: Option<History>,
-    epochs: BTreeMap<Epoch, (Announcement, Option<EpochSecret>)>,
+    epochs: BTreeMap<Epoch, (Announcement, Secret)>,
     /// The transcript, as far as it is known: the hash at each message.
     chains: BTreeMap<i64, Chain>,
     reading: Reading,
@@ -178,8 +189,9 @@ impl Session {
                     .await?
             }
             Err(refused) => {
-                // What was said in epochs without the reader is missing without anyone's fault.
-                reader.lacks_some |= matches!(refused, e2ee::Error::NoSecret(_));
+                // What cannot be opened may have any number: nothing is missing because of it.
+                reader.lacks_some |=
+                    matches!(refused, e2ee::Error::NoSecret(_) | e2ee::Error::WrongSecret);
                 None
             }
         };
@@ -199,8 +211,10 @@ impl Session {
     ) -> Result<Result<Opened, e2ee::Error>, Error> {
         let epoch = sealed.epoch();
         self.know_epoch(state, reader, envelope, epoch).await?;
-        let Some((_, Some(secret))) = reader.epochs.get(&epoch) else {
-            return Ok(Err(e2ee::Error::NoSecret(epoch)));
+        let secret = match reader.epochs.get(&epoch) {
+            Some((_, Secret::Opened(secret))) => secret,
+            Some((_, Secret::Wrong)) => return Ok(Err(e2ee::Error::WrongSecret)),
+            Some((_, Secret::Absent)) | None => return Ok(Err(e2ee::Error::NoSecret(epoch))),
         };
         let opened = sealed.open(envelope, secret, state.pins.cards(envelope.user));
         if let Err(e2ee::Error::WrongSigner | e2ee::Error::UnknownSigner(_)) = opened {
@@ -282,9 +296,14 @@ impl Session {
                     Some(later) => check_older(later, std::slice::from_ref(&one.announcement))?,
                 }
                 let pair = &self.identity().pair;
-                let secret = (!one.secret.as_str().is_empty())
-                    .then(|| open_secret(announcement, one.secret.as_str(), pair))
-                    .transpose()?;
+                let secret = match one.secret.as_str() {
+                    "" => Secret::Absent,
+                    wrapped => match open_secret(announcement, wrapped, pair) {
+                        Ok(secret) => Secret::Opened(secret),
+                        Err(_) if announcement.epoch() < newest.epoch() => Secret::Wrong,
+                        Err(error) => return Err(error.into()),
+                    },
+                };
                 let known = (announcement.clone(), secret);
                 reader.epochs.insert(announcement.epoch(), known);
                 after = Some(announcement.clone());
