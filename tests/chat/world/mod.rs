@@ -272,7 +272,8 @@ impl World {
             .execute(&self.db)
             .await
             .unwrap();
-        if statement.contains("messages") {
+        let changes = ["into messages", "update messages", "delete from messages"];
+        if changes.iter().any(|change| statement.contains(change)) {
             self.counts_messages().await;
         }
     }
