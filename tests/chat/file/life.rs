@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{counted, rows};
 use crate::world::{
-    Conversation, File, Person, RECORD, World, at, eventually, message, operator, request,
+    Conversation, File, Hold, Person, RECORD, World, at, eventually, message, operator, request,
 };
 
 /// Waits until nothing is left of any file.
@@ -34,6 +34,22 @@ async fn sends(person: &Person, conversation: &Conversation) -> (File, String) {
 /// A world whose background tasks run all the time.
 async fn busy() -> Arc<World> {
     World::with(|settings| settings.timings.purge = Duration::from_millis(50)).await
+}
+
+#[tokio::test]
+async fn files_that_are_purged_after_their_messages_are_no_finding_of_the_doctor() {
+    let world = busy().await;
+    let (ann, _ben, conversation) = world.conversation().await;
+    sends(&ann, &conversation).await;
+    let held = Hold::by(&world, "select from files for update").await;
+    ann.does("clear", &conversation, json!({})).await.ok();
+    held.is_waited_for(1).await;
+    assert_eq!(world.count("messages").await, 0);
+    let found = store::doctor::examine(&world.store).await.unwrap();
+    assert!(found.is_empty(), "{found:#?}");
+    held.ends().await;
+    nothing_is_left(&world).await;
+    world.end().await;
 }
 
 #[tokio::test]

@@ -17,6 +17,11 @@ with records as (
             select from messages m
             where m.conversation_id = f.conversation_id and m.seq = f.message_seq and m.user_id = f.user_id
         )
+        -- A cleared conversation's messages are purged before their files.
+        and not exists (
+            select from conversations c
+            where c.conversation_id = f.conversation_id and c.cleared_seq >= f.message_seq
+        )
     union all
     select format('records of a file %s', r.file_key)
     from records r
