@@ -255,13 +255,15 @@ async fn unsigned_polling_is_of_the_user_last_seen_at_the_station_who_may_still_
     }
     // Both are notified, and one of them polls.
     ann.logs_in().await;
-    ann.requests_friendship(&ben).await.ok();
+    let cleo = world.person("Cleo").await;
+    cleo.requests_friendship(&ann).await.ok();
+    cleo.requests_friendship(&ben).await.ok();
     assert_eq!(
         polls().await.ok()["friendavailabilitesof"],
-        json!([ben.user])
+        json!([cleo.user])
     );
     assert_eq!(ann.hears().await, Changes::default());
-    assert_eq!(ben.hears().await.friends, [ann.user.clone()]);
+    assert_eq!(ben.hears().await.friends, [cleo.user.clone()]);
     world.sets_disabled(&ben, true).await;
     polls().await.ok();
     world.sets_disabled(&ann, true).await;
