@@ -22,6 +22,7 @@ struct Buckets {
     message_bytes: Bucket,
     presence_changes: Bucket,
     lookups: Bucket,
+    file_bytes: Bucket,
 }
 
 impl Buckets {
@@ -31,6 +32,7 @@ impl Buckets {
             message_bytes: Bucket::full(message_bytes(limits)),
             presence_changes: Bucket::full(presence_changes(limits)),
             lookups: Bucket::full(lookups(limits)),
+            file_bytes: Bucket::full(file_bytes(limits)),
         }
     }
 }
@@ -69,6 +71,10 @@ fn presence_changes(limits: &PerUser) -> Size {
 
 fn lookups(limits: &PerUser) -> Size {
     size(limits.lookups.into(), HOUR)
+}
+
+fn file_bytes(limits: &PerUser) -> Size {
+    size(limits.file_bytes, HOUR)
 }
 
 #[expect(
@@ -151,6 +157,27 @@ pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
                 let sentence = format!(
                     "You can name somebody who is not your friend at most {} times an hour. Try again later.",
                     limits.lookups
+                );
+                Error::UsedUp(sentence, wait)
+            })
+    })
+}
+
+/// Counts bytes of files that the caller is about to send.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error> {
+    let limits = &call.allowed;
+    let bytes = size(bytes, HOUR).tokens;
+    call.services.rates.with(call, |buckets| {
+        buckets
+            .file_bytes
+            .take(file_bytes(limits), bytes)
+            .map_err(|wait| {
+                let sentence = format!(
+                    "You can upload at most {} bytes of files an hour. Send the rest later.",
+                    limits.file_bytes
                 );
                 Error::UsedUp(sentence, wait)
             })

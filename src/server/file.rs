@@ -29,14 +29,14 @@ use crate::{
     api::{self, error::Error},
     chat::{Call, file},
     settings::PerUser,
-    store::file::Record,
+    store,
+    telemetry::with_causes,
 };
 use parlance_wire::{
-    e2ee::sha256,
     id::{StationId, UserId},
     request::{
         Api, Head,
-        file::{Action, BodyHash, Put, RECORD},
+        file::{Action, BodyHash, Put},
     },
     signature::REQUEST_HEADER,
     time::Timestamp,
@@ -47,6 +47,24 @@ pub(super) use self::download::{PATHS, download};
 
 /// Maximum characters of the header `Ozeki-Request`.
 const MAX_HEADER: usize = 4 << 10;
+
+/// Settles where files lie, when a server starts.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(super) async fn begin(state: &State) -> Result<(), String> {
+    let wanted = state.settings.file_store.as_ref();
+    let stores = state.services.files.stores();
+    let present = store::file::begin(&state.services.db, stores, wanted)
+        .await
+        .map_err(|error| with_causes(&error))?;
+    if let Some(wanted) = wanted.filter(|wanted| **wanted != present) {
+        tracing::warn!(
+            "FILE_STORE is {wanted}, but files lie in {present}, where new ones go, too; move them with: parlance files move --to {wanted}"
+        );
+    }
+    Ok(())
+}
 
 /// A request whose JSON is in a header, of a client of version 4, which its user signed.
 struct InHeader {
@@ -177,16 +195,8 @@ async fn put(
     if BodyHash::of(&bytes) != sent.sha256 {
         return Err(Error::bad_request("sha256 is not that of the body."));
     }
-    let record = usize::try_from(RECORD).unwrap_or(usize::MAX);
-    let records: Vec<Record<'_>> = (sent.record..)
-        .zip(bytes.chunks(record))
-        .map(|(number, bytes)| Record {
-            number,
-            hash: sha256(&[bytes]),
-            bytes,
-        })
-        .collect();
-    let upload = file::put(&call, sent.fileid, &records).await?;
+    let upload = file::put(&call, sent.fileid, sent.record, bytes.into()).await?;
+    state.metrics.count_file_bytes("received", sent.length);
     let text = api::file::view(&upload)?;
     let share = state
         .load

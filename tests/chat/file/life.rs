@@ -9,13 +9,14 @@ use serde_json::json;
 
 use super::{counted, rows};
 use crate::world::{
-    Conversation, File, Person, RECORD, World, at, eventually, message, operator, request,
+    Conversation, File, Kind, Person, RECORD, World, at, eventually, lying, message, operator,
+    request, stores,
 };
 
 /// Waits until nothing is left of any file.
 async fn nothing_is_left(world: &World) {
     eventually("the end of the files", async || {
-        rows(world).await == [0, 0, 0] && counted(world).await == 0
+        rows(world).await == [0, 0, 0] && counted(world).await == 0 && lying(world).await.is_empty()
     })
     .await;
 }
@@ -32,13 +33,13 @@ async fn sends(person: &Person, conversation: &Conversation) -> (File, String) {
 }
 
 /// A world whose background tasks run all the time.
-async fn busy() -> Arc<World> {
-    World::with(|settings| settings.timings.purge = Duration::from_millis(50)).await
+async fn busy(kind: Kind) -> Arc<World> {
+    kind.world_with(|settings| settings.timings.purge = Duration::from_millis(50))
+        .await
 }
 
-#[tokio::test]
-async fn files_end_with_their_message() {
-    let world = World::new().await;
+async fn files_end_with_their_message(kind: Kind) {
+    let world = kind.world().await;
     let (ann, ben, conversation) = world.conversation().await;
     // Erased: at once, for everyone.
     let (file, id) = sends(&ann, &conversation).await;
@@ -72,14 +73,16 @@ async fn files_end_with_their_message() {
         .await
         .answer()
         .refused(404, "file_not_found");
-    store::file::drain(&world.store).await.unwrap();
+    let unfinished = Duration::from_mins(15);
+    store::file::drain(&world.store, &stores(), unfinished)
+        .await
+        .unwrap();
     nothing_is_left(&world).await;
     world.end().await;
 }
 
-#[tokio::test]
-async fn cleared_conversations_and_deleted_accounts_leave_no_files() {
-    let world = busy().await;
+async fn cleared_conversations_and_deleted_accounts_leave_no_files(kind: Kind) {
+    let world = busy(kind).await;
     let (ann, ben, conversation) = world.conversation().await;
     // Cleared, with an upload that has no message.
     sends(&ann, &conversation).await;
@@ -107,9 +110,8 @@ async fn cleared_conversations_and_deleted_accounts_leave_no_files() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn what_no_message_has_goes_after_a_day_and_one_that_leaves_takes_no_files_along() {
-    let world = busy().await;
+async fn what_no_message_has_goes_after_a_day_and_one_that_leaves_takes_no_files_along(kind: Kind) {
+    let world = busy(kind).await;
     let (ann, _, conversation) = world.conversation().await;
     let (kept, _) = sends(&ann, &conversation).await;
     ann.uploads(10, &conversation).await;
@@ -130,3 +132,9 @@ async fn what_no_message_has_goes_after_a_day_and_one_that_leaves_takes_no_files
     assert!(ann.gets(&kept.id, None).await.status == 401 && counted(&world).await == 262_145);
     world.end().await;
 }
+
+in_each_store!(
+    files_end_with_their_message,
+    cleared_conversations_and_deleted_accounts_leave_no_files,
+    what_no_message_has_goes_after_a_day_and_one_that_leaves_takes_no_files_along
+);

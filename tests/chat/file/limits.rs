@@ -5,7 +5,7 @@ use parlance::settings::Disk;
 use serde_json::{Value, json};
 
 use super::{counted, rows};
-use crate::world::{File, Person, RECORD, World, eventually};
+use crate::world::{File, Kind, Person, RECORD, eventually};
 
 async fn limits(person: &Person) -> Value {
     let login = json!({ "action": "login", "apikey": format!("the apikey of {}", person.name), "clientversioncode": 4 }).to_string();
@@ -16,9 +16,10 @@ async fn limits(person: &Person) -> Value {
     answer.await.ok()["limits"].clone()
 }
 
-#[tokio::test]
-async fn a_user_has_room_for_so_much_however_many_ask_at_once() {
-    let world = World::with(|settings| settings.file_quota = 100_000).await;
+async fn a_user_has_room_for_so_much_however_many_ask_at_once(kind: Kind) {
+    let world = kind
+        .world_with(|settings| settings.file_quota = 100_000)
+        .await;
     let other_node = world
         .another_with(|settings| settings.file_quota = 100_000)
         .await;
@@ -72,9 +73,10 @@ async fn a_user_has_room_for_so_much_however_many_ask_at_once() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
-    let world = World::with(|settings| settings.max_file_bytes = 2 * 262_128).await;
+async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent(kind: Kind) {
+    let world = kind
+        .world_with(|settings| settings.max_file_bytes = 2 * 262_128)
+        .await;
     let (ann, _, conversation) = world.conversation().await;
     let of = |size: usize| {
         let conversation = &conversation;
@@ -94,7 +96,9 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
         path: "/".into(),
         reserve: u64::MAX,
     };
-    let world = World::with(|settings| settings.file_disk = Some(disk)).await;
+    let world = kind
+        .world_with(|settings| settings.file_disk = Some(disk))
+        .await;
     let (ann, ben, conversation) = world.conversation().await;
     let file = File::new(10);
     let refused = ann
@@ -125,7 +129,7 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
     world.end().await;
 
     // No files at all.
-    let world = World::with(|settings| settings.file_quota = 0).await;
+    let world = kind.world_with(|settings| settings.file_quota = 0).await;
     let (ann, _, conversation) = world.conversation().await;
     ann.begins(&file, &conversation)
         .await
@@ -137,3 +141,8 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
     );
     world.end().await;
 }
+
+in_each_store!(
+    a_user_has_room_for_so_much_however_many_ask_at_once,
+    what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent
+);

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::world::{Conversation, File, Person, World, message, request};
+use crate::world::{Conversation, File, Kind, Person, World, message, request};
 
 /// The numbers of the messages that have files, by file.
 async fn tied(world: &World) -> Vec<Option<i64>> {
@@ -13,9 +13,8 @@ async fn tied(world: &World) -> Vec<Option<i64>> {
         .unwrap()
 }
 
-#[tokio::test]
-async fn a_message_has_its_senders_complete_files_and_each_file_one_message() {
-    let world = World::new().await;
+async fn a_message_has_its_senders_complete_files_and_each_file_one_message(kind: Kind) {
+    let world = kind.world().await;
     let (ann, ben, conversation) = world.conversation().await;
     let cleo = world.person("Cleo").await;
     ann.befriends(&cleo).await;
@@ -73,9 +72,8 @@ async fn a_message_has_its_senders_complete_files_and_each_file_one_message() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn of_messages_at_once_one_has_the_file_on_two_nodes() {
-    let world = World::new().await;
+async fn of_messages_at_once_one_has_the_file_on_two_nodes(kind: Kind) {
+    let world = kind.world().await;
     let other_node = world.another().await;
     let (ann, ben, conversation) = world.conversation().await;
     let there = Person {
@@ -106,3 +104,8 @@ async fn of_messages_at_once_one_has_the_file_on_two_nodes() {
     other_node.stop().await;
     world.end().await;
 }
+
+in_each_store!(
+    a_message_has_its_senders_complete_files_and_each_file_one_message,
+    of_messages_at_once_one_has_the_file_on_two_nodes
+);

@@ -1,0 +1,102 @@
+//! A store in a bucket of an S3 service.
+
+use std::{ops::Range, time::Duration};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::{
+    ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt, RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder},
+    path::Path,
+};
+
+use crate::{
+    settings::{Bucket, S3Keys},
+    store::error::Cause,
+};
+
+/// Maximum time of one attempt.
+const ATTEMPT: Duration = Duration::from_secs(20);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The bucket.
+#[derive(Debug)]
+pub(crate) struct S3 {
+    bucket: AmazonS3,
+    prefix: String,
+}
+
+impl S3 {
+    pub(super) fn new(bucket: &Bucket, keys: &S3Keys) -> Result<Self, Cause> {
+        let options = ClientOptions::new()
+            .with_allow_http(bucket.endpoint.starts_with("http://"))
+            .with_timeout(ATTEMPT)
+            .with_connect_timeout(CONNECT);
+        let retry = RetryConfig {
+            max_retries: 2,
+            retry_timeout: ATTEMPT,
+            ..RetryConfig::default()
+        };
+        let client = AmazonS3Builder::new()
+            .with_endpoint(&bucket.endpoint)
+            .with_bucket_name(&bucket.name)
+            .with_region(&keys.region)
+            .with_access_key_id(&keys.id)
+            .with_secret_access_key(&keys.secret)
+            .with_client_options(options)
+            .with_retry(retry);
+        Ok(Self {
+            bucket: client.build()?,
+            prefix: bucket.prefix.clone(),
+        })
+    }
+
+    fn path(&self, name: &str) -> Path {
+        Path::from(format!("{}/{name}", self.prefix))
+    }
+
+    /// Makes the bucket a store: writes this object, which says so.
+    pub(super) async fn prepare(&self, name: &str, text: Bytes) -> Result<(), Cause> {
+        self.put(name, text).await
+    }
+
+    pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Cause> {
+        self.bucket.put(&self.path(name), bytes.into()).await?;
+        Ok(())
+    }
+
+    pub(super) async fn get(
+        &self,
+        name: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Bytes>, Cause> {
+        let options = GetOptions {
+            range: range.map(Into::into),
+            ..GetOptions::default()
+        };
+        let path = self.path(name);
+        let got = async { self.bucket.get_opts(&path, options).await?.bytes().await };
+        Ok(if_there(got.await)?)
+    }
+
+    /// Returns whether it was there, as far as the service tells.
+    pub(super) async fn delete(&self, name: &str) -> Result<bool, Cause> {
+        Ok(if_there(self.bucket.delete(&self.path(name)).await)?.is_some())
+    }
+
+    pub(super) async fn list(&self, part: &str) -> Result<Vec<String>, Cause> {
+        let names = self
+            .bucket
+            .list(Some(&self.path(part)))
+            .map_ok(|object| object.location.filename().unwrap_or_default().to_owned());
+        Ok(names.try_collect().await?)
+    }
+}
+
+fn if_there<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
