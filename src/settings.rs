@@ -1,6 +1,8 @@
 //! Settings: environment variables, documented with their defaults in `.env.example`. An invalid
 //! value stops the start with an error that names the variable.
 
+mod disk;
+mod file_store;
 mod per_user;
 mod read;
 mod variables;
@@ -15,7 +17,11 @@ use url::{Host, Url};
 
 use crate::{clock::Clock, timings::Timings};
 
-pub use self::per_user::PerUser;
+pub use self::{
+    disk::Disk,
+    file_store::{Bucket, FORM as FILE_STORE_FORM, FileStore, S3Keys},
+    per_user::PerUser,
+};
 
 /// A variable has an invalid value. The value is not repeated, as it may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,15 +123,6 @@ pub fn leads_nowhere(public_url: &str) -> bool {
     })
 }
 
-/// A disk that files must not fill up.
-#[derive(Debug, Clone)]
-pub struct Disk {
-    /// A directory on it.
-    pub path: PathBuf,
-    /// Bytes that stay free on it; and a twentieth of it does.
-    pub reserve: u64,
-}
-
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -162,6 +159,10 @@ pub struct Settings {
     pub max_file_bytes: u64,
     /// `FILE_QUOTA`: maximum size of all files of a user; 0, if there are to be none.
     pub file_quota: u64,
+    /// `FILE_STORE`: where the files of a new database lie. `None`, if that is not set.
+    pub file_store: Option<FileStore>,
+    /// `AWS_ACCESS_KEY_ID` and what belongs to it: the keys of an S3 service in which files lie.
+    pub s3_keys: Option<S3Keys>,
     /// Not for operators: the disk of the embedded PostgreSQL. `None`, where the database is elsewhere.
     pub file_disk: Option<Disk>,
     /// `SIGNATURE_WINDOW`: maximum difference between a request's timestamp and the server's clock.

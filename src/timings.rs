@@ -30,6 +30,9 @@ pub struct Timings {
     pub body_timeout: Duration,
     /// Maximum time between two parts of a large body.
     pub body_silence: Duration,
+    /// Bytes of a file that were written outside the database, but whose records were not stored, are
+    /// deleted after this long.
+    pub file_unfinished: Duration,
     /// A station that was pushed and did not wake up is pushed again after this long.
     pub push_again: Duration,
     /// Delay before a push is tried again; doubled with each attempt.
@@ -61,6 +64,8 @@ impl Default for Timings {
             write_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             body_silence: Duration::from_secs(5),
+            // Far longer than `store/file/outside.rs` lets a write take.
+            file_unfinished: Duration::from_mins(15),
             // The push service keeps the last push only, and shows it when the device is reachable again.
             push_again: Duration::from_mins(15),
             push_retry: Duration::from_secs(5),

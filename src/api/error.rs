@@ -124,7 +124,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             Rule::StorageFull(_)          => (413, "storage_full"),
             Rule::UsedUp(..) | Rule::RateLimited(_) => (429, "rate_limited"),
             Rule::Internal(_)             => (500, "internal"),
-            Rule::Unavailable { .. }      => (503, "unavailable"),
+            Rule::Unavailable { .. } | Rule::FilesUnavailable(_) => (503, "unavailable"),
             Rule::DiskFull                => (507, "disk_full"),
         },
     }
@@ -140,6 +140,8 @@ pub(crate) fn retry_after(error: &Error) -> Option<u64> {
         }
         // About the time that a database takes to restart.
         Error::Rule(Rule::Unavailable { .. }) => Some(2),
+        // About the time that a service takes.
+        Error::Rule(Rule::FilesUnavailable(_)) => Some(10),
         _ => None,
     }
 }

@@ -48,7 +48,7 @@ impl Client {
             self.read().await?;
         }
         self.head = head;
-        if status == 200 {
+        if (200..300).contains(&status) {
             return Ok(None);
         }
         let code = serde_json::from_slice::<serde_json::Value>(self.body()).ok();

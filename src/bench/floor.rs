@@ -1,10 +1,17 @@
 //! Floors: how fast the same machine, in the same minute, does simpler work. On a shared machine a
 //! throughput says little by itself; its ratio to a floor says more.
 
-use std::{fs, net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::{
     client::Client,
@@ -28,12 +35,47 @@ use crate::{
 
 /// Duration of a run.
 const SECONDS: u64 = 5;
+/// Maximum bytes of a file.
+const MAX_FILE: usize = 4 << 20;
 const READY: Duration = Duration::from_secs(10);
 
-/// Serves a bare endpoint that parses a body's head and answers, until it is killed.
-pub(crate) async fn serve(address: SocketAddr, workers: usize) -> Result<(), String> {
-    let server = HttpServer::new(|| {
-        App::new().default_service(web::route().to(async |body: web::Bytes| {
+/// Serves a bare endpoint that parses a body's head and answers, until it is killed. Files are written to
+/// the directory and read from there, as plainly as that can be done.
+pub(crate) async fn serve(
+    address: SocketAddr,
+    workers: usize,
+    files: Option<PathBuf>,
+) -> Result<(), String> {
+    let server = HttpServer::new(move || {
+        let at = files.clone().unwrap_or_default();
+        let from = at.clone();
+        let app = App::new()
+            .app_data(web::PayloadConfig::new(MAX_FILE))
+            .route(
+                "/file/{name}",
+                web::put().to(move |name: web::Path<String>, body: web::Bytes| {
+                    let path = at.join(&*name);
+                    async move {
+                        match web::block(move || fs::write(path, body)).await {
+                            Ok(Ok(())) => HttpResponse::Created().finish(),
+                            _ => HttpResponse::InternalServerError().finish(),
+                        }
+                    }
+                }),
+            )
+            .route(
+                "/file/{name}",
+                web::get().to(move |name: web::Path<String>| {
+                    let path = from.join(&*name);
+                    async move {
+                        match web::block(move || fs::read(path)).await {
+                            Ok(Ok(bytes)) => HttpResponse::Ok().body(bytes),
+                            _ => HttpResponse::NotFound().finish(),
+                        }
+                    }
+                }),
+            );
+        app.default_service(web::route().to(async |body: web::Bytes| {
             // The server parses each body's head too; without that, the floor would measure actix
             // alone.
             match Head::parse(&body) {
@@ -168,6 +210,21 @@ impl<'a> Pgbench<'a> {
     }
 }
 
+/// Starts a server, and waits until it answers. It is killed when it is dropped.
+// In a process of its own, so that its CPU time does not count as the client's.
+pub(super) async fn start(command: &mut Command, address: SocketAddr) -> Result<Child, String> {
+    let child = command.kill_on_drop(true).spawn();
+    let child = child.map_err(|error| error.to_string())?;
+    let deadline = std::time::Instant::now() + READY;
+    while Client::connect(address).await.is_err() {
+        if std::time::Instant::now() > deadline {
+            return Err("the bare endpoint does not answer".into());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(child)
+}
+
 /// Measures the bare endpoint with the requests of `poll`.
 pub(crate) async fn endpoint(
     bench: &Bench,
@@ -177,19 +234,9 @@ pub(crate) async fn endpoint(
     let failed = |error: std::io::Error| error.to_string();
     let address = free_address().map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
-    // In a process of its own, so that its CPU time does not count as the client's.
-    let mut child = Command::new(program)
-        .args(["bench-endpoint", &address.to_string()])
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    let deadline = std::time::Instant::now() + READY;
-    while Client::connect(address).await.is_err() {
-        if std::time::Instant::now() > deadline {
-            return Err("the bare endpoint does not answer".into());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let mut command = Command::new(program);
+    command.args(["bench-endpoint", &address.to_string()]);
+    let mut child = start(&mut command, address).await?;
     let meter = Meter {
         server: child.id().and_then(|id| i32::try_from(id).ok()),
         postmaster: None,

@@ -3,6 +3,9 @@
 
 pub(crate) mod client;
 pub(crate) mod cost;
+mod file_floor;
+mod file_flow;
+mod files;
 mod fixture;
 pub(crate) mod floor;
 mod known;
@@ -51,20 +54,32 @@ pub(crate) async fn run(
 ) -> Result<(), String> {
     // Every socket takes a file descriptor on this side too, and the usual limit is 1024.
     server::allow_many_sockets();
-    let target = Target::open(bench, settings).await?;
-    let result = tokio::select! {
-        result = measure(bench, settings, &target, &mut tell) => result,
-        () = scratch::interrupted() => Err("interrupted".into()),
+    let rows = if bench.workloads.contains(&Workload::Files) {
+        files::run(bench, settings, &mut tell).await?
+    } else {
+        measure_target(bench, settings, &mut tell).await?
     };
-    // Before the result is checked: nothing of a scratch server may stay behind, even after an
-    // error or Ctrl-C.
-    target.leave().await?;
-    let rows = result?;
     if bench.json {
         tell(&serde_json::to_string(&rows).map_err(|error| error.to_string())?)
     } else {
         Ok(())
     }
+}
+
+async fn measure_target(
+    bench: &Bench,
+    settings: &Settings,
+    tell: &mut impl FnMut(&str) -> Result<(), String>,
+) -> Result<Vec<Row>, String> {
+    let target = Target::open(bench, settings).await?;
+    let result = tokio::select! {
+        result = measure(bench, settings, &target, tell) => result,
+        () = scratch::interrupted() => Err("interrupted".into()),
+    };
+    // Before the result is checked: nothing of a scratch server may stay behind, even after an
+    // error or Ctrl-C.
+    target.leave().await?;
+    result
 }
 
 async fn measure(

@@ -29,6 +29,9 @@ pub(crate) struct Results {
     pub server_peak_kb: Option<f64>,
     /// Memory of PostgreSQL at the end, in KB.
     pub postgres_kb: Option<f64>,
+    /// Bytes of PostgreSQL's log of changes per successful answer, of those workloads that measure it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wal_bytes: Option<f64>,
     /// Refusals and failures, by code.
     pub errors: BTreeMap<String, u64>,
 }
@@ -54,6 +57,7 @@ impl Results {
             client_us: Some(each(cpu.client)),
             server_peak_kb: None,
             postgres_kb: None,
+            wal_bytes: None,
             errors: tally.errors.clone(),
         }
     }
@@ -115,6 +119,7 @@ impl Row {
                 client_us: of(|run| run.client_us),
                 server_peak_kb: of(|run| run.server_peak_kb),
                 postgres_kb: of(|run| run.postgres_kb),
+                wal_bytes: of(|run| run.wal_bytes),
                 errors,
             },
             per_second_range: (
@@ -185,6 +190,10 @@ impl Row {
         if let Some(Ratio { floor, rate, cpu }) = &self.beside {
             let beside = format!("  {rate:.2} x {floor}, {cpu:.2} x its CPU");
             line.push_str(&beside);
+        }
+        if let Some(bytes) = f.wal_bytes {
+            let wal = format!("  {bytes:.0} bytes of WAL each");
+            line.push_str(&wal);
         }
         for (code, count) in &f.errors {
             line.push_str("  ");

@@ -85,6 +85,19 @@ impl Signer {
 
     /// Makes a request with this timestamp.
     pub(crate) fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
+        let api = asked.api;
+        let (body, headers) = self.sign(asked, now)?;
+        // Written by hand: an HTTP library would use more CPU time than the request costs the
+        // server.
+        let text = format!(
+            "POST /?srv=chatserver&api={api} HTTP/1.1\r\n{headers}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
+            length = body.len()
+        );
+        Ok(text.into_bytes())
+    }
+
+    /// The JSON of a request with this timestamp, and the headers of every request.
+    pub(super) fn sign(&self, asked: Asked, now: Timestamp) -> Result<(String, String), String> {
         let Asked {
             caller: Caller { user, station },
             api,
@@ -106,15 +119,11 @@ impl Signer {
             body.as_bytes(),
         );
         let signature = self.key.sign(&text).map_err(|error| error.to_string())?;
-        // Written by hand: an HTTP library would use more CPU time than the request costs the
-        // server.
-        let text = format!(
-            "POST /?srv=chatserver&api={api} HTTP/1.1\r\nHost: {host}\r\nOzeki-User: {user}\r\nOzeki-Station: {station}\r\n\
-             Ozeki-Signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
+        let headers = format!(
+            "Host: {host}\r\nOzeki-User: {user}\r\nOzeki-Station: {station}\r\nOzeki-Signature: {signature}\r\n",
             host = self.host,
-            length = body.len()
         );
-        Ok(text.into_bytes())
+        Ok((body, headers))
     }
 
     /// The URL of a WebSocket for a v4 client.

@@ -61,7 +61,7 @@ impl Target {
     pub(crate) async fn open(bench: &Bench, settings: &Settings) -> Result<Self, String> {
         match &bench.url {
             Some(url) => Self::running(bench, url),
-            None => Self::scratch(bench.database.as_deref(), settings).await,
+            None => Self::scratch(bench.database.as_deref(), settings, &[]).await,
         }
     }
 
@@ -102,20 +102,22 @@ impl Target {
         })
     }
 
-    /// Starts a scratch server, on this database or one of its own.
+    /// Starts a scratch server, on this database or one of its own, with these environment variables,
+    /// too.
     ///
     /// # Errors
     /// One sentence for people.
     pub(crate) async fn scratch(
         database: Option<&str>,
         settings: &Settings,
+        variables: &[(&str, &OsStr)],
     ) -> Result<Self, String> {
         let dir = scratch_directory("parlance-bench")?;
         let address = free_address().map_err(|error| error.to_string())?;
         let mut settings = settings.clone();
         settings.data_dir = dir.join("data");
         settings.database = Database::Embedded;
-        let result = Self::start(database, &settings, &dir, address).await;
+        let result = Self::start(database, &settings, variables, &dir, address).await;
         if result.is_err() {
             // The error contains the end of the log, so the directory is not needed for it.
             let _ = fs::remove_dir_all(&dir);
@@ -126,11 +128,13 @@ impl Target {
     async fn start(
         database: Option<&str>,
         settings: &Settings,
+        variables: &[(&str, &OsStr)],
         dir: &Path,
         address: SocketAddr,
     ) -> Result<Self, String> {
         let mut environment = vec![("DATA_DIR", settings.data_dir.as_os_str())];
         environment.extend(UNLIMITED.map(|(name, value)| (name, OsStr::new(value))));
+        environment.extend_from_slice(variables);
         environment.extend(database.map(|url| ("DATABASE_URL", OsStr::new(url))));
         let log = dir.join("log");
         let mut child = serve(dir, &log, address, &environment)?;

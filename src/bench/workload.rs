@@ -42,6 +42,10 @@ pub(crate) enum Workload {
     Mix,
     /// New secrets for a group of 5,000, and messages to it meanwhile
     Rekey,
+    /// Files, 1 MiB at a time: up and down, in PostgreSQL, in a directory, and in FILE_STORE if that
+    /// is a bucket; beside an actix handler and nginx; 20 of 100 MiB at once; over slow lines, and ones
+    /// that stop. By itself
+    Files,
     /// WebSockets that are open and receive nothing
     SocketsIdle,
     /// Messages, each pushed to a WebSocket
@@ -92,6 +96,7 @@ impl Workload {
         match self {
             Self::Add | Self::AddHot | Self::Reports | Self::Mix => 64,
             Self::AddAlone => 1,
+            Self::Files => 4,
             _ => 16,
         }
     }
@@ -103,6 +108,7 @@ impl Workload {
             Self::Add | Self::AddHot | Self::Poll => 40_000,
             Self::AddAlone => 4_000,
             Self::ListLong | Self::ListKnown => 3_000,
+            Self::Files => 256,
             _ => 20_000,
         }
     }
@@ -238,7 +244,7 @@ impl Workload {
                     _ => requests::poll(caller),
                 }
             }
-            Self::SocketsIdle | Self::Rekey | Self::ListKnown => return None,
+            Self::SocketsIdle | Self::Rekey | Self::ListKnown | Self::Files => return None,
         })
     }
 }

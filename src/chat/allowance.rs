@@ -35,5 +35,6 @@ pub(crate) fn of(usual: &PerUser, user: &Allowance) -> PerUser {
         new_stations: own
             .new_stations
             .map_or(usual.new_stations, i32::unsigned_abs),
+        file_bytes: own.file_bytes.map_or(usual.file_bytes, i64::unsigned_abs),
     }
 }

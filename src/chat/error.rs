@@ -109,6 +109,9 @@ pub(crate) enum Error {
         #[source]
         source: Cause,
     },
+    /// The store of files is away. The cause goes to the log.
+    #[error("Files cannot be stored or read at the moment. Try again later. Messages can be sent.")]
+    FilesUnavailable(#[source] Cause),
 }
 
 impl From<TooManySockets> for Error {
@@ -122,9 +125,9 @@ impl Error {
     #[must_use]
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
-            Self::Internal(source) | Self::Unavailable { source, .. } => {
-                Some(with_causes(&**source))
-            }
+            Self::Internal(source)
+            | Self::Unavailable { source, .. }
+            | Self::FilesUnavailable(source) => Some(with_causes(&**source)),
             _ => None,
         }
     }
@@ -159,6 +162,7 @@ impl From<store::error::Error> for Error {
 enum Failure {
     Internal,
     Unavailable { uncertain: bool },
+    FilesUnavailable,
 }
 
 impl Failure {
@@ -166,6 +170,7 @@ impl Failure {
         match self {
             Self::Internal => Error::Internal(source),
             Self::Unavailable { uncertain } => Error::Unavailable { uncertain, source },
+            Self::FilesUnavailable => Error::FilesUnavailable(source),
         }
     }
 }
@@ -196,6 +201,8 @@ fn decode(error: &store::error::Error) -> Result<Error, Failure> {
         } => Err(Failure::Unavailable {
             uncertain: *uncertain,
         }),
+        Store::FilesAway { .. } => Err(Failure::FilesUnavailable),
+        Store::FilesFull { .. } => Ok(Error::DiskFull),
         Store::Bug { .. } => Err(Failure::Internal),
     }
 }

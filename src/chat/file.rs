@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use nix::sys::statvfs::statvfs;
+use bytes::Bytes;
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit},
     time::timeout,
 };
 
-use super::{Call, Services, error::Error};
+use super::{Call, Services, error::Error, rates};
 use crate::{
     settings::{Disk, Settings},
     store::{
-        self,
-        file::{Completed, Created, Deleted, Found, NewFile, Put, Record, Upload},
+        self, Db,
+        file::{
+            Completed, Created, Deleted, Found, Located, NewFile, NewRecords, Put, Stores, Upload,
+            Writing,
+        },
     },
 };
 use parlance_wire::{
@@ -37,6 +40,7 @@ pub(crate) struct Files {
     max_bytes: u64,
     quota: u64,
     disk: Option<Disk>,
+    stores: Stores,
     turns: Semaphore,
     deleted: Notify,
 }
@@ -48,9 +52,15 @@ impl Files {
             max_bytes: settings.max_file_bytes,
             quota: settings.file_quota,
             disk: settings.file_disk.clone(),
+            stores: Stores::new(settings.s3_keys.clone()),
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
             deleted: Notify::new(),
         }
+    }
+
+    /// Where bytes lie outside the database.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// Waits for a turn to read or write records. It ends when it is dropped.
@@ -79,26 +89,35 @@ impl Files {
     }
 
     /// # Errors
-    /// `DiskFull`, if the disk has little room left.
+    /// `DiskFull`, if the database's disk has little room left.
     fn check_disk(&self) -> Result<(), Error> {
         let Some(disk) = &self.disk else {
             return Ok(());
         };
-        let stat = statvfs(&disk.path).map_err(|error| Error::Internal(error.into()))?;
-        let block = u128::from(stat.fragment_size());
-        let free = u128::from(stat.blocks_available()) * block;
-        let total = u128::from(stat.blocks()) * block;
-        if free < u128::from(disk.reserve) || free * 20 < total {
+        if !disk
+            .has_room()
+            .map_err(|error| Error::Internal(error.into()))?
+        {
             return Err(Error::DiskFull);
         }
         Ok(())
+    }
+
+    /// # Errors
+    /// `DiskFull`, if new records go to a store that has little room left; `FilesUnavailable`.
+    async fn check_store(&self, db: &Db) -> Result<(), Error> {
+        match self.stores.current(db).await? {
+            Some(store) if !store.has_room().await? => Err(Error::DiskFull),
+            _ => Ok(()),
+        }
     }
 }
 
 /// Begins an upload. Idempotent. Returns what is there of it.
 ///
 /// # Errors
-/// `TooLarge`, `QuotaExceeded`, `DiskFull`, `ConversationNotFound`, `StaleInstance`, `FileConflict`;
+/// `TooLarge`, `QuotaExceeded`, `DiskFull`, `FilesUnavailable`, `ConversationNotFound`, `StaleInstance`,
+/// `FileConflict`, `NotFriends`;
 /// `NotAllowed`, if there are to be no files, or the other user has blocked the caller.
 pub(crate) async fn create(
     call: &Call<'_>,
@@ -124,6 +143,7 @@ pub(crate) async fn create(
         ))
     })?;
     files.check_disk()?;
+    files.check_store(&call.services.db).await?;
     let new = NewFile {
         id,
         user: call.user,
@@ -143,14 +163,15 @@ pub(crate) async fn create(
         }),
         Some(Created::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Created::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
+        Some(Created::Ended) => Err(Error::NotFriends),
     }
 }
 
-/// Checks that a caller may send these records, before they are received.
+/// Checks that a caller may send these records, before they are received. Returns their file.
 ///
 /// # Errors
-/// `FileNotFound`, `DiskFull`; `BadRequest`, if they are not whole records of the file.
-pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<(), Error> {
+/// `FileNotFound`, `DiskFull`, `UsedUp`; `BadRequest`, if they are not whole records of the file.
+pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Error> {
     let found = store::file::own(&call.services.db, sent.fileid, call.user)
         .await?
         .ok_or(Error::FileNotFound)?;
@@ -159,25 +180,83 @@ pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<(), Error>
             "record and length must be those of one to four whole records of the file.".into(),
         ));
     }
-    call.services.files.check_disk()
+    call.services.files.check_disk()?;
+    rates::count_file_bytes(call, sent.length)?;
+    Ok(found)
 }
 
-/// Stores records, which have been checked. Idempotent. Returns what is there of the file.
+/// Stores the records of a body, which were checked to be of this file. Idempotent. Returns what is there
+/// of it.
 ///
 /// # Errors
-/// `FileNotFound`, `FileConflict`, `Unavailable`.
+/// `FileNotFound`, also if it was deleted meanwhile; `FileConflict`, `Unavailable`, `FilesUnavailable`, `DiskFull`.
 pub(crate) async fn put(
     call: &Call<'_>,
-    file: FileId,
-    records: &[Record<'_>],
+    file: (FileId, &Found),
+    first: u32,
+    body: Bytes,
 ) -> Result<Upload, Error> {
-    let _turn = call.services.files.turn().await?;
-    match store::file::put(&call.services.db, file, call.user, records).await? {
+    let records = NewRecords::new(first, body)?;
+    let mut stored = store_records(call, file, &records, None).await?;
+    if let Some(Put::Outside(writing, missing)) = stored {
+        // Without a turn: it needs no connection.
+        let Services { db, files, .. } = call.services;
+        writing.write(db, &files.stores, missing.bytes()).await?;
+        stored = store_records(call, file, &missing, Some(writing)).await?;
+    }
+    match stored {
         None => Err(Error::FileNotFound),
         Some(Put::Done(upload)) => Ok(upload),
         Some(Put::Conflict) => Err(Error::FileConflict(
             "The file has other bytes in one of these records.",
         )),
+        Some(Put::Outside(..)) => Err(Error::Internal("bytes are to be written twice".into())),
+    }
+}
+
+async fn store_records(
+    call: &Call<'_>,
+    file: (FileId, &Found),
+    records: &NewRecords,
+    written: Option<Writing>,
+) -> Result<Option<Put>, Error> {
+    let Services { db, files, .. } = call.services;
+    let _turn = files.turn().await?;
+    Ok(store::file::put(db, file, call.user, records, written).await?)
+}
+
+/// The bytes of a record of a complete file.
+///
+/// # Errors
+/// `Unavailable`, also if the file was deleted; `FilesUnavailable`; `Internal`, if they are missing.
+pub(crate) async fn read(services: &Services, file: &Found, record: u32) -> Result<Bytes, Error> {
+    let Services { db, files, .. } = services;
+    let mut failed = None;
+    loop {
+        let located = {
+            let _turn = files.turn().await?;
+            store::file::locate(db, file, record).await?
+        };
+        let place = match located {
+            Located::Row(bytes) => return Ok(bytes.into()),
+            Located::Object(place) => place,
+        };
+        // If it is elsewhere now, it was moved after it was looked up.
+        if let Some((before, error)) = failed
+            && before == place
+        {
+            return Err(error);
+        }
+        let got = async {
+            let store = files.stores.open(db, place.store).await?;
+            store.get(place.object, place.range()).await
+        };
+        let error = match got.await {
+            Ok(Some(bytes)) if bytes.len() as u64 == place.length => return Ok(bytes),
+            Ok(_) => Error::Internal("bytes of a file are missing".into()),
+            Err(error) => error.into(),
+        };
+        failed = Some((place, error));
     }
 }
 

@@ -34,6 +34,7 @@ struct Buckets {
     message_bytes: Bucket,
     presence_changes: Bucket,
     lookups: Bucket,
+    file_bytes: Bucket,
 }
 
 impl Buckets {
@@ -43,6 +44,7 @@ impl Buckets {
             message_bytes: Bucket::full(message_bytes(limits)),
             presence_changes: Bucket::full(presence_changes(limits)),
             lookups: Bucket::full(lookups(limits)),
+            file_bytes: Bucket::full(file_bytes(limits)),
         }
     }
 }
@@ -84,6 +86,10 @@ fn presence_changes(limits: &PerUser) -> Size {
 
 fn lookups(limits: &PerUser) -> Size {
     size(limits.lookups.into(), HOUR)
+}
+
+fn file_bytes(limits: &PerUser) -> Size {
+    size(limits.file_bytes, HOUR)
 }
 
 #[expect(
@@ -155,6 +161,23 @@ pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
         let sentence = format!(
             "You can name somebody who is not your friend at most {} times an hour. Try again later.",
             limits.lookups
+        );
+        Error::UsedUp(sentence, wait)
+    })
+}
+
+/// Counts bytes of files that the caller is about to send.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error> {
+    let Allowed { limits, left } = &call.allowed;
+    let bytes = size(bytes, HOUR).tokens;
+    let taken = locked(left).file_bytes.take(file_bytes(limits), bytes);
+    taken.map_err(|wait| {
+        let sentence = format!(
+            "You can upload at most {} bytes of files an hour. Send the rest later.",
+            limits.file_bytes
         );
         Error::UsedUp(sentence, wait)
     })

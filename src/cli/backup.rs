@@ -37,6 +37,10 @@ enum Verb {
     Verify {
         /// The backup file
         file: PathBuf,
+        /// Also read all files that lie outside the database, and compare them with the hashes in the
+        /// backup
+        #[arg(long)]
+        files: bool,
     },
 }
 
@@ -121,8 +125,8 @@ pub enum Error {
 /// Takes a backup, or verifies one.
 pub(super) async fn run(settings: &Settings, backup: Backup) -> Result<(), super::Error> {
     match (backup.command, backup.file) {
-        (Some(Verb::Verify { file }), _) => {
-            let manifest = restore::verify(settings, &file).await?;
+        (Some(Verb::Verify { file, files }), _) => {
+            let manifest = restore::verify(settings, &file, files).await?;
             report("Verified", &file, &manifest, backup.json)
         }
         (None, Some(file)) if file == Path::new("-") => {

@@ -1,4 +1,4 @@
-//! `parlance doctor`: checks the invariants of the tables.
+//! `parlance doctor`: checks the invariants of the tables, and the files outside the database.
 
 use clap::Args;
 use serde_json::json;
@@ -8,7 +8,8 @@ use crate::{
     settings::Settings,
     store::{
         self,
-        doctor::{Finding, Rule},
+        doctor::Rule,
+        file::{self, Fault, LeftOver, Stores},
     },
 };
 use parlance_wire::time::Timestamp;
@@ -23,6 +24,15 @@ pub(super) struct Doctor {
     json: bool,
 }
 
+/// A problem that was found.
+struct Problem {
+    key: &'static str,
+    name: String,
+    count: u64,
+    example: String,
+    meaning: &'static str,
+}
+
 /// Examines the database and prints the findings. A finding is a problem: exit code 1.
 pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Error> {
     let purpose = if doctor.repair {
@@ -30,54 +40,83 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
     } else {
         Purpose::Look
     };
-    let (repaired, findings) = with_database(settings, purpose, async |db| {
+    let stores = Stores::new(settings.s3_keys.clone());
+    let (repaired, problems) = with_database(settings, purpose, async |db| {
         // Repairs first and examines afterwards, so that the findings and the exit code are about
         // what is left.
-        let repaired = if doctor.repair {
-            store::doctor::repair(db, &actor(), Timestamp::now()).await?
+        let (mut repaired, left_over) = if doctor.repair {
+            let repaired = store::doctor::repair(db, &actor(), Timestamp::now()).await?;
+            (repaired, LeftOver::Delete)
         } else {
-            0
+            (0, LeftOver::Report)
         };
-        Ok((repaired, store::doctor::examine(db).await?))
+        let tables = store::doctor::examine(db).await?;
+        let files = file::examine(db, &stores, left_over).await?;
+        repaired += files.deleted;
+        let tables = tables.into_iter().map(|finding| Problem {
+            key: key(finding.rule),
+            name: format!("{:?}", finding.rule),
+            count: finding.count.unsigned_abs(),
+            example: finding.example,
+            meaning: finding.rule.meaning(),
+        });
+        let files = files.findings().map(|finding| Problem {
+            key: fault_key(finding.fault),
+            name: format!("Files {:?}", finding.fault),
+            count: finding.count,
+            example: finding.example,
+            meaning: finding.fault.meaning(),
+        });
+        Ok((repaired, tables.chain(files).collect::<Vec<_>>()))
     })
     .await?;
     if doctor.json {
-        let shown = |finding: &Finding| {
+        let shown = |problem: &Problem| {
             json!({
-                "rule": key(finding.rule), "count": finding.count,
-                "example": finding.example, "meaning": finding.rule.meaning(),
+                "rule": problem.key, "count": problem.count,
+                "example": problem.example, "meaning": problem.meaning,
             })
         };
         print_json(
-            &json!({ "repaired": repaired, "findings": findings.iter().map(shown).collect::<Vec<_>>() }),
+            &json!({ "repaired": repaired, "findings": problems.iter().map(shown).collect::<Vec<_>>() }),
         )?;
     } else {
         if doctor.repair {
-            say(format_args!("Repaired: {repaired} rows."))?;
+            say(format_args!("Repaired: {repaired} rows and objects."))?;
         }
-        for Finding {
-            rule,
+        for Problem {
+            name,
             count,
             example,
-        } in &findings
+            meaning,
+            ..
+        } in &problems
         {
-            say(format_args!(
-                "{rule:?}: {count}, as {example}.\n  {}.",
-                rule.meaning()
-            ))?;
+            say(format_args!("{name}: {count}, as {example}.\n  {meaning}."))?;
         }
     }
-    if findings.is_empty() {
+    let rules = Rule::ALL.len() + Fault::ALL.len();
+    if problems.is_empty() {
         return if doctor.json {
             Ok(())
         } else {
-            say(format_args!("All {} rules hold.", Rule::ALL.len()))
+            say(format_args!("All {rules} rules hold."))
         };
     }
     Err(Error::Unhealthy {
-        broken: findings.len(),
-        rules: Rule::ALL.len(),
+        broken: problems.len(),
+        rules,
     })
+}
+
+/// The name of a fault in JSON, beside those of rules.
+fn fault_key(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Away => "files_away",
+        Fault::Missing => "files_missing",
+        Fault::Damaged => "files_damaged",
+        Fault::LeftOver => "files_left_over",
+    }
 }
 
 /// The name of a rule in JSON, for scripts. It must stay when the rule is renamed in the code.

@@ -114,6 +114,19 @@ pub enum Error {
     /// A backup could not be taken, verified or restored.
     #[error(transparent)]
     Backup(#[from] backup::Error),
+    /// Another command moves files.
+    #[error("files are being moved already")]
+    FilesAreMoved,
+    /// Bytes of files are missing or damaged.
+    #[error(
+        "{count} pieces of files were left where they were, as their bytes are missing or damaged: as those of {example}; see parlance doctor"
+    )]
+    FilesUnreadable {
+        /// Pieces.
+        count: u64,
+        /// A file.
+        example: String,
+    },
     /// An error of a lower layer that has no type of its own.
     #[error("{0}")]
     Message(String),

@@ -8,6 +8,7 @@ mod conversation;
 mod doctor;
 mod env_file;
 mod error;
+mod files;
 mod invite;
 mod output;
 mod program;
@@ -16,7 +17,10 @@ mod send;
 mod serve;
 mod user;
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use chrono::TimeDelta;
 use clap::{Parser, Subcommand};
@@ -72,6 +76,9 @@ enum Command {
     /// Prints the message's id. The service has an account made with `user apikey`; its apikey is
     /// in PARLANCE_APIKEY or in a file that its owner alone can read.
     Send(send::Sending),
+    /// Move the bytes of files to another store
+    #[command(subcommand)]
+    Files(files::Command),
     /// Open psql on the database
     Psql {
         /// Arguments for psql, as -c 'select 1'
@@ -80,7 +87,8 @@ enum Command {
     },
     /// Check the invariants of the tables; exit code 1 if one is broken
     ///
-    /// Looks at one snapshot of the whole database, beside a running server.
+    /// Looks at one snapshot of the whole database, and reads all files that lie outside it, beside a
+    /// running server.
     Doctor(doctor::Doctor),
     /// Back everything up into one file, while the server runs
     ///
@@ -105,7 +113,11 @@ enum Command {
     Selftest(selftest::Command),
     /// The endpoint that bench measures against
     #[command(hide = true)]
-    BenchEndpoint { address: SocketAddr },
+    BenchEndpoint {
+        address: SocketAddr,
+        /// Where files are written
+        files: Option<PathBuf>,
+    },
 }
 
 /// Runs the command that was given.
@@ -133,6 +145,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Invite(invite) => invite::run(&settings, invite).await,
         Command::Audit(audit) => audit::run(&settings, &audit).await,
         Command::Send(send) => send::run(&settings, &send).await,
+        Command::Files(command) => files::run(&settings, command).await,
         Command::Psql { arguments } => psql::run(&settings, &arguments).await,
         Command::Doctor(doctor) => doctor::run(&settings, &doctor).await,
         Command::Backup(backup) => backup::run(&settings, backup).await,
@@ -145,8 +158,8 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
             selftest::run(&settings, &command, print).await?;
             Ok(())
         }
-        Command::BenchEndpoint { address } => {
-            bench::floor::serve(address, settings.workers).await?;
+        Command::BenchEndpoint { address, files } => {
+            bench::floor::serve(address, settings.workers, files).await?;
             Ok(())
         }
     }

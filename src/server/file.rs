@@ -28,14 +28,14 @@ use super::{
 use crate::{
     api::{self, error::Error},
     chat::{Call, file, rates::Allowed},
-    store::file::Record,
+    store,
+    telemetry::with_causes,
 };
 use parlance_wire::{
-    e2ee::sha256,
     id::{StationId, UserId},
     request::{
         Api, Head,
-        file::{Action, BodyHash, Put, RECORD},
+        file::{Action, BodyHash, Put},
     },
     signature::REQUEST_HEADER,
     time::Timestamp,
@@ -46,6 +46,24 @@ pub(super) use self::download::{PATHS, download};
 
 /// Maximum characters of the header `Ozeki-Request`.
 const MAX_HEADER: usize = 4 << 10;
+
+/// Settles where files lie, when a server starts.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(super) async fn begin(state: &State) -> Result<(), String> {
+    let wanted = state.settings.file_store.as_ref();
+    let stores = state.services.files.stores();
+    let present = store::file::begin(&state.services.db, stores, wanted)
+        .await
+        .map_err(|error| with_causes(&error))?;
+    if let Some(wanted) = wanted.filter(|wanted| **wanted != present) {
+        tracing::warn!(
+            "FILE_STORE is {wanted}, but files lie in {present}, where new ones go, too; move them with: parlance files move --to {wanted}"
+        );
+    }
+    Ok(())
+}
 
 /// A request whose JSON is in a header, of a client of version 4, which its user signed.
 struct InHeader {
@@ -65,11 +83,6 @@ impl InHeader {
     async fn read(state: &State, http: &HttpRequest, header: &str) -> Result<Self, Error> {
         let address = address::of_client(&state.settings, http);
         site::check(&state.settings, http)?;
-        let malformed = || {
-            Error::bad_request(format!(
-                "{REQUEST_HEADER} must be the request's JSON, as base64url without padding."
-            ))
-        };
         if header.len() > MAX_HEADER {
             return Err(malformed());
         }
@@ -116,16 +129,25 @@ impl InHeader {
 }
 
 /// The text of the header `Ozeki-Request`, if there is one.
-fn header_of(http: &HttpRequest) -> Option<&str> {
-    http.headers()
-        .get(REQUEST_HEADER)
-        .map(|value| value.to_str().unwrap_or_default())
+///
+/// # Errors
+/// `BadRequest`, if it is no text.
+fn header_of(http: &HttpRequest) -> Result<Option<&str>, Error> {
+    let header = http.headers().get(REQUEST_HEADER);
+    let text = header.map(|header| header.to_str().map_err(|_| malformed()));
+    text.transpose()
+}
+
+fn malformed() -> Error {
+    Error::bad_request(format!(
+        "{REQUEST_HEADER} must be the request's JSON, as base64url without padding."
+    ))
 }
 
 /// The API of files: everything but reading them.
 pub(super) async fn files(http: HttpRequest, payload: web::Payload) -> Result<Answer, Error> {
     let mut payload = payload.into_inner();
-    let Some(header) = header_of(&http) else {
+    let Some(header) = header_of(&http)? else {
         return signed(AtStation::from_request(&http, &mut payload).await?).await;
     };
     if http.method() != Method::POST {
@@ -160,13 +182,15 @@ async fn put(
         outbox: Vec::new(),
         later: Vec::new(),
     };
-    let declared = http.headers().get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|declared| declared != sent.length) {
-        return Err(body::wrong_length());
+    // A chunked body declares none.
+    if let Some(declared) = http.headers().get(header::CONTENT_LENGTH) {
+        let declared = declared.to_str().ok().and_then(|text| text.parse().ok());
+        if declared != Some(sent.length) {
+            return Err(body::wrong_length());
+        }
     }
     // Refused before anything is received, where that is possible.
-    file::check_put(&call, sent).await?;
+    let found = file::check_put(&call, sent).await?;
     let length = usize::try_from(sent.length).map_err(|_| body::wrong_length())?;
     let mut share = state
         .load
@@ -176,16 +200,8 @@ async fn put(
     if BodyHash::of(&bytes) != sent.sha256 {
         return Err(Error::bad_request("sha256 is not that of the body."));
     }
-    let record = usize::try_from(RECORD).unwrap_or(usize::MAX);
-    let records: Vec<Record<'_>> = (sent.record..)
-        .zip(bytes.chunks(record))
-        .map(|(number, bytes)| Record {
-            number,
-            hash: sha256(&[bytes]),
-            bytes,
-        })
-        .collect();
-    let upload = file::put(&call, sent.fileid, &records).await?;
+    let upload = file::put(&call, (sent.fileid, &found), sent.record, bytes.into()).await?;
+    state.metrics.count_file_bytes("received", sent.length);
     let text = api::file::view(&upload)?;
     let share = state
         .load

@@ -57,6 +57,7 @@ pub(super) struct Metrics {
     resyncs: Counter,
     purged_rows: Family<Labels<1>, Counter>,
     pushes: Family<Labels<1>, Counter>,
+    file_bytes: Family<Labels<1>, Counter>,
 }
 
 impl Default for Metrics {
@@ -139,6 +140,7 @@ impl Default for Metrics {
                 Family::default(),
             ),
             pushes: pushes(registry),
+            file_bytes: file_bytes(registry),
             registry: std::mem::take(registry),
         }
     }
@@ -156,6 +158,20 @@ fn pushes(registry: &mut Registry) -> Family<Labels<1>, Counter> {
         "parlance_web_pushes",
         "Web Pushes by what became of them",
         pushes,
+    )
+}
+
+/// Registers the counter of bytes of files, with both directions at zero.
+fn file_bytes(registry: &mut Registry) -> Family<Labels<1>, Counter> {
+    let bytes: Family<Labels<1>, Counter> = Family::default();
+    for direction in ["received", "sent"] {
+        drop(bytes.get_or_create(&[("direction", direction)]));
+    }
+    register(
+        registry,
+        "parlance_file_bytes",
+        "Bytes of files that were stored and read, repeated ones included",
+        bytes,
     )
 }
 
@@ -184,6 +200,13 @@ impl Metrics {
     /// Counts a push.
     pub(super) fn count_push(&self, outcome: &'static str) {
         self.pushes.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// Counts bytes of files: `received` or `sent`.
+    pub(super) fn count_file_bytes(&self, direction: &'static str, bytes: u64) {
+        self.file_bytes
+            .get_or_create(&[("direction", direction)])
+            .inc_by(bytes);
     }
 
     /// Counts purged rows.

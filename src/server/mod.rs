@@ -121,6 +121,8 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         .await
         .map_err(|error| with_causes(&error))?;
 
+    file::begin(&state).await?;
+
     let shared = state.clone();
     let server = HttpServer::new(move || {
         let headers = DefaultHeaders::new()

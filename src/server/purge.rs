@@ -143,7 +143,9 @@ pub(super) async fn files(state: Arc<State>) {
             _ = clock.tick() => {}
             () = state.services.files.wait_for_deleted() => {}
         }
-        match store::file::drain(&state.services.db).await {
+        let unfinished = state.settings.timings.file_unfinished;
+        let stores = state.services.files.stores();
+        match store::file::drain(&state.services.db, stores, unfinished).await {
             Ok(rows) => state.metrics.count_purged("files", rows),
             Err(error) => tracing::warn!(
                 error = with_causes(&error),

@@ -30,6 +30,9 @@ pub struct PerUser {
     pub presence_changes: u32,
     /// `NEW_STATIONS_PER_DAY`: maximum new stations per day (UTC).
     pub new_stations: u32,
+    /// `FILE_BYTES_PER_HOUR`: maximum bytes of files uploaded per hour, also of those that are deleted
+    /// again.
+    pub file_bytes: u64,
 }
 
 impl PerUser {
@@ -47,6 +50,8 @@ impl PerUser {
             lookups: env.number("LOOKUPS_PER_HOUR", 1000, 1..=MAX)?,
             presence_changes: env.number("PRESENCE_CHANGES_PER_MINUTE", 60, 1..=MAX)?,
             new_stations: env.number("NEW_STATIONS_PER_DAY", 10, 1..=MAX)?,
+            // A FILE_QUOTA's worth, four times over.
+            file_bytes: env.bytes("FILE_BYTES_PER_HOUR", 4 << 30, 1 << 20..=MAX_BYTES)?,
         })
     }
 
@@ -65,6 +70,7 @@ impl PerUser {
             lookups: times(self.lookups),
             presence_changes: times(self.presence_changes),
             new_stations: times(self.new_stations),
+            file_bytes: times_bytes(self.file_bytes),
         }
     }
 }

@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Database, Disk, Error, Invites, LogFormat, PerUser, Push, PushServices, Registration, Settings,
-    Tls,
+    Database, Disk, Error, FILE_STORE_FORM, FileStore, Invites, LogFormat, PerUser, Push,
+    PushServices, Registration, S3Keys, Settings, Tls,
     variables::{
         Variables, duration, nats_servers, networks, origins, postgres_settings, public_url,
     },
@@ -22,8 +22,6 @@ use url::Url;
 /// The maximum lifetime is 1000 years, because the end of a longer one could not be written on the
 /// wire.
 const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
-/// Bytes that files leave free on the disk: what messages need for a good while.
-const DISK_RESERVE: u64 = 1 << 30;
 const MAX_WORKERS: usize = 256;
 
 impl Settings {
@@ -61,10 +59,7 @@ impl Settings {
                 "an http:// or https:// address",
                 public_url,
             )?,
-            file_disk: matches!(database, Database::Embedded).then(|| Disk {
-                path: data_dir.clone(),
-                reserve: DISK_RESERVE,
-            }),
+            file_disk: matches!(database, Database::Embedded).then(|| Disk::of(data_dir.clone())),
             database,
             // About two per core of a small database machine; more would only wait for each other
             // there.
@@ -102,6 +97,8 @@ impl Settings {
             max_body_bytes: env.bytes("MAX_BODY_BYTES", 1 << 20, 1024..=64 << 20)?,
             max_file_bytes: env.bytes("MAX_FILE_BYTES", 100 << 20, 1024..=4 << 30)?,
             file_quota: env.bytes("FILE_QUOTA", 1 << 30, 0..=1 << 50)?,
+            file_store: env.file_store()?,
+            s3_keys: env.s3_keys()?,
             signature_window: env.parse(
                 "SIGNATURE_WINDOW",
                 "5min",
@@ -236,6 +233,38 @@ impl Variables<'_> {
             _ => Err(Error {
                 variable: "TLS_CERT and TLS_KEY",
                 must_be: "a PEM file each, both or neither".to_owned(),
+            }),
+        }
+    }
+
+    fn file_store(&self) -> Result<Option<FileStore>, Error> {
+        let variable = "FILE_STORE";
+        let Some(place) = self.text(variable)? else {
+            return Ok(None);
+        };
+        let store = FileStore::parse(&place);
+        store.map(Some).ok_or_else(|| Error {
+            variable,
+            must_be: FILE_STORE_FORM.to_owned(),
+        })
+    }
+
+    fn s3_keys(&self) -> Result<Option<S3Keys>, Error> {
+        let region = self.text("AWS_REGION")?;
+        match (
+            self.text("AWS_ACCESS_KEY_ID")?,
+            self.text("AWS_SECRET_ACCESS_KEY")?,
+        ) {
+            (Some(id), Some(secret)) => Ok(Some(S3Keys {
+                id,
+                secret,
+                // What services other than Amazon's take, whatever they are called.
+                region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+            })),
+            (None, None) => Ok(None),
+            _ => Err(Error {
+                variable: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                must_be: "set, both or neither".to_owned(),
             }),
         }
     }

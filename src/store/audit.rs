@@ -40,6 +40,7 @@ pub(crate) enum Change {
     InviteCreate,
     InviteRevoke,
     ConversationDelete,
+    FilesMove,
     DoctorRepair,
 }
 
@@ -63,6 +64,7 @@ impl Change {
             Self::InviteCreate => "invite",
             Self::InviteRevoke => "invite revoke",
             Self::ConversationDelete => "conversation delete",
+            Self::FilesMove => "files move",
             Self::DoctorRepair => "doctor --repair",
         }
     }

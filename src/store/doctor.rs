@@ -205,7 +205,7 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     // Readers continue, writers wait. The rows themselves are taken as correct; references to the
     // newest follow from them.
     sqlx::raw_sql(
-        "lock table conversations, participants, invitations, files, gone_files, file_usage in share row exclusive mode",
+        "lock table conversations, participants, invitations, files, gone_files, file_usage, file_objects in share row exclusive mode",
     )
     .execute(&mut *tx)
     .await?;
@@ -289,6 +289,15 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
+    // Their bytes are then deleted in the background.
+    let objects = sqlx::query!(
+        "update file_objects o set state = 'gone'
+        where state = 'stored'
+            and not exists (select from file_records r where r.file_key = o.file_key and r.object_id = o.object_id)
+            and not exists (select from gone_files g where g.file_key = o.file_key)"
+    )
+    .execute(&mut *tx)
+    .await?;
     let counted = sqlx::query!(
         "with counted as (
             select user_id, sum(file_cost(size))::bigint as bytes
@@ -322,6 +331,7 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
         invitations,
         viewed,
         leftover,
+        objects,
         counted,
         stored,
     ]

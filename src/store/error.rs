@@ -32,6 +32,20 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// The store of files' bytes cannot do this at the moment; the database is there.
+    #[error("the store of files is away")]
+    FilesAway {
+        /// The cause.
+        #[source]
+        source: Cause,
+    },
+    /// The store of files' bytes has no room.
+    #[error("the store of files is full")]
+    FilesFull {
+        /// The cause.
+        #[source]
+        source: Cause,
+    },
     /// A statement that does not fit the database, or an answer that does not fit the statement.
     #[error("the database did something unexpected")]
     Bug {
@@ -110,6 +124,7 @@ impl Error {
         let source = match self {
             Self::Refused { source, .. } => Some(source),
             Self::Away { source, .. } | Self::Bug { source, .. } => source.downcast_ref(),
+            Self::FilesAway { .. } | Self::FilesFull { .. } => None,
         };
         source?.as_database_error()?.code()
     }

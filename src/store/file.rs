@@ -1,12 +1,23 @@
 //! Files: what is known of them, who may see them, and their ends. Their bytes are in `file/record.rs`.
 
 mod delete;
+mod examine;
+mod outside;
+mod pieces;
 mod record;
+mod relocate;
+mod stores;
+mod sweep;
 
-pub use self::delete::{abandoned, drain};
 pub(crate) use self::{
     delete::{Deleted, delete},
-    record::{Put, Record, put, read},
+    record::{Located, NewRecords, Put, Writing, locate, put},
+};
+pub use self::{
+    delete::{abandoned, drain},
+    examine::{Examined, Fault, Finding, LeftOver, examine},
+    relocate::{Moved, relocate},
+    stores::{Stores, begin, present},
 };
 
 use sqlx::PgConnection;
@@ -75,6 +86,8 @@ pub(crate) enum Created {
     StaleInstance(Instance),
     /// The other participant has blocked the caller.
     Blocked,
+    /// The two of a direct conversation are friends no longer.
+    Ended,
 }
 
 /// The outcome of ending an upload.
@@ -101,7 +114,7 @@ pub(crate) async fn create(
             return Ok(End::Rollback(None));
         }
         let conversation = sqlx::query!(
-            r#"select c.instance as "instance: Instance", exists (
+            r#"select c.instance as "instance: Instance", p.is_ended, exists (
                 select from blocks b where b.user_id = p.peer_id and b.blocked_id = p.user_id
             ) as "is_blocked!"
             from participants p
@@ -121,6 +134,9 @@ pub(crate) async fn create(
         }
         if conversation.is_blocked {
             return Ok(End::Rollback(Some(Created::Blocked)));
+        }
+        if conversation.is_ended {
+            return Ok(End::Rollback(Some(Created::Ended)));
         }
         if insert(c, new, now).await? {
             if let Some(used) = charge(c, new.user, new.layout.size(), quota).await? {

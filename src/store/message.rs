@@ -62,24 +62,24 @@ impl Entry for NewMessage {
 /// must not contain the same (conversation, message id) twice.
 async fn add_once(db: &Db, batch: &[NewMessage]) -> Result<Vec<Attempt<Stored>>> {
     if batch.iter().all(|message| message.files.is_empty()) {
-        let has_files = vec![true; batch.len()];
-        return db.run(async |c| add(c, batch, &has_files).await).await;
+        let can_have_files = vec![true; batch.len()];
+        return db.run(async |c| add(c, batch, &can_have_files).await).await;
     }
     db.transaction(async |c| {
         // Before the conversations, as nobody who holds one of those waits for a file without a message.
-        let has_files = tie::lock(c, batch).await?;
-        let outcomes = add(c, batch, &has_files).await?;
+        let can_have_files = tie::lock(c, batch).await?;
+        let outcomes = add(c, batch, &can_have_files).await?;
         tie::tie(c, batch, &outcomes).await?;
         Ok(End::Commit(outcomes))
     })
     .await
 }
 
-/// Stores a batch in one statement. `has_files`: whether each message can have the files that it names.
+/// Stores a batch in one statement. `can_have_files`: whether each message can have the files that it names.
 async fn add(
     c: &mut PgConnection,
     batch: &[NewMessage],
-    has_files: &[bool],
+    can_have_files: &[bool],
 ) -> Result<Vec<Attempt<Stored>>> {
     macro_rules! column {
         ($message:ident => $value:expr) => {
@@ -105,7 +105,7 @@ async fn add(
         column!(m => m.epoch) as _,
         column!(m => (!m.is_full).then(|| i64::try_from(m.bytes()).unwrap_or(i64::MAX))) as _,
         column!(m => m.keep_until) as _,
-        has_files,
+        can_have_files,
     )
     .fetch_all(c)
     .await?;

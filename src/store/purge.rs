@@ -119,18 +119,8 @@ pub(super) async fn delete_cleared(
             order by s.epoch, s.user_id limit $3 for update
         ) due where s.conversation_id = $1 and s.epoch = due.epoch and s.user_id = due.user_id"
     );
+    let files = delete_files(db, conversation, up_to).await?;
     // Uploads of an earlier instance get no message any more.
-    let files = delete!(
-        "with due as materialized (
-            select file_key from files
-            where conversation_id = $1 and message_seq <= $2
-            order by message_seq limit $3 for update
-        ), gone as (
-            delete from files where file_key = any(array(select file_key from due))
-            returning file_key, user_id, size
-        )
-        insert into gone_files (file_key, user_id, size) select * from gone"
-    );
     let uploads = delete!(
         "with due as materialized (
             select f.file_key from files f
@@ -145,6 +135,40 @@ pub(super) async fn delete_cleared(
         insert into gone_files (file_key, user_id, size) select * from gone"
     );
     Ok(messages + reports + expired + secrets + files + uploads)
+}
+
+/// Deletes a batch of the files of a conversation's messages up to a number. Returns the number of files that
+/// were there, some of which others may have deleted meanwhile.
+async fn delete_files(db: &Db, conversation: ConversationId, up_to: i64) -> Result<u64> {
+    let due = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"
+                with due as materialized (
+                    select file_key from files
+                    where conversation_id = $1 and message_seq <= $2
+                    order by message_seq limit $3
+                ), locked as materialized (
+                    -- In the order of their keys, as everywhere: two that lock several cannot deadlock.
+                    select file_key from files where file_key = any(array(select file_key from due))
+                    order by file_key for update
+                ), gone as (
+                    delete from files where file_key = any(array(select file_key from locked))
+                    returning file_key, user_id, size
+                ), queued as (
+                    insert into gone_files (file_key, user_id, size) select file_key, user_id, size from gone
+                )
+                select count(*) as "count!" from due
+                "#,
+                conversation as _,
+                up_to,
+                BATCH,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?;
+    Ok(due.unsigned_abs())
 }
 
 /// Deletes the text of messages that ended, and were stored, before this, with their reports. What

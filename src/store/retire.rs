@@ -37,16 +37,20 @@ macro_rules! retire {
     -- What their senders no longer store.
     insert into usage_changes (user_ids, bytes)
     select array_agg(user_id), array_agg(-message_bytes(data)) from gone having count(*) > 0
-), files_gone as (
-    -- Their files, found in the same way.
-    delete from files where ctid = any(array(
-        select f.place from gone g
+), files_due as materialized (
+    -- Their files, found in the same way, and locked in the order of their keys, as everywhere: two that lock several
+    -- cannot deadlock.
+    select file_key from files where file_key = any(array(
+        select f.file_key from gone g
         cross join lateral (
-            select ctid as place from files f
+            select f.file_key from files f
             where f.conversation_id = g.conversation_id and f.message_seq = g.seq
             order by f.message_seq offset 0
         ) f
     ))
+    order by file_key for update
+), files_gone as (
+    delete from files where file_key = any(array(select file_key from files_due))
     returning file_key, user_id, size
 ), files_queued as (
     insert into gone_files (file_key, user_id, size) select file_key, user_id, size from files_gone

@@ -255,6 +255,13 @@ impl Seeder {
         Ok(())
     }
 
+    /// Bytes of PostgreSQL's log of changes, since its beginning.
+    pub async fn wal(&mut self) -> sqlx::Result<i64> {
+        sqlx::query_scalar("select (pg_current_wal_insert_lsn() - '0/0')::bigint")
+            .fetch_one(&mut self.0)
+            .await
+    }
+
     /// The processes of all other connections to the database.
     pub async fn other_backends(&mut self) -> sqlx::Result<Vec<i32>> {
         sqlx::query_scalar(

@@ -32,6 +32,8 @@ pub struct Own {
     pub presence_changes: Option<i32>,
     /// New stations per day.
     pub new_stations: Option<i32>,
+    /// Bytes of files uploaded per hour.
+    pub file_bytes: Option<i64>,
 }
 
 /// What decides about a user's limits, beside the settings.
@@ -100,7 +102,7 @@ async fn own(c: &mut PgConnection, user: UserId) -> sqlx::Result<Own> {
     let own = sqlx::query_as!(
         Own,
         "select messages, message_bytes, stored_bytes, conversations, new_conversations, friend_requests, lookups,
-                presence_changes, new_stations
+                presence_changes, new_stations, file_bytes
         from user_limits where user_id = $1",
         user as _,
     )
@@ -150,8 +152,8 @@ pub async fn change(
 async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into user_limits as l (user_id, messages, message_bytes, stored_bytes, conversations, new_conversations,
-                                  friend_requests, lookups, presence_changes, new_stations)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                  friend_requests, lookups, presence_changes, new_stations, file_bytes)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         on conflict on constraint user_limits_key do update
         set messages = coalesce(excluded.messages, l.messages),
             message_bytes = coalesce(excluded.message_bytes, l.message_bytes),
@@ -161,7 +163,8 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
             friend_requests = coalesce(excluded.friend_requests, l.friend_requests),
             lookups = coalesce(excluded.lookups, l.lookups),
             presence_changes = coalesce(excluded.presence_changes, l.presence_changes),
-            new_stations = coalesce(excluded.new_stations, l.new_stations)",
+            new_stations = coalesce(excluded.new_stations, l.new_stations),
+            file_bytes = coalesce(excluded.file_bytes, l.file_bytes)",
         user as _,
         limits.messages,
         limits.message_bytes,
@@ -172,6 +175,7 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
         limits.lookups,
         limits.presence_changes,
         limits.new_stations,
+        limits.file_bytes,
     )
     .execute(c)
     .await?;
@@ -190,6 +194,7 @@ fn details(limits: &Own) -> Vec<(&'static str, String)> {
         ("lookups", limits.lookups.map(i64::from)),
         ("presence-changes", limits.presence_changes.map(i64::from)),
         ("new-stations", limits.new_stations.map(i64::from)),
+        ("file-bytes", limits.file_bytes),
     ];
     numbers
         .into_iter()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     group,
-    world::{Changes, Conversation, Person, Socket, World, message},
+    world::{Changes, Conversation, File, Person, Socket, World, message},
 };
 
 async fn asks(person: &Person, action: &str, other: &Person) -> u16 {
@@ -234,6 +234,10 @@ async fn who_are_friends_no_longer_do_not_write_to_each_other_until_they_are_aga
             .refused(403, "not_friends");
         let sentence = refusal["errormessage"].as_str().unwrap();
         assert!(sentence.contains("friends"), "{sentence}");
+        person
+            .begins(&File::new(10), &conversation)
+            .await
+            .refused(403, "not_friends");
         // It stays readable, and one who asks does not open it alone.
         assert_eq!(
             person.reads(&conversation).await["messages"]

@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 42] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 47] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     ("CONVERSATIONS_PER_USER", "1001", &["per_user"], Some("0")),
     ("NEW_CONVERSATIONS_PER_DAY", "101", &["per_user"], Some("0")),
@@ -83,6 +83,7 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 42] = [
         Some("0"),
     ),
     ("NEW_STATIONS_PER_DAY", "11", &["per_user"], Some("0")),
+    ("FILE_BYTES_PER_HOUR", "1048577", &["per_user"], Some("0")),
     (
         "LISTEN_ADDR",
         "127.0.0.1:9000",
@@ -109,6 +110,15 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 42] = [
         Some("1023"),
     ),
     ("FILE_QUOTA", "0", &["file_quota"], Some("-1")),
+    (
+        "FILE_STORE",
+        "dir:/srv/files",
+        &["file_store"],
+        Some("dir:secret"),
+    ),
+    ("AWS_ACCESS_KEY_ID", "key", &["s3_keys"], None),
+    ("AWS_SECRET_ACCESS_KEY", "secret", &["s3_keys"], None),
+    ("AWS_REGION", "eu-central-1", &["s3_keys"], None),
     ("PG_BIN", "/opt/postgres", &["pg_bin"], None),
     (
         "POSTGRES_SETTINGS",
@@ -220,6 +230,13 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
         let with: &[_] = match name {
             "TLS_CERT" => &[(name, value), ("TLS_KEY", "other.pem")],
             "TLS_KEY" => &[(name, value), ("TLS_CERT", "other.pem")],
+            "AWS_ACCESS_KEY_ID" => &[(name, value), ("AWS_SECRET_ACCESS_KEY", "secret")],
+            "AWS_SECRET_ACCESS_KEY" => &[(name, value), ("AWS_ACCESS_KEY_ID", "id")],
+            "AWS_REGION" => &[
+                (name, value),
+                ("AWS_ACCESS_KEY_ID", "id"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ],
             _ => &[(name, value)],
         };
         let found = fields(&read(with).unwrap());
@@ -238,6 +255,9 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             "MESSAGE_LIFETIME" | "MAX_MESSAGE_LIFETIME" | "EXPIRY_GRACE" => "691200",
             "SIGNATURE_WINDOW" => "360",
             "LOG_FORMAT" => "Json",
+            "FILE_STORE" => "/srv/files",
+            // Not shown.
+            "AWS_SECRET_ACCESS_KEY" => "id",
             "POSTGRES_SETTINGS" => "archive_command=cp %p /mnt/wal/%f",
             "TRUSTED_PROXIES" => "192.168.0.0/16",
             "ALLOWED_ORIGINS" => "http://localhost:3000",
@@ -261,7 +281,12 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
             "an empty {name} is as none"
         );
     }
-    for one in ["TLS_CERT", "TLS_KEY"] {
+    for one in [
+        "TLS_CERT",
+        "TLS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ] {
         assert!(
             read(&[(one, "x.pem")])
                 .unwrap_err()

@@ -15,11 +15,17 @@ use crate::{
         self, Db,
         backup::Snapshot,
         embedded::{IfMissing, attach},
+        file::{LeftOver, Stores},
     },
 };
 
-/// Restores a backup into a scratch database, which is removed afterwards.
-pub(super) async fn verify(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
+/// Restores a backup into a scratch database, which is removed afterwards. `with_files`: files outside the
+/// database are read, too.
+pub(super) async fn verify(
+    settings: &Settings,
+    file: &Path,
+    with_files: bool,
+) -> Result<Manifest, cli::Error> {
     let archive = open(file).await?;
     // A directory of its own: verifying must neither depend on a running server nor disturb it.
     let dir = scratch_directory("parlance-verify")?;
@@ -28,7 +34,7 @@ pub(super) async fn verify(settings: &Settings, file: &Path) -> Result<Manifest,
         database: Database::Embedded,
         ..settings.clone()
     };
-    let result = fill(&scratch, archive).await;
+    let result = fill(&scratch, archive, with_files).await;
     if let Err(error) = tokio::fs::remove_dir_all(&dir).await {
         // Not an error: it is in the directory for temporary files, which the system cleans up.
         tracing::debug!(%error, dir = %dir.display(), "the scratch database could not be removed");
@@ -39,7 +45,7 @@ pub(super) async fn verify(settings: &Settings, file: &Path) -> Result<Manifest,
 /// Restores a backup into the database that the settings name.
 pub(super) async fn restore(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
     let archive = open(file).await?;
-    fill(settings, archive).await
+    fill(settings, archive, false).await
 }
 
 async fn open(file: &Path) -> Result<Archive, cli::Error> {
@@ -62,12 +68,16 @@ async fn open(file: &Path) -> Result<Archive, cli::Error> {
 }
 
 /// Restores a backup into an empty database, compares it, migrates it, and has the doctor check it.
-async fn fill(settings: &Settings, archive: Archive) -> Result<Manifest, cli::Error> {
+async fn fill(
+    settings: &Settings,
+    archive: Archive,
+    with_files: bool,
+) -> Result<Manifest, cli::Error> {
     // Attached first and detached last, also after Ctrl-C: a PostgreSQL that this command started
     // has to be shut down cleanly.
     let attached = attach(settings, IfMissing::Create).await?;
     let result = tokio::select! {
-        result = fill_attached(settings, &attached.db, archive) => result,
+        result = fill_attached(settings, &attached.db, archive, with_files) => result,
         () = interrupted() => Err(cli::Error::Interrupted),
     };
     attached.detach().await;
@@ -78,6 +88,7 @@ async fn fill_attached(
     settings: &Settings,
     db: &Db,
     archive: Archive,
+    with_files: bool,
 ) -> Result<Manifest, cli::Error> {
     let mut before = Snapshot::take(db).await?;
     if !before.tables().await?.is_empty() {
@@ -98,6 +109,26 @@ async fn fill_attached(
             finding.rule.meaning()
         );
         return Err(Error::Unhealthy(finding).into());
+    }
+    if with_files {
+        let stores = Stores::new(settings.s3_keys.clone());
+        // What is not in the backup was uploaded later.
+        let examined = store::file::examine(db, &stores, LeftOver::Ignore).await?;
+        let findings: Vec<String> = examined
+            .findings()
+            .map(|finding| {
+                format!(
+                    "Files {:?} ({}, as {}): {}",
+                    finding.fault,
+                    finding.count,
+                    finding.example,
+                    finding.fault.meaning()
+                )
+            })
+            .collect();
+        if !findings.is_empty() {
+            return Err(Error::Unhealthy(findings.join("; ")).into());
+        }
     }
     Ok(manifest)
 }

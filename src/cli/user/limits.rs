@@ -47,9 +47,12 @@ pub(in crate::cli) struct Limits {
     /// New devices a day
     #[arg(long, value_parser = count)]
     new_stations: Option<i32>,
+    /// Bytes of files uploaded an hour
+    #[arg(long, value_parser = clap::value_parser!(i64).range(BYTES))]
+    file_bytes: Option<i64>,
     /// Back to what the settings say
     #[arg(long, conflicts_with_all = ["messages", "message_bytes", "stored_bytes", "conversations", "new_conversations",
-        "friend_requests", "lookups", "presence_changes", "new_stations"])]
+        "friend_requests", "lookups", "presence_changes", "new_stations", "file_bytes"])]
     default: bool,
 }
 
@@ -72,6 +75,7 @@ impl Limits {
             lookups: self.lookups,
             presence_changes: self.presence_changes,
             new_stations: self.new_stations,
+            file_bytes: self.file_bytes,
         }
     }
 }
@@ -147,7 +151,7 @@ impl Line {
     }
 }
 
-fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 9] {
+fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 10] {
     let own = &allowance.own;
     let line = |name, what, most: u64, is_own, used| Line {
         name,
@@ -219,6 +223,13 @@ fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 9] {
             allowed.new_stations.into(),
             own.new_stations.is_some(),
             Some(used.new_stations),
+        ),
+        line(
+            "filebytes",
+            "bytes of files uploaded an hour",
+            allowed.file_bytes,
+            own.file_bytes.is_some(),
+            None,
         ),
     ]
 }

@@ -34,7 +34,7 @@ use crate::{
     api::error::Error,
     chat::{self, error::Error as Rule},
     server::state::State,
-    store::file::{self, Found},
+    store::file::Found,
     telemetry::with_causes,
 };
 use parlance_wire::{
@@ -68,7 +68,7 @@ pub(in crate::server) async fn download(
 ) -> Result<HttpResponse, Error> {
     RequestLog::update(&http, |log| log.target = Target::Api(Api::File));
     let state = state_of(&http)?;
-    let header = header_of(&http).ok_or(Error::SignatureMissing(REQUEST_HEADER))?;
+    let header = header_of(&http)?.ok_or(Error::SignatureMissing(REQUEST_HEADER))?;
     let request = InHeader::read(&state, &http, header).await?;
     let Action::Get { fileid } = request.action else {
         return Err(Error::bad_request("action must be get."));
@@ -106,14 +106,17 @@ pub(in crate::server) async fn download(
         ));
     }
     let length = bytes.end - bytes.start;
-    let sending = Sending {
+    let mut sending = Sending {
         state,
         found,
         left: bytes,
         begun: Instant::now(),
         sent: 0,
+        first: None,
         _held: (in_progress, share),
     };
+    // Before the status is sent: a store that is away is an answer, too.
+    sending.first = Some(sending.next().await?);
     Ok(response.body(SizedStream::new(length, sending.pieces())))
 }
 
@@ -124,6 +127,8 @@ struct Sending {
     left: Range<u64>,
     begun: Instant,
     sent: u64,
+    /// The first piece, which was read before the answer began.
+    first: Option<Bytes>,
     /// Released once it is sent or abandoned.
     _held: (InProgress, Share<UserId>),
 }
@@ -132,6 +137,9 @@ impl Sending {
     /// The pieces of the answer. Each record is read when the peer has taken the one before.
     fn pieces(self) -> impl Stream<Item = Result<Bytes, io::Error>> {
         stream::try_unfold(self, async |mut sending| {
+            if let Some(first) = sending.first.take() {
+                return Ok(Some((first, sending)));
+            }
             if sending.left.is_empty() {
                 return Ok(None);
             }
@@ -151,15 +159,13 @@ impl Sending {
 
     async fn next(&mut self) -> Result<Bytes, Rule> {
         let (first, record) = (self.left.start % RECORD, self.left.start / RECORD);
-        let (state, key) = (self.state.clone(), self.found.key);
+        let (state, found) = (self.state.clone(), self.found);
         let record = u32::try_from(record).map_err(|error| Rule::Internal(error.into()))?;
         // In a task of its own: if the peer hangs up, this future is dropped, and a statement dropped
         // half-way costs a database connection.
-        let read = rt::spawn(async move {
-            let _turn = state.services.files.turn().await?;
-            Ok::<_, Rule>(file::read(&state.services.db, key, record).await?)
-        });
-        let bytes = Bytes::from(read.await.map_err(|error| Rule::Internal(error.into()))??);
+        let read =
+            rt::spawn(async move { chat::file::read(&state.services, &found, record).await });
+        let bytes = read.await.map_err(|error| Rule::Internal(error.into()))??;
         let count = (bytes.len() as u64).saturating_sub(first);
         let count = count.min(self.left.end - self.left.start);
         if count == 0 {
@@ -170,6 +176,7 @@ impl Sending {
         let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         self.left.start += count;
         self.sent += count;
+        self.state.metrics.count_file_bytes("sent", count);
         Ok(bytes.slice(index(first)..index(first + count)))
     }
 }

@@ -1,11 +1,11 @@
 //! How files end. Whatever deletes one moves it to `gone_files` in the same commit: from then on nobody
 //! can read it. Its records, which may be many, are deleted in the background.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 
-use super::FileKey;
+use super::{FileKey, stores::Stores, sweep};
 use crate::store::{Db, db::End, error::Result, purge::rest};
 use parlance_wire::{
     id::{FileId, UserId},
@@ -98,9 +98,13 @@ pub async fn abandoned(db: &Db, now: Timestamp) -> Result<u64> {
     }
 }
 
-/// Deletes the records of deleted files, and returns what they counted to their uploaders' quotas.
-/// Returns the number of records. May run on several nodes at once.
-pub async fn drain(db: &Db) -> Result<u64> {
+/// Deletes the records of deleted files, with their bytes, and returns what they counted to their
+/// uploaders' quotas; also bytes whose writers have ended, `unfinished` after they began. Returns the number
+/// of records. May run on several nodes at once.
+///
+/// # Errors
+/// Those of the database; and, after everything else was deleted, those of a store that is away.
+pub async fn drain(db: &Db, stores: &Stores, unfinished: Duration) -> Result<u64> {
     let (mut deleted, mut after) = (0, FileKey(0));
     while let Some(file) = next(db, after).await? {
         loop {
@@ -112,9 +116,18 @@ pub async fn drain(db: &Db) -> Result<u64> {
             }
             rest(begun).await;
         }
+        sweep::end(db, file).await?;
         forget(db, file).await?;
         after = file;
     }
+    let swept = sweep::sweep(db, stores, unfinished).await;
+    // Those whose bytes were outside.
+    after = FileKey(0);
+    while let Some(file) = next(db, after).await? {
+        forget(db, file).await?;
+        after = file;
+    }
+    swept?;
     Ok(deleted)
 }
 
@@ -147,7 +160,7 @@ async fn delete_records(db: &Db, file: FileKey) -> Result<u64> {
     Ok(deleted.rows_affected())
 }
 
-/// Ends a file without records.
+/// Ends a file of which no bytes are left.
 async fn forget(db: &Db, file: FileKey) -> Result<()> {
     db.run(async |c| {
         // Of several nodes, the one that deletes the row returns what the file counted. One that waited
@@ -156,6 +169,9 @@ async fn forget(db: &Db, file: FileKey) -> Result<()> {
             "with gone as (
                 delete from gone_files
                 where file_key = $1 and (select true from file_records r where r.file_key = $1 limit 1) is null
+                    and (
+                        select true from file_objects o where o.file_key = $1 and o.state <> 'begun' limit 1
+                    ) is null
                 returning user_id, size
             )
             update file_usage u set bytes = u.bytes - file_cost(g.size) from gone g where u.user_id = g.user_id",

@@ -14,8 +14,8 @@ use parlance_wire::id::FileId;
 /// The files that a batch names, one by one.
 #[derive(Default)]
 struct Named<'a> {
-    /// The place of the message in the batch.
-    places: Vec<i32>,
+    /// The index of the message in the batch.
+    indexes: Vec<i32>,
     messages: Vec<&'a NewMessage>,
     files: Vec<FileId>,
 }
@@ -23,10 +23,10 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     fn of(messages: impl Iterator<Item = (usize, &'a NewMessage)>) -> Result<Self> {
         let mut named = Self::default();
-        for (place, message) in messages {
-            let place = i32::try_from(place).map_err(|_| impossible("so large a batch"))?;
+        for (index, message) in messages {
+            let index = i32::try_from(index).map_err(|_| impossible("so large a batch"))?;
             for file in &message.files {
-                named.places.push(place);
+                named.indexes.push(index);
                 named.messages.push(message);
                 named.files.push(*file);
             }
@@ -45,7 +45,7 @@ pub(super) async fn lock(c: &mut PgConnection, batch: &[NewMessage]) -> Result<V
         r#"
         with named as materialized (
             select * from unnest($1::int[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[])
-                as i (place, file_id, user_id, conversation_id, instance)
+                as i (index, file_id, user_id, conversation_id, instance)
         ), locked as materialized (
             -- In the order of their keys, so that two batches cannot deadlock. One that waited finds out
             -- here that another message has the file.
@@ -61,14 +61,14 @@ pub(super) async fn lock(c: &mut PgConnection, batch: &[NewMessage]) -> Result<V
             order by f.file_key
             for no key update
         )
-        select i.place as "place!", bool_and(exists (
+        select i.index as "index!", bool_and(exists (
             select from locked l
             where l.file_id = i.file_id and l.user_id = i.user_id
                 and l.conversation_id = i.conversation_id and l.instance = i.instance
         )) as "has_all!"
-        from named i group by i.place
+        from named i group by i.index
         "#,
-        &named.places,
+        &named.indexes,
         &named.files as _,
         &each.iter().map(|m| m.user_id).collect::<Vec<_>>() as _,
         &each.iter().map(|m| m.conversation_id).collect::<Vec<_>>() as _,
@@ -76,24 +76,24 @@ pub(super) async fn lock(c: &mut PgConnection, batch: &[NewMessage]) -> Result<V
     )
     .fetch_all(c)
     .await?;
-    // A file may be named by two messages of the batch: the first one gets it.
-    let mut has_files = vec![true; batch.len()];
+    let mut can_have_files = vec![true; batch.len()];
     for row in found {
-        let place = usize::try_from(row.place).map_err(|_| impossible("a negative place"))?;
-        let place = has_files
-            .get_mut(place)
-            .ok_or_else(|| impossible("a place that was not asked"))?;
-        *place = row.has_all;
+        let index = usize::try_from(row.index).map_err(|_| impossible("a negative index"))?;
+        let can_have = can_have_files
+            .get_mut(index)
+            .ok_or_else(|| impossible("an index that was not asked"))?;
+        *can_have = row.has_all;
     }
+    // A file may be named by two messages of the batch: the first one gets it.
     let mut taken = HashSet::new();
-    for (message, has_files) in batch.iter().zip(&mut has_files) {
+    for (message, can_have) in batch.iter().zip(&mut can_have_files) {
         let is_free = |file| !taken.contains(&(message.user_id, file));
-        *has_files &= message.files.iter().copied().all(is_free);
-        if *has_files {
+        *can_have &= message.files.iter().copied().all(is_free);
+        if *can_have {
             taken.extend(message.files.iter().map(|file| (message.user_id, *file)));
         }
     }
-    Ok(has_files)
+    Ok(can_have_files)
 }
 
 /// Ties the files of the messages that were stored.
@@ -110,15 +110,15 @@ pub(super) async fn tie(
     let new = batch
         .iter()
         .enumerate()
-        .filter(|(place, _)| seqs.get(*place).is_some_and(Option::is_some));
+        .filter(|(index, _)| seqs.get(*index).is_some_and(Option::is_some));
     let named = Named::of(new)?;
     if named.files.is_empty() {
         return Ok(());
     }
     let seqs: Vec<i64> = named
-        .places
+        .indexes
         .iter()
-        .filter_map(|place| *seqs.get(usize::try_from(*place).ok()?)?)
+        .filter_map(|index| *seqs.get(usize::try_from(*index).ok()?)?)
         .collect();
     let users: Vec<_> = named.messages.iter().map(|m| m.user_id).collect();
     let tied = sqlx::query!(

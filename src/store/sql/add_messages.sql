@@ -11,7 +11,7 @@ with input as materialized (
     ) with ordinality as i (
         conversation_id, instance, user_id, station_id, message_id, type,
         created_at, sent_at, valid_until, valid_until_given, epoch,
-        bytes, keep_until, has_files, place
+        bytes, keep_until, can_have_files, place
     )
     join participants p using (conversation_id, user_id)
 ), locked as materialized (
@@ -61,7 +61,7 @@ with input as materialized (
                when i.is_ended then 'ended'
                -- Whoever has stored as much as they may stores no further bytes.
                when i.bytes is null then 'full'
-               when not i.has_files then 'no_file'
+               when not i.can_have_files then 'no_file'
                else 'new'
            end as outcome
     from input i

@@ -1,6 +1,7 @@
 //! `parlance backup`, `backup verify` and `restore`: taken while people write, refused where it
 //! would do harm, and detecting damage.
 
+mod files;
 mod take;
 mod verify;
 
@@ -62,11 +63,17 @@ fn newest_migration() -> i64 {
 
 /// Verifies a backup in a scratch database.
 fn verify(file: &Path) -> std::process::Output {
+    verify_with(&[], file)
+}
+
+/// The same, with options.
+fn verify_with(options: &[&str], file: &Path) -> std::process::Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_parlance"));
     run(
         command
             .current_dir(std::env::temp_dir())
             .args(["backup", "verify"])
+            .args(options)
             .arg(file),
         "",
     )

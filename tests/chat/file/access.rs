@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{is_same, rows};
 use crate::{
     group::{asks, ids, secrets},
-    world::{Answer, Conversation, File, Person, RECORD, World},
+    world::{Answer, Conversation, File, Kind, Person, RECORD},
 };
 
 /// All that somebody can try with a file: the answers.
@@ -33,9 +33,8 @@ async fn is_not_there(person: &Person, file: &File) {
     }
 }
 
-#[tokio::test]
-async fn strangers_removed_and_blocked_people_find_nothing() {
-    let world = World::new().await;
+async fn strangers_removed_and_blocked_people_find_nothing(kind: Kind) {
+    let world = kind.world().await;
     let (ann, ben, conversation) = world.conversation().await;
     let cleo = world.person("Cleo").await;
     ann.befriends(&cleo).await;
@@ -121,3 +120,5 @@ async fn strangers_removed_and_blocked_people_find_nothing() {
     assert!(rows(&world).await[0] > 0);
     world.end().await;
 }
+
+in_each_store!(strangers_removed_and_blocked_people_find_nothing);

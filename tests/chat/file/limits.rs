@@ -5,7 +5,7 @@ use parlance::settings::Disk;
 use serde_json::{Value, json};
 
 use super::{counted, rows};
-use crate::world::{File, Person, RECORD, World, eventually};
+use crate::world::{File, Kind, Person, RECORD, World, eventually};
 
 async fn limits(person: &Person) -> Value {
     let login = json!({ "action": "login", "apikey": format!("the apikey of {}", person.name), "clientversioncode": 4 }).to_string();
@@ -72,9 +72,10 @@ async fn a_user_has_room_for_so_much_however_many_ask_at_once() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
-    let world = World::with(|settings| settings.max_file_bytes = 2 * 262_128).await;
+async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent(kind: Kind) {
+    let world = kind
+        .world_with(|settings| settings.max_file_bytes = 2 * 262_128)
+        .await;
     let (ann, _, conversation) = world.conversation().await;
     let of = |size: usize| {
         let conversation = &conversation;
@@ -94,7 +95,9 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
         path: "/".into(),
         reserve: u64::MAX,
     };
-    let world = World::with(|settings| settings.file_disk = Some(disk)).await;
+    let world = kind
+        .world_with(|settings| settings.file_disk = Some(disk))
+        .await;
     let (ann, ben, conversation) = world.conversation().await;
     let file = File::new(10);
     let refused = ann
@@ -125,7 +128,7 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
     world.end().await;
 
     // No files at all.
-    let world = World::with(|settings| settings.file_quota = 0).await;
+    let world = kind.world_with(|settings| settings.file_quota = 0).await;
     let (ann, _, conversation) = world.conversation().await;
     ann.begins(&file, &conversation)
         .await
@@ -137,3 +140,5 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent() {
     );
     world.end().await;
 }
+
+in_each_store!(what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent);

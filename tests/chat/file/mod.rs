@@ -1,10 +1,33 @@
 //! Files: uploaded in records, read by those who take part, and gone with their message.
 
+/// Plays stories in each kind of store.
+macro_rules! in_each_store {
+    ($($story:ident),+ $(,)?) => {
+        in_each_store!(postgres Postgres $($story),+);
+        in_each_store!(directory Directory $($story),+);
+        in_each_store!(s3 S3 $($story),+);
+    };
+    ($module:ident $kind:ident $($story:ident),+) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(crate::world::Kind::$kind).await;
+                }
+            )+
+        }
+    };
+}
+
 mod access;
+mod killed;
 mod life;
 mod limits;
 mod message;
 mod range;
+mod relocate;
+mod slow;
+mod store;
 mod upload;
 
 use crate::world::{Answer, World};

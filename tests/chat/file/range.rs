@@ -6,11 +6,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpSocket};
 
-use crate::world::{Person, RECORD, World, eventually, now};
+use crate::world::{Kind, Person, RECORD, eventually, now};
 
-#[tokio::test]
-async fn any_part_can_be_read() {
-    let world = World::new().await;
+async fn any_part_can_be_read(kind: Kind) {
+    let world = kind.world().await;
     let (ann, ben, conversation) = world.conversation().await;
     let file = ann.uploads(2 * RECORD + 10, &conversation).await;
     let size = file.bytes.len();
@@ -66,13 +65,13 @@ async fn any_part_can_be_read() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up() {
-    let world = World::with(|settings| {
-        settings.timings.write_timeout = Duration::from_secs(1);
-        settings.requests_per_user = 2;
-    })
-    .await;
+async fn a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(kind: Kind) {
+    let world = kind
+        .world_with(|settings| {
+            settings.timings.write_timeout = Duration::from_secs(1);
+            settings.requests_per_user = 2;
+        })
+        .await;
     let (ann, ben, conversation) = world.conversation().await;
     let file = ann.uploads(32 * RECORD, &conversation).await;
     // All that Ben may have in progress: requests whose answers he does not take.
@@ -104,3 +103,8 @@ async fn a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up() {
     drop(stalled);
     world.end().await;
 }
+
+in_each_store!(
+    any_part_can_be_read,
+    a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up
+);

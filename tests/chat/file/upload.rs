@@ -4,11 +4,10 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{is_same, rows};
-use crate::world::{File, Person, RECORD, World, now};
+use crate::world::{File, Kind, Person, RECORD, World, now};
 
-#[tokio::test]
-async fn records_come_in_any_order_and_are_read_as_they_were_sent() {
-    let world = World::new().await;
+async fn records_come_in_any_order_and_are_read_as_they_were_sent(kind: Kind) {
+    let world = kind.world().await;
     let other_node = world.another().await;
     let (ann, ben, conversation) = world.conversation().await;
     let elsewhere = |person: &Person| Person {
@@ -80,9 +79,8 @@ async fn records_come_in_any_order_and_are_read_as_they_were_sent() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn what_is_not_as_announced_is_refused_and_nothing_of_it_is_stored() {
-    let world = World::new().await;
+async fn what_is_not_as_announced_is_refused_and_nothing_of_it_is_stored(kind: Kind) {
+    let world = kind.world().await;
     let (ann, _, conversation) = world.conversation().await;
     let file = File::new(2 * RECORD + 10);
     ann.begins(&file, &conversation).await.ok();
@@ -177,9 +175,8 @@ async fn what_is_not_as_announced_is_refused_and_nothing_of_it_is_stored() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn an_upload_goes_on_at_another_server_after_its_own_has_ended() {
-    let first = World::new().await;
+async fn an_upload_goes_on_at_another_server_after_its_own_has_ended(kind: Kind) {
+    let first = kind.world().await;
     let (ann, ben, conversation) = first.conversation().await;
     let file = File::new(5 * RECORD);
     ann.begins(&file, &conversation).await.ok();
@@ -199,9 +196,8 @@ async fn an_upload_goes_on_at_another_server_after_its_own_has_ended() {
     second.end().await;
 }
 
-#[tokio::test]
-async fn uploads_at_once_wait_for_each_other_instead_of_being_refused() {
-    let world = World::new().await;
+async fn uploads_at_once_wait_for_each_other_instead_of_being_refused(kind: Kind) {
+    let world = kind.world().await;
     let (ann, ben, conversation) = world.conversation().await;
     // From one address, and more than may be held of it at once.
     let people = [&ann, &ben];
@@ -266,3 +262,10 @@ async fn older_clients_find_no_such_api() {
     unsigned.refused(401, "signature_missing");
     world.end().await;
 }
+
+in_each_store!(
+    records_come_in_any_order_and_are_read_as_they_were_sent,
+    what_is_not_as_announced_is_refused_and_nothing_of_it_is_stored,
+    an_upload_goes_on_at_another_server_after_its_own_has_ended,
+    uploads_at_once_wait_for_each_other_instead_of_being_refused
+);

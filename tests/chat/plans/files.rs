@@ -15,7 +15,10 @@ async fn with_files() -> PgConnection {
         insert into file_records select file_key, r, sha256(''), '' from files, generate_series(0, 1) r;
         insert into gone_files select 100000 + n, md5('u1')::uuid, 1 from generate_series(0, 9999) n;
         insert into file_usage select user_id, 1 from users;
-        analyze files, file_records, gone_files, file_usage;
+        insert into file_stores (place) values ('dir:/x');
+        insert into file_objects (object_id, store_id, file_key, state)
+            select md5('o' || n)::uuid, 1, n, (array['stored', 'stored', 'begun', 'gone'])[1 + n % 4] from generate_series(0, 49999) n;
+        analyze files, file_records, gone_files, file_usage, file_stores, file_store_head, file_objects;
         reset statement_timeout",
     )
     .execute(&mut db)
@@ -52,17 +55,40 @@ async fn statements_about_files_look_each_up_by_key() {
                 ],
                 format!("{file}, {USER}"),
             ),
-            (
-                "a record",
-                &["select r.bytes from file_records"],
-                "1, 0".into(),
-            ),
+            ("a record", &["select r.bytes, r.object_id"], "1, 0".into()),
             (
                 "put",
-                &["insert into file_records"],
+                &["insert into file_records (file_key, record, hash, bytes)"],
                 format!("{records}, {}", one("''", "bytea")),
             ),
-            ("compare", &["bool_and(r.hash"], records.clone()),
+            (
+                "put outside",
+                &["insert into file_records (file_key, record, hash, object_id"],
+                format!("{records}, {USER}"),
+            ),
+            ("lock for put", &["cross join file_store_head"], "1".into()),
+            (
+                "of cleared messages",
+                &["message_seq <= $2", "order by message_seq limit $3"],
+                format!("{CONVERSATION}, 1, 500"),
+            ),
+            (
+                "finish",
+                &["update file_objects set state = 'stored'"],
+                USER.into(),
+            ),
+            (
+                "objects of a file",
+                &["where file_key = $1 and state = 'stored'"],
+                "1".into(),
+            ),
+            ("unfinished", &["begun_at < now()"], "900".into()),
+            (
+                "gone objects",
+                &["where state = 'gone' and object_id >"],
+                format!("{USER}, 64"),
+            ),
+            ("compare", &["bool_and(r.hash = i.hash)"], records.clone()),
             ("have", &["row_number() over (order by record)"], "1".into()),
             ("hashes", &["as \"hashes!\""], "1".into()),
             (

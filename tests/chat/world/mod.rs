@@ -13,6 +13,7 @@ mod key;
 mod person;
 mod signer;
 mod socket;
+mod store;
 
 use std::{
     collections::HashMap,
@@ -26,7 +27,13 @@ use parlance::{
     clock::Clock,
     server::{self, Running},
     settings::{Database, Invites, LogFormat, PerUser, Registration, Settings},
-    store::{Db, audit::Actor, doctor, user},
+    store::{
+        Db,
+        audit::Actor,
+        doctor,
+        file::{LeftOver, examine},
+        user,
+    },
     timings::Timings,
 };
 use parlance_wire::{id::UserId, text::Email, time::Timestamp};
@@ -48,6 +55,7 @@ pub(crate) use self::{
     person::Person,
     signer::Signer,
     socket::{Socket, address, handshake},
+    store::{Kind, S3Server, directory, lying, s3_keys, stores},
 };
 
 /// The settings of a test: the defaults, but small, and open to registration.
@@ -70,6 +78,8 @@ pub(crate) fn settings() -> Settings {
         max_file_bytes: 100 << 20,
         file_quota: 1 << 30,
         file_disk: None,
+        file_store: None,
+        s3_keys: Some(s3_keys()),
         signature_window: TimeDelta::minutes(5),
         login_tries: 10,
         registrations: 1000,
@@ -103,6 +113,7 @@ pub(crate) fn settings() -> Settings {
             lookups: 100_000,
             presence_changes: 100_000,
             new_stations: 100_000,
+            file_bytes: 1 << 40,
         },
     }
 }
@@ -145,7 +156,8 @@ impl World {
     /// database.
     pub(crate) async fn start(settings: Settings, options: PgConnectOptions) -> Arc<Self> {
         let clock = settings.clock.clone();
-        let running = server::start(settings).await.unwrap();
+        // Boxed, as it is large, and in every test.
+        let running = Box::pin(server::start(settings)).await.unwrap();
         let world = Self::served(&format!("http://{}", running.address), options, clock);
         *world.running.lock().unwrap() = Some(running);
         world
@@ -297,6 +309,11 @@ impl World {
     /// Stops the server and checks the invariants of the database that it leaves behind.
     pub(crate) async fn end(&self) {
         let wrong = doctor::examine(&self.store).await.unwrap();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let files = examine(&self.store, &stores(), LeftOver::Report)
+            .await
+            .unwrap();
+        let wrong: Vec<_> = files.findings().collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
         self.db.close().await;
         self.stop().await;

@@ -1,0 +1,159 @@
+//! A store in a directory: an object is a file, written once and synced.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::{PARTS, part_name};
+use crate::{settings::Disk, store::error::Cause};
+
+/// Maximum operations at the same time.
+// Each keeps a thread, of which the process has only so many, for as long as a disk hangs.
+const AT_ONCE: usize = 16;
+
+/// The directory.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    path: PathBuf,
+    disk: Disk,
+    turns: Arc<Semaphore>,
+}
+
+impl Dir {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            disk: Disk::of(path.clone()),
+            path,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    /// Returns `false` if its disk has little room left.
+    pub(super) async fn has_room(&self) -> Result<bool, Cause> {
+        let disk = self.disk.clone();
+        self.blocking(move || disk.has_room()).await
+    }
+
+    /// Makes the directory a store: all directories in it first, and then this file, which says so.
+    pub(super) async fn prepare(&self, name: &str, text: Bytes) -> Result<(), Cause> {
+        let (path, file) = (self.path.clone(), self.path.join(name));
+        self.blocking(move || {
+            // What is created has to be there after a power cut, too.
+            let is_new = |dir: &&Path| !dir.exists();
+            let created: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+            // For the server alone, as the database is.
+            let mut create = fs::DirBuilder::new();
+            create.recursive(true).mode(0o700);
+            for part in 0..PARTS {
+                create.create(path.join(part_name(part)))?;
+            }
+            for dir in created {
+                sync_parent(dir)?;
+            }
+            write(&file, &text)
+        })
+        .await
+    }
+
+    pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Cause> {
+        let path = self.path.join(name);
+        self.blocking(move || write(&path, &bytes)).await
+    }
+
+    pub(super) async fn get(
+        &self,
+        name: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Bytes>, Cause> {
+        let path = self.path.join(name);
+        self.blocking(move || {
+            let file = if_there(File::open(path))?;
+            file.map(|file| read(file, range)).transpose()
+        })
+        .await
+    }
+
+    pub(super) async fn has(&self, name: &str) -> Result<bool, Cause> {
+        let path = self.path.join(name);
+        self.blocking(move || fs::exists(path)).await
+    }
+
+    /// Returns whether it was there.
+    pub(super) async fn delete(&self, name: &str) -> Result<bool, Cause> {
+        let path = self.path.join(name);
+        self.blocking(move || Ok(if_there(fs::remove_file(path))?.is_some()))
+            .await
+    }
+
+    pub(super) async fn list(&self, part: &str) -> Result<Vec<String>, Cause> {
+        let path = self.path.join(part);
+        self.blocking(move || {
+            let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name()));
+            let names: io::Result<Vec<_>> = names.collect();
+            Ok(names?
+                .into_iter()
+                .filter_map(|name| name.into_string().ok())
+                .collect())
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Cause> {
+        let turn = self.turns.clone().acquire_owned().await?;
+        let work = spawn_blocking(move || {
+            let done = work();
+            drop(turn);
+            done
+        });
+        Ok(work.await??)
+    }
+}
+
+/// Writes a file under its final name: nobody reads it before that is known to have succeeded.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    // Its name, too, has to be there after a power cut.
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent()
+        .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+}
+
+fn read(mut file: File, range: Option<Range<u64>>) -> io::Result<Bytes> {
+    let mut bytes = Vec::new();
+    match range {
+        None => file.read_to_end(&mut bytes)?,
+        Some(range) => {
+            let length = range.end.saturating_sub(range.start);
+            file.seek(SeekFrom::Start(range.start))?;
+            bytes.reserve_exact(usize::try_from(length).map_err(io::Error::other)?);
+            file.take(length).read_to_end(&mut bytes)?
+        }
+    };
+    Ok(bytes.into())
+}
+
+fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,109 @@
+//! Deletes the bytes of objects that nobody reads any more, and of those whose writers have ended.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::try_join_all;
+
+use super::{
+    FileKey,
+    outside::ObjectId,
+    stores::{StoreId, Stores},
+};
+use crate::store::{Db, error::Result};
+
+/// Maximum objects that are deleted at a time.
+const BATCH: i64 = 64;
+/// Maximum objects of which a store is asked at the same time.
+const AT_ONCE: usize = 8;
+
+/// Makes the objects of a file without records ones that are deleted; but not those that are being
+/// written.
+pub(super) async fn end(db: &Db, file: FileKey) -> Result<()> {
+    db.run(async |c| {
+        sqlx::query!(
+            "update file_objects set state = 'gone' where file_key = $1 and state = 'stored'
+                and (select true from file_records r where r.file_key = $1 limit 1) is null",
+            file as _,
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
+    Ok(())
+}
+
+/// Deletes the bytes of all objects that are gone, and of those that have been written for longer than
+/// `unfinished`, by the database's clock: whoever wrote them has ended. Returns the number of objects.
+/// May run on several nodes at once.
+///
+/// # Errors
+/// Those of the database; and, after the others' objects were deleted, those of a store.
+pub(super) async fn sweep(db: &Db, stores: &Stores, unfinished: Duration) -> Result<u64> {
+    // If an object's records are being stored at this moment, either they are, or this: both change its
+    // row.
+    db.run(async |c| {
+        sqlx::query!(
+            "update file_objects set state = 'gone'
+            where state = 'begun' and begun_at < now() - make_interval(secs => $1)",
+            unfinished.as_secs_f64(),
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
+    let (mut deleted, mut after, mut failed) = (0, ObjectId::FIRST, None);
+    loop {
+        let batch = gone(db, after).await?;
+        let Some((last, _)) = batch.last() else { break };
+        after = *last;
+        let mut of_stores = BTreeMap::<_, Vec<_>>::new();
+        for (object, store) in batch {
+            of_stores.entry(store).or_default().push(object);
+        }
+        for (store, objects) in of_stores {
+            match delete(db, stores, store, &objects).await {
+                Ok(()) => deleted += objects.len() as u64,
+                // The objects of other stores, and the rest of this one's, do not wait for it.
+                Err(error) => failed = Some(error),
+            }
+        }
+    }
+    failed.map_or(Ok(deleted), Err)
+}
+
+async fn gone(db: &Db, after: ObjectId) -> Result<Vec<(ObjectId, StoreId)>> {
+    let rows = db
+        .run(async |c| {
+            sqlx::query!(
+                r#"select object_id as "object: ObjectId", store_id as "store: StoreId" from file_objects
+                where state = 'gone' and object_id > $1 order by object_id limit $2"#,
+                after as _,
+                BATCH,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.object, row.store))
+        .collect())
+}
+
+async fn delete(db: &Db, stores: &Stores, store: StoreId, objects: &[ObjectId]) -> Result<()> {
+    let store = stores.open(db, store).await?;
+    for some in objects.chunks(AT_ONCE) {
+        try_join_all(some.iter().map(|object| store.delete(*object))).await?;
+    }
+    // After the bytes: if this is interrupted, they are deleted once more.
+    db.run(async |c| {
+        sqlx::query!(
+            "delete from file_objects where object_id = any($1) and state = 'gone'",
+            objects as _,
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
+    Ok(())
+}

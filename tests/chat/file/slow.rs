@@ -1,0 +1,130 @@
+//! Senders on a slow line, and ones that stop; and how much a user may upload.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use parlance_wire::e2ee::sha256;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::rows;
+use crate::world::{File, Kind, Person, RECORD, World, now};
+
+/// The head of a request that sends the whole of a file of one to four records.
+async fn begins_to_put(person: &Person, file: &File) -> TcpStream {
+    let request = json!({
+        "action": "put", "fileid": file.id, "record": 0, "sha256": hex::encode(sha256(&[&file.bytes])),
+        "length": file.bytes.len(), "clientversioncode": 4, "timestamp": now(),
+    })
+    .to_string();
+    let head = format!(
+        "POST /?srv=chatserver&api=chatfileserver HTTP/1.1\r\nHost: x\r\nOzeki-User: {}\r\nOzeki-Station: {}\r\n\
+         Ozeki-Signature: {}\r\nOzeki-Request: {}\r\nContent-Length: {}\r\n\r\n",
+        person.user,
+        person.station,
+        person.signs("chatserver", "chatfileserver", &request),
+        URL_SAFE_NO_PAD.encode(&request),
+        file.bytes.len(),
+    );
+    let socket = TcpSocket::new_v4().unwrap();
+    // What is sent is on its way, or with the server, but not here.
+    socket.set_send_buffer_size(4096).unwrap();
+    let address = person.world.url.trim_start_matches("http://");
+    let address = address.parse().unwrap();
+    let mut connection = socket.connect(address).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection
+}
+
+/// The status of an answer.
+async fn status(connection: &mut TcpStream) -> String {
+    let mut text = [0; 12];
+    connection.read_exact(&mut text).await.unwrap();
+    String::from_utf8_lossy(&text[9..]).into_owned()
+}
+
+#[tokio::test]
+async fn a_sender_on_a_line_of_64_kbit_a_second_finishes_and_one_that_stops_is_given_up() {
+    let world = World::with(|settings| {
+        settings.timings.body_timeout = Duration::from_secs(2);
+        settings.timings.write_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let (slow, stalled) = (File::new(32_000), File::new(32_000));
+    for file in [&slow, &stalled] {
+        ann.begins(file, &conversation).await.ok();
+    }
+    let mut connection = begins_to_put(&ann, &slow).await;
+    let mut line = interval(Duration::from_millis(100));
+    line.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    for piece in slow.bytes.chunks(800) {
+        line.tick().await;
+        connection.write_all(piece).await.unwrap();
+    }
+    assert_eq!(status(&mut connection).await, "200");
+    ann.completes(&slow).await.ok();
+    assert!(ben.gets(&slow.id, None).await.bytes == slow.bytes);
+    let mut connection = begins_to_put(&ann, &stalled).await;
+    connection
+        .write_all(&stalled.bytes[..31_999])
+        .await
+        .unwrap();
+    assert_eq!(status(&mut connection).await, "400");
+    ann.completes(&stalled)
+        .await
+        .refused(409, "file_incomplete");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_user_uploads_so_much_an_hour_whatever_becomes_of_it() {
+    let world = Kind::Postgres
+        .world_with(|settings| settings.per_user.file_bytes = 4 * RECORD as u64)
+        .await;
+    let (ann, ben, conversation) = world.conversation().await;
+    for _ in 0..2 {
+        let file = ann.uploads(2 * RECORD, &conversation).await;
+        ann.asks_file("delete", &file.id, json!({})).await.ok();
+    }
+    let more = File::new(RECORD);
+    ann.begins(&more, &conversation).await.ok();
+    let answer = ann.puts(&more, 0, &more.bytes).await;
+    let refused = answer.refused(429, "rate_limited");
+    let sentence = refused["errormessage"].as_str().unwrap();
+    assert!(sentence.contains("1048576"), "{sentence}");
+    assert!(answer.headers.contains_key("Retry-After"));
+    // Others upload, and she does the rest.
+    ben.uploads(4 * RECORD, &conversation).await;
+    ann.adds(&conversation, "a message").await;
+    world.end().await;
+}
+
+async fn records_are_of_the_file_that_they_were_begun_for(kind: Kind) {
+    let world = kind.world().await;
+    let (ann, _, conversation) = world.conversation().await;
+    let file = File::new(4 * RECORD);
+    ann.begins(&file, &conversation).await.ok();
+    let mut connection = begins_to_put(&ann, &file).await;
+    let (last, bytes) = file.bytes.split_last().unwrap();
+    // More than any buffer in between holds: the server has looked at the request, and receives.
+    connection.write_all(bytes).await.unwrap();
+    ann.asks_file("delete", &file.id, json!({})).await.ok();
+    let small = File {
+        bytes: vec![0; 10],
+        ..file.clone()
+    };
+    ann.begins(&small, &conversation).await.ok();
+    connection.write_all(&[*last]).await.unwrap();
+    assert_eq!(status(&mut connection).await, "404");
+    let status = ann.asks_file("status", &file.id, json!({})).await.ok();
+    assert_eq!((&status["have"], &status["size"]), (&json!([]), &json!(10)));
+    assert_eq!(rows(&world).await[1], 0);
+    world.end().await;
+}
+
+in_each_store!(records_are_of_the_file_that_they_were_begun_for);
