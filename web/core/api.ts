@@ -120,7 +120,7 @@ export interface Client {
    * returns: a page that goes cannot wait.
    */
   prepareDraft: (id: string, draft: KeptDraft) => Promise<() => Promise<void>>;
-  /** Resolves when it lies safely on this device; the box may then be emptied. */
+  /** Resolves when it lies safely on this device; the box may then be emptied. Rejects if it does not. */
   send: (id: string, draft: Draft) => Promise<void>;
   /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */
   stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;

@@ -12,8 +12,9 @@ import type { Ports } from "./ports.ts";
 import type { Entered } from "./session/door.ts";
 import { OpenSession } from "./session/open.ts";
 import { fingerprintOf, suggestPassword } from "./session/record.ts";
-import { Shown } from "./show/shown.ts";
-import { change, type PersonRecord, type SessionRecord, Store } from "./store/store.ts";
+import { Shown } from "./show/state.ts";
+import type { PersonRecord, SessionRecord } from "./store/records.ts";
+import { change, Store } from "./store/store.ts";
 import { stranger } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
@@ -201,18 +202,15 @@ class ClientOfPorts {
     return this.open ? messages.prepareDraft(this.open, conversationId(id), draft) : () => Promise.resolve();
   }
 
-  async seenUpTo(id: string, message: string): Promise<void> {
-    if (!this.open) return;
-    const { account, ask } = this.open;
-    const seq = await account.store.seqOf(conversationId(id), messageId(message));
-    if (seq !== undefined) await ask({ kind: "seen", id: conversationId(id), seq });
+  seenUpTo(id: string, message: string): void {
+    this.open?.seenUpTo(conversationId(id), messageId(message));
   }
 
   typing(id: string): void {
     const now = this.ports.clock.now();
     if (!this.open || now - this.typedAt < TYPING_MS) return;
     this.typedAt = now;
-    void this.open.ask({ kind: "typing", id: conversationId(id) });
+    this.open.askFor({ kind: "typing", id: conversationId(id) });
   }
 
   async setPresence(presence: Me["presence"]): Promise<Outcome> {
@@ -292,8 +290,8 @@ class ClientOfPorts {
       disablePush: async () => (await inside()).push.disablePush(session()),
       setWaking: async (waking) => (await inside()).push.setWaking(session(), waking),
       fingerprint: () => this.fingerprint,
-      connectNow: () => void session().ask({ kind: "wake" }),
-      useHere: () => void session().ask({ kind: "useHere" }),
+      connectNow: () => this.open?.askFor({ kind: "wake" }),
+      useHere: () => this.open?.askFor({ kind: "useHere" }),
       invite: async () => (await inside()).invitations.invite(session()),
       invitations: async () => (await inside()).invitations.invitations(session()),
       withdraw: async (code) => (await inside()).invitations.withdraw(session(), code),

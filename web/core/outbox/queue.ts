@@ -6,7 +6,8 @@ import type { ConversationId, MessageId } from "../model/ids.ts";
 import { box, unbox } from "../store/box.ts";
 import type { Change } from "../store/backend.ts";
 import { dropFiles } from "./files.ts";
-import { change, type Held, type Outgoing, type OutgoingRecord } from "../store/store.ts";
+import type { Held, Outgoing, OutgoingRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 
 /** What is to be sent. */

@@ -6,7 +6,7 @@ import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Article, Barrier, Conversation, FilesBrief } from "../model/view.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";

@@ -14,7 +14,8 @@ import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { checkReading } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
-import { type ConversationRecord, type EpochRecord, headOf, type SealedRecord, type SessionRecord, type Store } from "../store/store.ts";
+import { type ConversationRecord, type EpochRecord, headOf, type SealedRecord, type SessionRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { wireTime } from "../wire/time.ts";
 
@@ -57,6 +58,8 @@ export interface Unsealed {
 export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
   private readonly read = new Map<string, Promise<Row>>();
+  /** By which keys signatures of whom were checked last. */
+  private readonly signers = new Map<UserId, readonly Bytes[]>();
   /** The epochs under which was written last. */
   private readonly newest = new Map<ConversationId, Announced>();
   /** The key log, as far as this tab knows it. */
@@ -115,8 +118,10 @@ export class Cipher {
 
   private async signKeys(user: UserId): Promise<readonly Bytes[]> {
     const person = await this.store.person(user);
-    const keys = (person?.cards ?? []).map((card) => parseCard(card).sign);
-    return user === this.session.user && this.session.signKey ? [...keys, fromHex(this.session.signKey, 32)] : keys;
+    const cards = (person?.cards ?? []).map((card) => parseCard(card).sign);
+    const keys = user === this.session.user && this.session.signKey ? [...cards, fromHex(this.session.signKey, 32)] : cards;
+    this.signers.set(user, keys);
+    return keys;
   }
 
   /** Decrypts rows of a conversation, and checks what can be checked. */
@@ -150,6 +155,11 @@ export class Cipher {
     const forget = (): void => void this.read.delete(key);
     opening.then(({ trouble }) => trouble && forget(), forget);
     return opening;
+  }
+
+  /** People, or their keys, may be others by now. */
+  forgetPeople(): void {
+    this.signers.clear();
   }
 
   /** What was read of a conversation is not kept any more. */
@@ -222,7 +232,10 @@ export class Cipher {
       const found = await this.announced(reading, epoch);
       if (found) {
         const under = { epoch, secret: await this.secret(found.wrapped) };
-        const { body, signed } = await open(under, await this.signKeysOf(reading, row.User), place, row.Data);
+        const known = this.signers.get(row.User);
+        const opened = known && (await open(under, known, place, row.Data));
+        // By keys that have come since, perhaps.
+        const { body, signed } = opened?.signed ? opened : await open(under, await this.signKeysOf(reading, row.User), place, row.Data);
         return { json: body, signed };
       }
       if (record.roster) throw new Unreadable(epoch > parseAnnouncement(record.roster.announcement).epoch ? "noSecret" : "notForMe");

@@ -66,7 +66,7 @@ export class Engine {
   /** Begins. */
   start(): void {
     this.dispatch({ kind: "start" });
-    void this.sender.wake(true);
+    this.wakeSender();
     this.account.direct = (record, content, also) => this.sender.direct(record, content, also);
   }
 
@@ -134,7 +134,7 @@ export class Engine {
         void this.frames.run(() => this.catchUpAll());
         return;
       case "live":
-        void this.sender.wake(true);
+        this.wakeSender();
         return;
       case "waiting":
         this.drop();
@@ -143,6 +143,10 @@ export class Engine {
       default:
         this.drop();
     }
+  }
+
+  private wakeSender(): void {
+    this.sender.wake(true).catch((error: unknown) => this.fault(error));
   }
 
   private drop(): void {

@@ -3,7 +3,8 @@
 
 import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { change, type ConversationRecord, type Store } from "../store/store.ts";
+import type { ConversationRecord } from "../store/records.ts";
+import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import type { WireMessage, WireReport } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
@@ -78,6 +79,7 @@ export async function join(account: Account, record: ConversationRecord, arrived
   else record.unread = await unreadAfter(store, record, messages, me);
   // Own answer and own echo both end up here; whichever is second finds nothing to settle.
   const settled = messages.filter(({ ID }) => account.sent.has(ID));
+  if (messages.length > 0) account.arriving(record, messages);
   const orders = settled.flatMap(({ ID }) => account.sent.get(ID) ?? []);
   await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
   for (const { ID } of settled) account.sent.delete(ID);
