@@ -61,7 +61,7 @@ export class Store {
   constructor(
     readonly backend: Backend,
     /** What `write` requires while this tab leads; undefined in others. */
-    public term: number | undefined = undefined,
+    public term?: number,
   ) {}
 
   /** Writes as who leads; throws `LostLead` if another one does by now. */

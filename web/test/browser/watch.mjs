@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /** How long nothing is done before and after a message: what it sets off afterwards is not part of the next one. */
-const REST_MS = 400;
+const REST_MS = 250;
 
 /** In the page: from each key to the frame that shows it. */
 function watchKeys() {
@@ -25,9 +25,9 @@ function watchEnter() {
   }, { capture: true });
 }
 
-/** In the page: resolves when a text stands in a frame as the newest message, with the time by the clock that all pages share. */
-const drawn = (text) =>
-  new Promise((known) => {
+/** In the page: `shown` resolves when this text stands in a frame as the newest message, with the time by the clock that all pages share. */
+function watchFor(text) {
+  globalThis.shown = new Promise((known) => {
     const observer = new MutationObserver(() => {
       if ([...document.querySelectorAll("article .text")].at(-1)?.textContent !== text) return;
       observer.disconnect();
@@ -35,6 +35,7 @@ const drawn = (text) =>
     });
     observer.observe(document.body, { subtree: true, childList: true });
   });
+}
 
 /** The times from a key to the frame that shows it, in the box of a page. */
 export async function timesOfKeys({ tab, box }, count) {
@@ -52,9 +53,10 @@ export async function timesOfTheWay(one, other, count) {
   for (let i = 0; i < count; i++) {
     await one.box.fill(`Message ${i}`);
     await pause(REST_MS);
-    const shown = other.tab.evaluate(drawn, `Message ${i}`);
+    await other.tab.evaluate(watchFor, `Message ${i}`);
     await one.tab.keyboard.press("Enter");
-    times.push((await shown) - (await one.tab.evaluate(() => globalThis.enteredAt)));
+    const [shown, entered] = [await other.tab.evaluate(() => globalThis.shown), await one.tab.evaluate(() => globalThis.enteredAt)];
+    times.push(shown - entered);
     await pause(REST_MS);
   }
   return times;
