@@ -3,30 +3,9 @@
 import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
 import type { FileInfo } from "./model/file.ts";
 import type { KeptDraft } from "./model/draft.ts";
-import type {
-  AlarmOf,
-  Connection,
-  Conversation,
-  Device,
-  Draft,
-  Exported,
-  FileAbout,
-  FileSource,
-  Hit,
-  Invitation,
-  Keep,
-  Log,
-  Me,
-  Member,
-  MessageInfo,
-  OpenInvitation,
-  Outcome,
-  Person,
-  Request,
-  SafetyNumber,
-  Session,
-  Upload,
-} from "./model/view.ts";
+import type { AlarmOf, Connection, Conversation, Device, FileAbout, FileSource, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { Draft, MessageInfo } from "./model/written.ts";
+import type { Exported } from "./model/exported.ts";
 
 /** All that a client shows. */
 export interface State {

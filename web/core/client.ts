@@ -2,7 +2,7 @@
 
 import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
-import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
+import { attempt, briefly, failed, notOffered, ok } from "./actions/outcome.ts";
 import type { Client, News } from "./api.ts";
 import { conversationCalls, inside } from "./calls.ts";
 import type { KeptDraft } from "./model/draft.ts";
@@ -18,8 +18,6 @@ import { change, Store } from "./store/store.ts";
 import { stranger } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
-/** How long a logout waits for the server. */
-const LEAVING_MS = 5000;
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
 
@@ -77,18 +75,6 @@ class ClientOfPorts {
       this.shown.reset({ kind: "out", why });
       this.ports.channel.post({ post: "hint", hint: { session: true } });
     }
-  }
-
-  /** Does something that can be done without, but not for long. */
-  private async briefly(task: () => Promise<unknown>): Promise<void> {
-    const done = attempt(task).catch(() => undefined);
-    await new Promise<void>((resolve) => {
-      const cancel = this.ports.clock.after(LEAVING_MS, resolve);
-      void done.then(() => {
-        cancel();
-        resolve();
-      });
-    });
   }
 
   /** Begins a session; `pinned` is known besides what the vault says. */
@@ -162,10 +148,11 @@ class ClientOfPorts {
   async logOut(): Promise<void> {
     if (!this.open) return;
     const { account } = this.open;
+    const { clock } = this.ports;
     // What was verified a moment ago must not be lost.
-    await this.briefly(async () => (await inside()).keepVault(account));
+    await briefly(clock, async () => (await inside()).keepVault(account));
     // Whatever the server says, and if it says nothing, nothing stays here.
-    await this.briefly(() => signOut(account.caller, { stationid: account.session.station }));
+    await briefly(clock, () => signOut(account.caller, { stationid: account.session.station }));
     await this.end(null);
   }
 

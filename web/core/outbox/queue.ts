@@ -98,3 +98,17 @@ export function retry(account: Account, id: string): Promise<void> {
     account.tell({ grown: [found.conversation], outbox: true });
   });
 }
+
+/** Takes a message out of the outbox that has nothing left to wait for (the tab that leads only). */
+export async function drop(account: Account, { conversation, id, order }: Outgoing): Promise<void> {
+  await account.store.write(change.settle(order));
+  account.sent.delete(id);
+  account.tell({ grown: [conversation], outbox: true });
+}
+
+/** Takes it out of the outbox if its row is here. */
+export async function settleIfStored(account: Account, outgoing: Outgoing): Promise<boolean> {
+  if ((await account.store.seqOf(outgoing.conversation, outgoing.id)) === undefined) return false;
+  await drop(account, outgoing);
+  return true;
+}

@@ -19,6 +19,7 @@ import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
 import type { Shown } from "./state.ts";
+import { groupName } from "../sync/group-name.ts";
 
 /** Conversations that fit on a screen: before these are drawn nothing is shown. */
 const FIRST = 16;
@@ -192,7 +193,7 @@ export class AccountShown {
     );
     const groups = (record?.groups ?? []).map(async (one): Promise<Request> => {
       const { conversationid, inviterid, invitername, secret, displayname } = one;
-      const group = (await this.account.cipher.name(conversationid, secret, displayname, [])) ?? "";
+      const group = (await groupName(this.account.cipher, conversationid, secret, displayname, [])) ?? "";
       return { kind: "group", id: conversationid, name: invitername, user: inviterid, group };
     });
     const asked = await showAsked(this.account, (id) => this.people.get(id)?.friend ?? false);

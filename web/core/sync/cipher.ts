@@ -7,10 +7,11 @@ import { beginning } from "../crypto/chain.ts";
 import { announcementHash, parseAnnouncement } from "../crypto/epoch.ts";
 import { type Followed, UNKNOWN } from "../crypto/log.ts";
 import { unwrapWithAny } from "../crypto/keys.ts";
-import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
-import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
+import { epochOf, open, seal, Unreadable } from "../crypto/message.ts";
+import { openPublished, sealPublished } from "../crypto/published.ts";
 import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import { disappearsAt, endOf } from "../model/keep.ts";
 import { checkReading } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
@@ -21,8 +22,6 @@ import { wireTime } from "../wire/time.ts";
 
 /** Rows that were read and are kept, so that a new row does not decrypt all others again. */
 const MAX_CACHED = 5000;
-/** After this many years a message is called kept for ever. */
-const FOREVER_MS = 50 * 365 * 86_400_000;
 
 /** The secret of an epoch; number 0 in a conversation without epochs. */
 interface Secret {
@@ -170,13 +169,12 @@ export class Cipher {
   private async openRow(reading: Reading, row: WireMessage): Promise<Row> {
     const isErased = row.Data === "";
     const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(reading, row);
-    const until = row.ValidUntil - row.Created > FOREVER_MS ? null : row.ValidUntil;
     return {
       seq: row.Seq,
       id: row.ID,
       user: row.User,
       at: row.Created,
-      until,
+      until: disappearsAt(row),
       type: row.Type,
       content: body?.content ?? null,
       trouble,
@@ -298,33 +296,4 @@ export class Cipher {
       epoch > 0 && signer ? await seal({ epoch, secret }, signer, place, json, random(12)) : await sealPublished(secret, place, json);
     return { instance: record.instance, type, created: now, validUntil, data, epoch, n };
   }
-
-  /** A group's name, or null if it cannot be read. */
-  async name(id: ConversationId, wrapped: string, displayname: string, epochs: readonly { epoch: number; wrapped: string }[]): Promise<string | null> {
-    if (displayname === "") return null;
-    for (const { epoch, wrapped: one } of [...epochs].reverse()) {
-      try {
-        const { body } = await openName({ epoch, secret: await this.secret(one) }, () => [], id, displayname);
-        return nameOf(body);
-      } catch {
-        // Of another epoch, or of the published form.
-      }
-    }
-    try {
-      return nameOf(await openPublishedName(await this.secret(wrapped), displayname));
-    } catch {
-      return null;
-    }
-  }
 }
-
-function nameOf(json: string): string | null {
-  const value: unknown = JSON.parse(json);
-  return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" ? value.name : null;
-}
-
-const DAY_MS = 86_400_000;
-const DAYS = { forever: 36_500, year: 365, month: 30, week: 7, day: 1 };
-
-/** When a message of now disappears. */
-export const endOf = ({ keep }: Pick<ConversationRecord, "keep">, now: number): number => now + DAYS[keep] * DAY_MS;
