@@ -79,8 +79,9 @@ export async function join(account: Account, record: ConversationRecord, arrived
   else record.unread = await unreadAfter(store, record, messages, me);
   // Own answer and own echo both end up here; whichever is second finds nothing to settle.
   const settled = messages.filter(({ ID }) => account.sent.has(ID));
-  if (messages.length > 0) account.arriving(record, messages);
   const orders = settled.flatMap(({ ID }) => account.sent.get(ID) ?? []);
+  // The batch is begun before anything is drawn: what a screen then reads of these rows waits for it.
+  if (messages.length > 0) account.arriving(record, messages);
   await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
   for (const { ID } of settled) account.sent.delete(ID);
   account.tell({ grown: [arrived.id], outbox: settled.length > 0 });
