@@ -32,7 +32,11 @@ async function answer(request: Request, address: string): Promise<Response> {
   return (await cache.match(address)) ?? fetch(request);
 }
 
-scope.addEventListener("install", (event) => event.waitUntil(install()));
+scope.addEventListener("install", (event) => {
+  // Where the browser can be told, calls do not even wake this worker on their way.
+  event.addRoutes?.({ condition: { requestMethod: "POST" }, source: "network" }).catch(reportError);
+  event.waitUntil(install());
+});
 scope.addEventListener("activate", (event) => event.waitUntil(activate()));
 scope.addEventListener("message", ({ data, ports: [port] }) => {
   if (data === "use new version") void scope.skipWaiting();
