@@ -2,13 +2,12 @@
 // is streamed from there, decrypted record by record as the disk takes it. An address works once, and for this worker only.
 
 import { closePorts, openPorts } from "../browser/open.ts";
-import { fetchPatiently } from "../core/actions/fetch.ts";
-import { namedKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
 import type { FileInfo } from "../core/model/file.ts";
 import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
 import type { Caller } from "../core/wire/call.ts";
 import { scope } from "./scope.ts";
+import { streamOf } from "./stream.ts";
 
 const waiting = new Map<string, FileInfo>();
 const prefix = new URL("./download/", scope.location.href).href;
@@ -47,23 +46,11 @@ async function openCaller(): Promise<Caller | null> {
 }
 
 async function stream(file: FileInfo): Promise<Response> {
-  const { size, records, name } = file;
+  const { size, name } = file;
   const caller = await openCaller();
-  if (!caller || records !== recordsOf(padme(size))) return nothing();
-  const key = await namedKey(file.key);
-  let next = 0;
-  const body = new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const n = next;
-      next += 1;
-      // What is not the file's is an error, with which the browser ends the download as failed.
-      const sealed = await fetchPatiently(caller, file, [n, n]);
-      const isLast = n === records - 1;
-      const part = unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size);
-      if (part.length > 0) controller.enqueue(part);
-      if (next === records) controller.close();
-    },
-  });
+  if (!caller) return nothing();
+  // An error of it is one with which the browser ends the download as failed.
+  const body = await streamOf(caller, file);
   const headers = {
     "Content-Type": "application/octet-stream",
     "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent((name || "file").toWellFormed())}`,
