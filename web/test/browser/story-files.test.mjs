@@ -89,7 +89,7 @@ story("pictures are seen upright, without place and camera, and large; a documen
   const [ann, ben] = await pair();
   // What no browser draws goes as it is.
   await chooses(ann, await picture(ann.tab), file("garden.heic", Buffer.from("\0\0\0\x18ftypheic", "latin1"), "image/heic"));
-  await ann.tab.getByText("Place and camera stay in them").waitFor();
+  await ann.tab.getByText("Place and camera stay in some of them").waitFor();
   await ann.button("Remove garden.heic").click();
   await ann.tab.getByText("Place and camera are removed").waitFor();
   await ann.box.fill("The hall");
@@ -208,6 +208,18 @@ story("who changes their mind sends nothing; what is too large says so and can b
   await ann.tab.getByText("Remove what cannot be sent first.").first().waitFor();
   await ann.button("Remove large.iso").click();
 
+  await ann.tab.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (value, key) {
+      if (!(value instanceof Uint8Array)) return put.call(this, value, key);
+      IDBObjectStore.prototype.put = put;
+      throw new DOMException("there is no room", "QuotaExceededError");
+    };
+  });
+  await ann.tab.locator("input[type=file][multiple]").setInputFiles(file("unplaced.zip", randomBytes(1000)));
+  await ann.tab.getByText("There is no room for it on this device.").waitFor();
+  await ann.button("Remove unplaced.zip").click();
+
   const one = await picture(ann.tab);
   await chooses(ann, ...Array.from({ length: 32 }, (_, i) => ({ ...one, name: `row ${i}.jpg` })));
   assert.deepEqual(await violations(ann.tab), []);
@@ -318,7 +330,7 @@ story("what was said is kept when the microphone goes away and when it could not
     };
   });
   await ann.button("Record a voice message").click();
-  await ann.tab.getByText(/^The microphone is blocked/).first().waitFor();
+  await ann.tab.getByText(/^The microphone cannot be used/).first().waitFor();
   assert.deepEqual(await ann.tab.evaluate(() => globalThis.stream.getTracks().map(({ readyState }) => readyState)), ["ended"]);
 });
 
