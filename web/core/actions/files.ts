@@ -44,11 +44,11 @@ export async function stage({ account }: Open, source: FileSource, about: FileAb
 /** Forgets a file that is not sent. */
 export const unstage = ({ account }: Open, id: FileId): Promise<void> => account.store.writeOwn(...change.forgetFile(id));
 
-/** Reads a file, part by part, each checked before it is handed on. */
-export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>): Promise<Outcome> {
+/** Reads a file, part by part, each checked before it is handed on; behind those whose `hashes` are handed in. */
+export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, hashes: Bytes[]): Promise<Outcome> {
   try {
     return await attempt(async () => {
-      await readInto(open, file, take);
+      await readInto(open, file, take, hashes);
       return null;
     });
   } catch (error) {
@@ -57,10 +57,10 @@ export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) =
   }
 }
 
-async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>): Promise<void> {
+async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, hashes: Bytes[]): Promise<void> {
   const { records, size, id } = file;
-  const opening = await Opening.of(file);
-  const keeps = shapeOf(file) === "picture" && size <= MAX_CACHED_BYTES;
+  const opening = await Opening.of(file, hashes);
+  const keeps = opening.next === 0 && shapeOf(file) === "picture" && size <= MAX_CACHED_BYTES;
   const held = await open.account.store.file(id);
   const fresh: Bytes[] = [];
   while (!opening.isDone) {

@@ -98,17 +98,17 @@ interface Named {
  * handed out only if the digest fits, too: a key fits all that its writer has encrypted under it, and not this file alone.
  */
 export class Opening {
-  private readonly hashes: Bytes[] = [];
-
   private constructor(
     private readonly key: CryptoKey,
     private readonly file: Named,
+    private readonly hashes: Bytes[],
   ) {}
 
-  static async of(file: Named): Promise<Opening> {
+  /** `hashes` are those of the records that were opened before, to which it adds. */
+  static async of(file: Named, hashes: Bytes[] = []): Promise<Opening> {
     // A server cannot choose how much is fetched: what a file may have is what its length makes.
     if (file.records !== recordsOf(padme(file.size))) throw new DamagedFile("its length does not fit");
-    return new Opening(await namedKey(file.key), file);
+    return new Opening(await namedKey(file.key), file, hashes);
   }
 
   /** The number of the record that comes next. */
@@ -126,8 +126,9 @@ export class Opening {
     const n = this.next;
     const isLast = n === records - 1;
     const part = unpadded(await openRecord(this.key, n, isLast, sealed), n, isLast, size);
-    this.hashes.push(await sha256(sealed));
-    if (isLast && hex(await digestOf(this.hashes)) !== digest) throw new DamagedFile("its digest is another one");
+    const hash = await sha256(sealed);
+    if (isLast && hex(await digestOf([...this.hashes, hash])) !== digest) throw new DamagedFile("its digest is another one");
+    this.hashes.push(hash);
     return part;
   }
 }

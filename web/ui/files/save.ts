@@ -24,7 +24,7 @@ export async function save(file: FileInfo, onPart: (done: number) => void): Prom
     link.click();
     return;
   }
-  const found = await blobOf(file, null, onPart);
+  const found = await blobOf(file, false, onPart);
   if (!(found instanceof Blob)) {
     note(sentenceOf(found));
     return;
