@@ -7,25 +7,35 @@ import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
 import type { Caller } from "../core/wire/call.ts";
 import { scope } from "./scope.ts";
-import { streamOf } from "./stream.ts";
+import { endOf, streamOf, type Told } from "./stream.ts";
 
-const waiting = new Map<string, FileInfo>();
+/** What the page hears: where it is streamed from, then how far it is. */
+export type Heard = { address: string } | Told;
+
+/** A file that a page wants to save, and where the page listens. */
+interface Wanted {
+  file: FileInfo;
+  tell: (heard: Heard) => void;
+}
+
+const waiting = new Map<string, Wanted>();
 const prefix = new URL("./download/", scope.location.href).href;
 
-/** A page wants to save a file; answers the address from which it is streamed. */
-export function announce(file: FileInfo): string {
+/** A page wants to save a file: it is told the address from which it is streamed. */
+export function announce(wanted: Wanted): void {
   const address = prefix + crypto.randomUUID();
-  waiting.set(address, file);
-  return address;
+  waiting.set(address, wanted);
+  wanted.tell({ address });
 }
 
 /** The answer to a request for such an address, so that the page stays where it is also if it is not known any more; null if it is none. */
 export function download(address: string): Promise<Response> | null {
   if (!address.startsWith(prefix)) return null;
-  const file = waiting.get(address);
+  const wanted = waiting.get(address);
   waiting.delete(address);
-  if (!file) return Promise.resolve(nothing());
-  return stream(file).catch((error: unknown) => {
+  if (!wanted) return Promise.resolve(nothing());
+  return stream(wanted).catch((error: unknown) => {
+    wanted.tell({ ended: endOf(error) });
     // The page would be replaced by the browser's own, which says that it cannot be reached.
     reportError(error);
     return nothing();
@@ -45,12 +55,12 @@ async function openCaller(): Promise<Caller | null> {
   }
 }
 
-async function stream(file: FileInfo): Promise<Response> {
+async function stream({ file, tell }: Wanted): Promise<Response> {
   const { size, name } = file;
   const caller = await openCaller();
-  if (!caller) return nothing();
+  if (!caller) throw new Error("nobody is logged in");
   // An error of it is one with which the browser ends the download as failed.
-  const body = await streamOf(caller, file);
+  const body = await streamOf(caller, file, tell);
   const headers = {
     "Content-Type": "application/octet-stream",
     "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent((name || "file").toWellFormed())}`,

@@ -345,12 +345,13 @@ story("a large file that cannot be opened is not saved, and the page stays", asy
         // A name may end within a letter.
         download.name = `film${String.fromCharCode(0xd800)}`;
         const { port1, port2 } = new MessageChannel();
-        const ready = new Promise((resolve) => {
-          port1.onmessage = ({ data }) => resolve(data);
+        globalThis.ended = new Promise((end) => {
+          port1.onmessage = ({ data }) => {
+            if ("address" in data) Object.assign(document.createElement("a"), { href: data.address }).click();
+            else if ("ended" in data) end(data.ended);
+          };
         });
         navigator.serviceWorker.controller.postMessage({ download }, [port2]);
-        const link = Object.assign(document.createElement("a"), { href: await ready });
-        link.click();
       },
       { id: "00000000-0000-4000-8000-000000000001", size, records: Math.ceil(size / 262_128), key },
     );
@@ -360,6 +361,7 @@ story("a large file that cannot be opened is not saved, and the page stays", asy
     const failed = ann.tab.waitForEvent("requestfailed", (request) => request.isNavigationRequest());
     await follows(key);
     await Promise.any([ended, failed]);
+    assert.deepEqual(await ann.tab.evaluate(() => globalThis.ended), { kind: "fileDamaged" });
     assert.equal(ann.tab.url(), page);
     assert.ok(await ann.box.isVisible());
   }
@@ -367,5 +369,6 @@ story("a large file that cannot be opened is not saved, and the page stays", asy
   const download = ann.tab.waitForEvent("download");
   await follows(Buffer.alloc(32).toString("base64"));
   assert.notEqual(await (await download).failure(), null);
+  assert.deepEqual(await ann.tab.evaluate(() => globalThis.ended), { kind: "fileGone" });
   assert.ok(await ann.box.isVisible());
 });

@@ -15,7 +15,7 @@ import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
 import { refused, Shelf } from "../world/shelf.ts";
 import { Version4 } from "../world/version-4.ts";
-import { streamOf } from "../../worker/stream.ts";
+import { streamOf, type Told } from "../../worker/stream.ts";
 
 const server = new Version4();
 const shelf = new Shelf(server.http);
@@ -256,13 +256,14 @@ async function bensCaller(): Promise<Caller> {
   assert.ok(session);
   return callerOf(nodePorts("http://localhost", ports), session);
 }
-async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; error: unknown }> {
+async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; told: Told[]; error: unknown }> {
   const parts: Uint8Array[] = [];
+  const told: Told[] = [];
   try {
-    for await (const part of await streamOf(await bensCaller(), file)) parts.push(part);
-    return { parts, error: null };
+    for await (const part of await streamOf(await bensCaller(), file, (one) => void told.push(one))) parts.push(part);
+    return { parts, told, error: null };
   } catch (error) {
-    return { parts, error };
+    return { parts, told, error };
   }
 }
 
@@ -274,6 +275,7 @@ test("of two files under one key, the one that the message does not name is not 
   assert.ok(file);
   const whole = await streamed(file);
   assert.deepEqual([whole.error, Buffer.concat(whole.parts)], [null, Buffer.from(bytesOf(size))]);
+  assert.deepEqual(whole.told, [{ done: PLAIN }, { done: 2 * PLAIN }, { ended: null }]);
 
   const key = await fileKey(fromBase64(file.key));
   const other = new Uint8Array(padme(size)).fill(1, 0, size);
@@ -283,6 +285,7 @@ test("of two files under one key, the one that the message does not name is not 
   const another = await streamed(file);
   assert.ok(another.error instanceof DamagedFile, String(another.error));
   assert.ok(another.parts.length < file.records, "the last part is handed out");
+  assert.deepEqual(another.told.at(-1), { ended: { kind: "fileDamaged" } });
   const parts: Uint8Array[] = [];
   assert.deepEqual(await ben.client.readFile(file, (part) => void parts.push(part)), { ok: false, failure: { kind: "fileDamaged" } });
   assert.ok(parts.length < file.records, "the last part is handed out");
