@@ -105,8 +105,11 @@ export interface Client {
   stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;
   /** Takes it back. */
   unstage: (file: string) => Promise<void>;
-  /** Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. */
-  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>) => Promise<Outcome>;
+  /**
+   * Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. To `hashes` those of
+   * its records are added: whoever hands them in again after it had no answer goes on behind them.
+   */
+  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>, hashes?: Uint8Array<ArrayBuffer>[]) => Promise<Outcome>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;
   erase: (id: string, message: string) => Promise<Outcome>;
   react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;

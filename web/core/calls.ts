@@ -27,7 +27,7 @@ export function conversationCalls(session: () => Open, host: Host) {
     send: async (of, draft) => messages.send(session(), id(of), draft),
     stage: async (source, about, ended) => (await inside()).files.stage(session(), source, about, ended),
     unstage: async (file) => (await inside()).files.unstage(session(), fileId(file)),
-    readFile: async (file, take) => (await inside()).files.readFile(session(), file, take),
+    readFile: async (file, take, hashes = []) => (await inside()).files.readFile(session(), file, take, hashes),
     edit: async (of, message, draft) => messages.edit(session(), id(of), message, draft),
     erase: (of, message) =>
       attempt(async () => {

@@ -41,7 +41,7 @@ scope.addEventListener("activate", (event) => event.waitUntil(activate()));
 scope.addEventListener("message", ({ data, ports: [port] }) => {
   if (data === "use new version") void scope.skipWaiting();
   // Only pages of ours can post here; what a file says is checked where it is read.
-  if (typeof data === "object" && data !== null && "download" in data) port?.postMessage(announce(data.download as FileInfo));
+  if (typeof data === "object" && data !== null && "download" in data && port) announce({ file: data.download as FileInfo, tell: (heard) => port.postMessage(heard) });
 });
 scope.addEventListener("fetch", (event) => {
   const { request } = event;
