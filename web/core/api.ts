@@ -98,7 +98,6 @@ export interface Client {
   close: () => Promise<void>;
 
   suggestPassword: () => string;
-  inviter: (invitation: Invitation) => Promise<{ name: string; id: UserId } | null>;
   logIn: (email: string, password: string) => Promise<Outcome>;
   /** Makes the account; answers the recovery key. The session begins with `enter`. */
   createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
@@ -133,7 +132,7 @@ export interface Client {
   react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;
   retry: (id: string, message: string) => Promise<void>;
   discard: (id: string, message: string) => Promise<void>;
-  info: (id: string, message: string) => Promise<MessageInfo>;
+  info: (id: string, message: string) => Promise<MessageInfo | null>;
 
   change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>) => Promise<Outcome>;
   /** How long what one writes there is kept, from now on, on whichever device. */

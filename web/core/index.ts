@@ -10,4 +10,5 @@ export { MAX_FILES, shapeOf, wordsOf } from "./model/file.ts";
 export type * from "./model/view.ts";
 export type * from "./ports.ts";
 export type { Backend } from "./store/backend.ts";
+export { readInvitation } from "./model/invitation.ts";
 export { startClient } from "./client.ts";
