@@ -92,6 +92,7 @@ pub(crate) async fn create(
         }),
         Created::Existing => {}
         Created::NoUser => return Err(Error::UserNotFound),
+        Created::StaleRoster => return Err(Error::StaleRoster(both.into_iter().collect())),
         Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     // Read, not built from the request: if the other user was first, the stored secrets are theirs.

@@ -34,6 +34,8 @@ pub(crate) enum Created {
     Existing,
     /// One of the two does not exist any more.
     NoUser,
+    /// The announced roster is not theirs: one of them has another card.
+    StaleRoster,
     /// It would exceed a quota.
     Exceeded(Exceeded),
 }
@@ -100,6 +102,9 @@ async fn insert_direct(
         return Ok(Created::Existing);
     }
     if let Some(first) = first {
+        if !epoch::is_true_roster(c, first).await? {
+            return Ok(Created::StaleRoster);
+        }
         epoch::stage(c, conversation, first).await?;
         epoch::begin(c, conversation, first, now).await?;
     }

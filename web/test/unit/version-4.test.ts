@@ -76,6 +76,21 @@ test("after somebody left, the next message lies under a secret that they do not
   assert.deepEqual(Object.keys(newest.secrets).sort(), [ann.id, ben.id].sort());
 });
 
+test("whoever does not know of somebody's new card asks for it, and announces the epoch again", async () => {
+  const announces = async (make: () => Promise<{ ok: boolean }>, action: string) => {
+    let missed = false;
+    server.missesCard = () => !missed && (missed = true);
+    const before = server.asked.length;
+    assert.ok((await make()).ok);
+    server.missesCard = () => false;
+    const asked = server.asked.slice(before);
+    const [first, last] = [asked.indexOf(action), asked.lastIndexOf(action)];
+    assert.ok(first < last && asked.slice(first, last).includes("chatkeys.get"), asked.join());
+  };
+  await announces(() => ann.client.createGroup("Cards", [ben.id, cleo.id]), "chatconversationgroup.create");
+  await announces(() => ann.client.renewKeys(direct), "chatconversation.rekey");
+});
+
 test("in a group, people who are no friends read each other, and see that it is signed", async () => {
   const dora = await joins("Dora");
   await ann.befriends(dora);

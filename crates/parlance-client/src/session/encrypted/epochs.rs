@@ -28,7 +28,7 @@ impl Session {
     ///
     /// # Errors
     /// `StaleEpoch`: someone was faster, and their epoch has to be followed. `StaleRoster`: the
-    /// participants are not those of the announcement.
+    /// participants are not those of the announcement, or one of them has a newer card.
     pub async fn announce(
         &self,
         instance: &Instance,

@@ -110,7 +110,7 @@ impl Session {
 
 /// Returns `true` if the server is ahead: its present state is then followed, and the call
 /// repeated.
-fn is_late(error: &Error) -> bool {
+pub(super) fn is_late(error: &Error) -> bool {
     matches!(
         error.code(),
         Some(ErrorCode::StaleEpoch | ErrorCode::StaleRoster | ErrorCode::StaleInstance)

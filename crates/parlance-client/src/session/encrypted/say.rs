@@ -10,7 +10,12 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-use super::{Draft, NextEpoch, epochs::members, read::Reader};
+use super::{
+    Draft, NextEpoch,
+    epochs::{MAX_TRIES, members},
+    read::Reader,
+    rekey::is_late,
+};
 use crate::{
     answer::{self, Conversation},
     e2ee::{Body, Content, Epochs, Kind, Maker, SigningKey, State, first_epoch},
@@ -28,6 +33,21 @@ impl Session {
     /// accepted first. `NotAllowed`: they are no friend. `NoEpochs`: there are messages of older
     /// clients, whose secret new devices would not get any more.
     pub async fn direct(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        friend: UserId,
+    ) -> Result<Conversation, Error> {
+        for _ in 1..MAX_TRIES {
+            match self.direct_once(state, sign, friend).await {
+                Err(error) if is_late(&error) => {}
+                done => return done,
+            }
+        }
+        self.direct_once(state, sign, friend).await
+    }
+
+    async fn direct_once(
         &self,
         state: &mut State,
         sign: &SigningKey,
