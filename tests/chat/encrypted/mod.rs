@@ -5,6 +5,7 @@ mod account;
 mod bot;
 mod direct;
 mod files;
+mod late;
 mod outside;
 pub(crate) mod person;
 mod race;

@@ -114,6 +114,15 @@ export async function memberKey(person: PersonRecord): Promise<string | null> {
   return person.publicKey === "" ? null : hex(await rsaHash(person.publicKey));
 }
 
+/** What stood for somebody in rosters one after the other, the newest first: before the first card it was the RSA key. */
+async function memberKeys({ cards, publicKey }: PersonRecord): Promise<string[]> {
+  const [first] = cards;
+  const hashes = await Promise.all([...cards].reverse().map(cardHash));
+  if (first === undefined) return publicKey === "" ? [] : [hex(await rsaHash(publicKey))];
+  const { n, rsa } = parseCard(first);
+  return n === 1 ? [...hashes, rsa] : hashes;
+}
+
 /** What stands for oneself; null while one's card is not here yet. */
 export async function ownKey({ store, session }: Pick<Account, "store" | "session">): Promise<string | null> {
   const me = await store.person(session.user);
@@ -122,15 +131,14 @@ export async function ownKey({ store, session }: Pick<Account, "store" | "sessio
 
 /** What is known of these people, to check epochs with. One's own key counts, whatever the server says of it. */
 export async function knownOf(people: readonly PersonRecord[], session: SessionRecord): Promise<Known> {
-  const keys = new Map<string, string>();
+  const keys = new Map<string, string[]>();
   const signs = new Map<string, ReturnType<Known["signKeys"]>>();
   for (const person of people) {
-    const key = await memberKey(person);
-    if (key !== null) keys.set(person.id, key);
+    keys.set(person.id, await memberKeys(person));
     signs.set(person.id, person.cards.map((card) => parseCard(card).sign));
   }
   if (session.signKey) signs.set(session.user, [...(signs.get(session.user) ?? []), fromHex(session.signKey, 32)]);
-  return { signKeys: (user) => signs.get(user) ?? [], memberKey: (user) => keys.get(user) ?? null };
+  return { signKeys: (user) => signs.get(user) ?? [], memberKeys: (user) => keys.get(user) ?? [] };
 }
 
 /** The records of these users, without those who are not known. */

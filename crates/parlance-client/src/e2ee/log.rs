@@ -225,6 +225,17 @@ impl KeyLog {
     /// follow it and check again.
     ///
     /// # Errors
+
+    /// All cards of a user in the log, the newest first: also of one whose account was deleted,
+    /// along with the cards.
+    ///
+    /// # Errors
+    /// `Invalid`: an id that cannot be.
+    pub fn cards(&self, user: UserId) -> Result<Vec<CardHash>, Error> {
+        let tag = Tag::of(self.server, user)?;
+        let cards = self.entries.iter().rev().filter(|entry| entry.tag == tag);
+        Ok(cards.map(|entry| entry.card).collect())
+    }
     /// `DifferentLog`: the server shows two logs.
     pub fn check_mark(&self, LogMark(size, root): LogMark) -> Result<bool, Error> {
         let own = usize::try_from(size)

@@ -116,6 +116,19 @@ impl Pins {
         }
     }
 
+    /// What stood for a user in rosters one after the other, the newest first: their cards and,
+    /// before the first one or without one, their RSA key.
+    #[must_use]
+    pub fn keys(&self, user: UserId, rsa: Option<RsaKeyHash>) -> Vec<MemberKey> {
+        let cards = self.cards(user);
+        let before = match cards.first() {
+            Some(first) => Some(first.rsa()).filter(|_| first.n() == 1),
+            None => rsa,
+        };
+        let cards = cards.iter().rev().map(|card| MemberKey::Card(card.hash()));
+        cards.chain(before.map(MemberKey::Rsa)).collect()
+    }
+
     /// Takes the cards that the server offers of a user: all from the pinned one on, or all there
     /// are, oldest first. `rsa` is the user's present public key according to the server: secrets
     /// are wrapped for it, so it must be that of the newest card.

@@ -62,7 +62,8 @@ impl Session {
         conversation: &mut Conversation,
         next: &NextEpoch<'_>,
     ) -> Result<EpochSecret, Error> {
-        self.follow_epochs(state, conversation).await?;
+        // Not its secret: a new one takes the place of one that is of no use.
+        self.follow_announcements(state, conversation).await?;
         let Some(epochs) = state.epochs.get(&conversation.id).cloned() else {
             return Err(Error::Invalid("the conversation's epoch"));
         };
