@@ -55,6 +55,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns `true` if the server may have carried out the call: there was no answer, or it
+    /// failed.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.status >= 500,
+            Self::Transport(_) | Self::Answer(_) | Self::TooLarge => true,
+            _ => false,
+        }
+    }
+
     /// The code, if the server refused the call.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {

@@ -6,6 +6,7 @@ mod bot;
 mod direct;
 mod files;
 mod late;
+mod lost;
 mod outside;
 pub(crate) mod person;
 mod race;
