@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use parlance_wire::text::Instance;
+use parlance_wire::{e2ee::CardHash, text::Instance};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -94,6 +94,9 @@ pub struct Refusal {
     pub epoch: Option<u32>,
     /// The present version of the vault, for [`StaleVersion`](ErrorCode::StaleVersion).
     pub version: Option<u32>,
+    /// Number and hash of the newest card, for [`StaleCard`](ErrorCode::StaleCard), if there is one.
+    // Boxed: every result of this crate has room for it.
+    pub card: Option<Box<(u64, CardHash)>>,
 }
 
 impl Refusal {

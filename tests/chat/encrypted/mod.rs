@@ -14,6 +14,7 @@ mod reader;
 mod roles;
 mod tampered;
 
+mod vault;
 use std::sync::Arc;
 
 use parlance_client::{

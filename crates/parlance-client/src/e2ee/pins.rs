@@ -244,6 +244,28 @@ impl Pins {
         Ok(())
     }
 
+    /// Marks a contact as changed: nothing is sent to them until they are accepted.
+    #[cfg(all(feature = "http", feature = "password"))]
+    pub(crate) fn doubt(&mut self, user: UserId) {
+        if let Some(pin) = self.by_user.get_mut(&user) {
+            pin.mark = Mark::Changed;
+        }
+    }
+
+    /// Forgets the cards that the log of a restored server does not have any more. A contact who
+    /// has lost some is marked as changed.
+    pub(super) fn keep_logged(&mut self, log: &KeyLog) {
+        self.by_user.retain(|user, pin| {
+            let logged = log.cards(*user).unwrap_or_default();
+            let before = pin.cards.len();
+            pin.cards.retain(|card| logged.contains(&card.hash()));
+            if pin.cards.len() < before {
+                pin.mark = Mark::Changed;
+            }
+            !pin.cards.is_empty()
+        });
+    }
+
     /// Accepts a contact's new identity, which does not verify it.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ impl Session {
         let Some(epochs) = state.epochs.get(&conversation.id) else {
             return Err(Error::Invalid("the conversation's epoch"));
         };
-        Ok(epochs.secret(wrapped.as_str(), &self.identity().pair)?)
+        Ok(self.open_secret(epochs.newest(), wrapped.as_str())?)
     }
 
     /// Like [`follow_epochs`](Self::follow_epochs), but returns the user's copy of the newest
