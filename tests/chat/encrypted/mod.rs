@@ -11,10 +11,11 @@ mod outside;
 pub(crate) mod person;
 mod race;
 mod reader;
+mod restored;
 mod roles;
 mod tampered;
-
 mod vault;
+
 use std::sync::Arc;
 
 use parlance_client::{

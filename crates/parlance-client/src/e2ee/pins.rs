@@ -9,7 +9,7 @@ use parlance_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, KeyLog};
 
 /// How well a contact's card is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
