@@ -18,7 +18,7 @@ import { type ConversationId, userId } from "../model/ids.ts";
 import { change, type ConversationRecord, type EpochRecord } from "../store/store.ts";
 import { epochs as fetchEpochs, type WireEpoch } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { knownOf, peopleOf } from "./cards.ts";
+import { knownOfAll } from "./cards.ts";
 
 const signedOf = ({ announcement, signature }: WireEpoch): SignedAnnouncement => ({ announcement, signature });
 
@@ -137,8 +137,7 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
     return [by, ...added].map(userId);
   });
   const users = new Set([...before.wire.participants.map(({ userid }) => userid), ...announced]);
-  const people = await peopleOf(account, [...users]);
-  const known = await knownOf(people, session);
+  const known = await knownOfAll(account, [...users]);
   const accepted = await accept(id, held, fetched, known, (wrapped) => cipher.secretOrNull(wrapped));
   // Who has accepted an invitation is listed at once, and announced by an admin's client some time later.
   if (!held && !accepted.roster.members.has(session.user)) throw new NotInRosterYet();

@@ -208,3 +208,22 @@ test("a secret of an older epoch that is not the announced one costs what lies u
   await again.types(direct, "From the new device");
   assert.equal((await lastOf(ann, "From the new device")).trouble, null);
 });
+
+test("a new device reads a group that somebody has left, and begins its next epoch", async () => {
+  const made = await ann.client.createGroup("Without Cleo", [ben.id, cleo.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await ann.types(id, "Before she left");
+  const group = server.conversations.get(id);
+  assert.ok(group);
+  // Nobody is told, so nobody has announced it.
+  group.participants.delete(cleo.id);
+  const again = await ben.onAnotherDevice(ports);
+  everyone.push(again.client);
+  await again.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id) || undefined);
+  await again.client.open(id);
+  assert.equal((await lastOf(again, "Before she left")).trouble, null);
+  await again.types(id, "After she left");
+  await again.sees("the next epoch", () => group.epochs.length === 2 || undefined);
+  assert.deepEqual(Object.keys(group.epochs.at(-1)?.secrets ?? {}).sort(), [ann.id, ben.id].sort());
+});
