@@ -107,8 +107,9 @@ async fn who_has_lost_everything_begins_the_next_epoch_on_a_new_device() {
 #[tokio::test]
 async fn a_useless_copy_of_a_secret_is_healed_by_the_next_epoch() {
     let (world, [mut ann, mut ben], [mut anns, mut bens]) = talk().await;
-    let key = ann.meets(&[ben.user()]).await.unwrap().keys[&ben.user()].clone();
-    let other = EpochSecret::generate().unwrap().wrap(&key).unwrap();
+    let keys = ann.meets(&[ben.user()]).await.unwrap().keys;
+    let other = EpochSecret::generate().unwrap();
+    let other = other.wrap(&keys[&ben.user()]).unwrap();
     ann.rekeys(&mut anns, &[], &[]).await.unwrap();
     world
         .sql(&format!(
