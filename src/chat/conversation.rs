@@ -93,6 +93,7 @@ pub(crate) async fn create(
         Created::Existing => {}
         Created::NoUser => return Err(Error::UserNotFound),
         Created::NotFriends => return Err(Error::NotAllowed(FRIENDS_ONLY)),
+        Created::StaleRoster => return Err(Error::StaleRoster(both.into_iter().collect())),
         Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     // Read, not built from the request: if the other user was first, the stored secrets are theirs.

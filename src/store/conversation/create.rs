@@ -36,6 +36,8 @@ pub(crate) enum Created {
     NoUser,
     /// The two are not friends any more.
     NotFriends,
+    /// The announced roster is not theirs: one of them has another card.
+    StaleRoster,
     /// It would exceed a quota.
     Exceeded(Exceeded),
 }
@@ -115,6 +117,9 @@ async fn insert_direct(
         return Ok(Created::Existing);
     }
     if let Some(first) = first {
+        if !epoch::is_true_roster(c, first).await? {
+            return Ok(Created::StaleRoster);
+        }
         epoch::stage(c, conversation, first).await?;
         epoch::begin(c, conversation, first, now).await?;
     }
