@@ -52,7 +52,8 @@ pub async fn identity(
                    l.messages as "messages?", l.message_bytes as "message_bytes?", l.stored_bytes as "stored_bytes?",
                    l.conversations as "conversations?", l.new_conversations as "new_conversations?",
                    l.friend_requests as "friend_requests?", l.lookups as "lookups?",
-                   l.presence_changes as "presence_changes?", l.new_stations as "new_stations?",
+                   l.presence_changes as "presence_changes?", l.changes as "changes?",
+                   l.epoch_secrets as "epoch_secrets?", l.new_stations as "new_stations?",
                    l.file_bytes as "file_bytes?"
             from users u
             left join user_limits l on l.user_id = $1
@@ -79,6 +80,8 @@ pub async fn identity(
                     friend_requests: row.friend_requests,
                     lookups: row.lookups,
                     presence_changes: row.presence_changes,
+                    changes: row.changes,
+                    epoch_secrets: row.epoch_secrets,
                     new_stations: row.new_stations,
                     file_bytes: row.file_bytes,
                 },

@@ -30,6 +30,10 @@ pub struct Own {
     pub lookups: Option<i32>,
     /// Changes of the availability per minute.
     pub presence_changes: Option<i32>,
+    /// Changes per minute that others are notified of.
+    pub changes: Option<i32>,
+    /// Secrets of epochs per hour.
+    pub epoch_secrets: Option<i32>,
     /// New stations per day.
     pub new_stations: Option<i32>,
     /// Bytes of files uploaded per hour.
@@ -102,7 +106,7 @@ async fn own(c: &mut PgConnection, user: UserId) -> sqlx::Result<Own> {
     let own = sqlx::query_as!(
         Own,
         "select messages, message_bytes, stored_bytes, conversations, new_conversations, friend_requests, lookups,
-                presence_changes, new_stations, file_bytes
+                presence_changes, changes, epoch_secrets, new_stations, file_bytes
         from user_limits where user_id = $1",
         user as _,
     )
@@ -152,8 +156,8 @@ pub async fn change(
 async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into user_limits as l (user_id, messages, message_bytes, stored_bytes, conversations, new_conversations,
-                                  friend_requests, lookups, presence_changes, new_stations, file_bytes)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                  friend_requests, lookups, presence_changes, changes, epoch_secrets, new_stations, file_bytes)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         on conflict on constraint user_limits_key do update
         set messages = coalesce(excluded.messages, l.messages),
             message_bytes = coalesce(excluded.message_bytes, l.message_bytes),
@@ -163,6 +167,8 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
             friend_requests = coalesce(excluded.friend_requests, l.friend_requests),
             lookups = coalesce(excluded.lookups, l.lookups),
             presence_changes = coalesce(excluded.presence_changes, l.presence_changes),
+            changes = coalesce(excluded.changes, l.changes),
+            epoch_secrets = coalesce(excluded.epoch_secrets, l.epoch_secrets),
             new_stations = coalesce(excluded.new_stations, l.new_stations),
             file_bytes = coalesce(excluded.file_bytes, l.file_bytes)",
         user as _,
@@ -174,6 +180,8 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
         limits.friend_requests,
         limits.lookups,
         limits.presence_changes,
+        limits.changes,
+        limits.epoch_secrets,
         limits.new_stations,
         limits.file_bytes,
     )
@@ -193,6 +201,8 @@ fn details(limits: &Own) -> Vec<(&'static str, String)> {
         ("friend-requests", limits.friend_requests.map(i64::from)),
         ("lookups", limits.lookups.map(i64::from)),
         ("presence-changes", limits.presence_changes.map(i64::from)),
+        ("changes", limits.changes.map(i64::from)),
+        ("epoch-secrets", limits.epoch_secrets.map(i64::from)),
         ("new-stations", limits.new_stations.map(i64::from)),
         ("file-bytes", limits.file_bytes),
     ];
