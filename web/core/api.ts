@@ -3,30 +3,9 @@
 import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
 import type { FileInfo } from "./model/file.ts";
 import type { KeptDraft } from "./model/draft.ts";
-import type {
-  AlarmOf,
-  Connection,
-  Conversation,
-  Device,
-  Draft,
-  Exported,
-  FileAbout,
-  FileSource,
-  Hit,
-  Invitation,
-  Keep,
-  Log,
-  Me,
-  Member,
-  MessageInfo,
-  OpenInvitation,
-  Outcome,
-  Person,
-  Request,
-  SafetyNumber,
-  Session,
-  Upload,
-} from "./model/view.ts";
+import type { AlarmOf, Connection, Conversation, Device, FileAbout, FileSource, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { Draft, MessageInfo } from "./model/written.ts";
+import type { Exported } from "./model/exported.ts";
 
 /** All that a client shows. */
 export interface State {
@@ -120,14 +99,17 @@ export interface Client {
    * returns: a page that goes cannot wait.
    */
   prepareDraft: (id: string, draft: KeptDraft) => Promise<() => Promise<void>>;
-  /** Resolves when it lies safely on this device; the box may then be emptied. */
+  /** Resolves when it lies safely on this device; the box may then be emptied. Rejects if it does not. */
   send: (id: string, draft: Draft) => Promise<void>;
   /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */
   stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;
   /** Takes it back. */
   unstage: (file: string) => Promise<void>;
-  /** Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. */
-  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>) => Promise<Outcome>;
+  /**
+   * Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. To `hashes` those of
+   * its records are added: whoever hands them in again after it had no answer goes on behind them.
+   */
+  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>, hashes?: Uint8Array<ArrayBuffer>[]) => Promise<Outcome>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;
   erase: (id: string, message: string) => Promise<Outcome>;
   react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;

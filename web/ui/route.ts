@@ -22,7 +22,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Reads the fragment of an address. */
 export function parseRoute(hash: string): Route {
   const text = hash.replace(/^#/, "");
-  if (/^invite=/.test(text)) {
+  if (text.startsWith("invite=")) {
     const fields = new URLSearchParams(text);
     const invitation = {
       code: fields.get("invite") ?? "",

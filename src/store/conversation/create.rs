@@ -36,6 +36,8 @@ pub(crate) enum Created {
     NoUser,
     /// The announced roster is not theirs: one of them has another card.
     StaleRoster,
+    /// The two are not friends any more.
+    NotFriends,
     /// It would exceed a quota.
     Exceeded(Exceeded),
 }
@@ -77,6 +79,19 @@ async fn insert_direct(
     // the rows of the first.
     if !quota::lock(c, [creator, other]).await? {
         return Ok(Created::NoUser);
+    }
+    // Held until the commit: whoever ends the friendship meanwhile waits, and then ends this
+    // conversation, too. The end deletes both rows, so that one lock is enough.
+    let is_mutual = sqlx::query_scalar!(
+        r#"select exists (select from friendships where user_id = $2 and friend_id = $1) as "is_mutual!"
+        from friendships f where f.user_id = $1 and f.friend_id = $2 for key share of f"#,
+        creator as _,
+        other as _,
+    )
+    .fetch_optional(&mut *c)
+    .await?;
+    if is_mutual != Some(true) {
+        return Ok(Created::NotFriends);
     }
     let created = sqlx::query!(
         "with created as (

@@ -4,7 +4,7 @@ import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
 import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import { versionsOf } from "../model/timeline.ts";
-import type { Draft, MessageInfo } from "../model/view.ts";
+import type { Draft, MessageInfo } from "../model/written.ts";
 import { say, waiting } from "../outbox/queue.ts";
 import { openRows } from "../show/log.ts";
 import { box } from "../store/box.ts";

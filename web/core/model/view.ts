@@ -282,27 +282,6 @@ export interface OpenInvitation {
   link: string | null;
 }
 
-/** What the information about a message says. */
-export interface MessageInfo {
-  at: number;
-  position: string;
-  signed: boolean;
-  delivered: readonly string[];
-  seen: readonly string[];
-  versions: readonly { at: number; text: string }[];
-}
-
-/** A text that is about to be sent. */
-export interface Draft {
-  text: string;
-  /** What it replies to. */
-  reply: { id: string; user: string; text: string } | null;
-  /** `@Name` → user, of those whom the text names. */
-  mentions: ReadonlyMap<string, string>;
-  /** What is attached: each was staged before. */
-  files?: readonly FileInfo[];
-}
-
 /** Who somebody's keys are, to compare them. */
 export interface SafetyNumber {
   person: Person;
@@ -310,32 +289,4 @@ export interface SafetyNumber {
   groups: readonly string[];
   /** What the code to scan says. */
   code: string;
-}
-
-/** Everything that a device can read, to be taken along. Times are ISO 8601, in UTC. */
-export interface Exported {
-  user: UserId;
-  name: string;
-  email: string;
-  at: string;
-  contacts: readonly Pick<Person, "id" | "name" | "email" | "trust">[];
-  conversations: readonly ExportedConversation[];
-}
-
-/** One conversation of it. */
-export interface ExportedConversation {
-  id: ConversationId;
-  group: boolean;
-  /** Empty of the place for messages to oneself. */
-  name: string;
-  members: readonly { id: UserId; name: string }[];
-  /** Oldest first. */
-  messages: readonly ExportedMessage[];
-}
-
-/** One message of it, as it is now; what was deleted has no text. */
-export interface ExportedMessage extends Pick<Article, "id" | "user" | "name" | "text" | "reply" | "edited" | "deleted" | "trouble"> {
-  at: string;
-  files: readonly string[];
-  reactions: readonly { emoji: string; by: readonly string[] }[];
 }

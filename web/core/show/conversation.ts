@@ -6,10 +6,11 @@ import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Article, Barrier, Conversation, FilesBrief } from "../model/view.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
+import { groupName } from "../sync/group-name.ts";
 
 /** What a conversation is shown with. */
 export interface Surroundings {
@@ -115,6 +116,6 @@ const membersOf = (others: readonly UserId[], names: Names): string => others.ma
 export async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
   if (!wire.isgroup) return others[0] ? names.of(others[0]) : names.of(account.session.user);
   const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];
-  const name = await account.cipher.name(wire.id, wire.secret, wire.displayname, epochs);
+  const name = await groupName(account.cipher, wire.id, wire.secret, wire.displayname, epochs);
   return name ?? membersOf(others, names);
 }

@@ -6,7 +6,7 @@ import { contentOf } from "../outbox/queue.ts";
 import { checkNumbers } from "../model/reading.ts";
 import { articles, type Context, type Reach, type Row, type Waiting } from "../model/timeline.ts";
 import type { Article, HeldKind } from "../model/view.ts";
-import type { ConversationRecord, Held, Outgoing } from "../store/store.ts";
+import type { ConversationRecord, Held, Outgoing } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import type { Names } from "./people.ts";
 

@@ -15,7 +15,8 @@ import {
 } from "../crypto/epoch.ts";
 import { epochOf } from "../crypto/message.ts";
 import { type ConversationId, userId } from "../model/ids.ts";
-import { change, type ConversationRecord, type EpochRecord } from "../store/store.ts";
+import type { ConversationRecord, EpochRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import { epochs as fetchEpochs, type WireEpoch } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
 import { knownOfAll } from "./cards.ts";

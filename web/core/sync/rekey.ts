@@ -8,7 +8,8 @@ import { wrap } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { sealName } from "../crypto/message.ts";
 import { type ConversationId, conversationId, type UserId } from "../model/ids.ts";
-import { change, type ConversationRecord, headOf } from "../store/store.ts";
+import { type ConversationRecord, headOf } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { compareCards, memberKey, peopleOf } from "./cards.ts";
 import { rosterOf, updateEpochs } from "./epochs.ts";
@@ -17,6 +18,7 @@ import { createDirect, type NewEpoch, rekey, shareEpochs, type WireConversation 
 import { addParticipants, createGroup } from "../wire/group.ts";
 import { isRefusedAs } from "../wire/refusal.ts";
 import { NoKey, wrapFor } from "./secrets.ts";
+import { groupName } from "./group-name.ts";
 
 /** Epochs that are shared in one call. */
 const MAX_SHARED = 50;
@@ -215,7 +217,7 @@ export async function nextEpoch(account: Account, record: ConversationRecord, { 
   const epoch = (roster?.announcement.epoch ?? 0) + 1;
   const head = headOf(record, await beginning(wire.id, record.instance));
   const plan = { conversation: wire.id, users, admins: admins ?? (await adminsAfter(account, record, users)), head, record };
-  const name = wire.isgroup ? await account.cipher.name(wire.id, wire.secret, wire.displayname, await account.store.epochs(wire.id)) : null;
+  const name = wire.isgroup ? await groupName(account.cipher, wire.id, wire.secret, wire.displayname, await account.store.epochs(wire.id)) : null;
   const listed = new Set(wire.participants.map(({ userid }) => userid));
   const joining = add.filter((user) => !listed.has(user));
   const after = await withNewestCards(account, users, async () => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inline, isEmojiOnly, parse, plainText, safeHref } from "../../ui/text/markdown.ts";
+import { inline, isEmojiOnly, parse, plainText, safeHref } from "../../core/model/markdown.ts";
 
 const text = (value: string) => ({ kind: "text", text: value });
 

@@ -16,7 +16,7 @@ import type { Anchor } from "../parts/popover.ts";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
 import { client, me } from "../state.ts";
 import { directionOf } from "../text/direction.ts";
-import { isEmojiOnly, plainText } from "../text/markdown.ts";
+import { isEmojiOnly, plainText } from "../../core/model/markdown.ts";
 import { Text } from "../text/text.tsx";
 import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
 import { QuickEmoji } from "./quick-emoji.tsx";

@@ -13,7 +13,7 @@ import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
 import { settings } from "../settings.ts";
 import { client, log } from "../state.ts";
-import { plainText } from "../text/markdown.ts";
+import { plainText } from "../../core/model/markdown.ts";
 import { type Composing, composingOf, draftOf, useDraft } from "./draft.ts";
 import { canEdit } from "./message-menu.ts";
 import { useMentionable } from "./mentionable.ts";

@@ -9,7 +9,7 @@ import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 import { client, log, people } from "../state.ts";
-import { plainText } from "../text/markdown.ts";
+import { plainText } from "../../core/model/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
 import { bring, newestVisible, type Place, placeOf, restore } from "./scroll.ts";

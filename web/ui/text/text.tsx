@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { IconButton } from "../parts/button.tsx";
 import { words } from "../i18n/words.ts";
-import { type Block, type Inline, type Mentions, parse } from "./markdown.ts";
+import { type Block, type Inline, type Mentions, parse } from "../../core/model/markdown.ts";
 
 interface Context {
   /** The user id of the reader: a mention of oneself is marked. */
