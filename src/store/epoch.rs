@@ -40,6 +40,8 @@ pub(crate) struct Standing {
     pub epoch: i32,
     /// Whether the other participant of a direct conversation has blocked the user.
     pub is_blocked: bool,
+    /// Whether the friendship of the two participants of a direct conversation has ended.
+    pub is_ended: bool,
     /// The user's newest card.
     pub card: Option<String>,
     /// The announcement of the present epoch.
@@ -61,6 +63,7 @@ pub(crate) async fn standing(
             r#"
             select c.is_group, c.epoch,
                    exists (select from blocks b where b.user_id = p.peer_id and b.blocked_id = $2) as "is_blocked!",
+                   p.is_ended,
                    (select d.card from cards d where d.user_id = $2 order by d.n desc limit 1) as card,
                    e.announcement as "announcement?", e.members as "members?: Vec<UserId>"
             from participants p

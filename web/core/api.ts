@@ -1,6 +1,6 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
-import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
+import type { ConversationId, MessageId } from "./model/ids.ts";
 import type { FileInfo } from "./model/file.ts";
 import type { KeptDraft } from "./model/draft.ts";
 import type { AlarmOf, Connection, Conversation, Device, FileAbout, FileSource, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
@@ -77,7 +77,6 @@ export interface Client {
   close: () => Promise<void>;
 
   suggestPassword: () => string;
-  inviter: (invitation: Invitation) => Promise<{ name: string; id: UserId } | null>;
   logIn: (email: string, password: string) => Promise<Outcome>;
   /** Makes the account; answers the recovery key. The session begins with `enter`. */
   createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
@@ -115,7 +114,7 @@ export interface Client {
   react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;
   retry: (id: string, message: string) => Promise<void>;
   discard: (id: string, message: string) => Promise<void>;
-  info: (id: string, message: string) => Promise<MessageInfo>;
+  info: (id: string, message: string) => Promise<MessageInfo | null>;
 
   change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>) => Promise<Outcome>;
   /** How long what one writes there is kept, from now on, on whichever device. */

@@ -134,12 +134,13 @@ class ClientOfPorts {
   async enter(sheetKept: boolean): Promise<ConversationId | null> {
     if (!this.made) return null;
     const { entered, invitation } = this.made;
-    this.made = null;
     const session = { ...entered.session, hasSheet: sheetKept && entered.session.hasSheet };
     // The link came by another way than the server's: the inviter's key is the one that it names.
     const { befriend, invitations } = await inside();
     const pinned = invitation?.from && invitation.card ? [invitations.pinnedBy(invitation)] : [];
     await this.keep({ ...entered, session }, pinned);
+    // Not before: where there was no room, the person tries again.
+    this.made = null;
     if (!invitation?.from) return null;
     const conversation = await befriend(this.session(), invitation);
     return conversation.ok ? conversation.value : null;
@@ -255,7 +256,6 @@ class ClientOfPorts {
       },
       close: () => this.close(),
       suggestPassword,
-      inviter: () => Promise.resolve(null),
       logIn: (email, password) => this.logIn(email, password),
       createAccount: (of) => this.createAccount(of),
       recover: (email, key, password) => this.recover(email, key, password),

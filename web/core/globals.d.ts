@@ -76,6 +76,8 @@ declare class URL {
   constructor(address: string);
   readonly protocol: string;
   readonly href: string;
+  readonly host: string;
+  readonly pathname: string;
 }
 declare class AbortSignal {
   readonly aborted: boolean;

@@ -3,14 +3,12 @@
 
 import { closePorts, openPorts } from "../browser/open.ts";
 import type { FileInfo } from "../core/model/file.ts";
+import type { Heard } from "../core/model/saving.ts";
 import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
 import type { Caller } from "../core/wire/call.ts";
 import { scope } from "./scope.ts";
-import { endOf, streamOf, type Told } from "./stream.ts";
-
-/** What the page hears: where it is streamed from, then how far it is. */
-export type Heard = { address: string } | Told;
+import { endOf, streamOf } from "./stream.ts";
 
 /** A file that a page wants to save, and where the page listens. */
 interface Wanted {

@@ -3,15 +3,13 @@
 import { fetchPatiently } from "../core/actions/fetch.ts";
 import { DamagedFile, Opening } from "../core/crypto/file.ts";
 import type { FileInfo } from "../core/model/file.ts";
+import type { Told } from "../core/model/saving.ts";
 import type { Failure } from "../core/model/view.ts";
 import type { Caller } from "../core/wire/call.ts";
 import { isRefusedAs } from "../core/wire/refusal.ts";
 
 /** How often the same is asked for again: for some minutes, as a browser does not begin where a download has failed. */
 const MAX_RETRIES = 30;
-
-/** What is told of it: how many bytes there are, and its end. */
-export type Told = { done: number } | { ended: Failure | null };
 
 /** What to tell the person of an error. */
 export const endOf = (error: unknown): Failure => ({

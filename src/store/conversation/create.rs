@@ -34,10 +34,10 @@ pub(crate) enum Created {
     Existing,
     /// One of the two does not exist any more.
     NoUser,
-    /// The announced roster is not theirs: one of them has another card.
-    StaleRoster,
     /// The two are not friends any more.
     NotFriends,
+    /// The announced roster is not theirs: one of them has another card.
+    StaleRoster,
     /// It would exceed a quota.
     Exceeded(Exceeded),
 }

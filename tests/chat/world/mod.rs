@@ -102,6 +102,8 @@ pub(crate) fn settings() -> Settings {
             friend_requests: 100_000,
             lookups: 100_000,
             presence_changes: 100_000,
+            changes: 1_000_000,
+            epoch_secrets: 1_000_000_000,
             new_stations: 100_000,
         },
     }

@@ -49,7 +49,7 @@ export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>>
     const made = await wire.invite(account.caller);
     const secret = hex(random(32));
     const [base] = made.link.split("#");
-    const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret })}`;
+    const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret, name: account.session.name })}`;
     const kept: Kept = { id: made.inviteid, secret, card, link, until: made.expires };
     await keep(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), kept]);
     return { code: made.inviteid, madeAt: account.caller.now(), until: made.expires, link };

@@ -37,8 +37,7 @@ export interface Member extends Person {
 export type Barrier =
   | { kind: "keysChanged"; user: UserId; name: string }
   | { kind: "stranger"; names: readonly string[] }
-  | { kind: "notAccepted"; name: string }
-  | { kind: "blocksYou"; name: string }
+  | { kind: "ended"; name: string }
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 
@@ -90,11 +89,12 @@ export interface Reaction {
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
 
 /**
- * Why a message waits for its writer: who it is for refuses it, it is too long, one has been removed, the conversation was
+ * Why a message waits for its writer: the two are not in contact any more, who it is for refuses it, it is too long, one has been removed, the conversation was
  * cleared, keys have to be looked at or are missing or refused, another message has its id, a file is too large, one's own
  * room for files or the server's disk is full, a file is not here any more, or something else.
  */
 export type HeldKind =
+  | "ended"
   | "blocksYou"
   | "tooLong"
   | "removed"
@@ -218,7 +218,6 @@ export interface Me {
 export type Session =
   | { kind: "starting" }
   | { kind: "out"; why: "signedOut" | "disabled" | null }
-  | { kind: "cannotOpen" }
   | { kind: "in"; me: Me };
 
 /**
@@ -230,9 +229,9 @@ export type UnsafeBy = "server" | "kdf" | "vault" | "keys";
 /** What a person has to hear of: `keys`, a card in their name or the key log is not right; `vault`, the server has an older one. */
 export type AlarmOf = "keys" | "vault";
 
-/** Why something did not work. */
+/** Why something did not work; `device`: nothing could be stored here. */
 export type Failure =
-  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" }
+  | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" }
   /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
   | { kind: "noKey" | "unexpected"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }
@@ -271,6 +270,8 @@ export interface Invitation {
   from: string;
   card: string;
   secret: string;
+  /** What the inviter is called, as the link says: nobody has proved it. */
+  name: string;
 }
 
 /** An invitation that nobody has used yet. */

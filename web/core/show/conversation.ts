@@ -25,12 +25,15 @@ export interface Surroundings {
 /** Characters of a preview. */
 const PREVIEW = 140;
 
-function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names }: Surroundings): Barrier | null {
+function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names, waiting }: Surroundings): Barrier | null {
   if (record.gone) return { kind: "removed" };
   const [other] = others;
   if (!record.wire.isgroup && other) {
     const person = people.get(other);
     if (person?.blocked) return { kind: "youBlock", user: other, name: names.of(other) };
+    // The server has said so; once they are friends again it may be tried again.
+    const isEnded = waiting.some(({ held }) => held?.kind === "ended");
+    if (isEnded && !person?.friend) return { kind: "ended", name: names.of(other) };
   }
   const changed = others.find((user) => people.get(user)?.trust === "changed");
   if (changed) return { kind: "keysChanged", user: changed, name: names.of(changed) };

@@ -13,6 +13,7 @@ import type { Names } from "./people.ts";
 /** The reasons by their codes: the server's, and those of the outbox (outbox/sender.ts). */
 const heldKinds: Partial<Record<string, HeldKind>> = {
   not_allowed: "blocksYou",
+  not_friends: "ended",
   too_large: "tooLong",
   conversation_not_found: "removed",
   stale_instance: "cleared",

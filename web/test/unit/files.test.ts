@@ -15,7 +15,8 @@ import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
 import { refused, Shelf } from "../world/shelf.ts";
 import { Version4 } from "../world/version-4.ts";
-import { streamOf, type Told } from "../../worker/stream.ts";
+import type { Told } from "../../core/model/saving.ts";
+import { streamOf } from "../../worker/stream.ts";
 
 const server = new Version4();
 const shelf = new Shelf(server.http);

@@ -29,7 +29,7 @@ test("messages are signed, and say so", async () => {
   await ann.types(direct, "Hello");
   const hello = await lastOf(ben, "Hello");
   assert.equal(hello.trouble, null);
-  assert.ok((await ben.client.info(direct, hello.id)).signed);
+  assert.ok((await ben.client.info(direct, hello.id))?.signed);
   await ben.types(direct, "Hello yourself");
   assert.equal((await lastOf(ann, "Hello yourself")).trouble, null);
   const numbers = await Promise.all([ann.client.safetyNumber(ben.id), ben.client.safetyNumber(ann.id)]);
@@ -168,7 +168,7 @@ test("the recovery key opens the account once, and the new password afterwards",
   const client = await startClient(nodePorts("", ports));
   everyone.push(client);
   const email = `dora-${crypto.randomUUID()}@example.org`;
-  const invitation = { code: "", from: "", card: "", secret: "" };
+  const invitation = { code: "", from: "", card: "", secret: "", name: "" };
   const made = await client.createAccount({ invitation, email, name: "Dora", password });
   assert.ok(made.ok);
   assert.match(made.value, /^(?:[A-Z2-7]{4} ){12}[A-Z2-7]{4}$/);

@@ -1,7 +1,6 @@
 // Saving a file: as a download, never as a page. What is too large to be held goes through the worker, as a stream.
 
-import type { Failure, FileInfo } from "../../core/index.ts";
-import type { Heard } from "../../worker/download.ts";
+import type { Failure, FileInfo, Heard } from "../../core/index.ts";
 import { sentenceOf } from "../failure.ts";
 import { note } from "../parts/announcer.tsx";
 import { saveAs } from "../parts/save.ts";

@@ -23,9 +23,11 @@ export const en = {
   remove: "Remove",
   keep: "Keep",
   more: "More",
+  isOn: "on",
   notTaken: (sentence: string) => `The server did not take it: ${sentence}`,
   notOffered: "This server does not offer it.",
   filesOff: "Files are turned off on this server.",
+  cannotStore: "This device could not store it. Make room on it, then try again.",
   noKeysOf: (who: string) => `No keys are known, or they have changed: ${who}. Compare numbers first.`,
   heldChange: "A change to a message",
   heldTooLong: "Too long for this server.",
@@ -45,7 +47,7 @@ export const en = {
   logIn: "Log in",
   loggingIn: "Logging in …",
   loginFailed: "E-mail or password is not right. Check for capitals and try again.",
-  unsafeServer: "This is another server than the one your account lives on, so nothing was sent. Ask whoever runs it.",
+  unsafeServer: "This is not the server that your account is on, so nothing was sent. Ask whoever runs it.",
   unsafeKdf: "This server asks for your password in a form that is easy to guess. It was not sent.",
   unsafeVault: "This server has an older state of your keys than this device has seen. Ask whoever runs it.",
   unsafeKeys: "The password is right, but what the server keeps is not your keys. Ask whoever runs it.",
@@ -158,7 +160,7 @@ export const en = {
   fileGone: "This file is no longer there.",
   fileDamaged: "This file is not the one that was sent, so it is not shown.",
   fileTooLarge: "Larger than this server allows.",
-  filesFull: "Your room for files on this server is full.",
+  filesFull: "Your storage for files on this server is full.",
   serverFull: "The server's disk is full. Messages go through, files do not.",
   fileNotHere: "This file is no longer on this device. Choose it again.",
   removeUnsent: "Remove what cannot be sent first.",
@@ -226,7 +228,7 @@ export const en = {
   leaveText: "You can come back only if an admin adds you.",
   stay: "Stay",
   blockTitle: (name: string) => `Block ${name}?`,
-  blockText: (name: string) => `${name} cannot write to you or invite you any more, and is not told.`,
+  blockText: (name: string) => `${name} cannot write to you or invite you any more. Their messages come back as not sent.`,
 
   // Message info
   from: "From",
@@ -262,7 +264,7 @@ export const en = {
   removeFromList: "Remove from list",
   theyBlock: (name: string) => `${name} does not take messages from you.`,
   youBlock: (name: string) => `You have blocked ${name}.`,
-  notAccepted: (name: string) => `You can write as soon as ${name} accepts.`,
+  ended: (name: string) => `You and ${name} are no longer in contact. What was written stays here.`,
 
   // Bars
   offline: "You are offline. What you write is sent later.",
@@ -280,7 +282,7 @@ export const en = {
   newDevice: (device: string) => `A new device logged in: ${device}. Not you? Then change your password, too.`,
   signItOut: "Sign it out",
   itWasMe: "It was me",
-  alarmKeys: "The server shows keys in your name that are not yours. Write nothing secret, and ask whoever runs it.",
+  alarmKeys: "The server's list of keys is not the one that this device has seen. Write nothing secret, and ask whoever runs it.",
   alarmVault: "The server shows an older state of your keys than this device has seen. Ask whoever runs it.",
   askNotify: (name: string) => `Shall this browser tell you when ${name} answers?`,
   askNotifyGroup: "Shall this browser tell you about new messages?",
@@ -315,7 +317,7 @@ export const en = {
   broken: "This part could not be drawn",
   brokenText: "What you wrote is safe. Reload to go on.",
   cannotOpen: "The messages on this device cannot be opened",
-  cannotOpenText: "They were written by a newer version. Close the other windows and reload.",
+  cannotOpenText: "A newer version wrote them, or the browser stores nothing for this site. Close the other windows and reload.",
 };
 
 /** What each language has to say. */
