@@ -80,7 +80,7 @@ impl Relay {
             (client.into_split(), server.into_split());
         let is_lost = AtomicBool::new(false);
         let requests = async {
-            let mut bytes = [0; 64 << 10];
+            let mut bytes = vec![0; 64 << 10];
             while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
                 let request = String::from_utf8_lossy(&bytes[..length]);
                 if self
