@@ -21,6 +21,8 @@ use parlance_wire::{
     text::{DisplayName, Instance, Secret},
 };
 
+const FRIENDS_ONLY: &str = "You can only start a conversation with a friend.";
+
 /// Creates the direct conversation with a friend, with its first epoch if one is announced.
 /// Idempotent for both users: they get the same conversation, even if both create it at the same
 /// time.
@@ -45,9 +47,7 @@ pub(crate) async fn create(
         return Ok(there);
     }
     if !relation.is_friendship() {
-        return Err(Error::NotAllowed(
-            "You can only start a conversation with a friend.",
-        ));
+        return Err(Error::NotAllowed(FRIENDS_ONLY));
     }
     if relation.blocked {
         return Err(Error::NotAllowed("This user has blocked you."));
@@ -92,6 +92,8 @@ pub(crate) async fn create(
         }),
         Created::Existing => {}
         Created::NoUser => return Err(Error::UserNotFound),
+        Created::NotFriends => return Err(Error::NotAllowed(FRIENDS_ONLY)),
+        Created::StaleRoster => return Err(Error::StaleRoster(both.into_iter().collect())),
         Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     // Read, not built from the request: if the other user was first, the stored secrets are theirs.

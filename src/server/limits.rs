@@ -19,6 +19,9 @@ const FAMILIAR_FACTOR: u32 = 10;
 /// Failed logins of a user within an hour, from wherever, beyond which those who are not known are
 /// slowed: to as many as become free again within the hour.
 const GUESSES: u32 = 100;
+/// Logins from a station that is known may fail this many times as often within an hour as a user
+/// within a minute, from wherever: whoever writes with somebody learns the ids of their stations.
+const STATION_FACTOR: u32 = 100;
 /// How many stations an address may ask for that are not known, per minute, once it was refused:
 /// each costs a read.
 const STATIONS_ASKED: u32 = 600;
@@ -39,6 +42,7 @@ pub(super) struct Limits {
     users: Buckets<(UserId, IpAddr)>,
     guesses: Buckets<UserId>,
     known: Buckets<(Option<UserId>, Option<StationId>, IpAddr)>,
+    guesses_at: Buckets<(Option<UserId>, StationId)>,
     stations_asked: Buckets<IpAddr>,
     prelogins: Buckets<IpAddr>,
     registrations: Buckets<IpAddr>,
@@ -90,6 +94,7 @@ impl Limits {
             users: Buckets::new(logins, LOGINS_REFILL),
             guesses: Buckets::new(logins.max(GUESSES), GUESSES_REFILL),
             known: Buckets::new(logins, LOGINS_REFILL),
+            guesses_at: Buckets::new(of_logins(STATION_FACTOR), GUESSES_REFILL),
             stations_asked: Buckets::new(STATIONS_ASKED, LOGINS_REFILL),
             prelogins: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL),
@@ -164,9 +169,15 @@ impl Limits {
             is_known: true,
             ..attempt
         };
-        self.known
-            .take((attempt.user, attempt.station, attempt.network))
-            .map_err(Error::RateLimited)?;
+        let at = (attempt.user, attempt.station, attempt.network);
+        let taken = self.known.take(at).and_then(|()| match attempt.station {
+            Some(station) => self
+                .guesses_at
+                .take((attempt.user, station))
+                .inspect_err(|_| self.known.refund(at)),
+            None => Ok(()),
+        });
+        taken.map_err(Error::RateLimited)?;
         Ok(attempt)
     }
 
@@ -175,6 +186,9 @@ impl Limits {
         if attempt.is_known {
             self.known
                 .refund((attempt.user, attempt.station, attempt.network));
+            if let Some(station) = attempt.station {
+                self.guesses_at.refund((attempt.user, station));
+            }
             return;
         }
         self.addresses.refund(attempt.network);
@@ -188,8 +202,7 @@ impl Limits {
     }
 
     /// Takes one attempt at `prelogin` from the address, without a refund. The limit is that of
-    /// failed logins, as the answers tell accounts of the published form apart: searching for users
-    /// this way is no faster than by logging in.
+    /// failed logins: there is no use for more.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next attempt.

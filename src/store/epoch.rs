@@ -4,6 +4,7 @@
 
 mod begin;
 mod lock;
+mod roster;
 mod share;
 
 use parlance_wire::{
@@ -14,10 +15,13 @@ use parlance_wire::{
 use super::{Db, error::Result};
 use crate::store::rows::EpochRow;
 
-pub(super) use self::begin::{begin, stage};
 pub(crate) use self::{
     begin::{NewEpoch, Rekey, rekey},
     share::{Shared, share},
+};
+pub(super) use self::{
+    begin::{begin, stage},
+    roster::is_true as is_true_roster,
 };
 
 /// Maximum total size of the announcements in a page, unless a single one exceeds it.

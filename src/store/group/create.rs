@@ -105,7 +105,9 @@ async fn insert(
     };
     let mut concerned = participants(c, conversation).await?;
     if let Some(first) = first {
-        if concerned.iter().copied().collect::<BTreeSet<_>>() != *first.members {
+        if concerned.iter().copied().collect::<BTreeSet<_>>() != *first.members
+            || !epoch::is_true_roster(c, first).await?
+        {
             return Ok(Changed::StaleRoster(concerned));
         }
         epoch::stage(c, conversation, first).await?;

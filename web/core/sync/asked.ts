@@ -2,7 +2,7 @@
 
 import type { UserId } from "../model/ids.ts";
 import type { Request } from "../model/view.ts";
-import type { Account } from "../sync/account.ts";
+import type { Account } from "./account.ts";
 
 interface Asked {
   id: UserId;

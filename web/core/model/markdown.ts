@@ -172,6 +172,24 @@ function mention(text: string, i: number, mentions: Mentions): Found | null {
   return user === undefined ? null : { node: { kind: "mention", user, name: best }, end: i + 1 + best.length };
 }
 
+const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cc}]/gu;
+/** A scheme, or letters, a point or one of its likes, letters: what a reader takes for an address. */
+const addressLike = /:\/\/|[\p{L}\p{N}-][.\u3002\uff0e\uff61]\p{L}{2,}/u;
+
+/**
+ * Where a link leads, to be shown beside a text that is, or looks like, another address; null where it says so itself, letter by
+ * letter: nothing before the host, such as a name, and nothing that only looks like it.
+ */
+export function realHost(href: string, text: string): string | null {
+  const { host, pathname } = new URL(href);
+  // That of a letter is who gets it.
+  const leads = (host || pathname).replace(/\.$/, "");
+  const seen = text.replace(invisible, "").trim();
+  if (!addressLike.test(seen)) return null;
+  const [says = ""] = seen.replace(/^(?:https?:\/\/|mailto:)/i, "").split(/[/?#\\]/);
+  return says.toLowerCase().replace(/\.$/, "") === leads.toLowerCase() ? null : leads;
+}
+
 /** An address that may be opened: https, http or mailto, as the browser's own parser reads it. */
 export function safeHref(address: string): string | null {
   if (!/^(https?:\/\/|mailto:)/i.test(address) || !URL.canParse(address)) return null;
