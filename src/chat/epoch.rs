@@ -18,7 +18,7 @@ use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::NewParticipant,
-    epoch::{NewEpoch, Shared, Standing},
+    epoch::{EpochState, NewEpoch, Shared},
     group::Changed,
     rows::{ConversationRow, EpochRow},
 };
@@ -117,7 +117,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
 }
 
 /// The participants of the announced epoch.
-fn roster(standing: &Standing, announcement: &Announcement) -> Result<check::Roster, Error> {
+fn roster(standing: &EpochState, announcement: &Announcement) -> Result<check::Roster, Error> {
     let (Some(before), Some(members)) = (&standing.announcement, &standing.members) else {
         return Ok(check::Roster {
             members: check::first(announcement, standing.is_group)?,

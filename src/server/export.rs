@@ -19,6 +19,7 @@ use actix_web::{
     web::Bytes,
 };
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use super::{
     answer::{GRACE, JSON, MIN_RATE},
@@ -36,7 +37,7 @@ use parlance_wire::{id::UserId, time::Timestamp};
 /// Maximum number of exports on this node at the same time.
 const MAX_EXPORTS: usize = 4;
 /// The delay after which a refused client may try again.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Number of pieces that are read ahead of the peer; each has about 1 MiB at most.
 const AHEAD: usize = 1;
 
@@ -57,7 +58,7 @@ impl Exports {
     fn begin(&self, user: UserId) -> Result<Slot, Rule> {
         let mut running = locked(&self.0);
         if running.len() >= MAX_EXPORTS || !running.insert(user) {
-            return Err(Rule::RateLimited(RETRY));
+            return Err(Rule::RateLimited(RETRY_AFTER));
         }
         Ok(Slot {
             exports: self.0.clone(),
@@ -99,7 +100,9 @@ pub(super) async fn begin(
     let slot = state.exports.begin(user)?;
     let (sender, mut pieces) = mpsc::channel(AHEAD);
     let db = state.services.db.clone();
-    tokio::spawn(async move { store::export::export(&db, user, now, &sender).await });
+    tokio::spawn(
+        async move { store::export::export(&db, user, now, &sender).await }.in_current_span(),
+    );
     let first = match pieces.recv().await {
         Some(first) => first.map_err(Rule::from)?,
         None => return Err(Error::internal("an export ended before it began")),

@@ -123,17 +123,17 @@ impl Session {
         page: &[answer::Epoch],
     ) -> Result<Epochs, Error> {
         let before = known.newest().epoch();
-        let mut news: Vec<SignedAnnouncement> = page
+        let mut newer: Vec<SignedAnnouncement> = page
             .iter()
             .map(|one| one.announcement.clone())
             .filter(|one| one.announcement.epoch() > before)
             .collect();
-        news.reverse();
-        if !news.is_empty() {
-            let met = self.meet(state, &everyone_after(&known, &news)).await?;
+        newer.reverse();
+        if !newer.is_empty() {
+            let met = self.meet(state, &everyone_after(&known, &newer)).await?;
             let pins = &state.pins;
             known.follow(
-                &news,
+                &newer,
                 |user| pins.cards(user),
                 |user| member(pins, &met.keys, user),
             )?;
@@ -194,10 +194,10 @@ pub(super) fn members(
 
 /// Everyone whose cards are needed to follow these announcements: their creators, and the
 /// participants after them.
-fn everyone_after(known: &Epochs, news: &[SignedAnnouncement]) -> BTreeSet<UserId> {
+fn everyone_after(known: &Epochs, newer: &[SignedAnnouncement]) -> BTreeSet<UserId> {
     let mut users: BTreeSet<UserId> = known.members().keys().copied().collect();
     let mut makers = BTreeSet::new();
-    for one in news.iter().map(|one| &one.announcement) {
+    for one in newer.iter().map(|one| &one.announcement) {
         users.retain(|user| !one.removed().contains(user));
         users.extend(one.added());
         makers.insert(one.by());
