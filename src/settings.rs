@@ -1,6 +1,7 @@
 //! Settings: environment variables, documented with their defaults in `.env.example`. An invalid
 //! value stops the start with an error that names the variable.
 
+mod database;
 mod per_user;
 mod read;
 mod variables;

@@ -26,6 +26,10 @@ pub struct Timings {
     pub peer_timeout: Duration,
     /// A connection whose peer accepts no data for this long is dropped.
     pub write_timeout: Duration,
+    /// An export whose peer takes longer than this for about a megabyte makes room for others.
+    pub export_piece: Duration,
+    /// An export that takes longer than this makes room for others.
+    pub export: Duration,
     /// Maximum time for a body of usual size to arrive.
     pub body_timeout: Duration,
     /// Maximum time between two parts of a large body.
@@ -81,6 +85,9 @@ impl Default for Timings {
             // Two pings: the answer to one of them may be late.
             peer_timeout: Duration::from_mins(1),
             write_timeout: Duration::from_secs(30),
+            // 64 KiB a second.
+            export_piece: Duration::from_secs(16),
+            export: Duration::from_hours(1),
             body_timeout: Duration::from_secs(15),
             body_silence: Duration::from_secs(5),
             // The push service keeps the last push only, and shows it when the device is reachable again.

@@ -14,7 +14,8 @@ const dist = join(here, "dist");
 const FIRST_LOAD_KB = 80;
 /** Kilobytes of all files, as brotli, but for those that only some people ever load. */
 const ALL_KB = 200;
-/** What only some people ever load: each language, the emoji, and what files need that somebody opens or sends. */
+/** What only some people ever load: each language, letters with marks that few languages have, the emoji, and what files need that
+ * somebody opens or sends. */
 const LAZY = /^ui\/(?:i18n\/|picker\/emoji-data|files\/more)/;
 
 const options = {
@@ -95,11 +96,12 @@ for (const name of readdirSync(dist, { recursive: true }).map(String).sort()) {
 
 const kb = (bytes) => `${(bytes / 1024).toFixed(1).padStart(7)} KB`;
 for (const [name, { raw, br }] of sizes) console.log(`${kb(raw)} ${kb(br)} brotli  ${name}`);
-const lazy = new Set(outputs.filter(([, { entryPoint }]) => LAZY.test(entryPoint)).map(([path]) => toUrl(path)));
+const isLazy = ([path, { entryPoint }]) => LAZY.test(entryPoint) || path.includes("latin-ext");
+const lazy = new Set(outputs.filter(isLazy).map(([path]) => toUrl(path)));
 const sum = (names) => names.reduce((total, name) => total + sizes.get(name).br, 0);
 const budgets = [
   ["first load, JavaScript", sum(first.map(toUrl)), FIRST_LOAD_KB],
-  ["everything but languages, emoji, and files that are opened or sent", sum([...sizes.keys()].filter((name) => !lazy.has(name))), ALL_KB],
+  ["everything but languages and their letters, emoji, and files that are opened or sent", sum([...sizes.keys()].filter((name) => !lazy.has(name))), ALL_KB],
 ];
 for (const [what, bytes, most] of budgets) console.log(`${what}: ${kb(bytes).trim()} of ${most} KB`);
 console.log(`version ${version}`);

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::{chat, settings::Settings};
+use crate::{
+    chat,
+    settings::{PerUser, Settings},
+};
 use parlance_wire::{
     request::{
         conversation::MAX_ERASED, conversationgroup::MAX_PARTICIPANTS, notification::MAX_FRAME,
@@ -52,16 +55,16 @@ pub(super) struct LimitsView {
 }
 
 impl LimitsView {
-    /// The limits, for a user whose files count this many bytes.
-    pub(super) fn of(settings: &Settings, fileused: u64) -> Self {
+    /// The limits, for a user with limits of their own, whose files count this many bytes.
+    pub(super) fn of(settings: &Settings, own: &PerUser, fileused: u64) -> Self {
         Self {
             messagebytes: settings.max_message_bytes,
             bodybytes: settings.max_body_bytes,
             rsakeybytes: EncryptedKey::MAX_BYTES,
             framebytes: MAX_FRAME,
             participants: MAX_PARTICIPANTS,
-            conversations: settings.per_user.conversations,
-            newconversations: settings.per_user.new_conversations,
+            conversations: own.conversations,
+            newconversations: own.new_conversations,
             stations: chat::user::MAX_STATIONS,
             sockets: settings.sockets_per_user,
             requests: settings.requests_per_user,

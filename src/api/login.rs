@@ -126,10 +126,13 @@ pub(crate) async fn perform(
             )
             .await?;
             context.user = Some(account.user_id);
-            let fileused = if context.version.is_v4() {
-                chat::file::used(context.services, account.user_id).await?
+            let limits = if context.version.is_v4() {
+                let (services, settings) = (context.services, context.settings);
+                let own = chat::user::limits(services, account.user_id, context.now).await?;
+                let fileused = chat::file::used(services, account.user_id).await?;
+                Some(LimitsView::of(settings, &own, fileused))
             } else {
-                0
+                None
             };
             if account.is_new_station {
                 context.outbox.push(Event::StationAdded {
@@ -151,11 +154,11 @@ pub(crate) async fn perform(
                 fullname: &account.full_name,
                 nick: &account.nick,
                 urls: urls(&context.public_url),
-                v4: context.version.is_v4().then(|| Version4View {
+                v4: limits.map(|limits| Version4View {
                     role: account.role,
                     version: account.vault_version,
                     key: account.kind,
-                    limits: LimitsView::of(context.settings, fileused),
+                    limits,
                     pushkey: context.services.push_key(),
                 }),
             })

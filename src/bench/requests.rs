@@ -128,7 +128,7 @@ impl Signer {
         let listener =
             Url::parse(&format!("ws://{}/ws", self.host)).map_err(|error| error.to_string())?;
         let url = identity
-            .socket_url(&listener, ClientVersion::V4, Timestamp::now())
+            .socket_url(&listener, Timestamp::now(), &Uuid::new_v4().to_string())
             .map_err(|error| error.to_string())?;
         Ok(url.into())
     }

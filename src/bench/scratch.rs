@@ -29,12 +29,14 @@ const LAST_LINES: usize = 20;
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "PG_BIN", "RUST_LOG", "WORKERS"];
 
 /// Limits of one user that a few users who do the work of thousands do not meet.
-pub(crate) const UNLIMITED: [(&str, &str); 6] = [
+pub(crate) const UNLIMITED: [(&str, &str); 8] = [
     ("MESSAGES_PER_MINUTE", "1000000000"),
     ("MESSAGE_BYTES_PER_MINUTE", "1000000000000"),
     ("STORED_BYTES_PER_USER", "1000000000000"),
     ("LOOKUPS_PER_HOUR", "1000000000"),
     ("PRESENCE_CHANGES_PER_MINUTE", "1000000000"),
+    ("CHANGES_PER_MINUTE", "1000000000"),
+    ("EPOCH_SECRETS_PER_HOUR", "1000000000"),
     ("NEW_STATIONS_PER_DAY", "1000000000"),
 ];
 

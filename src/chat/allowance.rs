@@ -32,6 +32,10 @@ pub(crate) fn of(usual: &PerUser, user: &Allowance) -> PerUser {
         presence_changes: own
             .presence_changes
             .map_or(usual.presence_changes, i32::unsigned_abs),
+        changes: own.changes.map_or(usual.changes, i32::unsigned_abs),
+        epoch_secrets: own
+            .epoch_secrets
+            .map_or(usual.epoch_secrets, i32::unsigned_abs),
         new_stations: own
             .new_stations
             .map_or(usual.new_stations, i32::unsigned_abs),

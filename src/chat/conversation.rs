@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Call, epoch, error::Error, friend, quota};
+use super::{Call, epoch, error::Error, friend, quota, rates};
 use crate::notify::event::Event;
 use crate::store::{
     self,
@@ -20,6 +20,8 @@ use parlance_wire::{
     list::{Known, ListMark},
     text::{DisplayName, Instance, Secret},
 };
+
+const FRIENDS_ONLY: &str = "You can only start a conversation with a friend.";
 
 /// Creates the direct conversation with a friend, with its first epoch if one is announced.
 /// Idempotent for both users: they get the same conversation, even if both create it at the same
@@ -45,9 +47,7 @@ pub(crate) async fn create(
         return Ok(there);
     }
     if !relation.is_friendship() {
-        return Err(Error::NotAllowed(
-            "You can only start a conversation with a friend.",
-        ));
+        return Err(Error::NotAllowed(FRIENDS_ONLY));
     }
     if relation.blocked {
         return Err(Error::NotAllowed("This user has blocked you."));
@@ -92,6 +92,8 @@ pub(crate) async fn create(
         }),
         Created::Existing => {}
         Created::NoUser => return Err(Error::UserNotFound),
+        Created::NotFriends => return Err(Error::NotAllowed(FRIENDS_ONLY)),
+        Created::StaleRoster => return Err(Error::StaleRoster(both.into_iter().collect())),
         Created::Exceeded(exceeded) => return Err(quota::refusal(exceeded, &limits)),
     }
     // Read, not built from the request: if the other user was first, the stored secrets are theirs.
@@ -141,13 +143,16 @@ pub(crate) async fn changed_since(call: &Call<'_>, known: Known) -> Result<ListC
 /// Clears a conversation for everyone: it gets a new instance.
 ///
 /// # Errors
-/// `StaleInstance`; `NotAllowed`, if the caller is not an admin of the group, or was blocked by the other user.
+/// `UsedUp`; `StaleInstance`; `NotAllowed`, if the caller is not an admin of the group, or was blocked by the other user.
 pub(crate) async fn clear(
     call: &mut Call<'_>,
     id: ConversationId,
     instance: &Instance,
 ) -> Result<ConversationRow, Error> {
-    match store::conversation::clear(&call.services.db, id, call.user, instance).await? {
+    rates::count_change(call)?;
+    let db = &call.services.db;
+    let is_silent = store::participant::is_silent(db, id, call.user).await?;
+    match store::conversation::clear(db, id, call.user, instance).await? {
         None => Err(Error::ConversationNotFound),
         Some(Cleared::Contended) => Err(Error::Unavailable {
             // Certain: each attempt was rolled back, so no station has to resync.
@@ -160,7 +165,11 @@ pub(crate) async fn clear(
         Some(Cleared::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Cleared::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Cleared::Done(row)) => {
-            let participants: Arc<[UserId]> = row.participants().into();
+            let participants: Arc<[UserId]> = if is_silent {
+                Arc::from([call.user])
+            } else {
+                row.participants().into()
+            };
             // Both: the list shows the instance, and the conversation's rows are gone.
             call.outbox.push(Event::ListChanged {
                 of: participants.to_vec(),

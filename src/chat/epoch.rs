@@ -13,7 +13,7 @@ use parlance_wire::{
     text::{DisplayName, Secret},
 };
 
-use super::{Call, error::Error, group, quota};
+use super::{Call, error::Error, group, quota, rates};
 use crate::notify::event::Event;
 use crate::store::{
     self,
@@ -27,7 +27,7 @@ use crate::telemetry::with_causes;
 /// Begins the next epoch of a conversation, in a group also with other participants. Idempotent.
 ///
 /// # Errors
-/// `ConversationNotFound`; `StaleEpoch`, `StaleInstance`, `StaleRoster`; `BadRequest`: the announcement is not valid;
+/// `ConversationNotFound`; `UsedUp`; `StaleEpoch`, `StaleInstance`, `StaleRoster`; `BadRequest`: the announcement is not valid;
 /// `NotAllowed`: the caller has no card, or no role that allows it, or is blocked by the other participant;
 /// `UserNotFound`: the other participant has deleted their account; and those of adding and removing participants.
 pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<ConversationRow, Error> {
@@ -44,23 +44,23 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
             "removeparticipants cannot name you: use `leave` to remove yourself.".into(),
         ));
     }
+    rates::count_change(call)?;
     let standing = store::epoch::standing(db, id, call.user)
         .await?
         .ok_or(Error::ConversationNotFound)?;
+    if standing.is_blocked {
+        return Err(Error::NotAllowed("This user has blocked you."));
+    }
     let number = store::epoch::number(request.epoch);
     if standing.epoch == number && standing.announcement.as_deref() == Some(announcement.text()) {
         // The first attempt's answer may be lost, along with its announcements.
         let row = seen(call, id).await?;
-        call.outbox.push(Event::ListChanged {
-            of: row.participants(),
-        });
+        let of = heard(call, &standing, row.participants());
+        call.outbox.push(Event::ListChanged { of });
         return Ok(row);
     }
     if standing.epoch.checked_add(1) != Some(number) {
         return Err(Error::StaleEpoch(standing.epoch));
-    }
-    if standing.is_blocked {
-        return Err(Error::NotAllowed("This user has blocked you."));
     }
     let signed = SignedAnnouncement {
         announcement: announcement.clone(),
@@ -71,6 +71,9 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
     let add: Vec<UserId> = request.addparticipants.iter().copied().collect();
     if !request.secrets.keys().eq(&members) || !add.iter().all(|user| members.contains(user)) {
         return Err(Error::StaleRoster(roster_after(call, request).await?));
+    }
+    if standing.is_group {
+        refuse_strangers(call, Some(id), &add, &members).await?;
     }
     let names: Vec<(UserId, &str)> = texts(&request.displaynames);
     let add: Vec<NewParticipant<'_>> = add
@@ -104,8 +107,12 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
         remove: &remove,
         add: &add,
     };
-    let changed = store::epoch::rekey(db, &rekey, &limits, call.now).await?;
+    rates::count_epoch_secrets(call, request.secrets.len())?;
+    let mut changed = store::epoch::rekey(db, &rekey, &limits, call.now).await?;
     let is_done = matches!(changed, Changed::Done { .. });
+    if let Changed::Done { concerned, .. } = &mut changed {
+        *concerned = heard(call, &standing, std::mem::take(concerned));
+    }
     group::done(call, changed, &limits)?;
     if is_done && standing.epoch > 0 {
         // The request itself is done either way.
@@ -114,6 +121,36 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
         }
     }
     seen(call, id).await
+}
+
+/// Of the participants, those who are notified: in a direct conversation not a friend of the past.
+fn heard(call: &Call<'_>, standing: &EpochState, participants: Vec<UserId>) -> Vec<UserId> {
+    if standing.is_ended {
+        vec![call.user]
+    } else {
+        participants
+    }
+}
+
+/// Refuses a roster that names people who are not friends of the caller: they could only be invited.
+/// Before anyone is locked, and counted: how long it takes must not tell who exists.
+///
+/// # Errors
+/// `StaleRoster`; `UsedUp`.
+pub(super) async fn refuse_strangers(
+    call: &Call<'_>,
+    conversation: Option<ConversationId>,
+    asked: &[UserId],
+    roster: &BTreeSet<UserId>,
+) -> Result<(), Error> {
+    let strangers =
+        store::friend::strangers(&call.services.db, call.user, conversation, asked).await?;
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    rates::count_lookup(call)?;
+    let others = roster.iter().filter(|user| !strangers.contains(user));
+    Err(Error::StaleRoster(others.copied().collect()))
 }
 
 /// The participants of the announced epoch.
@@ -204,21 +241,21 @@ pub(crate) async fn first(
 /// Gives a participant secrets of epochs that they do not have.
 ///
 /// # Errors
-/// `ConversationNotFound`; `NotAllowed`, if the caller is not an admin of the group;
+/// `ConversationNotFound`; `UsedUp`; `NotAllowed`, if the caller is not an admin of the group;
 /// `UserNotFound`, if the user does not take part; `StaleEpoch`, if there is no such epoch.
 pub(crate) async fn share(call: &mut Call<'_>, request: &ShareEpochs) -> Result<(), Error> {
-    let shared = store::epoch::share(
-        &call.services.db,
-        request.conversationid,
-        call.user,
-        request.userid,
-        &request.secrets,
-    );
+    rates::count_change(call)?;
+    rates::count_epoch_secrets(call, request.secrets.len())?;
+    let (db, id) = (&call.services.db, request.conversationid);
+    let is_silent = store::participant::is_silent(db, id, call.user).await?;
+    let shared = store::epoch::share(db, id, call.user, request.userid, &request.secrets);
     match shared.await? {
         Shared::Done => {
-            call.outbox.push(Event::ListChanged {
-                of: vec![request.userid],
-            });
+            if !is_silent || request.userid == call.user {
+                call.outbox.push(Event::ListChanged {
+                    of: vec![request.userid],
+                });
+            }
             Ok(())
         }
         Shared::NoConversation => Err(Error::ConversationNotFound),

@@ -120,15 +120,21 @@ pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
 /// `UsedUp`; `BadRequest`, if the other user is the caller.
 pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Error> {
     let relation = relation(call, friend).await?;
+    rates::count_change(call)?;
     if store::friend::forget_left(&call.services.db, call.user, friend).await? {
         announce(call, friend);
         return Ok(());
     }
     if store::friend::withdraw(&call.services.db, call.user, friend).await? {
-        if relation.incoming {
-            announce(call, friend);
-        } else {
-            announce_request(call, friend);
+        match (relation.incoming, relation.blocked) {
+            (true, false) => announce(call, friend),
+            (true, true) => call.outbox.push(Event::FriendChanged {
+                friend,
+                seen_by: vec![call.user],
+            }),
+            (false, false) => announce_request(call, friend),
+            // It was never seen.
+            (false, true) => {}
         }
     }
     Ok(())
@@ -139,6 +145,7 @@ pub(crate) async fn remove(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
 /// hidden. Idempotent.
 pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let relation = relation(call, user).await?;
+    rates::count_change(call)?;
     let is_new = store::block::block(&call.services.db, call.user, user, call.now).await?;
     if is_new.ok_or(Error::UserNotFound)? {
         announce_block(call, user, &relation);
@@ -149,6 +156,7 @@ pub(crate) async fn block(call: &mut Call<'_>, user: UserId) -> Result<(), Error
 /// Removes a block. Idempotent.
 pub(crate) async fn unblock(call: &mut Call<'_>, user: UserId) -> Result<(), Error> {
     let relation = relation(call, user).await?;
+    rates::count_change(call)?;
     if store::block::unblock(&call.services.db, call.user, user).await? {
         announce_block(call, user, &relation);
     }
@@ -180,7 +188,7 @@ fn announce_block(call: &mut Call<'_>, other: UserId, relation: &Relation) {
         friend: other,
         seen_by: vec![call.user],
     });
-    if relation.is_friendship() {
+    if relation.is_friendship() && !relation.blocked {
         call.outbox.push(Event::FriendChanged {
             friend: call.user,
             seen_by: vec![other],

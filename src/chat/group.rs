@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Call, epoch, error::Error, quota};
+use super::{Call, epoch, error::Error, quota, rates};
 use crate::notify::event::Event;
 use crate::store::{
     self,
@@ -31,6 +31,7 @@ pub(crate) async fn create(
     others: &[NewParticipant<'_>],
     first: Option<(&SignedAnnouncement, &BTreeMap<UserId, Secret>)>,
 ) -> Result<(ConversationRow, Vec<UserId>), Error> {
+    rates::count_change(call)?;
     let limits = quota::limits(call);
     let (id, members) = match first {
         // Random instead of derived from the participants, as in a direct conversation: the same
@@ -54,10 +55,11 @@ pub(crate) async fn create(
             }
             let everyone = others.iter().chain([creator]).map(|one| one.user_id);
             let everyone = everyone.collect();
-            (
-                id,
-                epoch::first(call, signed, id, true, &everyone, secrets).await?,
-            )
+            let members = epoch::first(call, signed, id, true, &everyone, secrets).await?;
+            let asked: Vec<UserId> = others.iter().map(|one| one.user_id).collect();
+            epoch::refuse_strangers(call, None, &asked, &members).await?;
+            rates::count_epoch_secrets(call, secrets.len())?;
+            (id, members)
         }
     };
     let first = first.map(|(signed, secrets)| NewEpoch {
@@ -121,6 +123,10 @@ async fn apply(
     id: ConversationId,
     change: &Change<'_>,
 ) -> Result<Vec<UserId>, Error> {
+    // Whoever leaves a group, or accepts an invitation, needs another one to do so again.
+    if !matches!(change, Change::Leave | Change::Accept) {
+        rates::count_change(call)?;
+    }
     let limits = quota::limits(call);
     let changed =
         store::group::change(&call.services.db, id, call.user, change, &limits, call.now).await?;

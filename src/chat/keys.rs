@@ -9,7 +9,7 @@ use parlance_wire::{
     request::login::Register,
 };
 
-use super::{Call, Services, error::Error};
+use super::{Call, Services, error::Error, rates};
 use crate::notify::event::Event;
 use crate::store::{
     self,
@@ -32,6 +32,7 @@ const MAX_LOG_ENTRIES: usize = 10_000;
 /// `BadRequest`: it is not the caller's, for another server, or not properly signed; `StaleCard`;
 /// `UsedUp`; `UserNotFound`.
 pub(crate) async fn publish(call: &mut Call<'_>, signed: &SignedCard) -> Result<(), Error> {
+    rates::count_change(call)?;
     let (public_key, friends) = store::card::owner(&call.services.db, call.user)
         .await?
         .ok_or(Error::UserNotFound)?;

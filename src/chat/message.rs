@@ -126,7 +126,7 @@ pub(crate) async fn add(
 /// that existed. Idempotent.
 ///
 /// # Errors
-/// `ConversationNotFound`, `StaleInstance`; `NotAllowed`, if one of them is another user's and the
+/// `UsedUp`; `ConversationNotFound`, `StaleInstance`; `NotAllowed`, if one of them is another user's and the
 /// caller is no admin.
 pub(crate) async fn erase(
     call: &mut Call<'_>,
@@ -134,6 +134,7 @@ pub(crate) async fn erase(
     instance: &Instance,
     messages: &[MessageId],
 ) -> Result<Vec<MessageId>, Error> {
+    rates::count_change(call)?;
     let db = &call.services.db;
     match store::erase::erase(db, conversation, call.user, instance, messages).await? {
         None => Err(Error::ConversationNotFound),

@@ -1,4 +1,4 @@
-//! How fast each user may write, change their availability, and look up others. The limits are those
+//! How fast each user may write, notify others of changes, begin epochs, and look up others. The limits are those
 //! of the call's user; each node counts for itself.
 
 use std::{
@@ -39,6 +39,8 @@ struct Buckets {
     message_bytes: Bucket,
     presence_changes: Bucket,
     lookups: Bucket,
+    changes: Bucket,
+    epoch_secrets: Bucket,
 }
 
 impl Buckets {
@@ -48,6 +50,8 @@ impl Buckets {
             message_bytes: Bucket::full(message_bytes(limits), now),
             presence_changes: Bucket::full(presence_changes(limits), now),
             lookups: Bucket::full(lookups(limits), now),
+            changes: Bucket::full(changes(limits), now),
+            epoch_secrets: Bucket::full(epoch_secrets(limits), now),
         }
     }
 }
@@ -93,6 +97,14 @@ fn presence_changes(limits: &PerUser) -> Size {
 
 fn lookups(limits: &PerUser) -> Size {
     size(limits.lookups.into(), HOUR)
+}
+
+fn changes(limits: &PerUser) -> Size {
+    size(limits.changes.into(), MINUTE)
+}
+
+fn epoch_secrets(limits: &PerUser) -> Size {
+    size(limits.epoch_secrets.into(), HOUR)
 }
 
 #[expect(
@@ -181,6 +193,53 @@ pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
         let sentence = format!(
             "You can name somebody who is not your friend at most {} times an hour. Try again later.",
             limits.lookups
+        );
+        Error::UsedUp(sentence, wait)
+    })
+}
+
+/// Counts a change that others are notified of, also one that turns out to change nothing: a request
+/// that is sent again is announced again.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
+    let taken = locked(left).changes.take(changes(limits), 1.0, now);
+    taken.map_err(|wait| {
+        let sentence = format!(
+            "You can make at most {} changes a minute that others are notified of. Try again in a moment.",
+            limits.changes
+        );
+        Error::UsedUp(sentence, wait)
+    })
+}
+
+/// Counts the secrets of an epoch, which are stored for each participant.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_epoch_secrets(call: &Call<'_>, secrets: usize) -> Result<(), Error> {
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
+    let secrets = u64::try_from(secrets).unwrap_or(u64::MAX);
+    let taken =
+        locked(left)
+            .epoch_secrets
+            .take(epoch_secrets(limits), size(secrets, HOUR).tokens, now);
+    taken.map_err(|wait| {
+        let sentence = format!(
+            "You can store at most {} secrets of epochs an hour. Try again later.",
+            limits.epoch_secrets
         );
         Error::UsedUp(sentence, wait)
     })

@@ -56,12 +56,23 @@ impl ServerIdentity {
     /// other servers.
     #[must_use]
     pub(crate) fn stand_in_salt(&self, email: &Email) -> Salt {
-        let tag = hmac::sign(&self.salts, email.as_str().as_bytes());
-        let mut salt = [0; SALT_BYTES];
-        salt.iter_mut()
-            .zip(tag.as_ref())
+        Salt::new(self.tag(email.as_str()))
+    }
+
+    /// 16 bytes by which an account is picked for an address without one: always the same.
+    #[must_use]
+    pub(crate) fn sample(&self, email: &Email) -> [u8; SALT_BYTES] {
+        // No address has a line feed, so that this is nobody's salt.
+        self.tag(&format!("{}\n", email.as_str()))
+    }
+
+    fn tag(&self, text: &str) -> [u8; SALT_BYTES] {
+        let whole = hmac::sign(&self.salts, text.as_bytes());
+        let mut tag = [0; SALT_BYTES];
+        tag.iter_mut()
+            .zip(whole.as_ref())
             .for_each(|(to, from)| *to = *from);
-        Salt::new(salt)
+        tag
     }
 
     /// Signs a head of the key log.

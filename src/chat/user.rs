@@ -3,13 +3,13 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{
-    Call, Services,
+    Call, Services, allowance,
     error::{self, Error},
     keys, rates,
 };
 use crate::{
     notify::event::Event,
-    settings::Registration,
+    settings::{PerUser, Registration},
     store::{
         self,
         registration::{Admission, NewUser, Registered},
@@ -59,12 +59,38 @@ pub(crate) async fn log_in(
     Ok(account)
 }
 
+/// What a user who has just logged in may do.
+///
+/// # Errors
+/// `LoginFailed`, if the account was deleted meanwhile; database errors.
+pub(crate) async fn limits(
+    services: &Services,
+    user: UserId,
+    now: Timestamp,
+) -> Result<PerUser, Error> {
+    let identity = store::user::identity(&services.db, user, None, now)
+        .await?
+        .ok_or(Error::LoginFailed)?;
+    Ok(allowance::of(
+        &services.policy.per_user,
+        &identity.allowance,
+    ))
+}
+
 /// How the password of the user with this address is turned into keys. For an address without a
-/// user, the answer looks like that of a new account, always with the same salt, and takes the same
+/// user, the answer looks like that of an account, always with the same salt, and takes the same
 /// work, so that the two cannot be told apart.
 pub(crate) async fn prelogin(services: &Services, email: &Email) -> Result<Kdf, Error> {
-    let stand_in = Kdf::recommended(services.identity.stand_in_salt(email));
-    Ok(store::vault::kdf(&services.db, UserId::of(email), &stand_in).await?)
+    let identity = &services.identity;
+    let kdfs = store::vault::kdfs(&services.db, UserId::of(email), &identity.sample(email)).await?;
+    // An address without an account has the parameters of an account picked by the address: each
+    // form is as frequent among these addresses as among accounts, so that none tells of an account.
+    Ok(kdfs.own.unwrap_or_else(|| {
+        kdfs.sample.map_or_else(
+            || Kdf::recommended(identity.stand_in_salt(email)),
+            |sample| sample.with_salt(identity.stand_in_salt(email)),
+        )
+    }))
 }
 
 /// Stores a new user if registration is open to them, or gives a user a new identity if an operator

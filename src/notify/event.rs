@@ -40,7 +40,7 @@ pub(crate) enum Event {
     /// Messages were erased.
     Erased {
         conversation: ConversationId,
-        /// All of its participants.
+        /// The participants who are notified.
         participants: Vec<UserId>,
         messages: Vec<MessageId>,
         /// The number of the conversation's newest row at that moment: up to it a row may be one of them.

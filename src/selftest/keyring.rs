@@ -231,7 +231,7 @@ impl Keyring {
             .follow(
                 &news,
                 |user| directory.cards(user),
-                |user| directory.member(user),
+                |user| directory.member(user).into_iter().collect(),
             )
             .map_err(|error| wrong(&error))?;
         if *known.epochs.newest() != newest.announcement.announcement {

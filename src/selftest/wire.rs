@@ -7,6 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
+use uuid::Uuid;
 
 use super::{
     cluster::Cluster,
@@ -213,12 +214,18 @@ impl Wire {
         let (user, station) = (plain(user), plain(station));
         let (srv, api) = signature::WEBSOCKET;
         // Written out, and not by `parlance-client`: the test is a second reading of docs/api.md.
-        let text = signature::text(srv, api, &user, &station, now.as_bytes());
+        let (body, nonce) = if version < 4 {
+            (now.clone(), String::new())
+        } else {
+            let nonce = Uuid::new_v4().simple().to_string();
+            (format!("{now}\n{nonce}"), format!("&nonce={nonce}"))
+        };
+        let text = signature::text(srv, api, &user, &station, body.as_bytes());
         let signature = cluster.key.sign(&text).ok()?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (now, signature) = (encoded(&now), encoded(&signature));
         let url = format!(
-            "ws://{address}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode={version}"
+            "ws://{address}/ws?user={user}&station={station}&timestamp={now}&signature={signature}&clientversioncode={version}{nonce}"
         );
         match timeout(ANSWER_TIMEOUT, sockets::connect(address, url))
             .await

@@ -184,8 +184,7 @@ async fn known_sender(
     let (Some(user), Some(station)) = (claim.user()?, claim.station()?) else {
         return Ok(None);
     };
-    let is_known =
-        identity::is_known(state, user, station, address, state.settings.clock.now()).await?;
+    let is_known = identity::is_known(state, user, station, address).await?;
     Ok(is_known.then_some(user))
 }
 

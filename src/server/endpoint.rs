@@ -224,6 +224,7 @@ async fn begin_login(state: &State, attempt: Attempt) -> Result<Attempt, Error> 
 
 async fn workspace(signed: ByUser<Workspace>) -> Result<Answer, Error> {
     let ByUser { user, post } = signed;
+    let _in_progress = post.state.load.begin(user).await?;
     let text =
         api::workspace::perform(&post.state.services.db, user, post.now, post.action).await?;
     Ok(text.into())

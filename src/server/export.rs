@@ -1,10 +1,13 @@
 //! Sends the answer to `export`, which may be very long, piece by piece as fast as it is read.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -21,72 +24,131 @@ use actix_web::{
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use super::{
-    answer::{GRACE, JSON, MIN_RATE},
-    load::InProgress,
-    state::State,
-};
+use super::{answer::JSON, load::InProgress, state::State};
 use crate::{
     api::error::Error,
-    chat::error::Error as Rule,
+    chat::{
+        buckets::{Buckets, locked},
+        error::Error as Rule,
+    },
+    clock::Clock,
     store::{self, error::Error as StoreError},
     telemetry::with_causes,
+    timings::Timings,
 };
 use parlance_wire::{id::UserId, time::Timestamp};
 
 /// Maximum number of exports on this node at the same time.
 const MAX_EXPORTS: usize = 4;
+/// Maximum number of exports of a user per day, on this node.
+const MAX_PER_DAY: u32 = 10;
+const DAY: Duration = Duration::from_hours(24);
 /// The delay after which a refused client may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Number of pieces that are read ahead of the peer; each has about 1 MiB at most.
 const AHEAD: usize = 1;
 
-/// The users with a running export.
-#[derive(Debug, Default)]
-pub(super) struct Exports(Arc<Mutex<HashSet<UserId>>>);
+/// The exports that are running, and those of the day.
+pub(super) struct Exports {
+    /// An export that takes longer for a piece, or in all, makes room for others.
+    max_piece: Duration,
+    max_total: Duration,
+    running: Arc<Mutex<HashMap<UserId, Arc<Progress>>>>,
+    of_day: Buckets<UserId>,
+}
+
+/// How an export gets on.
+#[derive(Debug)]
+struct Progress {
+    begun: Instant,
+    /// Since when the peer has been taking a piece. `None` while it waits for the next one.
+    piece_since: Mutex<Option<Instant>>,
+    /// Whether it has had to make room.
+    is_cut: AtomicBool,
+}
 
 /// Permission for one export, released when dropped.
 #[derive(Debug)]
 struct Slot {
-    exports: Arc<Mutex<HashSet<UserId>>>,
+    running: Arc<Mutex<HashMap<UserId, Arc<Progress>>>>,
     user: UserId,
+    progress: Arc<Progress>,
 }
 
 impl Exports {
+    /// No exports yet.
+    pub(super) fn new(timings: &Timings, clock: &Clock) -> Self {
+        Self {
+            max_piece: timings.export_piece,
+            max_total: timings.export,
+            running: Arc::default(),
+            of_day: Buckets::new(MAX_PER_DAY, DAY, clock),
+        }
+    }
+
     /// # Errors
-    /// `RateLimited`, if the user has an export running, or too many others have.
+    /// `RateLimited`, if the user has an export running, or too many others have, and none has to make
+    /// room; `UsedUp`, if the user had too many today.
     fn begin(&self, user: UserId) -> Result<Slot, Rule> {
-        let mut running = locked(&self.0);
-        if running.len() >= MAX_EXPORTS || !running.insert(user) {
+        let mut running = locked(&self.running);
+        if running.contains_key(&user) || running.len() >= MAX_EXPORTS {
+            self.make_room(&mut running);
+        }
+        if running.contains_key(&user) || running.len() >= MAX_EXPORTS {
             return Err(Rule::RateLimited(RETRY_AFTER));
         }
+        self.of_day.take(user).map_err(|wait| {
+            let sentence = format!("You can export your data at most {MAX_PER_DAY} times a day.");
+            Rule::UsedUp(sentence, wait)
+        })?;
+        let progress = Arc::new(Progress {
+            begun: Instant::now(),
+            piece_since: Mutex::default(),
+            is_cut: AtomicBool::new(false),
+        });
+        running.insert(user, progress.clone());
         Ok(Slot {
-            exports: self.0.clone(),
+            running: self.running.clone(),
             user,
+            progress,
         })
+    }
+
+    /// Cuts the exports that are read too slowly, or have run for too long. Only now, when somebody
+    /// else waits: nobody is hurt by a slow one otherwise.
+    fn make_room(&self, running: &mut HashMap<UserId, Arc<Progress>>) {
+        running.retain(|_, export| {
+            let is_slow = locked(&export.piece_since)
+                .is_some_and(|since| since.elapsed() > self.max_piece)
+                || export.begun.elapsed() > self.max_total;
+            if is_slow {
+                export.is_cut.store(true, Ordering::Release);
+            }
+            !is_slow
+        });
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        locked(&self.exports).remove(&self.user);
+        let mut running = locked(&self.running);
+        // The user may have another one, if this one had to make room.
+        if running
+            .get(&self.user)
+            .is_some_and(|progress| Arc::ptr_eq(progress, &self.progress))
+        {
+            running.remove(&self.user);
+        }
     }
-}
-
-fn locked(running: &Mutex<HashSet<UserId>>) -> MutexGuard<'_, HashSet<UserId>> {
-    // A panic while the lock is held cannot leave the set half-changed, so a poisoned lock is still
-    // good.
-    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An export in progress.
 pub(super) struct Export {
     first: Option<Vec<u8>>,
     pieces: mpsc::Receiver<Result<Vec<u8>, StoreError>>,
-    begun: Instant,
-    sent: usize,
+    slot: Slot,
     /// Released once the export is sent or abandoned.
-    _held: (InProgress, Slot),
+    _in_progress: InProgress,
 }
 
 /// Starts an export and waits for its first piece: anything that fails before that is an ordinary
@@ -110,9 +172,8 @@ pub(super) async fn begin(
     Ok(Export {
         first: Some(first),
         pieces,
-        begun: Instant::now(),
-        sent: 0,
-        _held: (in_progress, slot),
+        slot,
+        _in_progress: in_progress,
     })
 }
 
@@ -127,8 +188,9 @@ impl MessageBody for Export {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, io::Error>>> {
-        let seconds = u32::try_from(self.sent / MIN_RATE).unwrap_or(u32::MAX);
-        if self.begun.elapsed() > GRACE + Duration::from_secs(1) * seconds {
+        let progress = self.slot.progress.clone();
+        *locked(&progress.piece_since) = None;
+        if progress.is_cut.load(Ordering::Acquire) {
             return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
         }
         let piece = match self.first.take() {
@@ -137,7 +199,7 @@ impl MessageBody for Export {
         };
         Poll::Ready(piece.map(|piece| match piece {
             Ok(bytes) => {
-                self.sent += bytes.len();
+                *locked(&progress.piece_since) = Some(Instant::now());
                 Ok(bytes.into())
             }
             Err(error) => {

@@ -278,10 +278,16 @@ async fn unsigned<A>(post: &Post<A>) -> Result<Option<(UserId, StationId)>, Erro
     let Some(station) = claim.station()? else {
         return Ok(None);
     };
+    let limits = &post.state.limits;
+    limits.check_signatures(post.address, None)?;
     identity::check_time(&post.state, &post.signed())?;
     let user = store::station::last_user_of(&post.state.services.db, station)
         .await
         .map_err(chat::error::Error::from)?
-        .ok_or(Error::UnknownStation)?;
+        // Each guess costs a read, as a bad signature does.
+        .ok_or_else(|| {
+            limits.count_bad_signature(post.address, None);
+            Error::UnknownStation
+        })?;
     Ok(Some((user, station)))
 }

@@ -8,6 +8,7 @@ use super::{address::network, state::State};
 use crate::{
     api::error::Error,
     chat::{self, rates::Allowed},
+    store,
 };
 use parlance_wire::{
     id::{StationId, UserId},
@@ -120,14 +121,14 @@ pub(super) async fn is_known(
     user: UserId,
     station: StationId,
     address: IpAddr,
-    now: Timestamp,
 ) -> Result<bool, Error> {
     state.limits.check_signatures(address, Some(user))?;
-    let db = &state.services.db;
-    let is_known = match state.keys.of(db, user, Some(station), now).await? {
-        Some(key) => state.keys.is_known(db, (user, &key), station, now).await?,
-        None => false,
-    };
+    // One read for each unknown station, whether or not there is such a user: the time must not
+    // tell.
+    let is_known = state.keys.has_station(user, station)
+        || store::station::is_known(&state.services.db, Some(user), station)
+            .await
+            .map_err(chat::error::Error::from)?;
     if !is_known {
         state.limits.count_bad_signature(address, Some(user));
     }

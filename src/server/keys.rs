@@ -3,6 +3,8 @@
 
 use std::{
     collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+    hint::black_box,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -31,6 +33,8 @@ use parlance_wire::{
 
 /// Maximum users whose parsed keys are cached; each takes about 3 KB.
 const MAX_KEYS: u64 = 20_000;
+/// Counts of invalidations. Users who share one cost each other a read, or a second handshake.
+const GENERATIONS: usize = 4096;
 /// Maximum networks that are remembered with a key.
 const MAX_NETWORKS: usize = 8;
 /// A key is read again after this.
@@ -55,10 +59,47 @@ pub(super) struct Keys {
     /// What the settings allow a person.
     usual: PerUser,
     rates: Rates,
-    /// Counts invalidations, so that a key that was read before one is not cached after it.
-    generation: AtomicU64,
+    generations: Generations,
     /// Counts registrations, for the same reason.
     registrations: AtomicU64,
+}
+
+/// Counts invalidations, so that a key that was read before one is not cached after it.
+// One count for all would let a user who signs stations out again and again keep everybody's keys
+// from being cached.
+struct Generations {
+    of_all: AtomicU64,
+    /// By a hash of the user's id that nobody can predict.
+    by_hash: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl Generations {
+    fn new() -> Self {
+        Self {
+            of_all: AtomicU64::new(0),
+            by_hash: std::iter::repeat_with(AtomicU64::default)
+                .take(GENERATIONS)
+                .collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Only grows.
+    fn of(&self, user: UserId) -> u64 {
+        self.of_all.load(Ordering::Acquire) + self.slot(user).load(Ordering::Acquire)
+    }
+
+    fn slot(&self, user: UserId) -> &AtomicU64 {
+        let hash = self.hasher.hash_one(user);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the lowest bits are as good as all"
+        )]
+        let slot = self.by_hash.get(hash as usize % GENERATIONS);
+        // There is each of them. The count of all would be right, too.
+        slot.unwrap_or(&self.of_all)
+    }
 }
 
 /// A user's key, and the other conditions under which their signature is accepted.
@@ -91,7 +132,7 @@ impl Keys {
             stand_in: stand_in.into(),
             usual,
             rates: Rates::new(clock),
-            generation: AtomicU64::new(0),
+            generations: Generations::new(),
             registrations: AtomicU64::new(0),
         })
     }
@@ -102,14 +143,14 @@ impl Keys {
         self.absent.run_pending_tasks();
     }
 
-    /// Changes whenever a user's right to sign may have changed.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    /// Changes whenever the user's right to sign may have changed.
+    pub(super) fn generation(&self, user: UserId) -> u64 {
+        self.generations.of(user)
     }
 
     /// Forgets a user's key and stations.
     pub(super) fn forget_user(&self, user: UserId) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.generations.slot(user).fetch_add(1, Ordering::AcqRel);
         self.by_user.invalidate(&user);
     }
 
@@ -117,7 +158,7 @@ impl Keys {
     pub(super) fn forget(&self) {
         // The generation first: a reader that compares it from now on does not cache what it read
         // before.
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.generations.of_all.fetch_add(1, Ordering::AcqRel);
         self.by_user.invalidate_all();
     }
 
@@ -146,6 +187,13 @@ impl Keys {
         }
         counters.cache_misses.keys.inc();
         Ok(self.read(db, user, station, now).await?.map(|(key, _)| key))
+    }
+
+    /// Returns `true` if it is cached that there is such a user, who has logged in from the station.
+    pub(super) fn has_station(&self, user: UserId, station: StationId) -> bool {
+        self.by_user
+            .get(&user)
+            .is_some_and(|key| key.stations().contains(&station))
     }
 
     /// Returns `true` if the owner of this key has logged in from the station.
@@ -178,12 +226,14 @@ impl Keys {
     ) -> Result<Option<(Arc<UserKey>, bool)>, Error> {
         // Read before the database: a change that is announced in between must not be overwritten
         // with the earlier state.
-        let generation = self.generation();
+        let generation = self.generation(user);
         let registrations = self.registrations.load(Ordering::Acquire);
         let Some(row) = Box::pin(store::user::identity(db, user, station, now)).await? else {
             if self.registrations.load(Ordering::Acquire) == registrations {
                 self.absent.insert(user, ());
             }
+            // The same work as for a user, whose key is parsed.
+            let _ = PublicKey::parse(black_box(STAND_IN));
             return Ok(None);
         };
         let key = if let Some(cached) = self.by_user.get(&user) {
@@ -206,7 +256,7 @@ impl Keys {
         if let Some(station) = station.filter(|_| row.station_known) {
             key.stations().insert(station);
         }
-        if self.generation() == generation {
+        if self.generation(user) == generation {
             self.by_user.insert(user, key.clone());
         }
         Ok(Some((key, row.station_known)))

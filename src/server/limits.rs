@@ -22,6 +22,9 @@ const FAMILIAR_FACTOR: u32 = 10;
 /// Failed logins of a user within an hour, from wherever, beyond which those who are not known are
 /// slowed: to as many as become free again within the hour.
 const GUESSES: u32 = 100;
+/// Logins from a station that is known may fail this many times as often within an hour as a user
+/// within a minute, from wherever: whoever writes with somebody learns the ids of their stations.
+const STATION_FACTOR: u32 = 100;
 /// How many stations an address may ask for that are not known, per minute, once it was refused:
 /// each costs a read.
 const STATIONS_ASKED: u32 = 600;
@@ -42,6 +45,7 @@ pub(super) struct AttemptLimits {
     users: Buckets<(UserId, IpAddr)>,
     guesses: Buckets<UserId>,
     known: Buckets<(Option<UserId>, Option<StationId>, IpAddr)>,
+    guesses_at: Buckets<(Option<UserId>, StationId)>,
     stations_asked: Buckets<IpAddr>,
     prelogins: Buckets<IpAddr>,
     registrations: Buckets<IpAddr>,
@@ -93,6 +97,7 @@ impl AttemptLimits {
             users: Buckets::new(logins, LOGINS_REFILL, clock),
             guesses: Buckets::new(logins.max(GUESSES), GUESSES_REFILL, clock),
             known: Buckets::new(logins, LOGINS_REFILL, clock),
+            guesses_at: Buckets::new(of_logins(STATION_FACTOR), GUESSES_REFILL, clock),
             stations_asked: Buckets::new(STATIONS_ASKED, LOGINS_REFILL, clock),
             prelogins: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL, clock),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL, clock),
@@ -168,9 +173,15 @@ impl AttemptLimits {
             is_known: true,
             ..attempt
         };
-        self.known
-            .take((attempt.user, attempt.station, attempt.network))
-            .map_err(Error::RateLimited)?;
+        let at = (attempt.user, attempt.station, attempt.network);
+        let taken = self.known.take(at).and_then(|()| match attempt.station {
+            Some(station) => self
+                .guesses_at
+                .take((attempt.user, station))
+                .inspect_err(|_| self.known.refund(at)),
+            None => Ok(()),
+        });
+        taken.map_err(Error::RateLimited)?;
         Ok(attempt)
     }
 
@@ -179,6 +190,9 @@ impl AttemptLimits {
         if attempt.is_known {
             self.known
                 .refund((attempt.user, attempt.station, attempt.network));
+            if let Some(station) = attempt.station {
+                self.guesses_at.refund((attempt.user, station));
+            }
             return;
         }
         self.addresses.refund(attempt.network);
@@ -192,8 +206,7 @@ impl AttemptLimits {
     }
 
     /// Takes one attempt at `prelogin` from the address, without a refund. The limit is that of
-    /// failed logins, as the answers tell accounts of the published form apart: searching for users
-    /// this way is no faster than by logging in.
+    /// failed logins: there is no use for more.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next attempt.

@@ -66,6 +66,12 @@ pub(super) async fn handshake(
         .into_inner();
     let version = ClientVersion::of_code(handshake.clientversioncode);
     let nonce = given(&handshake.nonce).filter(|_| version.is_v4());
+    if version.is_v4() && nonce.is_none() {
+        // Also one of an older client that somebody has read in a log: it must not open a socket of version 4.
+        return Err(Error::bad_request(
+            "nonce is missing: a handshake of version 4 opens one socket.",
+        ));
+    }
     if nonce.is_some_and(|nonce| nonce.chars().count() > MAX_NONCE) {
         return Err(Error::bad_request(format!(
             "nonce must have at most {MAX_NONCE} characters."
@@ -90,7 +96,7 @@ pub(super) async fn handshake(
         now: state.settings.clock.now(),
         address: address::of_client(&state.settings, &request),
     };
-    let generation = state.keys.generation();
+    let generation = signed.claim.user()?.map(|user| state.keys.generation(user));
     let Verified { user, station, .. } = identity::verify(&state, &signed).await?;
     RequestLog::update(&request, |log| log.user = Some(user));
     // Before subscribing, which ends the station's other socket: a request that is no upgrade must not do that.
@@ -118,9 +124,9 @@ pub(super) async fn handshake(
     if state.is_stopping() {
         return Err(unavailable("the server is stopping"));
     }
-    if state.keys.generation() != generation {
-        // A user was disabled since the key was read. If it was this one, the socket came too late to be disconnected.
-        return Err(unavailable("users changed during the handshake"));
+    if generation != Some(state.keys.generation(user)) {
+        // The user may have been disabled since the key was read. If so, the socket came too late to be disconnected.
+        return Err(unavailable("the user changed during the handshake"));
     }
     state.socket_changed(user, station, false);
     if is_first {

@@ -200,9 +200,11 @@ pub(super) fn server(state: Arc<State>, listener: TcpListener) -> std::io::Resul
     let shared = web::Data::from(state);
     // One worker is enough for a scrape every 15 s, and each worker is a thread.
     let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .route("/metrics", web::get().to(scrape))
+        App::new().app_data(shared.clone()).service(
+            web::resource("/metrics")
+                .route(web::get().to(scrape))
+                .route(web::head().to(scrape)),
+        )
     });
     Ok(server.workers(1).disable_signals().listen(listener)?.run())
 }

@@ -136,12 +136,12 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
             headers
         };
         // Some monitors ask with HEAD.
-        let probe = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+        let get = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
         let app = App::new()
             .app_data(web::Data::from(shared.clone()))
             .wrap(headers)
-            .route("/healthz", probe().to(health::healthz))
-            .route("/readyz", probe().to(health::readyz));
+            .route("/healthz", get().to(health::healthz))
+            .route("/readyz", get().to(health::readyz));
         // Each path by itself: actix matches several paths of one resource as regular expressions, for each request.
         let has_origins = !shared.settings.allowed_origins.is_empty();
         let observed = web::scope("")
@@ -154,7 +154,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
             scope.route(path, web::route().to(live::handshake))
         });
         let observed = file::PATHS.iter().fold(observed, |scope, path| {
-            scope.route(path, web::get().to(file::download))
+            scope.route(path, get().to(file::download))
         });
         app.service(observed.default_service(web::route().to(web_client::serve)))
     })

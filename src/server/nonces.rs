@@ -1,20 +1,47 @@
 //! The nonces that each station has used, so that a v4 client's request cannot be replayed.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    mem,
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
-use moka::{policy::EvictionPolicy, sync::Cache};
 
+use crate::chat::buckets::PerKey;
 use parlance_wire::id::{StationId, UserId};
 
-/// Maximum number of nonces that are remembered.
-const MAX_NONCES: u64 = 1_000_000;
+/// Maximum nonces of a user that are remembered for certain; at most twice as many are. Each user has a
+/// share, as one who sends very many would otherwise make those of others forgotten.
+const MAX_PER_USER: usize = 20_000;
 /// Maximum time that a nonce is remembered. A signature window of more than half of it means that
 /// the operator does not want clocks checked.
 const MAX_NONCE_LIFETIME: Duration = Duration::from_hours(24 * 365);
 
 /// The nonces that were used within the last two signature windows.
-pub(super) struct Nonces(Cache<(UserId, StationId, String), ()>);
+pub(super) struct Nonces {
+    lifetime: Duration,
+    by_user: PerKey<UserId, Used>,
+    hasher: RandomState,
+}
+
+/// The nonces of a user, as hashes with a secret key: a nonce that was not used is refused once in 2^48
+/// requests at most.
+struct Used {
+    /// Those since a moment.
+    recent: HashSet<u64>,
+    since: Instant,
+    /// Those before.
+    before: HashSet<u64>,
+}
+
+impl fmt::Debug for Nonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nonces").finish_non_exhaustive()
+    }
+}
 
 impl Nonces {
     /// Remembers each nonce for as long as its request could be replayed under this
@@ -27,25 +54,37 @@ impl Nonces {
             .unwrap_or(MAX_NONCE_LIFETIME)
             .saturating_mul(2)
             .min(MAX_NONCE_LIFETIME);
-        Self(
-            Cache::builder()
-                // The default policy may reject a new entry in favor of one that was read often;
-                // that nonce could be used again at once.
-                .eviction_policy(EvictionPolicy::lru())
-                .max_capacity(MAX_NONCES)
-                .time_to_live(lifetime)
-                .build(),
-        )
+        Self {
+            lifetime,
+            by_user: PerKey::new(lifetime),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Marks a nonce as used. Returns `false` if it was used before.
     pub(super) fn use_once(&self, user: UserId, station: StationId, nonce: &str) -> bool {
-        // A single step instead of a look-up and an insertion: of two copies at the same moment,
-        // one must be refused.
-        self.0
-            .entry((user, station, nonce.to_owned()))
-            .or_insert(())
-            .is_fresh()
+        self.use_at(user, station, nonce, Instant::now())
+    }
+
+    fn use_at(&self, user: UserId, station: StationId, nonce: &str, now: Instant) -> bool {
+        let hash = self.hasher.hash_one((station, nonce));
+        let new = || Used {
+            recent: HashSet::new(),
+            since: now,
+            before: HashSet::new(),
+        };
+        // Under one lock: of two copies at the same moment, one must be refused.
+        self.by_user.with(user, new, |used| {
+            let age = now.saturating_duration_since(used.since);
+            if age >= self.lifetime || used.recent.len() >= MAX_PER_USER {
+                used.before = mem::take(&mut used.recent);
+                if age >= self.lifetime.saturating_mul(2) {
+                    used.before = HashSet::new();
+                }
+                used.since = now;
+            }
+            !used.before.contains(&hash) && used.recent.insert(hash)
+        })
     }
 }
 
@@ -53,13 +92,41 @@ impl Nonces {
 mod tests {
     use super::*;
 
+    fn ids() -> (UserId, UserId, StationId) {
+        let id = |digit: &str| digit.repeat(32);
+        (
+            UserId::parse(&id("1")).unwrap(),
+            UserId::parse(&id("2")).unwrap(),
+            StationId::parse(&id("3")).unwrap(),
+        )
+    }
+
     #[test]
     fn a_nonce_is_remembered_for_as_long_as_its_request_is_good() {
         // A request whose clock is one window ahead is valid for one window after that.
+        let (nonces, start) = (Nonces::new(TimeDelta::minutes(5)), Instant::now());
+        let (ann, _, station) = ids();
+        let at = |nonce, minutes| {
+            nonces.use_at(ann, station, nonce, start + Duration::from_mins(minutes))
+        };
+        assert!(at("first", 0) && at("one", 9) && at("two", 10));
+        assert!(!at("one", 18) && !at("two", 19));
+        // In the end nothing of it is kept.
+        assert!(at("three", 60) && at("one", 60));
+    }
+
+    #[test]
+    fn one_who_sends_very_many_requests_makes_nobody_elses_forgotten() {
         let nonces = Nonces::new(TimeDelta::minutes(5));
-        assert_eq!(
-            nonces.0.policy().time_to_live(),
-            Some(Duration::from_mins(10))
-        );
+        let (ann, ben, station) = ids();
+        assert!(nonces.use_once(ann, station, "captured"));
+        for n in 0..3 * MAX_PER_USER {
+            assert!(nonces.use_once(ben, station, &n.to_string()));
+        }
+        assert!(!nonces.use_once(ann, station, "captured"));
+        let newest = (3 * MAX_PER_USER - MAX_PER_USER).to_string();
+        assert!(!nonces.use_once(ben, station, &newest));
+        // His own share is bounded.
+        assert!(nonces.use_once(ben, station, "0"));
     }
 }

@@ -8,7 +8,11 @@
 mod reach;
 mod service;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::{
     sync::Semaphore,
@@ -33,6 +37,8 @@ use parlance_wire::id::{ConversationId, StationId, UserId};
 const MAX_WAITING: usize = 2000;
 /// Maximum pushes that are being sent.
 const WIDTH: usize = 16;
+/// Maximum pushes of one user that are being sent: whose push services are slow delays nobody else.
+const WIDTH_PER_USER: usize = 2;
 /// Attempts to send a push.
 const ATTEMPTS: u32 = 5;
 /// Maximum delay before the next attempt, whatever a push service asks for.
@@ -61,6 +67,7 @@ async fn run(state: Arc<State>, service: Arc<Service>) {
         return;
     };
     let width = Arc::new(Semaphore::new(WIDTH));
+    let mut widths = HashMap::new();
     // Dropped with this task, which ends them.
     let mut pushes = JoinSet::new();
     loop {
@@ -69,8 +76,9 @@ async fn run(state: Arc<State>, service: Arc<Service>) {
         for target in targets {
             while pushes.try_join_next().is_some() {}
             if pushes.len() < MAX_WAITING {
-                let (state, service, width) = (state.clone(), service.clone(), width.clone());
-                pushes.spawn(async move { push(&state, &service, &width, &target).await });
+                let (state, service) = (state.clone(), service.clone());
+                let widths = [width_of(target.user, &mut widths), width.clone()];
+                pushes.spawn(async move { push(&state, &service, &widths, &target).await });
             } else {
                 state.metrics.count_push("dropped");
                 write(store::push::release(
@@ -81,12 +89,25 @@ async fn run(state: Arc<State>, service: Arc<Service>) {
                 .await;
             }
         }
+        widths.retain(|_, width| width.strong_count() > 0);
         if let Some(undone) = undone {
             sleep(RETRY_DELAY).await;
             queue.put_back(undone);
         }
         sleep(GATHER).await;
     }
+}
+
+/// How many more pushes of a user may be sent now.
+fn width_of(user: UserId, widths: &mut HashMap<UserId, Weak<Semaphore>>) -> Arc<Semaphore> {
+    widths
+        .get(&user)
+        .and_then(Weak::upgrade)
+        .unwrap_or_else(|| {
+            let width = Arc::new(Semaphore::new(WIDTH_PER_USER));
+            widths.insert(user, Arc::downgrade(&width));
+            width
+        })
 }
 
 /// The stations that this node is to push because of what was noted, and what is still to be done
@@ -152,15 +173,20 @@ async fn sockets_changed(
 
 /// Pushes a station: tries again while its push service cannot be reached, and forgets the
 /// subscription if that is what the service says.
-async fn push(state: &State, service: &Service, width: &Semaphore, target: &Target) {
+async fn push(
+    state: &State,
+    service: &Service,
+    [of_user, of_all]: &[Arc<Semaphore>; 2],
+    target: &Target,
+) {
     let db = &state.services.db;
     let mut delay = Duration::ZERO;
     for attempt in 0..ATTEMPTS {
         sleep(delay).await;
         let outcome = {
             // Held while it is sent and not while it waits: a service that is away does not stop
-            // the others.
-            let Ok(_permit) = width.acquire().await else {
+            // the others. The user's first, so that one of all is not held by who waits for it.
+            let (Ok(_own), Ok(_permit)) = (of_user.acquire().await, of_all.acquire().await) else {
                 return;
             };
             let (key, now) = (&state.services.identity.push, state.settings.clock.now());

@@ -75,7 +75,7 @@ impl State {
             nodes: Nodes::default(),
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
-            exports: Exports::default(),
+            exports: Exports::new(&settings.timings, &settings.clock),
             erasure: Notify::new(),
             checks: health::Checks::default(),
             refusals: Refusals::default(),

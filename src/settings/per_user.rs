@@ -28,6 +28,11 @@ pub struct PerUser {
     pub lookups: u32,
     /// `PRESENCE_CHANGES_PER_MINUTE`: maximum changes of the availability per minute.
     pub presence_changes: u32,
+    /// `CHANGES_PER_MINUTE`: maximum changes per minute that all participants of a conversation, or all friends,
+    /// are notified of, beside messages.
+    pub changes: u32,
+    /// `EPOCH_SECRETS_PER_HOUR`: maximum secrets of epochs per hour, one for each participant.
+    pub epoch_secrets: u32,
     /// `NEW_STATIONS_PER_DAY`: maximum new stations per day (UTC).
     pub new_stations: u32,
 }
@@ -46,6 +51,10 @@ impl PerUser {
             friend_requests: env.number("FRIEND_REQUESTS_PER_DAY", 200, 1..=MAX)?,
             lookups: env.number("LOOKUPS_PER_HOUR", 1000, 1..=MAX)?,
             presence_changes: env.number("PRESENCE_CHANGES_PER_MINUTE", 60, 1..=MAX)?,
+            // Two a second are more than anyone does by hand.
+            changes: env.number("CHANGES_PER_MINUTE", 120, 1..=MAX)?,
+            // Ten epochs of the largest group, about 25 MB.
+            epoch_secrets: env.number("EPOCH_SECRETS_PER_HOUR", 50_000, 1..=MAX)?,
             new_stations: env.number("NEW_STATIONS_PER_DAY", 10, 1..=MAX)?,
         })
     }
@@ -64,6 +73,8 @@ impl PerUser {
             friend_requests: times(self.friend_requests),
             lookups: times(self.lookups),
             presence_changes: times(self.presence_changes),
+            changes: times(self.changes),
+            epoch_secrets: times(self.epoch_secrets),
             new_stations: times(self.new_stations),
         }
     }

@@ -2,15 +2,13 @@
 
 use std::{
     cell::RefCell, collections::BTreeSet, env, ffi::OsString, net::SocketAddr, path::PathBuf,
-    str::FromStr,
 };
 
 use chrono::TimeDelta;
-use sqlx::postgres::PgConnectOptions;
 
 use super::{
     Database, Disk, Error, Invites, LogFormat, PerUser, Push, PushServices, Registration, Settings,
-    Tls,
+    Tls, database,
     variables::{
         Variables, duration, nats_servers, networks, origins, postgres_settings, public_url,
     },
@@ -182,23 +180,9 @@ impl Variables<'_> {
         let Some(url) = self.text(variable)? else {
             return Ok(Database::Embedded);
         };
-        let authority = url.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = authority.split(['/', '?']).next().unwrap_or_default();
-        // After the password, which may contain a comma.
-        let hosts = authority.rsplit('@').next().unwrap_or_default();
-        if hosts.contains(',') {
-            return Err(Error {
-                variable,
-                must_be: "the address of one host: put before several one that follows the primary, as HAProxy or a virtual address".to_owned(),
-            });
-        }
-        match PgConnectOptions::from_str(&url) {
+        match database::parse(&url) {
             Ok(options) => Ok(Database::Given(Box::new(options))),
-            // The parser's own error may repeat the URL, and with it the password.
-            Err(_) => Err(Error {
-                variable,
-                must_be: "postgres://user:password@host/database".to_owned(),
-            }),
+            Err(must_be) => Err(Error { variable, must_be }),
         }
     }
 

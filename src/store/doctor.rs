@@ -306,7 +306,7 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
         "insert into usage_changes (user_ids, bytes)
         select array[user_id], array[sum(bytes)::bigint]
         from (
-            select user_id, message_bytes(data) as bytes from messages
+            select user_id, bytes from stored_bytes
             union all select user_id, -bytes from usage
             union all select user_id, -bytes from usage_change
         ) m

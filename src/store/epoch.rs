@@ -4,6 +4,7 @@
 
 mod begin;
 mod lock;
+mod roster;
 mod share;
 
 use parlance_wire::{
@@ -14,10 +15,13 @@ use parlance_wire::{
 use super::{Db, error::Result};
 use crate::store::rows::EpochRow;
 
-pub(super) use self::begin::{begin, stage};
 pub(crate) use self::{
     begin::{NewEpoch, Rekey, rekey},
     share::{Shared, share},
+};
+pub(super) use self::{
+    begin::{begin, stage},
+    roster::is_true as is_true_roster,
 };
 
 /// Maximum total size of the announcements in a page, unless a single one exceeds it.
@@ -36,6 +40,8 @@ pub(crate) struct EpochState {
     pub epoch: i32,
     /// Whether the other participant of a direct conversation has blocked the user.
     pub is_blocked: bool,
+    /// Whether the friendship of the two participants of a direct conversation has ended.
+    pub is_ended: bool,
     /// The user's newest card.
     pub card: Option<String>,
     /// The announcement of the present epoch.
@@ -57,6 +63,7 @@ pub(crate) async fn standing(
             r#"
             select c.is_group, c.epoch,
                    exists (select from blocks b where b.user_id = p.peer_id and b.blocked_id = $2) as "is_blocked!",
+                   p.is_ended,
                    (select d.card from cards d where d.user_id = $2 order by d.n desc limit 1) as card,
                    e.announcement as "announcement?", e.members as "members?: Vec<UserId>"
             from participants p

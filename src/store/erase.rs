@@ -13,9 +13,11 @@ use parlance_wire::{
 /// The outcome of erasing messages.
 #[derive(Debug)]
 pub(crate) enum Erased {
-    /// These existed and are gone. All participants have to be notified.
+    /// These existed and are gone.
     Done {
         messages: Vec<MessageId>,
+        /// The participants to notify: all of them, but one who has blocked the user, or is their friend no
+        /// longer, in a direct conversation.
         participants: Vec<UserId>,
         /// The number of the conversation's newest row at that moment.
         last_seq: i64,
@@ -92,8 +94,12 @@ select message_id as "message_id: MessageId" from gone order by seq"#,
         .fetch_all(&mut *c)
         .await?;
         let participants = sqlx::query_scalar!(
-            r#"select user_id as "user: UserId" from participants where conversation_id = $1"#,
+            r#"select o.user_id as "user: UserId" from participants o
+            where o.conversation_id = $1 and (o.user_id = $2 or o.peer_id is null or not o.is_ended and not exists (
+                select from blocks b where b.user_id = o.user_id and b.blocked_id = $2
+            ))"#,
             conversation as _,
+            user as _,
         )
         .fetch_all(c)
         .await?;

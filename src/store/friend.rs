@@ -1,6 +1,8 @@
 //! Friendships: two users are friends when each has requested the other; a single request waits for
 //! an answer.
 
+use std::collections::BTreeSet;
+
 use sqlx::PgConnection;
 
 use super::{
@@ -52,7 +54,10 @@ pub(crate) async fn friends_of(
     .await
 }
 
-/// The users whose requests wait for a user's answer, the oldest first.
+/// Maximum requests that a user is shown: those of strangers must not become a list of any length.
+const MAX_REQUESTS: i64 = 1000;
+
+/// The users whose requests wait for a user's answer, the oldest first. Of very many, the newest ones.
 pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<RequestRow>> {
     db.run(async |c| {
             sqlx::query_as!(
@@ -65,11 +70,18 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<RequestRo
                 from friendships f
                 join users u using (user_id)
                 where f.friend_id = $1
-                    and not exists (select from friendships g where g.user_id = $1 and g.friend_id = f.user_id)
-                    and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = f.user_id)
+                    -- The limit is on the requests, so that nicks are compared for these alone.
+                    and f.user_id = any(array(
+                        select w.user_id from friendships w
+                        where w.friend_id = $1
+                            and not exists (select from friendships g where g.user_id = $1 and g.friend_id = w.user_id)
+                            and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = w.user_id)
+                        order by w.requested_at desc, w.user_id limit $2
+                    ))
                 order by f.requested_at, f.user_id
                 "#,
                 reader as _,
+                MAX_REQUESTS,
             )
             .fetch_all(c)
             .await
@@ -157,6 +169,37 @@ pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Rel
         .await
     })
     .await
+}
+
+/// Those of these users whom the caller can only invite to a group: who are not friends, and do not take
+/// part yet. Nobody, if the caller may not add anyone to that group.
+pub(crate) async fn strangers(
+    db: &Db,
+    caller: UserId,
+    conversation: Option<ConversationId>,
+    users: &[UserId],
+) -> Result<BTreeSet<UserId>> {
+    let strangers = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"
+                select a.user_id as "user_id!: UserId" from unnest($3::uuid[]) as a (user_id)
+                -- Looked up one by one: a join would be planned by the row counts of that time.
+                where not are_friends($1, a.user_id)
+                    and (select true from participants p where p.conversation_id = $2 and p.user_id = a.user_id) is null
+                    and ($2::uuid is null or exists (
+                        select from participants p where p.conversation_id = $2 and p.user_id = $1 and p.role = 'admin'
+                    ))
+                "#,
+                caller as _,
+                conversation as _,
+                users as _,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    Ok(strangers.into_iter().collect())
 }
 
 /// The outcome of a request.

@@ -114,8 +114,8 @@ pub(crate) async fn everyone_with(
     Ok(everyone)
 }
 
-/// The others who are told that a user is typing: not one who has blocked them, in the direct
-/// conversation. Returns `None` if the user does not take part.
+/// The others who are told that a user is typing: not one who has blocked them, or is their friend no
+/// longer, in the direct conversation. Returns `None` if the user does not take part.
 pub(crate) async fn who_see_typing(
     db: &Db,
     conversation: ConversationId,
@@ -127,7 +127,7 @@ pub(crate) async fn who_see_typing(
                 r#"select array(
                     select o.user_id from participants o
                     where o.conversation_id = $1 and o.user_id <> $2
-                        and (o.peer_id is null or not exists (
+                        and (o.peer_id is null or not o.is_ended and not exists (
                             select from blocks b where b.user_id = o.user_id and b.blocked_id = $2
                         ))
                 ) as "others!: Vec<UserId>"
@@ -140,6 +140,26 @@ pub(crate) async fn who_see_typing(
         })
         .await?;
     Ok(others)
+}
+
+/// Whether the other participant of a direct conversation hears nothing of what the user does there,
+/// as they have blocked the user, or are their friend no longer.
+pub(crate) async fn is_silent(db: &Db, conversation: ConversationId, user: UserId) -> Result<bool> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select exists (
+                select from participants p
+                where p.conversation_id = $1 and p.user_id = $2 and (p.is_ended or exists (
+                    select from blocks b where b.user_id = p.peer_id and b.blocked_id = $2
+                ))
+            ) as "silent!""#,
+            conversation as _,
+            user as _,
+        )
+        .fetch_one(c)
+        .await
+    })
+    .await
 }
 
 /// The conversations that a user has hidden for good.

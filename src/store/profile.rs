@@ -79,6 +79,7 @@ pub(crate) async fn change(
                     join participants q using (conversation_id)
                     where p.user_id = $1
                 ) o
+                where not exists (select from blocks b where b.user_id = o.user_id and b.blocked_id = $1)
                 group by o.user_id
                 "#,
                 user as _,

@@ -102,13 +102,32 @@ pub(super) async fn delete_cleared(
         ) due where r.conversation_id = $1 and r.seq = due.seq"
     );
     // After the messages, so that rows that another node was moving here have arrived by now.
-    let expired = delete!(
-        "delete from expired_messages e using (
-            select seq from expired_messages
-            where conversation_id = $1 and seq <= $2
-            order by seq limit $3 for update
-        ) due where e.conversation_id = $1 and e.seq = due.seq"
-    );
+    let expired = db
+        .run(async |c| {
+            sqlx::query_scalar!(
+                r#"
+                with gone as (
+                    delete from expired_messages e using (
+                        select seq from expired_messages
+                        where conversation_id = $1 and seq <= $2
+                        order by seq limit $3 for update
+                    ) due where e.conversation_id = $1 and e.seq = due.seq
+                    returning e.user_id
+                ), freed as (
+                    insert into usage_changes (user_ids, bytes)
+                    select array_agg(user_id), array_agg(-message_bytes('')) from gone having count(*) > 0
+                )
+                select count(*) as "count!" from gone
+                "#,
+                conversation as _,
+                up_to,
+                BATCH,
+            )
+            .fetch_one(c)
+            .await
+        })
+        .await?
+        .unsigned_abs();
     // Messages of epochs that ended before are gone, so the epochs' secrets are of no use any more.
     let secrets = delete!(
         "delete from epoch_secrets s using (

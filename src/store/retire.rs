@@ -36,9 +36,9 @@ macro_rules! retire {
     insert into list_changes (changed, conversation_id)
     select distinct pg_current_xact_id(), conversation_id from gone
 ), freed as (
-    -- What their senders no longer store.
+    -- What their senders no longer store: their content. Their row goes on to count.
     insert into usage_changes (user_ids, bytes)
-    select array_agg(user_id), array_agg(-message_bytes(data)) from gone having count(*) > 0
+    select array_agg(user_id), array_agg(-octet_length(data)::bigint) from gone having count(*) > 0
 ), files_gone as (
     -- Their files, found in the same way.
     delete from files where ctid = any(array(

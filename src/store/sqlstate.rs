@@ -22,7 +22,7 @@ pub(super) enum Meaning {
 }
 
 /// Codes and classes of codes, longer ones first, with the sentence for people if writes fail.
-const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
+const MEANINGS: [(&str, Meaning, Option<&str>); 18] = {
     use Meaning::{ServerAway, SessionEnded, StatementRefused, StatementStopped, WritesRefused};
     [
         // The connection failed. Citus reports a dead worker by this code on a connection that is
@@ -36,8 +36,10 @@ const MEANINGS: [(&str, Meaning, Option<&str>); 17] = {
         // Idle in a transaction, or in one for too long: the session is ended.
         ("25P03", SessionEnded, None),
         ("25P04", SessionEnded, None),
+        // The outcome of the transaction is not known.
+        ("40003", SessionEnded, None),
         // Deadlock, serialization: half of the batch takes fewer locks.
-        ("40", StatementRefused, None),
+        ("40", StatementStopped, None),
         ("42501", WritesRefused, Some("the role may not write")),
         ("44", StatementRefused, None),
         // Disk, memory, connections: a smaller statement is refused too, a later one may not be.

@@ -52,7 +52,8 @@ pub async fn identity(
                    l.messages as "messages?", l.message_bytes as "message_bytes?", l.stored_bytes as "stored_bytes?",
                    l.conversations as "conversations?", l.new_conversations as "new_conversations?",
                    l.friend_requests as "friend_requests?", l.lookups as "lookups?",
-                   l.presence_changes as "presence_changes?", l.new_stations as "new_stations?"
+                   l.presence_changes as "presence_changes?", l.changes as "changes?",
+                   l.epoch_secrets as "epoch_secrets?", l.new_stations as "new_stations?"
             from users u
             left join user_limits l on l.user_id = $1
             where u.user_id = $1 and u.deleted_at is null
@@ -78,6 +79,8 @@ pub async fn identity(
                     friend_requests: row.friend_requests,
                     lookups: row.lookups,
                     presence_changes: row.presence_changes,
+                    changes: row.changes,
+                    epoch_secrets: row.epoch_secrets,
                     new_stations: row.new_stations,
                 },
             },

@@ -30,6 +30,10 @@ pub struct Own {
     pub lookups: Option<i32>,
     /// Changes of the availability per minute.
     pub presence_changes: Option<i32>,
+    /// Changes per minute that others are notified of.
+    pub changes: Option<i32>,
+    /// Secrets of epochs per hour.
+    pub epoch_secrets: Option<i32>,
     /// New stations per day.
     pub new_stations: Option<i32>,
 }
@@ -100,7 +104,7 @@ async fn own(c: &mut PgConnection, user: UserId) -> sqlx::Result<Own> {
     let own = sqlx::query_as!(
         Own,
         "select messages, message_bytes, stored_bytes, conversations, new_conversations, friend_requests, lookups,
-                presence_changes, new_stations
+                presence_changes, changes, epoch_secrets, new_stations
         from user_limits where user_id = $1",
         user as _,
     )
@@ -150,8 +154,8 @@ pub async fn change(
 async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into user_limits as l (user_id, messages, message_bytes, stored_bytes, conversations, new_conversations,
-                                  friend_requests, lookups, presence_changes, new_stations)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                  friend_requests, lookups, presence_changes, changes, epoch_secrets, new_stations)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         on conflict on constraint user_limits_key do update
         set messages = coalesce(excluded.messages, l.messages),
             message_bytes = coalesce(excluded.message_bytes, l.message_bytes),
@@ -161,6 +165,8 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
             friend_requests = coalesce(excluded.friend_requests, l.friend_requests),
             lookups = coalesce(excluded.lookups, l.lookups),
             presence_changes = coalesce(excluded.presence_changes, l.presence_changes),
+            changes = coalesce(excluded.changes, l.changes),
+            epoch_secrets = coalesce(excluded.epoch_secrets, l.epoch_secrets),
             new_stations = coalesce(excluded.new_stations, l.new_stations)",
         user as _,
         limits.messages,
@@ -171,6 +177,8 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
         limits.friend_requests,
         limits.lookups,
         limits.presence_changes,
+        limits.changes,
+        limits.epoch_secrets,
         limits.new_stations,
     )
     .execute(c)
@@ -189,6 +197,8 @@ fn details(limits: &Own) -> Vec<(&'static str, String)> {
         ("friend-requests", limits.friend_requests.map(i64::from)),
         ("lookups", limits.lookups.map(i64::from)),
         ("presence-changes", limits.presence_changes.map(i64::from)),
+        ("changes", limits.changes.map(i64::from)),
+        ("epoch-secrets", limits.epoch_secrets.map(i64::from)),
         ("new-stations", limits.new_stations.map(i64::from)),
     ];
     numbers

@@ -28,21 +28,39 @@ fn read(kdf: &str) -> Result<Kdf> {
     serde_json::from_str(kdf).map_err(|_| impossible("parameters that are known"))
 }
 
-/// How a user's password is turned into keys. Returns `stand_in` with the same work if there is no
-/// such user.
-pub(crate) async fn kdf(db: &Db, user: UserId, stand_in: &Kdf) -> Result<Kdf> {
-    let stand_in = written(stand_in)?;
-    let kdf = db
+/// How passwords are turned into keys.
+#[derive(Debug)]
+pub(crate) struct Kdfs {
+    /// The user's, if there is such a user.
+    pub own: Option<Kdf>,
+    /// That of another user, if there are users.
+    pub sample: Option<Kdf>,
+}
+
+/// How a user's password is turned into keys, and that of the user whose id follows `sample`, 16
+/// bytes.
+pub(crate) async fn kdfs(db: &Db, user: UserId, sample: &[u8]) -> Result<Kdfs> {
+    let row = db
         .run(async |c| {
-            sqlx::query_scalar!(
-                "select kdf from users where user_id = $1 and deleted_at is null",
+            sqlx::query!(
+                r#"select
+                    (select kdf from users where user_id = $1 and deleted_at is null) as own,
+                    coalesce(
+                        (select kdf from users where user_id >= encode($2, 'hex')::uuid and deleted_at is null
+                         order by user_id limit 1),
+                        (select kdf from users where deleted_at is null order by user_id limit 1)
+                    ) as sample"#,
                 user as _,
+                sample,
             )
-            .fetch_optional(c)
+            .fetch_one(c)
             .await
         })
         .await?;
-    read(&kdf.unwrap_or(stand_in))
+    Ok(Kdfs {
+        own: row.own.as_deref().map(read).transpose()?,
+        sample: row.sample.as_deref().map(read).transpose()?,
+    })
 }
 
 /// A vault as stored.

@@ -1,8 +1,8 @@
 //! Blocks, and their effects.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{Person, Socket, World, message};
+use crate::world::{Changes, Person, Roster, Socket, World, message, request};
 
 async fn list(person: &Person) -> (Vec<String>, Vec<String>) {
     let list = person
@@ -227,4 +227,98 @@ async fn a_blocked_ones_reports_and_typing_are_taken_and_go_nowhere() {
     ben.views(&conversation, &ids).await.ok();
     assert_eq!(world.count("reports").await, 2);
     world.end().await;
+}
+
+#[tokio::test]
+async fn one_who_is_blocked_or_no_friend_any_more_wakes_the_other_by_no_action() {
+    for is_block in [true, false] {
+        let world = World::new().await;
+        let (ann, ben) = world.friends().await;
+        let card = ben.first_card(ben.server_id().await);
+        ann.has_card().await;
+        ben.publishes(&card).await.ok();
+        let (conversation, first) = ann.creates_with_epoch(&ben).await;
+        let (present, second) = ben.rekeying(&conversation, Some(&first), &Roster::default());
+        ben.asks_as(4, "chatconversation", present.clone())
+            .await
+            .ok();
+        let old = message("said before");
+        ben.adds_in(&conversation, 2, &old).await.ok();
+        let hers = message("hers");
+        ann.adds_in(&conversation, 2, &hers).await.ok();
+        let mut socket = Socket::of(&ben, 4).await;
+        if is_block {
+            ann.blocks(&ben).await.ok();
+        } else {
+            ann.unfriends(&ben).await.ok();
+        }
+        ann.listens().await;
+        let of =
+            |action: &str, fields| ("chatconversation", request(action, &conversation, fields));
+        let (next, _) = ben.rekeying(&conversation, Some(&second), &Roster::default());
+        let actions = [
+            ("chatconversation", present),
+            ("chatconversation", next),
+            ("chatconversation", ben.creation_with_epoch(&ann).0),
+            of("add", json!({ "message": old, "epoch": 2 })),
+            of("erase", json!({ "messageids": [old["ID"]] })),
+            of("erase", json!({ "messageids": ["ab".repeat(16)] })),
+            of("shareepochs", json!({ "userid": ann.user, "secrets": {} })),
+            of("clear", json!({})),
+            (
+                "chatreports",
+                request(
+                    "viewed",
+                    &conversation,
+                    json!({ "messageids": [hers["ID"]] }),
+                ),
+            ),
+            ("chatavailability", json!({ "action": "useraway" })),
+            (
+                "chatblocklist",
+                json!({ "action": "block", "userid": ann.user }),
+            ),
+            (
+                "chatblocklist",
+                json!({ "action": "unblock", "userid": ann.user }),
+            ),
+        ];
+        for (api, action) in actions {
+            wakes_nobody(&ben, &ann, api, action).await;
+        }
+        for card in [&card, &ben.next_card(&card.card, 2, Some(1))] {
+            ben.publishes(card).await.ok();
+            assert_eq!(ann.hears().await, Changes::default(), "a card");
+        }
+        if is_block {
+            // A request of friendship, and an invitation, would be for others to make.
+            let group = json!({
+                "action": "create", "displayname": "g", "participantids": [ann.user],
+                "secrets": { &ann.user: "s", &ben.user: "s" },
+            });
+            wakes_nobody(&ben, &ann, "chatconversationgroup", group).await;
+            for action in ["remove", "add", "remove"] {
+                let friends = json!({ "action": action, "friendid": ann.user });
+                wakes_nobody(&ben, &ann, "chatfriends", friends).await;
+            }
+        }
+        socket.drain().await;
+        let mut hers = Socket::open(&ann, 4).await;
+        hers.drain().await;
+        socket
+            .says(&json!({ "action": "typing", "conversationid": conversation.id }).to_string())
+            .await;
+        socket.drain().await;
+        hers.hears_nothing().await;
+        world.end().await;
+    }
+}
+
+async fn wakes_nobody(person: &Person, other: &Person, api: &str, action: Value) {
+    let answer = person.asks_as(4, api, action.clone()).await;
+    assert!(
+        matches!(answer.status, 200 | 403 | 409),
+        "{action} {answer:?}"
+    );
+    assert_eq!(other.hears().await, Changes::default(), "{action}");
 }

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use parlance_client::{
     Update, answer::Conversation, message,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     time::timeout,
@@ -32,22 +32,25 @@ mod news;
 const PASSWORD: &str = "a long password";
 
 /// Relays between client and server, and breaks connections on demand.
-struct Relay {
-    url: String,
+pub(crate) struct Relay {
+    pub url: String,
     server: Mutex<String>,
     /// Number of answers that will get lost.
     lost: AtomicUsize,
+    /// The answers to requests with this text get lost.
+    pub loses: Mutex<Option<&'static str>>,
     /// Changed to cut all connections.
     cut: watch::Sender<()>,
 }
 
 impl Relay {
-    async fn open() -> Arc<Self> {
+    pub(crate) async fn open() -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let relay = Arc::new(Self {
             url: format!("http://{}", listener.local_addr().unwrap()),
             server: Mutex::default(),
             lost: AtomicUsize::new(0),
+            loses: Mutex::default(),
             cut: watch::Sender::new(()),
         });
         tokio::spawn({
@@ -62,7 +65,7 @@ impl Relay {
     }
 
     /// Sends further connections to this server.
-    fn leads_to(&self, world: &World) {
+    pub(crate) fn leads_to(&self, world: &World) {
         world
             .url
             .trim_start_matches("http://")
@@ -75,6 +78,24 @@ impl Relay {
         let server = TcpStream::connect(address).await.unwrap();
         let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
             (client.into_split(), server.into_split());
+        let is_lost = AtomicBool::new(false);
+        let requests = async {
+            let mut bytes = [0; 64 << 10];
+            while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
+                let request = String::from_utf8_lossy(&bytes[..length]);
+                if self
+                    .loses
+                    .lock()
+                    .unwrap()
+                    .is_some_and(|text| request.contains(text))
+                {
+                    is_lost.store(true, Ordering::Relaxed);
+                }
+                if to_server.write_all(&bytes[..length]).await.is_err() {
+                    break;
+                }
+            }
+        };
         let answers = async {
             let mut bytes = [0; 16 << 10];
             while let Ok(length @ 1..) = from_server.read(&mut bytes).await {
@@ -82,14 +103,17 @@ impl Relay {
                 let lost = self
                     .lost
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-                if lost.is_ok() || to_client.write_all(&bytes[..length]).await.is_err() {
+                if lost.is_ok()
+                    || is_lost.load(Ordering::Relaxed)
+                    || to_client.write_all(&bytes[..length]).await.is_err()
+                {
                     break;
                 }
             }
         };
         tokio::select! {
             () = answers => {}
-            _ = copy(&mut from_client, &mut to_server) => {}
+            () = requests => {}
             _ = cut.changed() => {}
         }
     }

@@ -337,3 +337,29 @@ async fn a_withdrawn_request_is_told_in_the_end() {
     assert_eq!(sees(&ben).await, (vec![], vec![]));
     world.end().await;
 }
+
+#[tokio::test]
+async fn of_very_many_requests_the_newest_are_shown_the_oldest_first() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    world
+        .sql(&format!(
+            "insert into users (user_id, email, full_name, nick, public_key, encrypted_private_key, created_at)
+            select md5('many' || n)::uuid, 'many' || n || '@example.org', 'f', 'n' || n, '', '', now() from generate_series(1, 1003) n;
+            insert into friendships select md5('many' || n)::uuid, '{}', now() + n * interval '1 second' from generate_series(1, 1003) n",
+            ann.user
+        ))
+        .await;
+    let list = json!({ "action": "list" });
+    let list = ann.asks_as(4, "chatfriends", list).await.ok();
+    let requests = list["requests"].as_array().unwrap();
+    assert_eq!(
+        (
+            requests.len(),
+            &requests[0]["friendname"],
+            &requests[999]["friendname"]
+        ),
+        (1000, &json!("n4"), &json!("n1003"))
+    );
+    world.end().await;
+}

@@ -83,6 +83,10 @@ async fn a_scrape_shows_the_traffic_and_is_answered_on_its_own_address_alone() {
     assert_eq!(value(&text, "parlance_nodes_alive"), Some("1"));
     assert_eq!(value(&text, "parlance_sockets"), Some("0"));
     assert_eq!(world.sends("GET", "/metrics").await.status, 404);
+    let url = format!("http://{}/metrics", running.metrics_address.unwrap());
+    let head = reqwest::Client::new().head(url).send().await.unwrap();
+    assert_eq!(head.status(), 200);
+    assert!(head.text().await.unwrap().is_empty());
     world.end().await;
     running.stop().await;
 }

@@ -174,6 +174,33 @@ async fn a_request_whose_client_hangs_up_is_announced_all_the_same() {
 }
 
 #[tokio::test]
+async fn unsigned_polls_of_stations_that_nobody_has_are_limited_by_the_address() {
+    let world = World::with(|settings| {
+        settings.allow_unsigned_notifications = true;
+        settings.bad_signatures = 3;
+    })
+    .await;
+    let ann = world.person("Ann").await;
+    // She signs, and is known here.
+    ann.lists().await.ok();
+    let poll = json!({ "action": "download", "timestamp": crate::world::now() }).to_string();
+    let polls = async |station: &str| {
+        let headers = [("Ozeki-Station", station)];
+        world
+            .posts("chatserver", "chatnotification", &headers, &poll)
+            .await
+    };
+    for n in 1..=3 {
+        polls(&format!("{n:032x}"))
+            .await
+            .refused(401, "unknown_station");
+    }
+    polls(&"ef".repeat(16)).await.refused(429, "rate_limited");
+    ann.lists().await.ok();
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_poll_that_names_a_user_must_be_signed_even_where_unsigned_polling_is_allowed() {
     let world = World::with(|settings| settings.allow_unsigned_notifications = true).await;
     let (ann, ben, conversation) = world.conversation().await;

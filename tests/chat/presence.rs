@@ -251,7 +251,7 @@ async fn a_peer_that_answers_no_ping_is_dropped() {
     .await;
     let (ann, ben) = world.friends().await;
     let mut silent = world.connection().await;
-    let url = address(&ann, 4, &now());
+    let url = address(&ann, 3, &now());
     let path = url.split_once("/ws").unwrap().1;
     let handshake = format!(
         "GET /ws{path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

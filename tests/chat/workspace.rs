@@ -1,8 +1,9 @@
 //! Workspaces: host names, each registered for one user.
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::json;
 
-use crate::world::{Answer, Person, World, at};
+use crate::world::{Answer, Hold, Person, World, at};
 
 async fn registers(person: &Person, name: &str) -> Answer {
     person
@@ -108,5 +109,28 @@ async fn a_user_has_at_most_a_hundred_workspaces() {
         .await
         .refused(403, "not_allowed");
     registers(&ann, "w5.example").await.ok();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn registrations_of_workspaces_count_among_the_requests_of_a_user() {
+    let world = World::with(|settings| settings.requests_per_user = 1).await;
+    let ann = world.person("Ann").await;
+    let hold = Hold::by(
+        &world,
+        &format!(
+            "select from users where user_id = '{}' for update",
+            ann.user
+        ),
+    )
+    .await;
+    let names: Vec<String> = (0..5).map(|n| format!("w{n}.example.chat")).collect();
+    let mut answers: FuturesUnordered<_> = names.iter().map(|name| registers(&ann, name)).collect();
+    // One is in progress, and three wait.
+    answers.next().await.unwrap().refused(429, "rate_limited");
+    hold.ends().await;
+    while let Some(answer) = answers.next().await {
+        answer.ok();
+    }
     world.end().await;
 }

@@ -1,32 +1,11 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
-import type { ConversationId, MessageId, UserId } from "./model/ids.ts";
+import type { ConversationId, MessageId } from "./model/ids.ts";
 import type { FileInfo } from "./model/file.ts";
 import type { KeptDraft } from "./model/draft.ts";
-import type {
-  AlarmOf,
-  Connection,
-  Conversation,
-  Device,
-  Draft,
-  Exported,
-  FileAbout,
-  FileSource,
-  Hit,
-  Invitation,
-  Keep,
-  Log,
-  Me,
-  Member,
-  MessageInfo,
-  OpenInvitation,
-  Outcome,
-  Person,
-  Request,
-  SafetyNumber,
-  Session,
-  Upload,
-} from "./model/view.ts";
+import type { AlarmOf, Connection, Conversation, Device, FileAbout, FileSource, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { Draft, MessageInfo } from "./model/written.ts";
+import type { Exported } from "./model/exported.ts";
 
 /** All that a client shows. */
 export interface State {
@@ -98,7 +77,6 @@ export interface Client {
   close: () => Promise<void>;
 
   suggestPassword: () => string;
-  inviter: (invitation: Invitation) => Promise<{ name: string; id: UserId } | null>;
   logIn: (email: string, password: string) => Promise<Outcome>;
   /** Makes the account; answers the recovery key. The session begins with `enter`. */
   createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
@@ -120,20 +98,23 @@ export interface Client {
    * returns: a page that goes cannot wait.
    */
   prepareDraft: (id: string, draft: KeptDraft) => Promise<() => Promise<void>>;
-  /** Resolves when it lies safely on this device; the box may then be emptied. */
+  /** Resolves when it lies safely on this device; the box may then be emptied. Rejects if it does not. */
   send: (id: string, draft: Draft) => Promise<void>;
   /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */
   stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;
   /** Takes it back. */
   unstage: (file: string) => Promise<void>;
-  /** Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. */
-  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>) => Promise<Outcome>;
+  /**
+   * Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. To `hashes` those of
+   * its records are added: whoever hands them in again after it had no answer goes on behind them.
+   */
+  readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>, hashes?: Uint8Array<ArrayBuffer>[]) => Promise<Outcome>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;
   erase: (id: string, message: string) => Promise<Outcome>;
   react: (id: string, message: string, emoji: string, on: boolean) => Promise<void>;
   retry: (id: string, message: string) => Promise<void>;
   discard: (id: string, message: string) => Promise<void>;
-  info: (id: string, message: string) => Promise<MessageInfo>;
+  info: (id: string, message: string) => Promise<MessageInfo | null>;
 
   change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>) => Promise<Outcome>;
   /** How long what one writes there is kept, from now on, on whichever device. */

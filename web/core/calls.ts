@@ -11,33 +11,33 @@ import { conversationId, fileId, userId } from "./model/ids.ts";
 export const inside = (): Promise<typeof import("./session/inside.ts")> => import("./session/inside.ts");
 
 /** What the client itself does of it. */
-export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "prepareDraft" | "typing"> & { seenUpTo: (id: string, message: string) => Promise<void> };
+export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "prepareDraft" | "typing" | "seenUpTo">;
 
 /** What can be asked about conversations and people. */
 export function conversationCalls(session: () => Open, host: Host) {
   const id = conversationId;
   return {
-    open: (of: string) => session().shown.log.open(id(of)),
+    open: async (of: string) => session().shown.log.open(id(of)),
     closeLog: (of: string) => host.closeLog(of),
     loadOlder: (of: string) => host.loadOlder(of),
     reveal: (of: string, message: string) => host.reveal(of, message),
-    seenUpTo: (of: string, message: string) => void host.seenUpTo(of, message),
+    seenUpTo: (of: string, message: string) => host.seenUpTo(of, message),
     typing: (of: string) => host.typing(of),
     prepareDraft: (of: string, draft: KeptDraft) => host.prepareDraft(of, draft),
-    send: (of, draft) => messages.send(session(), id(of), draft),
+    send: async (of, draft) => messages.send(session(), id(of), draft),
     stage: async (source, about, ended) => (await inside()).files.stage(session(), source, about, ended),
     unstage: async (file) => (await inside()).files.unstage(session(), fileId(file)),
-    readFile: async (file, take) => (await inside()).files.readFile(session(), file, take),
-    edit: (of, message, draft) => messages.edit(session(), id(of), message, draft),
+    readFile: async (file, take, hashes = []) => (await inside()).files.readFile(session(), file, take, hashes),
+    edit: async (of, message, draft) => messages.edit(session(), id(of), message, draft),
     erase: (of, message) =>
       attempt(async () => {
         await messages.erase(session(), id(of), message);
         return null;
       }),
-    react: (of, message, emoji, on) => messages.react(session(), id(of), message, emoji, on),
-    retry: (_of, message) => session().ask({ kind: "retry", message }),
-    discard: (_of, message) => messages.discard(session(), message),
-    info: (of, message) => messages.info(session(), id(of), message),
+    react: async (of, message, emoji, on) => messages.react(session(), id(of), message, emoji, on),
+    retry: async (_of, message) => session().ask({ kind: "retry", message }),
+    discard: async (_of, message) => messages.discard(session(), message),
+    info: async (of, message) => messages.info(session(), id(of), message),
     change: async (of, to) => (await inside()).groups.changeSettings(session(), id(of), to),
     setKeep: async (of, keep) => (await inside()).groups.setKeep(session(), id(of), keep),
     clear: async (of) => (await inside()).groups.clear(session(), id(of)),

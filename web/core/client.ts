@@ -2,7 +2,7 @@
 
 import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
-import { attempt, failed, notOffered, ok } from "./actions/outcome.ts";
+import { attempt, briefly, failed, notOffered, ok } from "./actions/outcome.ts";
 import type { Client, News } from "./api.ts";
 import { conversationCalls, inside } from "./calls.ts";
 import type { KeptDraft } from "./model/draft.ts";
@@ -12,13 +12,12 @@ import type { Ports } from "./ports.ts";
 import type { Entered } from "./session/door.ts";
 import { OpenSession } from "./session/open.ts";
 import { fingerprintOf, suggestPassword } from "./session/record.ts";
-import { Shown } from "./show/shown.ts";
-import { change, type PersonRecord, type SessionRecord, Store } from "./store/store.ts";
+import { Shown } from "./show/state.ts";
+import type { PersonRecord, SessionRecord } from "./store/records.ts";
+import { change, Store } from "./store/store.ts";
 import { stranger } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
-/** How long a logout waits for the server. */
-const LEAVING_MS = 5000;
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
 
@@ -78,18 +77,6 @@ class ClientOfPorts {
     }
   }
 
-  /** Does something that can be done without, but not for long. */
-  private async briefly(task: () => Promise<unknown>): Promise<void> {
-    const done = attempt(task).catch(() => undefined);
-    await new Promise<void>((resolve) => {
-      const cancel = this.ports.clock.after(LEAVING_MS, resolve);
-      void done.then(() => {
-        cancel();
-        resolve();
-      });
-    });
-  }
-
   /** Begins a session; `pinned` is known besides what the vault says. */
   private async keep({ session, contents }: Entered, pinned: readonly PersonRecord[] = []): Promise<void> {
     await this.store.forgetAll();
@@ -147,12 +134,13 @@ class ClientOfPorts {
   async enter(sheetKept: boolean): Promise<ConversationId | null> {
     if (!this.made) return null;
     const { entered, invitation } = this.made;
-    this.made = null;
     const session = { ...entered.session, hasSheet: sheetKept && entered.session.hasSheet };
     // The link came by another way than the server's: the inviter's key is the one that it names.
     const { befriend, invitations } = await inside();
     const pinned = invitation?.from && invitation.card ? [invitations.pinnedBy(invitation)] : [];
     await this.keep({ ...entered, session }, pinned);
+    // Not before: where there was no room, the person tries again.
+    this.made = null;
     if (!invitation?.from) return null;
     const conversation = await befriend(this.session(), invitation);
     return conversation.ok ? conversation.value : null;
@@ -161,10 +149,11 @@ class ClientOfPorts {
   async logOut(): Promise<void> {
     if (!this.open) return;
     const { account } = this.open;
+    const { clock } = this.ports;
     // What was verified a moment ago must not be lost.
-    await this.briefly(async () => (await inside()).keepVault(account));
+    await briefly(clock, async () => (await inside()).keepVault(account));
     // Whatever the server says, and if it says nothing, nothing stays here.
-    await this.briefly(() => signOut(account.caller, { stationid: account.session.station }));
+    await briefly(clock, () => signOut(account.caller, { stationid: account.session.station }));
     await this.end(null);
   }
 
@@ -201,18 +190,15 @@ class ClientOfPorts {
     return this.open ? messages.prepareDraft(this.open, conversationId(id), draft) : () => Promise.resolve();
   }
 
-  async seenUpTo(id: string, message: string): Promise<void> {
-    if (!this.open) return;
-    const { account, ask } = this.open;
-    const seq = await account.store.seqOf(conversationId(id), messageId(message));
-    if (seq !== undefined) await ask({ kind: "seen", id: conversationId(id), seq });
+  seenUpTo(id: string, message: string): void {
+    this.open?.seenUpTo(conversationId(id), messageId(message));
   }
 
   typing(id: string): void {
     const now = this.ports.clock.now();
     if (!this.open || now - this.typedAt < TYPING_MS) return;
     this.typedAt = now;
-    void this.open.ask({ kind: "typing", id: conversationId(id) });
+    this.open.askFor({ kind: "typing", id: conversationId(id) });
   }
 
   async setPresence(presence: Me["presence"]): Promise<Outcome> {
@@ -270,7 +256,6 @@ class ClientOfPorts {
       },
       close: () => this.close(),
       suggestPassword,
-      inviter: () => Promise.resolve(null),
       logIn: (email, password) => this.logIn(email, password),
       createAccount: (of) => this.createAccount(of),
       recover: (email, key, password) => this.recover(email, key, password),
@@ -292,8 +277,8 @@ class ClientOfPorts {
       disablePush: async () => (await inside()).push.disablePush(session()),
       setWaking: async (waking) => (await inside()).push.setWaking(session(), waking),
       fingerprint: () => this.fingerprint,
-      connectNow: () => void session().ask({ kind: "wake" }),
-      useHere: () => void session().ask({ kind: "useHere" }),
+      connectNow: () => this.open?.askFor({ kind: "wake" }),
+      useHere: () => this.open?.askFor({ kind: "useHere" }),
       invite: async () => (await inside()).invitations.invite(session()),
       invitations: async () => (await inside()).invitations.invitations(session()),
       withdraw: async (code) => (await inside()).invitations.withdraw(session(), code),

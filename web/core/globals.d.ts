@@ -71,6 +71,14 @@ declare class URLSearchParams {
   constructor(fields?: Record<string, string>);
   toString: () => string;
 }
+declare class URL {
+  static canParse: (address: string) => boolean;
+  constructor(address: string);
+  readonly protocol: string;
+  readonly href: string;
+  readonly host: string;
+  readonly pathname: string;
+}
 declare class AbortSignal {
   readonly aborted: boolean;
   addEventListener: (event: "abort", listener: () => void, options?: { once?: boolean }) => void;

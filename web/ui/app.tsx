@@ -1,7 +1,6 @@
 // The shell: which screen stands where, and the dialogs over it. A part that throws says so in its own place.
 
-import type { ComponentChildren, JSX } from "preact";
-import { Component } from "preact";
+import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { Bars } from "./bars.tsx";
 import { ConversationPane } from "./conversation/pane.tsx";
@@ -25,6 +24,7 @@ import {
 import { ListPane } from "./list/list.tsx";
 import { overlay, show } from "./overlay.ts";
 import { Announcer } from "./parts/announcer.tsx";
+import { Boundary } from "./parts/boundary.tsx";
 import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
 import { QuestionDialog } from "./parts/question.tsx";
@@ -33,23 +33,15 @@ import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";
 import { session } from "./state.ts";
 
-/** Draws its children; if they throw, says so in their place, and the rest goes on. */
-export class Boundary extends Component<{ children: ComponentChildren }, { failed: boolean }> {
-  override state = { failed: false };
-  static override getDerivedStateFromError(): { failed: boolean } {
-    return { failed: true };
-  }
-  override render(): ComponentChildren {
-    if (!this.state.failed) return this.props.children;
-    const w = words.value;
-    return (
-      <Page title={w.broken} text={w.brokenText}>
-        <Button kind="primary" onClick={() => location.reload()}>
-          {w.reload}
-        </Button>
-      </Page>
-    );
-  }
+function Broken(): JSX.Element {
+  const w = words.value;
+  return (
+    <Page title={w.broken} text={w.brokenText}>
+      <Button kind="primary" onClick={() => location.reload()}>
+        {w.reload}
+      </Button>
+    </Page>
+  );
 }
 
 function Overlays(): JSX.Element | null {
@@ -102,7 +94,8 @@ function Main(): JSX.Element {
   useShortcuts();
   useEffect(() => {
     if (route.value.at !== "invitation") return;
-    if (route.value !== accepted) show({ kind: "invited", invitation: route.value.invitation });
+    const { invitation } = route.value;
+    if (route.value !== accepted && invitation) show({ kind: "invited", invitation });
     // Its secret need not stand in the address.
     go({ at: "list" }, true);
   }, [at]);
@@ -113,7 +106,7 @@ function Main(): JSX.Element {
     <div class={open ? "shell open" : "shell"}>
       <ListPane open={open?.id ?? null} />
       <div class="pane">
-        <Boundary key={open?.id ?? ""}>
+        <Boundary key={open?.id ?? ""} instead={Broken}>
           {open ? <ConversationPane key={open.id} id={open.id} target={open.message} /> : <NoneOpen />}
         </Boundary>
       </div>
@@ -122,14 +115,11 @@ function Main(): JSX.Element {
 }
 
 function Screen(): JSX.Element | null {
-  const w = words.value;
   const at = route.value;
   const now = session.value;
   switch (now.kind) {
     case "starting":
       return null;
-    case "cannotOpen":
-      return <Page title={w.cannotOpen} text={w.cannotOpenText} />;
     case "out":
       if (at.at === "invitation") accepted = at;
       return at.at === "invitation" ? <InvitationPage invitation={at.invitation} /> : <LogIn why={now.why} />;
@@ -141,7 +131,7 @@ function Screen(): JSX.Element | null {
 /** Everything. */
 export function App(): JSX.Element {
   return (
-    <Boundary>
+    <Boundary instead={Broken}>
       <Screen />
       {session.value.kind === "in" && (
         <>

@@ -8,6 +8,8 @@ import type { Failure, Outcome } from "../core/index.ts";
 export function sentenceOf(failure: Failure): string {
   const w = words.value;
   switch (failure.kind) {
+    case "device":
+      return w.cannotStore;
     case "login":
       return w.loginFailed;
     case "linkUsed":
@@ -36,6 +38,16 @@ export function sentenceOf(failure: Failure): string {
       return { server: w.unsafeServer, kdf: w.unsafeKdf, vault: w.unsafeVault, keys: w.unsafeKeys }[failure.by];
     case "refused":
       return w.notTaken(failure.sentence);
+  }
+}
+
+/** How something went that has to be stored here; where there is no room for it, it throws. */
+export async function stored<T>(work: Promise<Outcome<T>>): Promise<Outcome<T>> {
+  try {
+    return await work;
+  } catch (error) {
+    reportError(error);
+    return { ok: false, failure: { kind: "device" } };
   }
 }
 

@@ -4,14 +4,14 @@ import { begin } from "./begin.tsx";
 import { type FunctionComponent, createElement, render } from "preact";
 import { effect } from "@preact/signals";
 import { keepStorage, openPorts } from "../browser/open.ts";
-import { startClient } from "../core/index.ts";
+import { type Client, startClient } from "../core/index.ts";
 import { install } from "./install.ts";
 import { speak } from "./i18n/words.ts";
 import { followNews } from "./notify.ts";
 import { followPush } from "./push.ts";
 import { settings } from "./settings.ts";
 import { session } from "./state.ts";
-import { NotSecure, TooOld } from "./start/pages.tsx";
+import { CannotOpen, NotSecure, TooOld } from "./start/pages.tsx";
 
 /** What every browser of the last two years has. */
 const isModern = (): boolean =>
@@ -22,10 +22,25 @@ async function show(page: FunctionComponent): Promise<void> {
   render(createElement(page, {}), document.querySelector("#app") ?? document.body);
 }
 
+/** The client over what lies here; null where that cannot be opened. */
+async function opened(): Promise<Client | null> {
+  try {
+    return await startClient(await openPorts());
+  } catch (error) {
+    reportError(error);
+    return null;
+  }
+}
+
 async function start(): Promise<void> {
   if (!isSecureContext) return show(NotSecure);
   if (!isModern()) return show(TooOld);
-  const client = await startClient(await openPorts());
+  const client = await opened();
+  if (!client) {
+    await show(CannotOpen);
+    // A newer version may be what opens it.
+    return install();
+  }
   await begin(client);
   effect(() => {
     if (session.value.kind === "in") void keepStorage();

@@ -5,7 +5,7 @@ import type { Client, News } from "../core/index.ts";
 import { go, hashOf, type Route } from "./route.ts";
 import { settings } from "./settings.ts";
 import { unreadCount } from "./state.ts";
-import { plainText } from "./text/markdown.ts";
+import { plainText } from "../core/model/markdown.ts";
 
 const MAX_COUNT = 99;
 

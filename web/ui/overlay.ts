@@ -3,14 +3,14 @@
 import { signal } from "@preact/signals";
 import type { Article, ConversationId, Invitation, Outcome } from "../core/index.ts";
 
-/** A question about something that cannot be undone. */
+/** A question about something that cannot be undone; without `run`, only something that is said. */
 export interface Question {
   title: string;
   text: string;
   /** The verb of what happens, and of what does not. */
-  yes: string;
+  yes?: string;
   no: string;
-  run: () => Promise<Outcome<unknown> | null>;
+  run?: () => Promise<Outcome<unknown> | null>;
 }
 
 /** A dialog that any screen can open. */

@@ -1,7 +1,7 @@
 // Where the person is, as the part of the address behind `#`. It is read once, here; what does not parse is the start.
 
 import { signal } from "@preact/signals";
-import type { Invitation } from "../core/index.ts";
+import { type Invitation, readInvitation } from "../core/index.ts";
 
 /** The sections of the account. */
 export const sections = ["profile", "devices", "security", "appearance", "notifications"] as const;
@@ -14,7 +14,8 @@ export type Route =
   | { at: "conversation"; id: string; message: string | null }
   | { at: "account"; section: Section | null }
   | { at: "verify"; user: string }
-  | { at: "invitation"; invitation: Invitation };
+  /** Null where the link is not whole. */
+  | { at: "invitation"; invitation: Invitation | null };
 
 const ID = /^[0-9a-f]{32}$/;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -22,16 +23,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Reads the fragment of an address. */
 export function parseRoute(hash: string): Route {
   const text = hash.replace(/^#/, "");
-  if (/^invite=/.test(text)) {
-    const fields = new URLSearchParams(text);
-    const invitation = {
-      code: fields.get("invite") ?? "",
-      from: fields.get("from") ?? "",
-      card: fields.get("card") ?? "",
-      secret: fields.get("v") ?? "",
-    };
-    return { at: "invitation", invitation };
-  }
+  if (text.startsWith("invite=")) return { at: "invitation", invitation: readInvitation(text) };
   const [, place, id, message] = /^\/(\w+)(?:\/(\w+))?(?:\/m\/([\w-]+))?$/.exec(text) ?? [];
   if (place === "c" && id && ID.test(id)) return { at: "conversation", id, message: message && UUID.test(message) ? message : null };
   if (place === "verify" && id && ID.test(id)) return { at: "verify", user: id };
@@ -51,7 +43,7 @@ export function hashOf(route: Route): string {
     case "account":
       return route.section ? `#/account/${route.section}` : "#/account";
     case "invitation":
-      return `#invite=${encodeURIComponent(route.invitation.code)}`;
+      return `#invite=${encodeURIComponent(route.invitation?.code ?? "")}`;
   }
 }
 

@@ -2,31 +2,38 @@
 // is streamed from there, decrypted record by record as the disk takes it. An address works once, and for this worker only.
 
 import { closePorts, openPorts } from "../browser/open.ts";
-import { fetchPatiently } from "../core/actions/fetch.ts";
-import { namedKey, openRecord, padme, recordsOf, unpadded } from "../core/crypto/file.ts";
 import type { FileInfo } from "../core/model/file.ts";
+import type { Heard } from "../core/model/saving.ts";
 import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
 import type { Caller } from "../core/wire/call.ts";
 import { scope } from "./scope.ts";
+import { endOf, streamOf } from "./stream.ts";
 
-const waiting = new Map<string, FileInfo>();
+/** A file that a page wants to save, and where the page listens. */
+interface Wanted {
+  file: FileInfo;
+  tell: (heard: Heard) => void;
+}
+
+const waiting = new Map<string, Wanted>();
 const prefix = new URL("./download/", scope.location.href).href;
 
-/** A page wants to save a file; answers the address from which it is streamed. */
-export function announce(file: FileInfo): string {
+/** A page wants to save a file: it is told the address from which it is streamed. */
+export function announce(wanted: Wanted): void {
   const address = prefix + crypto.randomUUID();
-  waiting.set(address, file);
-  return address;
+  waiting.set(address, wanted);
+  wanted.tell({ address });
 }
 
 /** The answer to a request for such an address, so that the page stays where it is also if it is not known any more; null if it is none. */
 export function download(address: string): Promise<Response> | null {
   if (!address.startsWith(prefix)) return null;
-  const file = waiting.get(address);
+  const wanted = waiting.get(address);
   waiting.delete(address);
-  if (!file) return Promise.resolve(nothing());
-  return stream(file).catch((error: unknown) => {
+  if (!wanted) return Promise.resolve(nothing());
+  return stream(wanted).catch((error: unknown) => {
+    wanted.tell({ ended: endOf(error) });
     // The page would be replaced by the browser's own, which says that it cannot be reached.
     reportError(error);
     return nothing();
@@ -46,24 +53,12 @@ async function openCaller(): Promise<Caller | null> {
   }
 }
 
-async function stream(file: FileInfo): Promise<Response> {
-  const { size, records, name } = file;
+async function stream({ file, tell }: Wanted): Promise<Response> {
+  const { size, name } = file;
   const caller = await openCaller();
-  if (!caller || records !== recordsOf(padme(size))) return nothing();
-  const key = await namedKey(file.key);
-  let next = 0;
-  const body = new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const n = next;
-      next += 1;
-      // What is not the file's is an error, with which the browser ends the download as failed.
-      const sealed = await fetchPatiently(caller, file, [n, n]);
-      const isLast = n === records - 1;
-      const part = unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size);
-      if (part.length > 0) controller.enqueue(part);
-      if (next === records) controller.close();
-    },
-  });
+  if (!caller) throw new Error("nobody is logged in");
+  // An error of it is one with which the browser ends the download as failed.
+  const body = await streamOf(caller, file, tell);
   const headers = {
     "Content-Type": "application/octet-stream",
     "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent((name || "file").toWellFormed())}`,

@@ -5,7 +5,7 @@ import { closePorts, openPorts } from "../browser/open.ts";
 import { leadOnce } from "../browser/tabs.ts";
 import type { News, Ports, Waking } from "../core/index.ts";
 import { fetchNews, moved, pushKey, wakingOf } from "../core/session/woken.ts";
-import { plainText } from "../ui/text/markdown.ts";
+import { plainText } from "../core/model/markdown.ts";
 import { scope } from "./scope.ts";
 
 /** Browsers end a worker after half a minute or so. */

@@ -4,6 +4,11 @@
 export interface Waits extends Event {
   waitUntil: (work: Promise<unknown>) => void;
 }
+/** The worker is being installed. */
+export interface Install extends Waits {
+  /** Says what never passes through here; not in every browser. */
+  addRoutes?: (route: { condition: { requestMethod: string }; source: "network" }) => Promise<void>;
+}
 /** A request of the page. */
 export interface Fetch extends Waits {
   request: Request;
@@ -32,7 +37,8 @@ interface Scope {
     openWindow: (address: string) => Promise<unknown>;
   };
   skipWaiting: () => Promise<void>;
-  addEventListener: ((type: "install" | "activate" | "push", listener: (event: Waits) => void) => void) &
+  addEventListener: ((type: "activate" | "push", listener: (event: Waits) => void) => void) &
+    ((type: "install", listener: (event: Install) => void) => void) &
     ((type: "fetch", listener: (event: Fetch) => void) => void) &
     ((type: "message", listener: (event: MessageEvent<unknown>) => void) => void) &
     ((type: "pushsubscriptionchange", listener: (event: Moved) => void) => void) &

@@ -32,12 +32,16 @@ async function answer(request: Request, address: string): Promise<Response> {
   return (await cache.match(address)) ?? fetch(request);
 }
 
-scope.addEventListener("install", (event) => event.waitUntil(install()));
+scope.addEventListener("install", (event) => {
+  // Where the browser can be told, calls do not even wake this worker on their way.
+  event.addRoutes?.({ condition: { requestMethod: "POST" }, source: "network" }).catch(reportError);
+  event.waitUntil(install());
+});
 scope.addEventListener("activate", (event) => event.waitUntil(activate()));
 scope.addEventListener("message", ({ data, ports: [port] }) => {
   if (data === "use new version") void scope.skipWaiting();
   // Only pages of ours can post here; what a file says is checked where it is read.
-  if (typeof data === "object" && data !== null && "download" in data) port?.postMessage(announce(data.download as FileInfo));
+  if (typeof data === "object" && data !== null && "download" in data && port) announce({ file: data.download as FileInfo, tell: (heard) => port.postMessage(heard) });
 });
 scope.addEventListener("fetch", (event) => {
   const { request } = event;

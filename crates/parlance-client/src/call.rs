@@ -5,7 +5,8 @@ use std::{ops::Range, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use parlance_wire::{
-    id::{FileId, StationId},
+    e2ee::CardHash,
+    id::{FileId, StationId, UserId},
     request::{self, Api},
     signature::{REQUEST_HEADER, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
     text::Instance,
@@ -35,6 +36,7 @@ pub(crate) struct Call<'a, A> {
     api: Api,
     action: &'a A,
     identity: Option<&'a Identity>,
+    user: Option<UserId>,
     station: Option<StationId>,
     repeatable: bool,
     content: Content<'a>,
@@ -70,6 +72,10 @@ struct RefusalBody {
     epoch: Option<u32>,
     #[serde(default)]
     version: Option<u32>,
+    #[serde(default)]
+    n: Option<u64>,
+    #[serde(default)]
+    card: Option<CardHash>,
 }
 
 impl<'a, A: Serialize> Call<'a, A> {
@@ -79,6 +85,7 @@ impl<'a, A: Serialize> Call<'a, A> {
             api,
             action,
             identity: None,
+            user: None,
             station: None,
             // Most calls are idempotent: messages and reports by their ids, flags by their values.
             repeatable: true,
@@ -110,6 +117,14 @@ impl<'a, A: Serialize> Call<'a, A> {
     pub(crate) fn signed(self, identity: &'a Identity) -> Self {
         Self {
             identity: Some(identity),
+            ..self
+        }
+    }
+
+    /// Names the user of an unsigned call.
+    pub(crate) fn user(self, user: UserId) -> Self {
+        Self {
+            user: Some(user),
             ..self
         }
     }
@@ -188,6 +203,9 @@ impl<'a, A: Serialize> Call<'a, A> {
                 .header(RANGE, format!("bytes={}-{}", bytes.start, bytes.end - 1))
                 .timeout(self.time_for(bytes.end - bytes.start)),
         };
+        if let Some(user) = self.user {
+            request = request.header(USER_HEADER, user.to_string());
+        }
         if let Some(station) = self.station {
             request = request.header(STATION_HEADER, station.to_string());
         }
@@ -241,6 +259,8 @@ pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -
         instance: None,
         epoch: None,
         version: None,
+        n: None,
+        card: None,
     });
     Refusal {
         status,
@@ -250,5 +270,6 @@ pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -
         instance: body.instance,
         epoch: body.epoch,
         version: body.version,
+        card: body.n.zip(body.card).map(Box::new),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use parlance_wire::text::Instance;
+use parlance_wire::{e2ee::CardHash, text::Instance};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -55,6 +55,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns `true` if the server may have carried out the call: there was no answer, or it
+    /// failed.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.status >= 500,
+            Self::Transport(_) | Self::Answer(_) | Self::TooLarge => true,
+            _ => false,
+        }
+    }
+
     /// The code, if the server refused the call.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
@@ -83,6 +94,9 @@ pub struct Refusal {
     pub epoch: Option<u32>,
     /// The present version of the vault, for [`StaleVersion`](ErrorCode::StaleVersion).
     pub version: Option<u32>,
+    /// Number and hash of the newest card, for [`StaleCard`](ErrorCode::StaleCard), if there is one.
+    // Boxed: every result of this crate has room for it.
+    pub card: Option<Box<(u64, CardHash)>>,
 }
 
 impl Refusal {

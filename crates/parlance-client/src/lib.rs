@@ -38,6 +38,7 @@
 //! | [`answer`] | the answers of the calls |
 //! | [`History`] | the rows of one conversation: the cursor that misses nothing |
 //! | [`Feed`] | the changes in all conversations |
+//! | `Unlocked` | an account with a vault, which a password or a recovery key opens |
 //! | [`Device`] | an encrypted conversation, with keys and state in a file: for services and bots |
 //! | [`Socket`] | the socket below the feed, for clients that keep their own rows |
 //!
@@ -86,6 +87,8 @@ mod server;
 mod session;
 #[cfg(feature = "http")]
 mod socket;
+#[cfg(all(feature = "http", feature = "password"))]
+mod unlocked;
 
 pub use parlance_wire::{
     id::{ConversationId, CredentialId, FileId, MessageId, ReportId, StationId, UserId},
@@ -94,6 +97,8 @@ pub use parlance_wire::{
     word::{Availability, ReportType, Role, UserRole},
 };
 
+#[cfg(all(feature = "http", feature = "password"))]
+pub use self::unlocked::{Unlock, Unlocked};
 #[cfg(feature = "http")]
 pub use self::{
     device::Device,

@@ -119,6 +119,7 @@ mod tests {
             instance: None,
             epoch: None,
             version: None,
+            card: None,
         })
     }
 

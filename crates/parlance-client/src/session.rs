@@ -13,6 +13,8 @@ pub use self::{
     files::Upload,
 };
 
+use std::sync::Arc;
+
 use parlance_wire::{
     id::{MessageId, Receipt, UserId},
     key::Credential,
@@ -29,7 +31,9 @@ use serde::de::DeserializeOwned;
 use crate::{
     answer::{self, Conversation, Done},
     call::Call,
+    e2ee::{self, Announcement, EpochSecret, open_secret},
     error::Error,
+    keys::KeyPair,
     retry::is_repeatable,
     server::Server,
     signing::Identity,
@@ -41,6 +45,9 @@ pub struct Session {
     pub(crate) server: Server,
     pub(crate) identity: Identity,
     pub(crate) login: answer::Login,
+    /// The user's pairs before the present one, newest first: secrets of older epochs are wrapped
+    /// for them.
+    earlier: Arc<[KeyPair]>,
 }
 
 /// A new message of type `Message`, written now, with a new id. Sending it twice stores it once.
@@ -63,7 +70,32 @@ impl Session {
             server,
             identity,
             login,
+            earlier: Arc::new([]),
         }
+    }
+
+    /// The same, with the user's pairs before the present one, newest first.
+    #[cfg(feature = "password")]
+    pub(crate) fn with_earlier(self, earlier: Vec<KeyPair>) -> Self {
+        Self {
+            earlier: earlier.into(),
+            ..self
+        }
+    }
+
+    /// Opens the user's copy of an announced secret, which may be wrapped for an earlier pair.
+    fn open_secret(
+        &self,
+        announcement: &Announcement,
+        wrapped: &str,
+    ) -> Result<EpochSecret, e2ee::Error> {
+        let present = open_secret(announcement, wrapped, &self.identity.pair);
+        present.or_else(|error| {
+            let mut earlier = self.earlier.iter();
+            earlier
+                .find_map(|pair| open_secret(announcement, wrapped, pair).ok())
+                .ok_or(error)
+        })
     }
 
     /// The user's id.

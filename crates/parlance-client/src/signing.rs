@@ -91,24 +91,21 @@ impl Identity {
         })
     }
 
-    /// The address that opens a socket now, for clients that can only pass an address. It contains
-    /// the signature and is valid for some minutes; prefer [`Identity::handshake`].
-    pub fn socket_url(
-        &self,
-        listener: &Url,
-        version: ClientVersion,
-        now: Timestamp,
-    ) -> Result<Url, KeyError> {
+    /// The address that opens a socket now, once, for clients that can only pass an address. It contains
+    /// the signature: prefer [`Identity::handshake`]. `nonce` has to be new for each attempt.
+    pub fn socket_url(&self, listener: &Url, now: Timestamp, nonce: &str) -> Result<Url, KeyError> {
         let now = now.to_string();
-        let signature = self.sign_as(signature::WEBSOCKET, now.as_bytes())?;
+        let body = signature::handshake_body(&now, Some(nonce));
+        let signature = self.sign_as(signature::WEBSOCKET, body.as_bytes())?;
         let mut url = listener.clone();
         // In the query, because a browser cannot set headers for a WebSocket's handshake.
         url.query_pairs_mut()
             .append_pair("user", &self.user.to_string())
             .append_pair("station", &self.station.to_string())
             .append_pair("timestamp", &now)
+            .append_pair("nonce", nonce)
             .append_pair("signature", &signature)
-            .append_pair("clientversioncode", &version.code().to_string());
+            .append_pair("clientversioncode", &ClientVersion::V4.code().to_string());
         Ok(url)
     }
 }

@@ -167,6 +167,15 @@ impl Kdf {
             salt,
         }
     }
+
+    /// The same with another salt, where there is one.
+    #[must_use]
+    pub fn with_salt(self, salt: Salt) -> Self {
+        match self {
+            Self::Argon2id { m, t, p, salt: _ } => Self::Argon2id { m, t, p, salt },
+            Self::Pbkdf2 => Self::Pbkdf2,
+        }
+    }
 }
 
 #[cfg(test)]

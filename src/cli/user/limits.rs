@@ -44,12 +44,19 @@ pub(in crate::cli) struct SetLimits {
     /// Changes of the availability a minute
     #[arg(long, value_parser = count)]
     presence_changes: Option<i32>,
+    /// Changes a minute that others are notified of, beside messages
+    #[arg(long, value_parser = count)]
+    changes: Option<i32>,
+    /// Secrets of epochs an hour
+    #[arg(long, value_parser = count)]
+    epoch_secrets: Option<i32>,
     /// New devices a day
     #[arg(long, value_parser = count)]
     new_stations: Option<i32>,
     /// Back to what the settings say
     #[arg(long, conflicts_with_all = ["messages", "message_bytes", "stored_bytes", "conversations", "new_conversations",
-        "friend_requests", "lookups", "presence_changes", "new_stations"])]
+        "friend_requests", "lookups", "presence_changes", "changes", "epoch_secrets",
+        "new_stations"])]
     default: bool,
 }
 
@@ -71,6 +78,8 @@ impl SetLimits {
             friend_requests: self.friend_requests,
             lookups: self.lookups,
             presence_changes: self.presence_changes,
+            changes: self.changes,
+            epoch_secrets: self.epoch_secrets,
             new_stations: self.new_stations,
         }
     }
@@ -147,7 +156,7 @@ impl Line {
     }
 }
 
-fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 9] {
+fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 11] {
     let own = &allowance.own;
     let line = |name, what, most: u64, is_own, used| Line {
         name,
@@ -211,6 +220,20 @@ fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 9] {
             "changes of the availability a minute",
             allowed.presence_changes.into(),
             own.presence_changes.is_some(),
+            None,
+        ),
+        line(
+            "changes",
+            "changes a minute that others are notified of",
+            allowed.changes.into(),
+            own.changes.is_some(),
+            None,
+        ),
+        line(
+            "epochsecrets",
+            "secrets of epochs an hour",
+            allowed.epoch_secrets.into(),
+            own.epoch_secrets.is_some(),
             None,
         ),
         line(

@@ -10,7 +10,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     body::SizedStream,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderName},
     },
     rt,
@@ -110,7 +110,12 @@ pub(in crate::server) async fn download(
     let sending = Sending {
         state,
         found,
-        left: bytes,
+        // Of a HEAD nothing is sent: then nothing is read, either.
+        left: if http.method() == Method::HEAD {
+            bytes.end..bytes.end
+        } else {
+            bytes
+        },
         begun: Instant::now(),
         sent: 0,
         _held: (in_progress, share),

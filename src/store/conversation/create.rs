@@ -34,6 +34,10 @@ pub(crate) enum Created {
     Existing,
     /// One of the two does not exist any more.
     NoUser,
+    /// The two are not friends any more.
+    NotFriends,
+    /// The announced roster is not theirs: one of them has another card.
+    StaleRoster,
     /// It would exceed a quota.
     Exceeded(Exceeded),
 }
@@ -76,6 +80,19 @@ async fn insert_direct(
     if !quota::lock(c, [creator, other]).await? {
         return Ok(Created::NoUser);
     }
+    // Held until the commit: whoever ends the friendship meanwhile waits, and then ends this
+    // conversation, too. The end deletes both rows, so that one lock is enough.
+    let is_mutual = sqlx::query_scalar!(
+        r#"select exists (select from friendships where user_id = $2 and friend_id = $1) as "is_mutual!"
+        from friendships f where f.user_id = $1 and f.friend_id = $2 for key share of f"#,
+        creator as _,
+        other as _,
+    )
+    .fetch_optional(&mut *c)
+    .await?;
+    if is_mutual != Some(true) {
+        return Ok(Created::NotFriends);
+    }
     let created = sqlx::query!(
         "with created as (
             insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
@@ -100,6 +117,9 @@ async fn insert_direct(
         return Ok(Created::Existing);
     }
     if let Some(first) = first {
+        if !epoch::is_true_roster(c, first).await? {
+            return Ok(Created::StaleRoster);
+        }
         epoch::stage(c, conversation, first).await?;
         epoch::begin(c, conversation, first, now).await?;
     }

@@ -16,7 +16,7 @@ use parlance_wire::{
 };
 use sqlx::PgConnection;
 
-use super::lock::lock;
+use super::{lock::lock, roster};
 use crate::store::{
     Db, admission,
     conversation::NewParticipant,
@@ -133,6 +133,7 @@ async fn rekey_in(
     let after = group::participants(c, conversation).await?;
     if after.iter().copied().collect::<BTreeSet<_>>() != *epoch.members
         || !is_successor(c, rekey).await?
+        || !roster::is_true(c, epoch).await?
     {
         return Ok(Changed::StaleRoster(after));
     }

@@ -105,7 +105,9 @@ async fn insert(
     };
     let mut recipients = participants(c, conversation).await?;
     if let Some(first) = first {
-        if recipients.iter().copied().collect::<BTreeSet<_>>() != *first.members {
+        if recipients.iter().copied().collect::<BTreeSet<_>>() != *first.members
+            || !epoch::is_true_roster(c, first).await?
+        {
             return Ok(Changed::StaleRoster(recipients));
         }
         epoch::stage(c, conversation, first).await?;

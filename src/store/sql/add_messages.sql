@@ -133,6 +133,10 @@ select place as "place!", outcome as "outcome!", seq as "seq!",
        -- A group's members are read once for all of its new messages, with the first.
        case when peer_id is null and (outcome = 'existing' or seq = last_seq + 1) then
            (select array_agg(o.user_id) from participants o where o.conversation_id = n.conversation_id)
+           -- One who has blocked the sender, or is their friend no longer, is not told of it again.
+           when outcome = 'existing' and (is_ended or exists (
+               select from blocks b where b.user_id = n.peer_id and b.blocked_id = n.user_id
+           )) then array[user_id]
        end as "group?: Vec<UserId>",
        case when outcome = 'stale_instance' then current_instance end as "current_instance?: Instance",
        case when outcome = 'stale_epoch' then current_epoch end as "current_epoch?",

@@ -3,7 +3,7 @@
 -- for each message that it is new for.
 with input as materialized (
     -- The reports of users who take part.
-    select i.*, p.peer_id
+    select i.*, p.peer_id, p.is_ended
     from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[])
         with ordinality as i (conversation_id, instance, user_id, station_id, type, created_at, place)
     join participants p using (conversation_id, user_id)
@@ -27,7 +27,7 @@ with input as materialized (
                ) then 'no_sender'
                when l.instance <> i.instance then 'stale_instance'
                -- Taken like any other, so that they do not learn of the block.
-               when i.peer_id is not null and exists (
+               when i.is_ended or i.peer_id is not null and exists (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'silent'
                else 'stored'

@@ -3,14 +3,11 @@
 -- user is disabled. Binds nothing if the station is new, and the user has had as many new ones today
 -- as a person ($7) or a service ($8) may.
 with account as materialized (
-    -- Locked, so that it is not revoked meanwhile: a deleted credential must not leave a station
-    -- behind.
     select u.*, c.credential_id, c.kind, c.used_at, (clock_timestamp() at time zone 'UTC')::date as today,
            (select true from stations s where s.user_id = u.user_id and s.station_id = $3) is not null as is_known
     from credentials c
     join users u using (user_id)
     where c.key_hash = $1 and u.disabled_at is null and ($2::uuid is null or u.user_id = $2)
-    for key share of c
 ), spent as (
     -- Judged by the row as locked, so that of many logins at the same moment not one is too many.
     insert into quotas as q (user_id, day, stations)
@@ -27,8 +24,20 @@ with account as materialized (
         case when is_service(q.user_id) then $8::int else $7::int end
     )
     returning user_id
+), present as materialized (
+    -- The quota, the user and the credential are locked in this order, as when an account is deleted.
+    select u.user_id from users u
+    where u.user_id = (select user_id from account where is_known or user_id in (select user_id from spent))
+        and u.deleted_at is null
+    for key share of u
+), opened as materialized (
+    -- Locked, so that it is not revoked meanwhile: a deleted credential must not leave a station
+    -- behind.
+    select c.user_id from credentials c
+    where c.key_hash = $1 and c.user_id = (select user_id from present)
+    for key share of c
 ), admitted as materialized (
-    select * from account where is_known or user_id in (select user_id from spent)
+    select * from account where user_id in (select user_id from opened)
 ), used as (
     -- At most once an hour, like a station's last_seen_at.
     update credentials c set used_at = $5
@@ -58,3 +67,5 @@ select user_id as "user_id: UserId", full_name, nick, encrypted_private_key, rol
        user_id in (select user_id from admitted) as "is_admitted!",
        ceil(extract(epoch from (today + 1)::timestamp - clock_timestamp() at time zone 'UTC'))::bigint as "seconds_left!"
 from account
+-- Nothing of an account or a credential that has gone meanwhile.
+where user_id in (select user_id from admitted) or not is_known and user_id not in (select user_id from spent)

@@ -168,3 +168,27 @@ async fn friends_who_delete_their_accounts_at_once_do_not_deadlock() {
     assert_eq!(world.count("users where deleted_at is null").await, 0);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_login_that_waited_for_the_accounts_deletion_opens_nothing() {
+    let world = world().await;
+    let ann = world.person("Ann").await;
+    // Taken by the deletion when it holds the user's quota, before it takes the credentials.
+    let hold = Hold::by(&world, "select from users for no key update").await;
+    let login = json!({ "action": "login", "apikey": KEY }).to_string();
+    let station = "5".repeat(32);
+    let headers = [("Ozeki-Station", station.as_str())];
+    let (deleted, logged_in) = tokio::join!(deletes(&ann, KEY), async {
+        hold.is_waited_for(1).await;
+        let login = world.posts("chatserver", "chatlogin", &headers, &login);
+        let release = async {
+            hold.is_waited_for(2).await;
+            hold.ends().await;
+        };
+        tokio::join!(login, release).0
+    });
+    deleted.ok();
+    logged_in.refused(401, "login_failed");
+    assert_eq!(world.count("stations").await, 0);
+    world.end().await;
+}

@@ -1,5 +1,7 @@
 //! Exporting everything that the server has about a user in one answer, however long.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -147,5 +149,70 @@ async fn an_export_is_for_its_user_alone() {
         )
         .await
         .refused(401, "signature_missing");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn exports_that_are_read_too_slowly_make_room_for_others() {
+    // Whoever has a piece, and has not come for the next one, is too slow.
+    let world = World::with(|settings| settings.timings.export_piece = Duration::ZERO).await;
+    let (ann, ben) = world.friends().await;
+    let mut slow = vec![];
+    for name in ["Cleo", "Dan", "Eve"] {
+        let person = world.person(name).await;
+        ann.befriends(&person).await;
+        slow.push(person);
+    }
+    slow.push(ben);
+    let ids: Vec<&String> = slow.iter().map(|one| &one.user).collect();
+    let mut secrets = json!({ &ann.user: "s" });
+    for id in &ids {
+        secrets[id.as_str()] = json!("s");
+    }
+    let create = json!({ "action": "create", "displayname": "g", "participantids": ids, "secrets": secrets });
+    let created = ann.asks("chatconversationgroup", create).await.ok();
+    let group = crate::world::Conversation::of(&created["conversation"]);
+    // More than the kernel buffers for a peer that does not read.
+    let data = "d".repeat(60_000);
+    for _ in 0..200 {
+        ann.adds(&group, &data).await;
+    }
+    let mut connections = vec![];
+    for person in &slow {
+        let mut connection = world.connection().await;
+        let request = person.signed_request(4, "chatlogin", json!({ "action": "export" }));
+        connection.write_all(&request).await.unwrap();
+        let mut head = [0; 15];
+        connection.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+        connections.push(connection);
+    }
+    eventually("a whole export", async || {
+        let answer = ann.account(json!({ "action": "export" })).await;
+        answer.status == 200
+            && answer.ok()["conversations"][0]["rows"]
+                .as_array()
+                .is_some_and(|rows| rows.len() == 200)
+    })
+    .await;
+    // Theirs are cut short: nobody takes them for the whole.
+    for mut connection in connections {
+        let mut rest = vec![];
+        let end = connection.read_to_end(&mut rest).await;
+        assert!(end.is_err() || !rest.ends_with(b"0\r\n\r\n"));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_user_exports_a_few_times_a_day() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    for _ in 0..10 {
+        export(&ann).await;
+    }
+    let refusal = ann.account(json!({ "action": "export" })).await;
+    refusal.refused(429, "rate_limited");
+    export(&ben).await;
     world.end().await;
 }

@@ -11,7 +11,6 @@ use crate::{
     world::{Person, Socket, World, eventually},
 };
 
-/// Runs a command on a world's database.
 /// `parlance` with this world's database.
 pub(crate) struct Commands(sqlx::postgres::PgConnectOptions);
 

@@ -2,6 +2,7 @@
 //! vocabulary.
 
 mod files;
+mod log;
 mod references;
 mod words;
 

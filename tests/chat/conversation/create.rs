@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::world::{Conversation, World};
+use crate::world::{Conversation, Hold, World, message};
 
 #[tokio::test]
 async fn each_participant_sees_their_own_secret_and_name() {
@@ -73,6 +73,55 @@ async fn two_clients_that_create_at_the_same_moment_get_the_same_conversation() 
     again["secrets"][&ann.user] = "another secret".into();
     let answer = ann.asks("chatconversation", again).await.ok();
     assert_eq!(answer["conversation"]["secret"], "secret for Ann");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_conversation_is_not_created_after_the_friendship_ended_meanwhile() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let quotas = format!(
+        "insert into quotas (user_id) values ('{0}') on conflict do nothing; select from quotas where user_id = '{0}' for update",
+        ann.user
+    );
+    let hold = Hold::by(&world, &quotas).await;
+    let creation = async { ann.asks("chatconversation", ann.creation(&ben)).await };
+    let end = async {
+        hold.is_waited_for(1).await;
+        ben.unfriends(&ann).await.ok();
+        hold.ends().await;
+    };
+    let (created, ()) = tokio::join!(creation, end);
+    created.refused(403, "not_allowed");
+    assert_eq!(world.count("conversations").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_created_while_the_friendship_ends_is_ended() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    // Taken by the creation when the friendship is checked already.
+    let hold = Hold::by(&world, "lock table participants in exclusive mode").await;
+    let creation = async { ann.asks("chatconversation", ann.creation(&ben)).await };
+    let end = async {
+        hold.is_waited_for(1).await;
+        let removal = ben.unfriends(&ann);
+        let release = async {
+            hold.is_waited_for(2).await;
+            hold.ends().await;
+        };
+        tokio::join!(removal, release).0.ok();
+    };
+    let (created, ()) = tokio::join!(creation, end);
+    let conversation = Conversation::of(&created.ok()["conversation"]);
+    for person in [&ann, &ben] {
+        let late = json!({ "message": message("too late").to_string() });
+        person
+            .does("add", &conversation, late)
+            .await
+            .refused(403, "not_allowed");
+    }
     world.end().await;
 }
 

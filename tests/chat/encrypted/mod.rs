@@ -5,12 +5,16 @@ mod account;
 mod bot;
 mod direct;
 mod files;
+mod late;
+mod lost;
 mod outside;
 pub(crate) mod person;
 mod race;
 mod reader;
+mod restored;
 mod roles;
 mod tampered;
+mod vault;
 
 use std::sync::Arc;
 

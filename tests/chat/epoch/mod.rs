@@ -7,6 +7,7 @@ mod message;
 mod race;
 mod refuse;
 mod rekey;
+mod roster;
 mod share;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use parlance_wire::e2ee::Announcement;
 use serde_json::{Value, json};
 
 use super::{asks, group, people};
-use crate::world::{Person, Roster, Signer, World};
+use crate::world::{Hold, Person, Roster, Signer, World};
 
 fn roster<'a>(admins: &[&'a Person], added: &[&'a Person], removed: &[&'a Person]) -> Roster<'a> {
     Roster {
@@ -201,5 +201,51 @@ async fn an_older_client_knows_no_epochs() {
             .await
             .refused(404, "unknown_action");
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn one_who_is_no_friend_is_refused_before_anyone_is_locked_and_each_attempt_counts() {
+    // Three for the friends in the group, two to look for strangers.
+    let world = World::with(|settings| settings.per_user.lookups = 5).await;
+    let (people, group, first) = group(&world).await;
+    let [ann, ben, cleo, dan] = &people;
+    let eve = world.person("Eve").await;
+    let nobody = Person {
+        user: "ab".repeat(16),
+        ..eve.clone()
+    };
+    let hold = Hold::by(
+        &world,
+        &format!(
+            "select from users where user_id = '{}' for update",
+            eve.user
+        ),
+    )
+    .await;
+    let sorted = |people: &[&Person]| {
+        let mut ids: Vec<String> = people.iter().map(|one| one.user.clone()).collect();
+        ids.sort();
+        json!(ids)
+    };
+    let (rekey, _) = ann.rekeying(&group, Some(&first), &roster(&[ann], &[&eve, dan], &[]));
+    let refusal = asks(ann, &rekey).await.refused(409, "stale_roster");
+    assert_eq!(refusal["participantids"], sorted(&[ann, ben, cleo, dan]));
+    let create = |stranger: &Person| {
+        let (request, _) = ann.group_with_epoch(&[ben, stranger]);
+        ann.asks_as(4, "chatconversationgroup", request)
+    };
+    let refusal = create(&nobody).await.refused(409, "stale_roster");
+    assert_eq!(refusal["participantids"], sorted(&[ann, ben]));
+    for stranger in [&eve, &nobody] {
+        create(stranger).await.refused(429, "rate_limited");
+        let (rekey, _) = ann.rekeying(&group, Some(&first), &roster(&[ann], &[stranger], &[]));
+        asks(ann, &rekey).await.refused(429, "rate_limited");
+    }
+    hold.ends().await;
+    // Those who are no admins learn that, and nothing else.
+    let (rekey, _) = ben.rekeying(&group, Some(&first), &roster(&[ann], &[&eve], &[]));
+    asks(ben, &rekey).await.refused(403, "not_allowed");
+    assert_eq!(world.count("invitations").await, 0);
     world.end().await;
 }

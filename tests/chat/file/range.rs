@@ -36,6 +36,13 @@ async fn any_part_can_be_read() {
         let read = ben.gets(&file.id, Some(range)).await;
         assert!(read.status == 200 && read.bytes == file.bytes, "{range}");
     }
+    let request = json!({ "action": "get", "fileid": file.id, "clientversioncode": 4, "timestamp": now(), "nonce": "head" });
+    let call = reqwest::Client::new().head(format!("{}/file/{}", world.url, file.id));
+    let call = ben.with_request(call, &request.to_string());
+    let head = call.send().await.unwrap();
+    assert_eq!(head.status(), 200);
+    assert_eq!(head.headers()["content-length"], size.to_string());
+    assert!(head.bytes().await.unwrap().is_empty());
     let beyond = ben.gets(&file.id, Some(&format!("bytes={size}-"))).await;
     assert_eq!(beyond.header("content-range"), format!("bytes */{size}"));
     beyond.answer().refused(416, "range_not_satisfiable");

@@ -54,6 +54,39 @@ async fn a_login_costs_the_database_the_same_for_every_name() {
 }
 
 #[tokio::test]
+async fn a_large_body_costs_the_database_the_same_for_every_name() {
+    let (world, proxy) = behind_a_proxy(|settings| {
+        settings.timings.heartbeat = Duration::from_hours(1);
+    })
+    .await;
+    let ann = world.person("Ann").await;
+    ann.lists().await.ok();
+    let body = json!({ "action": "list", "padding": "a".repeat(100_000) }).to_string();
+    let mut trips = vec![];
+    for user in [&ann.user, &"0".repeat(32)] {
+        let mut least = usize::MAX;
+        let mut refusal = String::new();
+        for n in 0..6 {
+            let station = format!("{n}").repeat(32);
+            let headers = [
+                ("Ozeki-User", user.as_str()),
+                ("Ozeki-Station", station.as_str()),
+                ("Ozeki-Signature", "AAAA"),
+            ];
+            let before = proxy.round_trips();
+            let answer = world
+                .posts("chatserver", "chatconversation", &headers, &body)
+                .await;
+            least = least.min(proxy.round_trips() - before);
+            refusal = answer.text;
+        }
+        trips.push((least, refusal));
+    }
+    assert!(trips[0].0 > 0 && trips[0] == trips[1], "{trips:?}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn every_answer_says_that_it_is_not_to_be_kept_nor_guessed_at() {
     let world = World::new().await;
     let ann = world.person("Ann").await;
@@ -150,7 +183,7 @@ async fn the_log_has_one_line_per_request_and_no_secrets() {
                 .replace(' ', "%20")
         };
         let query = format!(
-            "user={}&station={}&timestamp={}&signature={}&clientversioncode=4",
+            "user={}&station={}&timestamp={}&signature={}&clientversioncode=3",
             person.user,
             person.station,
             encode(&now),

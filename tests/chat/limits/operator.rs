@@ -126,6 +126,15 @@ async fn the_command_shows_limits_and_what_is_used_up_and_changes_them() {
             .text(&["user", "limits", user])
             .contains("5 messages a minute, this user's own limit")
     );
+    // Her clients learn it at the login.
+    let login = json!({ "action": "login", "apikey": "the apikey of Ann", "clientversioncode": 4 });
+    let headers = [("Ozeki-Station", ann.station.as_str())];
+    let told = world
+        .posts("chatserver", "chatlogin", &headers, &login.to_string())
+        .await
+        .ok();
+    assert_eq!(told["limits"]["conversations"], 7);
+    assert_eq!(told["limits"]["newconversations"], 100);
     // It is data of hers, so an export has it.
     let export = async |person: &Person| {
         person

@@ -1,10 +1,10 @@
 //! How fast a user may write, change their availability, and look others up.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{is_used_up, with};
-use crate::world::{Answer, Conversation, Person, message};
+use crate::world::{Answer, Conversation, Person, Roster, message, request};
 
 async fn adds(person: &Person, conversation: &Conversation, data: &str) -> Answer {
     let fields = json!({ "message": message(data).to_string() });
@@ -139,5 +139,124 @@ async fn friend_requests_are_limited_by_the_day_on_all_nodes_and_tell_nothing_of
     dan.requests_friendship(&ann).await.ok();
     asks(&ann, &dan.user).await.ok();
     other.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn changes_that_others_are_notified_of_are_limited_by_the_minute_of_whatever_kind() {
+    let world = with(|limits| limits.changes = 5).await;
+    let (ann, ben) = world.friends().await;
+    let card = ann.first_card(ann.server_id().await);
+    ann.publishes(&card).await.ok();
+    let (group, epoch) = ann.creates_group_with_epoch(&[&ben]).await;
+    let of = |action: &str, fields| request(action, &group, fields);
+    let rename = of("rename", json!({ "displaynames": { &ben.user: "n" } }));
+    let groups = "chatconversationgroup";
+    // The last one changes nothing, and is announced all the same.
+    for _ in 0..3 {
+        ann.asks(groups, rename.clone()).await.ok();
+    }
+    let same = Roster {
+        admins: vec![&ann],
+        ..Roster::default()
+    };
+    let (rekey, _) = ann.rekeying(&group, Some(&epoch), &same);
+    let conversations = "chatconversation";
+    for (api, action) in [
+        (groups, rename),
+        (groups, ann.group_with_epoch(&[&ben]).0),
+        (
+            groups,
+            of(
+                "addparticipants",
+                json!({ "participantids": [ben.user], "secrets": { &ben.user: "s" } }),
+            ),
+        ),
+        (
+            groups,
+            of(
+                "removeparticipants",
+                json!({ "participantids": [ben.user] }),
+            ),
+        ),
+        (
+            groups,
+            of(
+                "setrole",
+                json!({ "participantid": ben.user, "role": "admin" }),
+            ),
+        ),
+        (conversations, rekey),
+        (conversations, of("clear", json!({}))),
+        (
+            conversations,
+            of("erase", json!({ "messageids": ["ab".repeat(16)] })),
+        ),
+        (
+            conversations,
+            of("shareepochs", json!({ "userid": ben.user, "secrets": {} })),
+        ),
+        (
+            "chatblocklist",
+            json!({ "action": "block", "userid": ben.user }),
+        ),
+        (
+            "chatblocklist",
+            json!({ "action": "unblock", "userid": ben.user }),
+        ),
+        (
+            "chatfriends",
+            json!({ "action": "remove", "friendid": ben.user }),
+        ),
+    ] {
+        is_used_up(&ann.asks_as(4, api, action).await, "5", 60);
+    }
+    is_used_up(&ann.publishes(&card).await, "5", 60);
+    // What concerns oneself alone goes on, and so do others.
+    ann.asks(conversations, of("favorite", json!({})))
+        .await
+        .ok();
+    ann.asks(
+        groups,
+        json!({ "action": "leave", "conversationid": group.id }),
+    )
+    .await
+    .ok();
+    ben.asks(
+        groups,
+        of("rename", json!({ "displaynames": { &ben.user: "n" } })),
+    )
+    .await
+    .ok();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn secrets_of_epochs_are_limited_by_the_hour() {
+    let world = with(|limits| limits.epoch_secrets = 5).await;
+    let (ann, ben) = world.friends().await;
+    for person in [&ann, &ben] {
+        person.has_card().await;
+    }
+    let (group, first) = ann.creates_group_with_epoch(&[&ben]).await;
+    let same = Roster {
+        admins: vec![&ann],
+        ..Roster::default()
+    };
+    let second = ann.rekeys(&group, &first, &same).await;
+    let asks = async |person: &Person, request: Value| {
+        person.asks_as(4, "chatconversation", request).await
+    };
+    // One is left, and two are asked for.
+    let (next, _) = ann.rekeying(&group, Some(&second), &same);
+    is_used_up(&asks(&ann, next).await, "5", 3600);
+    is_used_up(
+        &ann.asks_as(4, "chatconversationgroup", ann.group_with_epoch(&[&ben]).0)
+            .await,
+        "5",
+        3600,
+    );
+    let (his, _) = ben.rekeying(&group, Some(&second), &same);
+    asks(&ben, his).await.ok();
     world.end().await;
 }

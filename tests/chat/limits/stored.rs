@@ -26,7 +26,7 @@ async fn sends(person: &Person, conversation: &Conversation, message: &Value) ->
 async fn counted(world: &World) -> (i64, i64) {
     let both = "select (select coalesce(sum(bytes), 0)::bigint from (
             select bytes from usage union all select bytes from usage_change
-        ) n), (select coalesce(sum(message_bytes(data)), 0)::bigint from messages)";
+        ) n), (select coalesce(sum(bytes), 0)::bigint from stored_bytes)";
     sqlx::query_as(both).fetch_one(&world.db).await.unwrap()
 }
 
@@ -93,11 +93,15 @@ async fn what_counts_for_a_user_is_what_is_stored_whichever_way_it_goes() {
         parlance_wire::time::Timestamp::now().plus(-chrono::TimeDelta::days(1)),
     );
     assert_eq!(purged.await.unwrap(), 1);
-    assert_eq!(counted(&world).await, (0, 0));
+    // Its row stays, until the conversation is cleared.
+    assert_eq!(counted(&world).await, (200, 200));
+    ann.does("clear", &conversation, json!({})).await.ok();
+    eventually("the purge", async || counted(&world).await == (0, 0)).await;
+    let conversation = Conversation::of(&ann.sees(&conversation).await);
     // Of a deleted account.
     ann.adds(&conversation, "of one who leaves").await;
     let delete = json!({ "action": "delete", "apikey": "the apikey of Ann" });
     ann.asks_as(4, "chatlogin", delete).await.ok();
-    eventually("the erasure", async || counted(&world).await == (0, 0)).await;
+    eventually("the erasure", async || counted(&world).await == (200, 200)).await;
     world.end().await;
 }

@@ -42,6 +42,30 @@ async fn a_station_that_connects_again_takes_the_place_of_its_old_socket() {
 }
 
 #[tokio::test]
+async fn who_signs_out_again_and_again_costs_nobody_else_a_handshake() {
+    let world = World::new().await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let sign_out = json!({ "action": "signout", "stationid": "ab".repeat(16) });
+    let flood = async {
+        loop {
+            ann.asks_as(4, "chatlogin", sign_out.clone()).await;
+        }
+    };
+    let handshakes = async {
+        for _ in 0..50 {
+            tokio_tungstenite::connect_async(address(&ben, 3, &now()))
+                .await
+                .unwrap();
+        }
+    };
+    tokio::select! {
+        () = handshakes => {}
+        () = flood => {}
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_handshake_is_refused_like_any_request() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);

@@ -82,6 +82,10 @@ async fn a_nonce_in_the_url_is_valid_once_and_older_clients_have_none() {
     for _ in 0..2 {
         opens(published.clone()).await;
     }
+    // Nor does its address open a socket of version 4, whoever reads it in a log.
+    let newer = address(&ann, 3, &now()).replace("clientversioncode=3", "clientversioncode=4");
+    let newer = newer.into_client_request().unwrap();
+    assert_eq!(refused(newer).await, (400, "bad_request".into()));
     // An older client does not sign a nonce.
     assert_eq!(
         refused(in_url(&ann, 3, "n2")).await,

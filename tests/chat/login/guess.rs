@@ -133,6 +133,34 @@ async fn a_user_who_is_guessed_at_from_everywhere_is_slowed_for_the_unknown_alon
 }
 
 #[tokio::test]
+async fn who_knows_a_station_of_the_user_cannot_guess_without_end_either() {
+    let world = world(1).await;
+    let ann = world.person("Ann").await;
+    signs_at(&ann, "192.0.2.200").await.ok();
+    let victim = Some(&*ann.user);
+    let mut examined = 0;
+    for n in 0..215 {
+        let answer = logs_in(
+            &world,
+            &format!("198.51.100.{n}"),
+            "wrong",
+            victim,
+            &ann.station,
+        )
+        .await;
+        examined += u32::from(answer.status == 401);
+    }
+    // A hundred as anybody, and a hundred with the station.
+    assert!((200..205).contains(&examined), "{examined}");
+    // She logs in where she has signed.
+    let key = "the apikey of Ann";
+    logs_in(&world, "192.0.2.200", key, victim, &new_station())
+        .await
+        .ok();
+    world.end().await;
+}
+
+#[tokio::test]
 async fn guesses_that_name_no_user_are_limited_in_all_and_known_stations_are_not() {
     let world = world(1).await;
     let ann = world.person("Ann").await;

@@ -48,6 +48,36 @@ async fn addresses_with_and_without_an_account_get_the_same_prelogin() {
 }
 
 #[tokio::test]
+async fn addresses_without_an_account_get_the_parameters_of_an_account() {
+    let world = World::new().await;
+    // As of all accounts that the command line makes.
+    super::register(&world, &registration("ann")).await.ok();
+    let known = prelogin(&world, "ann@example.org").await;
+    assert_eq!(known.ok()["kdf"], "pbkdf2-sha256");
+    assert_eq!(
+        prelogin(&world, "nobody@example.org").await.text,
+        known.text
+    );
+    // One who needs more memory than usual.
+    world
+        .sql(&format!(
+            "update users set kdf = '{}'",
+            argon2id(131_072, 7)
+        ))
+        .await;
+    let (known, unknown) = (
+        prelogin(&world, "ann@example.org").await,
+        prelogin(&world, "nobody@example.org").await,
+    );
+    let (mut told, expected) = (unknown.ok(), known.ok());
+    assert_eq!(expected["m"], 131_072);
+    assert_ne!(told["salt"], expected["salt"]);
+    told["salt"] = expected["salt"].clone();
+    assert_eq!(told, expected);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn accounts_of_the_published_form_stay_as_they_are() {
     let world = World::new().await;
     let mut old = registration("ann");

@@ -7,7 +7,11 @@ async fn queries_about_stations_and_credentials_use_indexes() {
     // Empty and full, because a plan stays as it was when its statement was first used.
     for mut db in [connection().await, filled().await] {
         for (name, marks, arguments) in [
-            ("prelogin", &["select kdf from users"][..], USER.to_owned()),
+            (
+                "prelogin",
+                &["select kdf from users", "as sample"][..],
+                format!("{USER}, '\\x{}'", "ab".repeat(16)),
+            ),
             (
                 "vault",
                 &["select encrypted_private_key, vault_version, kdf"],

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use self::service::{CONTACT, PushService};
+use self::service::{CONTACT, HANGING, PushService};
 use crate::world::{Answer, Conversation, Person, Socket, World, eventually, message};
 
 /// Where a person's station is pushed.
@@ -293,5 +293,26 @@ async fn the_socket_of_a_node_that_crashed_counts_for_nothing() {
         .await;
     pushed.ann.adds(&pushed.conversation, "hi").await;
     pushed.pushes(&ben).await;
+    pushed.end().await;
+}
+
+#[tokio::test]
+async fn slow_push_services_of_one_user_delay_nobody_else() {
+    let mut pushed = Pushed::new().await;
+    // More than are sent at a time.
+    for n in 0..20 {
+        let device = pushed.ben.second_device().await;
+        let endpoint = format!("https://push.example{HANGING}{n}");
+        let request = json!({ "action": "enablepush", "endpoint": endpoint });
+        asks(&device, request).await.ok();
+    }
+    pushed.ann.adds(&pushed.conversation, "hi").await;
+    for _ in 0..2 {
+        let received = pushed.service.receives().await;
+        assert!(received.path.starts_with(HANGING), "{received:?}");
+    }
+    pushed.ann.adds(&pushed.witness, "for Cleo").await;
+    let cleo = pushed.cleo.clone();
+    pushed.pushes(&cleo).await;
     pushed.end().await;
 }

@@ -29,6 +29,9 @@ use tokio_rustls::TlsAcceptor;
 /// Whom a push service may turn to.
 pub(super) const CONTACT: &str = "mailto:operator@example.org";
 
+/// How the path of a push begins that is never answered.
+pub(super) const HANGING: &str = "/hangs/";
+
 /// The service.
 pub(super) struct PushService {
     address: SocketAddr,
@@ -100,8 +103,11 @@ impl PushService {
                     let answer = told.lock().unwrap().pop_front();
                     let answer = answer.unwrap_or_else(|| "201 Created".to_owned());
                     let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
+                    let hangs = received.path.starts_with(HANGING);
                     let _ = sender.send(received);
-                    let _ = stream.write_all(answer.as_bytes()).await;
+                    if !hangs {
+                        let _ = stream.write_all(answer.as_bytes()).await;
+                    }
                     // Until the other side closes it.
                     let _ = stream.read(&mut [0; 16]).await;
                 });

@@ -10,7 +10,7 @@ use parlance_wire::{
 };
 use serde_json::{Value, json};
 
-use super::{Answer, Conversation, Person, signer::Signer};
+use super::{Answer, Conversation, Person, World, signer::Signer};
 
 /// The present epoch of a conversation, as its creator knows it.
 #[derive(Clone)]
@@ -42,11 +42,8 @@ impl Roster<'_> {
             .chain(&added)
             .copied()
             .collect();
-        let keys = members
-            .iter()
-            .map(|user| (*user, MemberKey::Rsa(RsaKeyHash::of_der(user.as_bytes()))));
         let changes = Changes {
-            roster: roster(&keys.collect::<BTreeMap<_, _>>()),
+            roster: roster(&by.world.keys_of(&members)),
             admins: users(&self.admins),
             added,
             removed,
@@ -72,6 +69,20 @@ impl Roster<'_> {
                 members,
             },
         )
+    }
+}
+
+impl World {
+    /// What stands for these users in a roster. Those whom a test has put into the database have an
+    /// empty key.
+    fn keys_of(&self, users: &BTreeSet<UserId>) -> BTreeMap<UserId, MemberKey> {
+        let members = self.members.lock().unwrap();
+        let key = |user| members.get(user).copied();
+        let none = MemberKey::Rsa(RsaKeyHash::of_der(b""));
+        users
+            .iter()
+            .map(|user| (*user, key(user).unwrap_or(none)))
+            .collect()
     }
 }
 

@@ -108,7 +108,7 @@ impl Person {
         Answer::of(call.send().await.unwrap()).await
     }
 
-    fn with_request(
+    pub(crate) fn with_request(
         &self,
         call: reqwest::RequestBuilder,
         request: &str,

@@ -15,7 +15,7 @@ mod signer;
 mod socket;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -29,7 +29,7 @@ use parlance::{
     store::{Db, audit::Actor, doctor, user},
     timings::Timings,
 };
-use parlance_wire::{id::UserId, text::Email, time::Timestamp};
+use parlance_wire::{e2ee::MemberKey, id::UserId, text::Email, time::Timestamp};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 use tokio::time::Instant;
@@ -102,6 +102,8 @@ pub(crate) fn settings() -> Settings {
             friend_requests: 100_000,
             lookups: 100_000,
             presence_changes: 100_000,
+            changes: 1_000_000,
+            epoch_secrets: 1_000_000_000,
             new_stations: 100_000,
         },
     }
@@ -118,6 +120,8 @@ pub(crate) fn operator() -> Actor {
 /// A server, its database, and a client.
 pub(crate) struct World {
     running: Mutex<Option<Running>>,
+    /// What stands for each person in a roster, as everyone knows it.
+    members: Mutex<BTreeMap<UserId, MemberKey>>,
     pub db: PgPool,
     /// The database, for calls that bypass the wire.
     pub store: Db,
@@ -163,6 +167,7 @@ impl World {
             .connect_lazy_with(options);
         Arc::new(Self {
             running: Mutex::new(None),
+            members: Mutex::default(),
             db,
             store,
             url,
@@ -194,6 +199,11 @@ impl World {
             station: Uuid::new_v4().simple().to_string(),
             key: key(name),
         };
+        self.members
+            .lock()
+            .unwrap()
+            .entry(person.id())
+            .or_insert(MemberKey::Rsa(person.rsa()));
         person.logs_in().await;
         person
     }

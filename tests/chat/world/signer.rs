@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::{
     e2ee::{
-        Card, CardSignatures, RsaKeyHash, RsaSignature, SignKey, Signature, SignedCard,
+        Card, CardSignatures, MemberKey, RsaKeyHash, RsaSignature, SignKey, Signature, SignedCard,
         SignedLogHead, sha256,
     },
     id::{ServerId, UserId},
@@ -84,7 +84,7 @@ impl Person {
         self.signed_card(card.unwrap(), number, by)
     }
 
-    fn rsa(&self) -> RsaKeyHash {
+    pub(crate) fn rsa(&self) -> RsaKeyHash {
         RsaKeyHash::of_der(&STANDARD.decode(self.key.public_key()).unwrap())
     }
 
@@ -102,8 +102,19 @@ impl Person {
     }
 
     pub(crate) async fn publishes(&self, card: &SignedCard) -> Answer {
-        self.asks_keys("publish", serde_json::to_value(card).unwrap())
-            .await
+        let published = self
+            .asks_keys("publish", serde_json::to_value(card).unwrap())
+            .await;
+        if published.status == 200 {
+            self.stands_for(MemberKey::Card(card.card.hash()));
+        }
+        published
+    }
+
+    /// Others put this in place of the person into a roster.
+    pub(crate) fn stands_for(&self, key: MemberKey) {
+        let mut members = self.world.members.lock().unwrap();
+        members.insert(self.id(), key);
     }
 
     /// Publishes the first card.

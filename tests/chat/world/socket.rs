@@ -13,6 +13,8 @@ use tokio_tungstenite::{
     },
 };
 
+use uuid::Uuid;
+
 use super::{Person, now};
 
 /// A station with a socket.
@@ -68,7 +70,14 @@ impl Socket {
         // As a client does: a node refuses a handshake during which users changed, and a person who
         // was made a moment ago may be such a change on another node.
         for _ in 0..10 {
-            match tokio_tungstenite::connect_async(address(person, version, &now())).await {
+            let request = if version < 4 {
+                address(person, version, &now())
+                    .into_client_request()
+                    .unwrap()
+            } else {
+                handshake(person, &now(), &Uuid::new_v4().simple().to_string())
+            };
+            match tokio_tungstenite::connect_async(request).await {
                 Ok((stream, _)) => return Self { stream },
                 Err(Error::Http(answer)) if answer.status() == 503 => {}
                 Err(error) => panic!("{error}"),

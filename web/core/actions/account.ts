@@ -1,7 +1,8 @@
 // One's own account: devices, one's name, what can be taken along.
 
 import { articles } from "../model/timeline.ts";
-import type { Device, Exported, Outcome } from "../model/view.ts";
+import type { Device, Outcome } from "../model/view.ts";
+import type { Exported } from "../model/exported.ts";
 import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
 import { asDevice, signOutStation } from "../sync/stations.ts";

@@ -3,7 +3,7 @@
 import { type ConversationId, userId } from "../model/ids.ts";
 import type { Invitation, Outcome } from "../model/view.ts";
 import { addFriend } from "../wire/people.ts";
-import { noteAsked } from "./asked.ts";
+import { noteAsked } from "../sync/asked.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { prove } from "./invitations.ts";

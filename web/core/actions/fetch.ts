@@ -14,15 +14,15 @@ const MAX_RETRIES = 3;
 /** Who is told to wait for longer is told so. */
 const MAX_WAIT_MS = 10_000;
 
-/** Fetches records in a row; throws as `fetchRecords` does. */
-export async function fetchPatiently(caller: Caller, { id, size }: FileInfo, span: Span): Promise<Bytes> {
+/** Fetches records in a row; throws as `fetchRecords` does, if it was asked for again `retries` times. */
+export async function fetchPatiently(caller: Caller, { id, size }: FileInfo, span: Span, retries = MAX_RETRIES): Promise<Bytes> {
   for (let tries = 0; ; tries++) {
     try {
       return await fetchRecords(caller, id, span, encryptedLength(padme(size)));
     } catch (error) {
       const asked = error instanceof Refused ? (error.retryAfter ?? 0) * 1000 : 0;
-      const wait = Math.max(delayMs(tries, randomUnit()), asked);
-      if (!isPassing(error) || tries === MAX_RETRIES || wait > MAX_WAIT_MS) throw error;
+      const wait = Math.max(Math.min(delayMs(tries, randomUnit()), MAX_WAIT_MS), asked);
+      if (!isPassing(error) || tries === retries || wait > MAX_WAIT_MS) throw error;
       await new Promise<void>((resolve) => void caller.clock.after(wait, resolve));
     }
   }

@@ -1,7 +1,7 @@
 // Files on this device: encrypted as they are on the server before anything is sent, and read again, here or from there.
 
 import { base64, type Bytes, hex, random, sha256 } from "../crypto/bytes.ts";
-import { DamagedFile, digestOf, encryptedLength, fileKey, namedKey, openRecord, padme, PLAIN, RECORD, recordsOf, sealRecord, unpadded } from "../crypto/file.ts";
+import { DamagedFile, digestOf, encryptedLength, fileKey, Opening, padme, PLAIN, RECORD, recordsOf, sealRecord } from "../crypto/file.ts";
 import { type FileInfo, shapeOf } from "../model/file.ts";
 import { type FileId, fileId } from "../model/ids.ts";
 import type { FileAbout, FileSource, Outcome } from "../model/view.ts";
@@ -44,11 +44,11 @@ export async function stage({ account }: Open, source: FileSource, about: FileAb
 /** Forgets a file that is not sent. */
 export const unstage = ({ account }: Open, id: FileId): Promise<void> => account.store.writeOwn(...change.forgetFile(id));
 
-/** Reads a file, part by part, each checked before it is handed on. */
-export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>): Promise<Outcome> {
+/** Reads a file, part by part, each checked before it is handed on; behind those whose `hashes` are handed in. */
+export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, hashes: Bytes[]): Promise<Outcome> {
   try {
     return await attempt(async () => {
-      await readInto(open, file, take);
+      await readInto(open, file, take, hashes);
       return null;
     });
   } catch (error) {
@@ -57,26 +57,19 @@ export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) =
   }
 }
 
-async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>): Promise<void> {
+async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, hashes: Bytes[]): Promise<void> {
   const { records, size, id } = file;
-  // A server cannot choose how much is fetched: what a file may have is what its length makes.
-  if (records !== recordsOf(padme(size))) throw new DamagedFile("its length does not fit");
-  const key = await namedKey(file.key);
-  const keeps = shapeOf(file) === "picture" && size <= MAX_CACHED_BYTES;
+  const opening = await Opening.of(file, hashes);
+  const keeps = opening.next === 0 && shapeOf(file) === "picture" && size <= MAX_CACHED_BYTES;
   const held = await open.account.store.file(id);
-  const hashes: Bytes[] = [];
   const fresh: Bytes[] = [];
-  for (let from = 0; from < records; from += BATCH) {
-    const to = Math.min(from + BATCH, records) - 1;
-    for (const [i, sealed] of (await sealedRecords(open, file, from, to, held !== undefined)).entries()) {
-      const n = from + i;
-      hashes.push(await sha256(sealed));
+  while (!opening.isDone) {
+    const from = opening.next;
+    for (const sealed of await sealedRecords(open, file, from, Math.min(from + BATCH, records) - 1, held !== undefined)) {
       if (keeps && !held) fresh.push(sealed);
-      const isLast = n === records - 1;
-      await take(unpadded(await openRecord(key, n, isLast, sealed), n, isLast, size));
+      await take(await opening.open(sealed));
     }
   }
-  if (hex(await digestOf(hashes)) !== file.digest) throw new DamagedFile("its digest is another one");
   await keep(open, file, fresh, held?.state);
 }
 

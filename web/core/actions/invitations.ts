@@ -10,7 +10,8 @@ import { writeInvitation } from "../model/invitation.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Invitation, OpenInvitation, Outcome } from "../model/view.ts";
 import { enqueue } from "../outbox/queue.ts";
-import { change, type PersonRecord } from "../store/store.ts";
+import type { PersonRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { memberKey, ownKey } from "../sync/cards.ts";
 import { stranger } from "../sync/people.ts";
@@ -48,7 +49,7 @@ export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>>
     const made = await wire.invite(account.caller);
     const secret = hex(random(32));
     const [base] = made.link.split("#");
-    const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret })}`;
+    const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret, name: account.session.name })}`;
     const kept: Kept = { id: made.inviteid, secret, card, link, until: made.expires };
     await keep(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), kept]);
     return { code: made.inviteid, madeAt: account.caller.now(), until: made.expires, link };

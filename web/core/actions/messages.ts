@@ -4,7 +4,7 @@ import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
 import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import { versionsOf } from "../model/timeline.ts";
-import type { Draft, MessageInfo } from "../model/view.ts";
+import type { Draft, MessageInfo } from "../model/written.ts";
 import { say, waiting } from "../outbox/queue.ts";
 import { openRows } from "../show/log.ts";
 import { box } from "../store/box.ts";
@@ -83,12 +83,12 @@ export const discard = async (open: Open, message: string): Promise<void> => {
   await open.ask({ kind: "discard", message });
 };
 
-/** What can be said of a message. */
-export async function info({ account, shown }: Open, conversation: ConversationId, message: string): Promise<MessageInfo> {
+/** What can be said of a message; null of one that the server does not have yet. */
+export async function info({ account, shown }: Open, conversation: ConversationId, message: string): Promise<MessageInfo | null> {
   const { store, session } = account;
   const record = await store.conversation(conversation);
   const seq = await store.seqOf(conversation, messageId(message));
-  if (!record || seq === undefined) return { at: 0, position: "", signed: false, delivered: [], seen: [], versions: [] };
+  if (!record || seq === undefined) return null;
   const [wire] = await store.rows(conversation, seq, seq);
   const rows = await openRows(account, record, seq);
   const row = rows.find((one) => one.seq === seq);

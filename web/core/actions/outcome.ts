@@ -3,6 +3,7 @@
 import type { Failure, Outcome } from "../model/view.ts";
 import { Unsafe } from "../session/unsafe.ts";
 import { isPassing, isUnknownCall, Refused, Unreachable } from "../wire/refusal.ts";
+import type { Clock } from "../ports.ts";
 
 /** It was done. */
 export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
@@ -48,4 +49,19 @@ export async function attempt<T>(task: () => Promise<T>): Promise<Outcome<T>> {
     if (!failure) throw error;
     return failed(failure);
   }
+}
+
+/** How long somebody waits for what can be done without. */
+const BRIEF_MS = 5000;
+
+/** Does something that can be done without, but not for long. */
+export async function briefly(clock: Clock, task: () => Promise<unknown>): Promise<void> {
+  const done = attempt(task).catch(() => undefined);
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(BRIEF_MS, resolve);
+    void done.then(() => {
+      cancel();
+      resolve();
+    });
+  });
 }

@@ -130,8 +130,8 @@ export interface Roster {
 /** What a reader knows of people: the signing keys of all their pinned cards, and what stands for them in a roster. */
 export interface Known {
   signKeys: (user: string) => readonly Bytes[];
-  /** With their newest card; null if they are not known. */
-  memberKey: (user: string) => string | null;
+  /** One after the other, the newest first; none if they are not known. */
+  memberKeys: (user: string) => readonly string[];
 }
 
 async function checkSignature(one: Announcement, signature: string, known: Known): Promise<void> {
@@ -141,20 +141,30 @@ async function checkSignature(one: Announcement, signature: string, known: Known
   throw new InvalidEpoch("signature");
 }
 
-/** Checks the first epoch that a client sees of a conversation; `listed` are those whom the server lists, with their keys. */
+/**
+ * Checks the first epoch that a client sees of a conversation; `older` are all that were announced before, newest first. Who takes
+ * part follows from them, not from the server's list.
+ */
 export async function firstSeen(
   conversation: string,
   signed: SignedAnnouncement,
-  listed: ReadonlyMap<string, string>,
+  older: readonly Announcement[],
   known: Known,
 ): Promise<Roster> {
   const announcement = parse(signed);
   if (announcement.conversation !== conversation) throw new InvalidEpoch("order");
-  if (!listed.has(announcement.by)) throw new InvalidEpoch("author");
-  if ((await rosterHash(listed)) !== announcement.roster) throw new InvalidEpoch("roster");
-  if (!announcement.admins.every((user) => listed.has(user))) throw new InvalidEpoch("roster");
+  await checkOlder(announcement, older);
+  const all = new Set<string>();
+  for (const [i, { epoch, added, removed }] of [...older].reverse().concat(announcement).entries()) {
+    if (epoch !== i + 1 || added.some((user) => all.has(user)) || !removed.every((user) => all.has(user))) throw new InvalidEpoch("roster");
+    for (const user of removed) all.delete(user);
+    for (const user of added) all.add(user);
+  }
+  if (!all.has(announcement.by)) throw new InvalidEpoch("author");
+  if (!announcement.admins.every((user) => all.has(user))) throw new InvalidEpoch("roster");
+  const members = await membersOf(announcement, all, new Map(), known);
   await checkSignature(announcement, signed.signature, known);
-  return { announcement, members: listed };
+  return { announcement, members };
 }
 
 /** Checks the epochs after a known one, in their order. Only the last one's roster can be compared with today's cards. */
@@ -172,20 +182,52 @@ export async function nextEpochs(before: Roster, signed: readonly SignedAnnounce
     for (const user of next.added) users.add(user);
     newest = next;
   }
-  return signed.length === 0 ? before : { announcement: newest, members: await membersOf(newest, users, before, known) };
+  return signed.length === 0 ? before : { announcement: newest, members: await membersOf(newest, users, before.members, known) };
 }
 
-/** Those who take part with their newest cards; or with those of before, where the maker did not know of a renewed one yet. */
-async function membersOf(one: Announcement, users: ReadonlySet<string>, before: Roster, known: Known): Promise<ReadonlyMap<string, string>> {
-  const newest = new Map<string, string>();
+/** Rosters that are compared with an announced one. Few cards are newer than an announcement that is to be followed yet. */
+const MAX_ROSTERS = 1000;
+
+/** Those who take part, each with one of their cards from the one before on: the maker did not know of newer ones yet. */
+async function membersOf(
+  one: Announcement,
+  users: ReadonlySet<string>,
+  before: ReadonlyMap<string, string>,
+  known: Known,
+): Promise<ReadonlyMap<string, string>> {
+  const choices = new Map<string, readonly string[]>();
   for (const user of users) {
-    const key = known.memberKey(user);
-    if (key === null) throw new InvalidEpoch("roster");
-    newest.set(user, key);
+    const keys = known.memberKeys(user);
+    const last = before.get(user);
+    const since = last === undefined ? keys : [...keys.slice(0, keys.includes(last) ? keys.indexOf(last) : undefined), last];
+    if (since.length === 0) throw new InvalidEpoch("roster");
+    choices.set(user, since);
   }
-  const older = new Map([...newest].map(([user, key]) => [user, before.members.get(user) ?? key]));
-  for (const members of [newest, older]) if ((await rosterHash(members)) === one.roster) return members;
+  const at = (index: (keys: readonly string[]) => number) => new Map([...choices].map(([user, keys]) => [user, keys.at(index(keys)) ?? ""]));
+  const newest = at(() => 0);
+  // Who was away for long, and who renewed no card, need no search.
+  for (const members of [newest, at(() => -1)]) if ((await rosterHash(members)) === one.roster) return members;
+  let left = MAX_ROSTERS;
+  for (const members of older(newest, [...choices].filter(([, keys]) => keys.length > 1))) {
+    if (left-- === 0) break;
+    if ((await rosterHash(members)) === one.roster) return members;
+  }
   throw new InvalidEpoch("roster");
+}
+
+/** Rosters with older cards, from those on in which the fewest are replaced. */
+function* older(newest: ReadonlyMap<string, string>, renewed: readonly (readonly [string, readonly string[]])[]): Generator<ReadonlyMap<string, string>> {
+  const back = function* (members: Map<string, string>, from: number, steps: number): Generator<ReadonlyMap<string, string>> {
+    const one = renewed[from];
+    if (steps === 0) yield members;
+    if (steps === 0 || !one) return;
+    const [user, keys] = one;
+    for (let i = Math.min(steps, keys.length - 1); i >= 0; i--) {
+      yield* back(new Map(members).set(user, keys[i] ?? ""), from + 1, steps - i);
+    }
+  };
+  const most = renewed.reduce((sum, [, keys]) => sum + keys.length - 1, 0);
+  for (let steps = 1; steps <= most; steps++) yield* back(new Map(newest), 0, steps);
 }
 
 /** Whether the changes are possible at all, whoever makes them. */

@@ -1,7 +1,7 @@
 // Files (docs/e2ee.md, Files): STREAM over AES-256-GCM. A file is encrypted in records that can be sent, fetched and checked
 // one by one; their order and their number are bound by the nonces, and its length is hidden by padding.
 
-import { type Bytes, concat, fromBase64, InvalidEncoding, sha256, utf8 } from "./bytes.ts";
+import { type Bytes, concat, fromBase64, hex, InvalidEncoding, sha256, utf8 } from "./bytes.ts";
 import { aesKey } from "./keys.ts";
 
 /** Bytes of a full record on the wire: four of them are 1 MiB. */
@@ -43,7 +43,7 @@ export const fileKey = (bytes: Bytes): Promise<CryptoKey> => {
 };
 
 /** The key that a message names in Base64; throws `DamagedFile` if that is none. */
-export async function namedKey(text: string): Promise<CryptoKey> {
+async function namedKey(text: string): Promise<CryptoKey> {
   try {
     return await fileKey(fromBase64(text));
   } catch (cause) {
@@ -83,4 +83,52 @@ export function unpadded(plain: Bytes, record: number, isLast: boolean, size: nu
   const length = Math.min(plain.length, Math.max(0, size - record * PLAIN));
   if (plain.subarray(length).some((byte) => byte !== 0)) throw new DamagedFile("its padding is not of zeros");
   return plain.subarray(0, length);
+}
+
+/** What a message says of a file. */
+interface Named {
+  key: string;
+  size: number;
+  records: number;
+  digest: string;
+}
+
+/**
+ * Opens the records of a file, in their order, and throws `DamagedFile` at the first that is not the file's. Its last part is
+ * handed out only if the digest fits, too: a key fits all that its writer has encrypted under it, and not this file alone.
+ */
+export class Opening {
+  private constructor(
+    private readonly key: CryptoKey,
+    private readonly file: Named,
+    private readonly hashes: Bytes[],
+  ) {}
+
+  /** `hashes` are those of the records that were opened before, to which it adds. */
+  static async of(file: Named, hashes: Bytes[] = []): Promise<Opening> {
+    // A server cannot choose how much is fetched: what a file may have is what its length makes.
+    if (file.records !== recordsOf(padme(file.size))) throw new DamagedFile("its length does not fit");
+    return new Opening(await namedKey(file.key), file, hashes);
+  }
+
+  /** The number of the record that comes next. */
+  get next(): number {
+    return this.hashes.length;
+  }
+
+  get isDone(): boolean {
+    return this.next === this.file.records;
+  }
+
+  /** Opens the next record. */
+  async open(sealed: Bytes): Promise<Bytes> {
+    const { size, records, digest } = this.file;
+    const n = this.next;
+    const isLast = n === records - 1;
+    const part = unpadded(await openRecord(this.key, n, isLast, sealed), n, isLast, size);
+    const hash = await sha256(sealed);
+    if (isLast && hex(await digestOf([...this.hashes, hash])) !== digest) throw new DamagedFile("its digest is another one");
+    this.hashes.push(hash);
+    return part;
+  }
 }

@@ -2,7 +2,7 @@
 // lies in it twice, under the password and under the recovery key.
 
 import { base64, type Bytes, concat, fromBase64, fromUtf8, hex, idBytes, lp, random, u64, utf8 } from "./bytes.ts";
-import { canonical, isObject, type Json, type JsonObject, readCanonical } from "./canonical.ts";
+import { canonical, isObject, type Json, readCanonical } from "./canonical.ts";
 import { aesKey, hkdf, label, type RawKeys } from "./keys.ts";
 
 const PREFIX = "parlance-vault:1:";

@@ -5,6 +5,9 @@
 import { nodePorts } from "../../node/ports.ts";
 import { type Client, startClient } from "../index.ts";
 
+// What cannot be written down, as there is no room or the session has ended, rejects: a rejection that nobody hears of ends the program.
+const report = (error: unknown): void => console.error(error);
+
 async function acceptAll(client: Client): Promise<void> {
   for (const request of client.state.requests) {
     const answered = await client.answer(request, true);
@@ -18,10 +21,10 @@ async function main(address: string, email: string, password: string): Promise<v
   if (!outcome.ok) throw new Error(`no login: ${outcome.failure.kind}`);
   client.onNews(({ conversation, text, who }) => {
     console.log(`${who}: ${text}`);
-    void client.send(conversation, { text: `You said: ${text}`, reply: null, mentions: new Map() });
+    client.send(conversation, { text: `You said: ${text}`, reply: null, mentions: new Map() }).catch(report);
   });
   client.subscribe(({ requests }) => {
-    if (requests) void acceptAll(client);
+    if (requests) acceptAll(client).catch(report);
   });
   await acceptAll(client);
 }

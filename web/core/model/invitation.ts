@@ -2,7 +2,13 @@
 
 import type { Invitation } from "./view.ts";
 
-/** Reads the fragment of an address; null if it is no invitation of a person. */
+/** Letters that a name in a link may have. */
+const MAX_NAME = 100;
+
+/** A name as it can be shown: no letters that none sees, or that turn what stands beside them around. */
+const shown = (name: string): string => name.replace(/[\p{Cc}\p{Bidi_Control}]/gu, "").trim().slice(0, MAX_NAME).toWellFormed();
+
+/** Reads the fragment of an address; null if it is no whole invitation. One that is of no person has a code alone. */
 export function readInvitation(hash: string): Invitation | null {
   const fields = new Map<string, string>();
   for (const part of hash.replace(/^#/, "").split("&")) {
@@ -15,13 +21,15 @@ export function readInvitation(hash: string): Invitation | null {
       return null;
     }
   }
-  const [code, from, card, secret] = ["invite", "from", "card", "v"].map((name) => fields.get(name) ?? "");
+  const [code, from, card, secret, name] = ["invite", "from", "card", "v", "name"].map((field) => fields.get(field) ?? "");
+  if (code === undefined || !fields.has("invite")) return null;
+  if (!["from", "card", "v"].some((field) => fields.has(field))) return { code, from: "", card: "", secret: "", name: "" };
   if (!code || !from || !card || !secret) return null;
   return /^[0-9a-f]{32}$/.test(from) && /^[0-9a-f]{64}$/.test(card) && /^[0-9a-f]{64}$/.test(secret)
-    ? { code, from, card, secret }
+    ? { code, from, card, secret, name: shown(name ?? "") }
     : null;
 }
 
 /** Writes such a fragment. */
-export const writeInvitation = ({ code, from, card, secret }: Invitation): string =>
-  `#invite=${encodeURIComponent(code)}&from=${from}&card=${card}&v=${secret}`;
+export const writeInvitation = ({ code, from, card, secret, name }: Invitation): string =>
+  `#invite=${encodeURIComponent(code)}&from=${from}&card=${card}&v=${secret}&name=${encodeURIComponent(shown(name))}`;

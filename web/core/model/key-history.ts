@@ -1,6 +1,6 @@
 // What this device noticed of somebody's keys, and when: it stands in the conversation as a line.
 
-import type { PersonRecord } from "../store/store.ts";
+import type { PersonRecord } from "../store/records.ts";
 
 /** Something that was noticed. */
 export interface KeyEvent {

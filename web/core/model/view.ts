@@ -37,8 +37,7 @@ export interface Member extends Person {
 export type Barrier =
   | { kind: "keysChanged"; user: UserId; name: string }
   | { kind: "stranger"; names: readonly string[] }
-  | { kind: "notAccepted"; name: string }
-  | { kind: "blocksYou"; name: string }
+  | { kind: "ended"; name: string }
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 
@@ -90,11 +89,12 @@ export interface Reaction {
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
 
 /**
- * Why a message waits for its writer: who it is for refuses it, it is too long, one has been removed, the conversation was
+ * Why a message waits for its writer: the two are not in contact any more, who it is for refuses it, it is too long, one has been removed, the conversation was
  * cleared, keys have to be looked at or are missing or refused, another message has its id, a file is too large, one's own
  * room for files or the server's disk is full, a file is not here any more, or something else.
  */
 export type HeldKind =
+  | "ended"
   | "blocksYou"
   | "tooLong"
   | "removed"
@@ -218,7 +218,6 @@ export interface Me {
 export type Session =
   | { kind: "starting" }
   | { kind: "out"; why: "signedOut" | "disabled" | null }
-  | { kind: "cannotOpen" }
   | { kind: "in"; me: Me };
 
 /**
@@ -230,9 +229,9 @@ export type UnsafeBy = "server" | "kdf" | "vault" | "keys";
 /** What a person has to hear of: `keys`, a card in their name or the key log is not right; `vault`, the server has an older one. */
 export type AlarmOf = "keys" | "vault";
 
-/** Why something did not work. */
+/** Why something did not work; `device`: nothing could be stored here. */
 export type Failure =
-  | { kind: "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" }
+  | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" }
   /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
   | { kind: "noKey" | "unexpected"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }
@@ -271,6 +270,8 @@ export interface Invitation {
   from: string;
   card: string;
   secret: string;
+  /** What the inviter is called, as the link says: nobody has proved it. */
+  name: string;
 }
 
 /** An invitation that nobody has used yet. */
@@ -282,27 +283,6 @@ export interface OpenInvitation {
   link: string | null;
 }
 
-/** What the information about a message says. */
-export interface MessageInfo {
-  at: number;
-  position: string;
-  signed: boolean;
-  delivered: readonly string[];
-  seen: readonly string[];
-  versions: readonly { at: number; text: string }[];
-}
-
-/** A text that is about to be sent. */
-export interface Draft {
-  text: string;
-  /** What it replies to. */
-  reply: { id: string; user: string; text: string } | null;
-  /** `@Name` → user, of those whom the text names. */
-  mentions: ReadonlyMap<string, string>;
-  /** What is attached: each was staged before. */
-  files?: readonly FileInfo[];
-}
-
 /** Who somebody's keys are, to compare them. */
 export interface SafetyNumber {
   person: Person;
@@ -310,32 +290,4 @@ export interface SafetyNumber {
   groups: readonly string[];
   /** What the code to scan says. */
   code: string;
-}
-
-/** Everything that a device can read, to be taken along. Times are ISO 8601, in UTC. */
-export interface Exported {
-  user: UserId;
-  name: string;
-  email: string;
-  at: string;
-  contacts: readonly Pick<Person, "id" | "name" | "email" | "trust">[];
-  conversations: readonly ExportedConversation[];
-}
-
-/** One conversation of it. */
-export interface ExportedConversation {
-  id: ConversationId;
-  group: boolean;
-  /** Empty of the place for messages to oneself. */
-  name: string;
-  members: readonly { id: UserId; name: string }[];
-  /** Oldest first. */
-  messages: readonly ExportedMessage[];
-}
-
-/** One message of it, as it is now; what was deleted has no text. */
-export interface ExportedMessage extends Pick<Article, "id" | "user" | "name" | "text" | "reply" | "edited" | "deleted" | "trouble"> {
-  at: string;
-  files: readonly string[];
-  reactions: readonly { emoji: string; by: readonly string[] }[];
 }

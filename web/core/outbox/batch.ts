@@ -1,7 +1,7 @@
 // How what waits in a conversation is made ready: several at a time, while those before them are under way.
 
 import type { FileInfo } from "../model/file.ts";
-import type { Outgoing, OutgoingRecord, SealedRecord } from "../store/store.ts";
+import type { Outgoing, OutgoingRecord, SealedRecord } from "../store/records.ts";
 import type { Caller } from "../wire/call.ts";
 import { prepareAdd } from "../wire/conversation.ts";
 

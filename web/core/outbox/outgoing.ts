@@ -8,7 +8,7 @@
 // What a message is after that (sent, delivered, seen) is computed from rows and reports (model/timeline.ts).
 
 import { isPassing, Refused } from "../wire/refusal.ts";
-import type { Held } from "../store/store.ts";
+import type { Held } from "../store/records.ts";
 
 /** What to do after an attempt. */
 export type Verdict =

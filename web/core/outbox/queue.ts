@@ -6,7 +6,8 @@ import type { ConversationId, MessageId } from "../model/ids.ts";
 import { box, unbox } from "../store/box.ts";
 import type { Change } from "../store/backend.ts";
 import { dropFiles } from "./files.ts";
-import { change, type Held, type Outgoing, type OutgoingRecord } from "../store/store.ts";
+import type { Held, Outgoing, OutgoingRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 
 /** What is to be sent. */
@@ -96,4 +97,18 @@ export function retry(account: Account, id: string): Promise<void> {
     await account.store.write(change.outgoing({ ...found, sealed: null, held: null }));
     account.tell({ grown: [found.conversation], outbox: true });
   });
+}
+
+/** Takes a message out of the outbox that has nothing left to wait for (the tab that leads only). */
+export async function drop(account: Account, { conversation, id, order }: Outgoing): Promise<void> {
+  await account.store.write(change.settle(order));
+  account.sent.delete(id);
+  account.tell({ grown: [conversation], outbox: true });
+}
+
+/** Takes it out of the outbox if its row is here. */
+export async function settleIfStored(account: Account, outgoing: Outgoing): Promise<boolean> {
+  if ((await account.store.seqOf(outgoing.conversation, outgoing.id)) === undefined) return false;
+  await drop(account, outgoing);
+  return true;
 }

@@ -7,7 +7,8 @@ import { type Content, typeOf } from "../model/body.ts";
 import type { FileInfo } from "../model/file.ts";
 import type { ConversationId, MessageId } from "../model/ids.ts";
 import { type Change, LostLead } from "../store/backend.ts";
-import { change, type Outgoing, type OutgoingRecord, type SealedRecord } from "../store/store.ts";
+import type { Outgoing, OutgoingRecord, SealedRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { catchUp } from "../sync/fill.ts";
@@ -15,7 +16,8 @@ import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
 import { type Batch, batchesOf, isSealed, type Ready, requestOf } from "./batch.ts";
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
-import { contentOf, hold } from "./queue.ts";
+import { type Line, newLine } from "./line.ts";
+import { contentOf, drop, hold, settleIfStored } from "./queue.ts";
 import { Sealer } from "./sealer.ts";
 import { Cancelled, FileGone, upload } from "./upload.ts";
 
@@ -32,19 +34,6 @@ export interface SenderEvents {
   onFault: (error: unknown) => void;
   /** The conversation has another secret, or others take part, than this device knows: everything is compared. */
   onStale: () => Promise<void>;
-}
-
-/** What waits in one conversation. */
-interface Line {
-  running: boolean;
-  /** Something was written, or decided, since the outbox was read. */
-  again: boolean;
-  /** Nothing waits in it, as far as this tab has heard. */
-  isEmpty: boolean;
-  tries: number;
-  cancelTimer: () => void;
-  /** The server has these; their rows may not be here yet. */
-  stored: Outgoing[];
 }
 
 /** Sends what waits. */
@@ -98,7 +87,7 @@ export class Sender {
   }
 
   private lineOf(id: ConversationId): Line {
-    const line = this.lines.get(id) ?? { running: false, again: false, isEmpty: true, tries: 0, cancelTimer: () => undefined, stored: [] };
+    const line = this.lines.get(id) ?? newLine();
     this.lines.set(id, line);
     return line;
   }
@@ -187,7 +176,7 @@ export class Sender {
   private async prepare(batch: Batch, before: SealedRecord | null): Promise<Ready[]> {
     const [first] = batch;
     // What was sent before may be stored, and its files gone since.
-    if (first.files && first.sealed && (await this.settleIfStored(first))) return [];
+    if (first.files && first.sealed && (await settleIfStored(this.account, first))) return [];
     const files = await this.filesOf(first);
     if (!(await this.upload(first, files))) return [];
     const known = batch.filter(isSealed);
@@ -200,7 +189,7 @@ export class Sender {
     const { request, isKnown, contents, ...outgoing } = ready;
     // From now on its row settles it. One that was sent before may be here already.
     this.account.sent.set(outgoing.id, outgoing.order);
-    if (isKnown && (await this.settleIfStored(outgoing))) return true;
+    if (isKnown && (await settleIfStored(this.account, outgoing))) return true;
     try {
       await (await request)();
     } catch (error) {
@@ -250,7 +239,7 @@ export class Sender {
     const record = await this.account.store.conversation(id);
     if (record && !record.gone) await this.fetch(id);
     // What still is not here was stored, and cleared since: nothing is left to be done for it.
-    for (const one of this.unsettled(line)) await this.drop(one);
+    for (const one of this.unsettled(line)) await drop(this.account, one);
   }
 
   private async fetch(id: ConversationId): Promise<void> {
@@ -294,29 +283,16 @@ export class Sender {
         throw error;
       case "lookUp":
         await catchUp(this.account, outgoing.conversation);
-        if (!(await this.settleIfStored(outgoing))) await hold(this.account, outgoing, { code: "message_id_conflict", sentence: "" });
+        if (!(await settleIfStored(this.account, outgoing))) await hold(this.account, outgoing, { code: "message_id_conflict", sentence: "" });
         return;
       case "hold":
         // What it was about has gone with the conversation's content.
-        if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await this.drop(outgoing);
+        if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await drop(this.account, outgoing);
         else await hold(this.account, outgoing, verdict.held);
     }
   }
 
   private async isUpdate(outgoing: Outgoing): Promise<boolean> {
     return typeOf(await contentOf(this.account, outgoing)) === "Update";
-  }
-
-  private async drop({ conversation, id, order }: Outgoing): Promise<void> {
-    await this.account.store.write(change.settle(order));
-    this.account.sent.delete(id);
-    this.account.tell({ grown: [conversation], outbox: true });
-  }
-
-  /** Takes it out of the outbox if its row is here. */
-  private async settleIfStored(outgoing: Outgoing): Promise<boolean> {
-    if ((await this.account.store.seqOf(outgoing.conversation, outgoing.id)) === undefined) return false;
-    await this.drop(outgoing);
-    return true;
   }
 }

@@ -4,7 +4,7 @@
 import { concat } from "../crypto/bytes.ts";
 import { encryptedLength, padme, RECORD } from "../crypto/file.ts";
 import type { FileInfo } from "../model/file.ts";
-import type { Outgoing } from "../store/store.ts";
+import type { Outgoing } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import { forEach } from "../sync/serial.ts";
 import type { Where } from "../wire/conversation.ts";

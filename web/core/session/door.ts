@@ -10,7 +10,8 @@ import { apikeyOfRoot, boxKeyOf, checkVersion, type Contents, OldVault, openBox,
 import { stationId, userId, type UserId } from "../model/ids.ts";
 import type { Ports } from "../ports.ts";
 import { makeBoxKey } from "../store/box.ts";
-import type { SessionRecord, Store } from "../store/store.ts";
+import type { SessionRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
 import { Caller } from "../wire/call.ts";
 import { hasRecoveryKey, type Kdf, login, type LoginAnswer, prelogin } from "../wire/login.ts";
 import { checkKnown, knownAccount, remember } from "./known.ts";

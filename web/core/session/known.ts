@@ -1,7 +1,8 @@
 // What this device remembers of accounts after they were logged out: on which server they live, and how far their vault
 // had come. With that an older vault, a cheaper hash of the password and another server are recognised.
 
-import { change, type KnownAccount, type Store } from "../store/store.ts";
+import type { KnownAccount } from "../store/records.ts";
+import { change, type Store } from "../store/store.ts";
 import { Unsafe } from "./unsafe.ts";
 
 /** What is remembered of an account. */

@@ -1,22 +1,24 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
 import type { News } from "../api.ts";
+import { randomUnit } from "../crypto/bytes.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import type { Connection, Upload } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
 import { newsOf } from "../show/news.ts";
-import { AccountShown, type Shown } from "../show/shown.ts";
-import { LostLead } from "../store/backend.ts";
-import { type SessionRecord, Store } from "../store/store.ts";
+import { AccountShown } from "../show/shown.ts";
+import type { Shown } from "../show/state.ts";
+import type { ConversationRecord, SessionRecord } from "../store/records.ts";
+import { Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { type Ask, type Post, readPost } from "../sync/ask.ts";
 import { Cipher } from "../sync/cipher.ts";
-import type { ConnectionState } from "../sync/connection.ts";
+import { type ConnectionState, delayMs } from "../sync/connection.ts";
 import type { Engine } from "../sync/engine.ts";
+import { faultsTo } from "../sync/fault.ts";
 import { Serial } from "../sync/serial.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { groupInvitations } from "../wire/group.ts";
-import { isPassing } from "../wire/refusal.ts";
 import { callerOf } from "./record.ts";
 
 /** How long a tab waits for the one that leads to do what it was asked. */
@@ -56,6 +58,7 @@ export class OpenSession {
   private engine: Engine | null = null;
   private readonly endings: (() => void)[] = [];
   private readonly waiting = new Set<() => void>();
+  private readonly fault: (error: unknown) => void;
 
   constructor(
     private readonly ports: Ports,
@@ -63,6 +66,7 @@ export class OpenSession {
     private readonly out: Shown,
     private readonly events: SessionEvents,
   ) {
+    this.fault = faultsTo(ports.onFault);
     const store = new Store(ports.backend);
     this.store = store;
     const cipher = new Cipher(store, session);
@@ -72,10 +76,13 @@ export class OpenSession {
       this.uploaded(message, upload);
       this.post({ post: "upload", message, upload });
     };
-    const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
-      this.lookInto(id, rows).catch((error: unknown) => this.fault(error));
+    const arriving = (record: ConversationRecord, rows: readonly WireMessage[]): void => {
+      this.shown.arriving(record, rows).catch(this.fault);
     };
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), saying: new Serial(), direct: null, uploading: new Map(), progress, tell, arrived };
+    const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
+      this.lookInto(id, rows).catch(this.fault);
+    };
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), saying: new Serial(), direct: null, uploading: new Map(), progress, tell, arriving, arrived };
     this.shown = new AccountShown(this.account, out);
   }
 
@@ -84,9 +91,9 @@ export class OpenSession {
     await this.shown.start();
     this.endings.push(
       this.ports.channel.listen((message) => this.heard(readPost(message))),
-      this.ports.onHint(() => void this.ask({ kind: "wake" })),
+      this.ports.onHint(() => this.askFor({ kind: "wake" })),
       this.ports.onOutdated(() => this.outdated()),
-      this.ports.lead((ended) => this.lead(ended)),
+      this.ports.lead((ended) => this.lead(ended).catch(this.fault)),
     );
     this.post({ post: "ask", ask: { kind: "state" } });
   }
@@ -117,35 +124,72 @@ export class OpenSession {
     });
   };
 
+  /** The same, where nobody waits for it. */
+  askFor(ask: Ask): void {
+    this.ask(ask).catch(this.fault);
+  }
+
+  /** Says that a message was looked at, and those before it. */
+  seenUpTo(id: ConversationId, message: MessageId): void {
+    const ask = async (): Promise<void> => {
+      const seq = await this.store.seqOf(id, message);
+      if (seq !== undefined) await this.ask({ kind: "seen", id, seq });
+    };
+    ask().catch(this.fault);
+  }
+
   private async lead(ended: AbortSignal): Promise<void> {
     if (ended.aborted) return;
     const inside = await import("./inside.ts").catch(() => null);
     // The server has the files of another version by now.
     if (!inside) return this.outdated();
     if (ended.aborted) return;
-    await this.store.takeTerm();
+    await this.takeTerm(ended);
     // The session may have ended meanwhile: what began now would go on for ever.
     if (ended.aborted) return;
     const engine = new inside.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
         this.connection(state);
         if (state.kind !== "live") return;
-        for (const task of [inside.keepPresence, inside.takeAllShared]) task(this.account).catch((error: unknown) => this.fault(error));
+        for (const task of [inside.keepPresence, inside.takeAllShared]) task(this.account).catch(this.fault);
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
-      onFresh: (id, fresh) => void this.fresh(id, fresh),
-      onBarred: (why) => void this.barred(why, engine),
-      onFault: (error) => this.fault(error),
+      onFresh: (id, fresh) => { this.fresh(id, fresh).catch(this.fault); },
+      onBarred: (why) => { this.barred(why, engine).catch(this.fault); },
+      onFault: this.fault,
     });
     this.engine = engine;
     engine.start();
-    inside.sweepFiles(this.account).catch((error: unknown) => this.fault(error));
-    const endExpiry = inside.followExpiry(this.account, (error) => this.fault(error));
+    inside.sweepFiles(this.account).catch(this.fault);
+    const endExpiry = inside.followExpiry(this.account, this.fault);
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
     endExpiry();
     engine.stop();
     this.engine = null;
     this.store.term = undefined;
+  }
+
+  // As while the disk is full: as long as this tab has the lead, no other one can take it.
+  private async takeTerm(ended: AbortSignal): Promise<void> {
+    for (let tries = 0; !ended.aborted; tries++) {
+      try {
+        await this.store.takeTerm();
+        return;
+      } catch (error) {
+        this.fault(error);
+        await this.pause(delayMs(tries, randomUnit()), ended);
+      }
+    }
+  }
+
+  private pause(ms: number, ended: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.ports.clock.after(ms, resolve);
+      ended.addEventListener("abort", () => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   /** Takes over what another tab has written of the session, as new keys. */
@@ -182,11 +226,6 @@ export class OpenSession {
     this.post({ post: "connection", state });
   }
 
-  // What was still under way when the connection was lost, another tab began to lead, or the session ended, is nobody's fault.
-  private fault(error: unknown): void {
-    if (!isPassing(error) && !(error instanceof LostLead)) this.ports.onFault(error);
-  }
-
   private outdated(): void {
     void this.stop();
     this.out.set({ connection: { kind: "outdated" } });
@@ -198,9 +237,10 @@ export class OpenSession {
   }
 
   private noticed(hint: Hint): void {
-    this.shown.noticed(hint).catch((error: unknown) => this.fault(error));
+    if (hint.list) this.account.cipher.forgetPeople();
+    this.shown.noticed(hint).catch(this.fault);
     this.engine?.noticed(hint);
-    if (this.engine && hint.list) this.checkProofsAgain().catch((error: unknown) => this.fault(error));
+    if (this.engine && hint.list) this.checkProofsAgain().catch(this.fault);
   }
 
   private uploaded(message: MessageId, upload: Upload | null): void {
@@ -219,8 +259,8 @@ export class OpenSession {
       case undefined:
         return;
       case "hint":
-        if (post.hint.session) void this.events.onEnded(null);
-        if (post.hint.keys) void this.readSession();
+        if (post.hint.session) this.events.onEnded(null).catch(this.fault);
+        if (post.hint.keys) this.readSession().catch(this.fault);
         this.noticed(post.hint);
         for (const end of [...this.waiting]) end();
         return;
@@ -228,7 +268,7 @@ export class OpenSession {
         this.uploaded(post.message, post.upload);
         return;
       case "ask":
-        this.engine?.answer(post.ask).catch((error: unknown) => this.fault(error));
+        this.engine?.answer(post.ask).catch(this.fault);
         return;
       case "connection":
         if (!this.engine) this.out.set({ connection: shownAs(post.state) });

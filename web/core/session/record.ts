@@ -3,7 +3,7 @@
 import { hex, random, sha256, utf8 } from "../crypto/bytes.ts";
 import { userId } from "../model/ids.ts";
 import type { Ports } from "../ports.ts";
-import type { SessionRecord } from "../store/store.ts";
+import type { SessionRecord } from "../store/records.ts";
 import { Caller } from "../wire/call.ts";
 
 /** Sends this session's requests, signed with the keys that it has at the time. */

@@ -44,6 +44,7 @@ export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
     uploading: new Map(),
     progress: () => undefined,
     tell: (hint: Hint) => ports.channel.post({ post: "hint", hint }),
+    arriving: () => undefined,
     arrived: (id, rows) => void proofs.push(checkProofs(account, id, rows)),
   };
   // First: what comes after the fetch is to wake this device again.

@@ -6,10 +6,11 @@ import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Article, Barrier, Conversation, FilesBrief } from "../model/view.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
+import { groupName } from "../sync/group-name.ts";
 
 /** What a conversation is shown with. */
 export interface Surroundings {
@@ -24,12 +25,15 @@ export interface Surroundings {
 /** Characters of a preview. */
 const PREVIEW = 140;
 
-function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names }: Surroundings): Barrier | null {
+function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names, waiting }: Surroundings): Barrier | null {
   if (record.gone) return { kind: "removed" };
   const [other] = others;
   if (!record.wire.isgroup && other) {
     const person = people.get(other);
     if (person?.blocked) return { kind: "youBlock", user: other, name: names.of(other) };
+    // The server has said so; once they are friends again it may be tried again.
+    const isEnded = waiting.some(({ held }) => held?.kind === "ended");
+    if (isEnded && !person?.friend) return { kind: "ended", name: names.of(other) };
   }
   const changed = others.find((user) => people.get(user)?.trust === "changed");
   if (changed) return { kind: "keysChanged", user: changed, name: names.of(changed) };
@@ -115,6 +119,6 @@ const membersOf = (others: readonly UserId[], names: Names): string => others.ma
 export async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
   if (!wire.isgroup) return others[0] ? names.of(others[0]) : names.of(account.session.user);
   const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];
-  const name = await account.cipher.name(wire.id, wire.secret, wire.displayname, epochs);
+  const name = await groupName(account.cipher, wire.id, wire.secret, wire.displayname, epochs);
   return name ?? membersOf(others, names);
 }

@@ -20,11 +20,18 @@ export const asksToRead = (hint: Hint): boolean =>
 /** What is due after a hint. */
 export function addTo(due: Due | null, hint: Hint): Due {
   const conversations = new Map(due?.conversations);
-  for (const [rank, extent] of extents.entries()) {
-    for (const id of hint[extent] ?? []) {
-      const known = conversations.get(id);
-      if (!known || extents.indexOf(known) < rank) conversations.set(id, extent);
-    }
-  }
+  for (const extent of extents) for (const id of hint[extent] ?? []) raise(conversations, id, extent);
   return { list: due?.list === true || hint.list === true, outbox: due?.outbox === true || hint.outbox === true, conversations };
+}
+
+/** What is due of two together. */
+export function both(one: Due, other: Due | null): Due {
+  const conversations = new Map(one.conversations);
+  for (const [id, extent] of other?.conversations ?? []) raise(conversations, id, extent);
+  return { list: one.list || other?.list === true, outbox: one.outbox || other?.outbox === true, conversations };
+}
+
+function raise(conversations: Due["conversations"], id: ConversationId, extent: (typeof extents)[number]): void {
+  const known = conversations.get(id);
+  if (!known || extents.indexOf(known) < extents.indexOf(extent)) conversations.set(id, extent);
 }

@@ -6,7 +6,7 @@ import { type Announcement, parseAnnouncement } from "../crypto/epoch.ts";
 import { type UserId, userId } from "../model/ids.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Article, Entry, Line } from "../model/view.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import type { Names } from "./people.ts";
 

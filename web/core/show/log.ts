@@ -6,13 +6,14 @@ import { contentOf } from "../outbox/queue.ts";
 import { checkNumbers } from "../model/reading.ts";
 import { articles, type Context, type Reach, type Row, type Waiting } from "../model/timeline.ts";
 import type { Article, HeldKind } from "../model/view.ts";
-import type { ConversationRecord, Held, Outgoing } from "../store/store.ts";
+import type { ConversationRecord, Held, Outgoing } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import type { Names } from "./people.ts";
 
 /** The reasons by their codes: the server's, and those of the outbox (outbox/sender.ts). */
 const heldKinds: Partial<Record<string, HeldKind>> = {
   not_allowed: "blocksYou",
+  not_friends: "ended",
   too_large: "tooLong",
   conversation_not_found: "removed",
   stale_instance: "cleared",

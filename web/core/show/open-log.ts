@@ -4,15 +4,16 @@ import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { checkNumbers } from "../model/reading.ts";
 import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import { counts } from "../sync/inbox.ts";
 import { Serial } from "../sync/serial.ts";
+import type { WireMessage } from "../wire/conversation.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
 import { contextOf } from "./log.ts";
 import type { Names } from "./people.ts";
-import type { Shown } from "./shown.ts";
+import type { Shown } from "./state.ts";
 
 /** Rows that are shown at first, and more each time. */
 const PAGE = 50;
@@ -128,6 +129,15 @@ export class OpenLog {
     return this.drawing.run(() => this.refreshNow(isGrown));
   }
 
+  /** Shows rows that are being written: what is read from the store after that begins behind them. */
+  append(record: ConversationRecord, rows: readonly WireMessage[]): Promise<void> {
+    return this.drawing.run(async () => {
+      const isNext = rows[0]?.Seq === (this.opened.at(-1)?.seq ?? 0) + 1 && this.opened.every(({ trouble }) => trouble === null);
+      if (this.id !== record.wire.id || this.instance !== record.instance || !isNext) return;
+      await this.show(record.wire.id, record, [...this.opened, ...(await this.account.cipher.openAll(record, rows))]);
+    });
+  }
+
   private async refreshNow(isGrown: boolean): Promise<void> {
     const { id } = this;
     if (!id) return;
@@ -147,7 +157,10 @@ export class OpenLog {
       this.firstUnread = null;
     }
     const rows = isOther ? await this.account.store.rows(id, 0) : fresh;
-    const opened = [...(isOther ? [] : known), ...(await this.account.cipher.openAll(record, rows))];
+    await this.show(id, record, [...(isOther ? [] : known), ...(await this.account.cipher.openAll(record, rows))]);
+  }
+
+  private async show(id: ConversationId, record: ConversationRecord, opened: readonly Row[]): Promise<void> {
     if (this.id !== id) {
       // It was left meanwhile.
       this.account.cipher.forget(id);
@@ -155,7 +168,7 @@ export class OpenLog {
     }
     this.opened = opened;
     const log = await this.draw(id, record);
-    if (this.id !== id) return;
+    if (this.id !== id || log === this.out.state.log) return;
     this.out.set({ log });
     this.refreshWhenOver(log);
   }
@@ -182,7 +195,10 @@ export class OpenLog {
     const shown = articles(rows, waiting, contextOf(record, names, this.account));
     const now = await withLines(this.account, record, shown, !older, { names, people, rows });
     const before = this.out.state.log;
-    const entries = before?.id === id ? reuseList(before.entries, now) : now;
-    return { id, entries, older, firstUnread: this.firstUnread };
+    const { firstUnread } = this;
+    if (before?.id !== id) return { id, entries: now, older, firstUnread };
+    const entries = reuseList(before.entries, now);
+    const isSame = entries === before.entries && older === before.older && firstUnread === before.firstUnread;
+    return isSame ? before : { id, entries, older, firstUnread };
   }
 }

@@ -2,7 +2,7 @@
 
 import type { UserId } from "../model/ids.ts";
 import type { Person, Presence } from "../model/view.ts";
-import type { PersonRecord } from "../store/store.ts";
+import type { PersonRecord } from "../store/records.ts";
 
 const presences = new Set<string>(["available", "away", "busy", "offline"]);
 

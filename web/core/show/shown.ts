@@ -1,23 +1,25 @@
 // What is shown: kept up to date by hints, always read from the store, so that it is the same in every tab.
 
-import { showAsked } from "../actions/asked.ts";
-import type { Changes, State } from "../api.ts";
+import { showAsked } from "../sync/asked.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Conversation, Request } from "../model/view.ts";
 import { unbox } from "../store/box.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import type { AlarmRecord } from "../sync/alarm.ts";
 import type { RequestsRecord } from "../sync/list.ts";
 import type { StationsRecord } from "../sync/stations.ts";
 import { Serial } from "../sync/serial.ts";
+import type { WireMessage } from "../wire/conversation.ts";
 import { showConversation } from "./conversation.ts";
-import { addTo, asksToRead, type Due } from "./due.ts";
+import { addTo, asksToRead, both, type Due } from "./due.ts";
 import { isSame, reuse, reuseList } from "../model/equal.ts";
 import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
+import type { Shown } from "./state.ts";
+import { groupName } from "../sync/group-name.ts";
 
 /** Conversations that fit on a screen: before these are drawn nothing is shown. */
 const FIRST = 16;
@@ -28,55 +30,6 @@ const MIN_REST_MS = 8;
 const MAX_REST_MS = 500;
 /** How long somebody is shown as writing after their last sign of it. */
 const WRITING_MS = 6000;
-
-const nobody: State = {
-  session: { kind: "starting" },
-  conversations: [],
-  people: new Map(),
-  requests: [],
-  log: null,
-  writing: new Map(),
-  connection: { kind: "connecting" },
-  waiting: 0,
-  firstSync: null,
-  clockOff: 0,
-  newDevices: [],
-  alarm: [],
-  uploads: new Map(),
-};
-
-/** The state, and who listens to it. */
-export class Shown {
-  state: State = nobody;
-  private readonly listeners = new Set<(changes: Changes) => void>();
-  private pending: Changes = {};
-  private isDue = false;
-
-  /** Changes what is shown; listeners hear of it once for all that changes at the same time. */
-  set(changes: Changes): void {
-    this.state = { ...this.state, ...changes };
-    this.pending = { ...this.pending, ...changes };
-    if (this.isDue) return;
-    this.isDue = true;
-    queueMicrotask(() => {
-      const told = this.pending;
-      this.pending = {};
-      this.isDue = false;
-      for (const listener of [...this.listeners]) listener(told);
-    });
-  }
-
-  /** Calls back after each change. */
-  subscribe(listener: (changes: Changes) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
-  /** Nobody is logged in any more. */
-  reset(session: State["session"]): void {
-    this.set({ ...nobody, session });
-  }
-}
 
 /** What is shown of one account. */
 export class AccountShown {
@@ -91,6 +44,8 @@ export class AccountShown {
   private readonly writers = new Map<ConversationId, Map<UserId, () => void>>();
   private due: Due | null = null;
   private ended = false;
+  /** Looks that are under way, or rest. */
+  private looks = 0;
   private firstIsDrawn = (): void => undefined;
 
   constructor(
@@ -120,10 +75,24 @@ export class AccountShown {
     for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
     if (!asksToRead(hint)) return Promise.resolve();
     this.due = addTo(this.due, hint);
-    return this.work.run(async () => {
-      const begun = this.account.clock.now();
-      if (await this.readDue()) await this.rest(this.account.clock.now() - begun);
-    });
+    return this.look();
+  }
+
+  private async look(): Promise<void> {
+    this.looks += 1;
+    try {
+      await this.work.run(async () => {
+        const begun = this.account.clock.now();
+        if (await this.readDue()) await this.rest(this.account.clock.now() - begun);
+      });
+    } finally {
+      this.looks -= 1;
+    }
+  }
+
+  /** Rows are being written: while little happens, who looks at them need not wait for that. */
+  async arriving(record: ConversationRecord, rows: readonly WireMessage[]): Promise<void> {
+    if (this.looks === 0 && !this.ended) await this.log.append(record, rows);
   }
 
   /** Reads what has changed; false if nothing has. */
@@ -131,7 +100,13 @@ export class AccountShown {
     const { due } = this;
     this.due = null;
     if (!due || this.ended) return false;
-    await this.read(due);
+    try {
+      await this.read(due);
+    } catch (error) {
+      // It is still due: the next change reads it as well.
+      this.due = both(due, this.due);
+      throw error;
+    }
     return true;
   }
 
@@ -218,7 +193,7 @@ export class AccountShown {
     );
     const groups = (record?.groups ?? []).map(async (one): Promise<Request> => {
       const { conversationid, inviterid, invitername, secret, displayname } = one;
-      const group = (await this.account.cipher.name(conversationid, secret, displayname, [])) ?? "";
+      const group = (await groupName(this.account.cipher, conversationid, secret, displayname, [])) ?? "";
       return { kind: "group", id: conversationid, name: invitername, user: inviterid, group };
     });
     const asked = await showAsked(this.account, (id) => this.people.get(id)?.friend ?? false);

@@ -3,7 +3,7 @@
 
 import { fromUtf8, random, utf8 } from "../crypto/bytes.ts";
 import { aesKey } from "../crypto/keys.ts";
-import type { Boxed } from "./store.ts";
+import type { Boxed } from "./records.ts";
 
 /** A new key, which cannot be read out. */
 export const makeBoxKey = (): Promise<CryptoKey> => aesKey(random(32));

@@ -5,7 +5,8 @@ import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import type { Upload } from "../model/view.ts";
 import type { Clock, Exclusive } from "../ports.ts";
 import type { Change } from "../store/backend.ts";
-import type { OutgoingRecord, SessionRecord, Store } from "../store/store.ts";
+import type { ConversationRecord, OutgoingRecord, SessionRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
 import type { Caller } from "../wire/call.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import type { Cipher } from "./cipher.ts";
@@ -51,6 +52,8 @@ export interface Account {
   progress: (message: MessageId, upload: Upload | null) => void;
   /** Tells this tab and the others. */
   tell: (hint: Hint) => void;
+  /** Hears of new rows that join what is held, while they are being written; `record` is what is written with them. */
+  arriving: (record: ConversationRecord, rows: readonly WireMessage[]) => void;
   /** Hears of all new rows, after they were written. */
   arrived: (id: ConversationId, rows: readonly WireMessage[]) => void;
 }

@@ -5,14 +5,16 @@ import { acceptCards, cardHash, type Card, InvalidCard, type Offer, type Owner, 
 import type { Known } from "../crypto/epoch.ts";
 import { fromHex, hex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
+import { type Followed, tagOf, UNKNOWN } from "../crypto/log.ts";
 import { noted } from "../model/key-history.ts";
 import type { UserId } from "../model/ids.ts";
-import { change, type PersonRecord, type SessionRecord } from "../store/store.ts";
+import type { PersonRecord, SessionRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import { cards as fetchCards } from "../wire/people.ts";
 import { isSame } from "../model/equal.ts";
 import type { Account } from "./account.ts";
 import { isOwn, publishOwnCard } from "./own-card.ts";
-import { offerKey } from "./people.ts";
+import { offerKey, stranger } from "./people.ts";
 import { placeOfPin } from "./pins.ts";
 
 /** Users that one call asks for. */
@@ -114,6 +116,15 @@ export async function memberKey(person: PersonRecord): Promise<string | null> {
   return person.publicKey === "" ? null : hex(await rsaHash(person.publicKey));
 }
 
+/** What stood for somebody in rosters one after the other, the newest first: before the first card it was the RSA key. */
+async function memberKeys({ cards, publicKey }: PersonRecord): Promise<string[]> {
+  const [first] = cards;
+  const hashes = await Promise.all([...cards].reverse().map(cardHash));
+  if (first === undefined) return publicKey === "" ? [] : [hex(await rsaHash(publicKey))];
+  const { n, rsa } = parseCard(first);
+  return n === 1 ? [...hashes, rsa] : hashes;
+}
+
 /** What stands for oneself; null while one's card is not here yet. */
 export async function ownKey({ store, session }: Pick<Account, "store" | "session">): Promise<string | null> {
   const me = await store.person(session.user);
@@ -121,16 +132,46 @@ export async function ownKey({ store, session }: Pick<Account, "store" | "sessio
 }
 
 /** What is known of these people, to check epochs with. One's own key counts, whatever the server says of it. */
-export async function knownOf(people: readonly PersonRecord[], session: SessionRecord): Promise<Known> {
-  const keys = new Map<string, string>();
+async function knownOf(people: readonly PersonRecord[], session: SessionRecord): Promise<Known> {
+  const keys = new Map<string, string[]>();
   const signs = new Map<string, ReturnType<Known["signKeys"]>>();
   for (const person of people) {
-    const key = await memberKey(person);
-    if (key !== null) keys.set(person.id, key);
+    keys.set(person.id, await memberKeys(person));
     signs.set(person.id, person.cards.map((card) => parseCard(card).sign));
   }
   if (session.signKey) signs.set(session.user, [...(signs.get(session.user) ?? []), fromHex(session.signKey, 32)]);
-  return { signKeys: (user) => signs.get(user) ?? [], memberKey: (user) => keys.get(user) ?? null };
+  return { signKeys: (user) => signs.get(user) ?? [], memberKeys: (user) => keys.get(user) ?? [] };
+}
+
+/**
+ * What is known of everybody in the epochs of a conversation: also of those who have left it, whom no list names, and whose cards
+ * count as far as the key log has them. Of a deleted account, only that knows the newest card.
+ */
+export async function knownOfAll(account: Account, users: readonly UserId[]): Promise<Known> {
+  const { caller, session, store } = account;
+  const people = await peopleOf(account, users);
+  const there = new Set(people.map(({ id }) => id));
+  const gone = users.filter((user) => !there.has(user));
+  const logged = new Map<string, string>();
+  const log = (await store.meta<Followed>("log")) ?? UNKNOWN;
+  for (let from = 0; from < gone.length; from += MAX_USERS) {
+    const page = gone.slice(from, from + MAX_USERS);
+    const found = await fetchCards(caller, page, {});
+    for (const id of page) {
+      const newest = log.newest.get(await tagOf(session.server, id))?.card;
+      const told = { ...stranger(id), publicKey: found.publicKeys.get(id) ?? "" };
+      const person = await offerCards(told, found.cards.get(id) ?? [], session.server);
+      const last = person.cards.at(-1);
+      if (last === undefined ? newest === undefined : (await cardHash(last)) === newest) people.push(person);
+      else if (last === undefined && newest !== undefined) logged.set(id, newest);
+    }
+  }
+  const known = await knownOf(people, session);
+  const memberKeys = (user: string): readonly string[] => {
+    const card = logged.get(user);
+    return card === undefined ? known.memberKeys(user) : [card];
+  };
+  return { ...known, memberKeys };
 }
 
 /** The records of these users, without those who are not known. */

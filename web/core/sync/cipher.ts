@@ -7,21 +7,21 @@ import { beginning } from "../crypto/chain.ts";
 import { announcementHash, parseAnnouncement } from "../crypto/epoch.ts";
 import { type Followed, UNKNOWN } from "../crypto/log.ts";
 import { unwrapWithAny } from "../crypto/keys.ts";
-import { epochOf, open, openName, seal, Unreadable } from "../crypto/message.ts";
-import { openPublished, openPublishedName, sealPublished } from "../crypto/published.ts";
+import { epochOf, open, seal, Unreadable } from "../crypto/message.ts";
+import { openPublished, sealPublished } from "../crypto/published.ts";
 import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import { disappearsAt, endOf } from "../model/keep.ts";
 import { checkReading } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
-import { type ConversationRecord, type EpochRecord, headOf, type SealedRecord, type SessionRecord, type Store } from "../store/store.ts";
+import { type ConversationRecord, type EpochRecord, headOf, type SealedRecord, type SessionRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { wireTime } from "../wire/time.ts";
 
 /** Rows that were read and are kept, so that a new row does not decrypt all others again. */
 const MAX_CACHED = 5000;
-/** After this many years a message is called kept for ever. */
-const FOREVER_MS = 50 * 365 * 86_400_000;
 
 /** The secret of an epoch; number 0 in a conversation without epochs. */
 interface Secret {
@@ -57,6 +57,8 @@ export interface Unsealed {
 export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
   private readonly read = new Map<string, Promise<Row>>();
+  /** By which keys signatures of whom were checked last. */
+  private readonly signers = new Map<UserId, readonly Bytes[]>();
   /** The epochs under which was written last. */
   private readonly newest = new Map<ConversationId, Announced>();
   /** The key log, as far as this tab knows it. */
@@ -115,8 +117,10 @@ export class Cipher {
 
   private async signKeys(user: UserId): Promise<readonly Bytes[]> {
     const person = await this.store.person(user);
-    const keys = (person?.cards ?? []).map((card) => parseCard(card).sign);
-    return user === this.session.user && this.session.signKey ? [...keys, fromHex(this.session.signKey, 32)] : keys;
+    const cards = (person?.cards ?? []).map((card) => parseCard(card).sign);
+    const keys = user === this.session.user && this.session.signKey ? [...cards, fromHex(this.session.signKey, 32)] : cards;
+    this.signers.set(user, keys);
+    return keys;
   }
 
   /** Decrypts rows of a conversation, and checks what can be checked. */
@@ -152,6 +156,11 @@ export class Cipher {
     return opening;
   }
 
+  /** People, or their keys, may be others by now. */
+  forgetPeople(): void {
+    this.signers.clear();
+  }
+
   /** What was read of a conversation is not kept any more. */
   forget(id: ConversationId): void {
     for (const key of [...this.read.keys()]) if (key.startsWith(`${id}/`)) this.read.delete(key);
@@ -160,13 +169,12 @@ export class Cipher {
   private async openRow(reading: Reading, row: WireMessage): Promise<Row> {
     const isErased = row.Data === "";
     const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(reading, row);
-    const until = row.ValidUntil - row.Created > FOREVER_MS ? null : row.ValidUntil;
     return {
       seq: row.Seq,
       id: row.ID,
       user: row.User,
       at: row.Created,
-      until,
+      until: disappearsAt(row),
       type: row.Type,
       content: body?.content ?? null,
       trouble,
@@ -222,7 +230,10 @@ export class Cipher {
       const found = await this.announced(reading, epoch);
       if (found) {
         const under = { epoch, secret: await this.secret(found.wrapped) };
-        const { body, signed } = await open(under, await this.signKeysOf(reading, row.User), place, row.Data);
+        const known = this.signers.get(row.User);
+        const opened = known && (await open(under, known, place, row.Data));
+        // By keys that have come since, perhaps.
+        const { body, signed } = opened?.signed ? opened : await open(under, await this.signKeysOf(reading, row.User), place, row.Data);
         return { json: body, signed };
       }
       if (record.roster) throw new Unreadable(epoch > parseAnnouncement(record.roster.announcement).epoch ? "noSecret" : "notForMe");
@@ -285,33 +296,4 @@ export class Cipher {
       epoch > 0 && signer ? await seal({ epoch, secret }, signer, place, json, random(12)) : await sealPublished(secret, place, json);
     return { instance: record.instance, type, created: now, validUntil, data, epoch, n };
   }
-
-  /** A group's name, or null if it cannot be read. */
-  async name(id: ConversationId, wrapped: string, displayname: string, epochs: readonly { epoch: number; wrapped: string }[]): Promise<string | null> {
-    if (displayname === "") return null;
-    for (const { epoch, wrapped: one } of [...epochs].reverse()) {
-      try {
-        const { body } = await openName({ epoch, secret: await this.secret(one) }, () => [], id, displayname);
-        return nameOf(body);
-      } catch {
-        // Of another epoch, or of the published form.
-      }
-    }
-    try {
-      return nameOf(await openPublishedName(await this.secret(wrapped), displayname));
-    } catch {
-      return null;
-    }
-  }
 }
-
-function nameOf(json: string): string | null {
-  const value: unknown = JSON.parse(json);
-  return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" ? value.name : null;
-}
-
-const DAY_MS = 86_400_000;
-const DAYS = { forever: 36_500, year: 365, month: 30, week: 7, day: 1 };
-
-/** When a message of now disappears. */
-export const endOf = ({ keep }: Pick<ConversationRecord, "keep">, now: number): number => now + DAYS[keep] * DAY_MS;

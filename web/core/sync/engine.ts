@@ -10,10 +10,11 @@ import type { WireMessage } from "../wire/conversation.ts";
 import { fromJson } from "../wire/decode.ts";
 import { groupInvitations } from "../wire/group.ts";
 import { type Frame, frame, pingFrame, together, typingFrame } from "../wire/notification.ts";
-import { isBarred, isPassing, isRefusedAs, isUnknownCall, Refused } from "../wire/refusal.ts";
+import { isBarred, isPassing, isUnknownCall, Refused } from "../wire/refusal.ts";
 import type { Account, Hint } from "./account.ts";
 import { arrive, byConversation } from "./arrive.ts";
 import type { Ask } from "./ask.ts";
+import { isDisabled, whyBarred } from "./barred.ts";
 import { type ConnectionEvent, type ConnectionState, step } from "./connection.ts";
 import { NotInRosterYet } from "./epochs.ts";
 import { takeErased } from "./erase.ts";
@@ -66,7 +67,7 @@ export class Engine {
   /** Begins. */
   start(): void {
     this.dispatch({ kind: "start" });
-    void this.sender.wake(true);
+    this.wakeSender();
     this.account.direct = (record, content, also) => this.sender.direct(record, content, also);
   }
 
@@ -134,7 +135,7 @@ export class Engine {
         void this.frames.run(() => this.catchUpAll());
         return;
       case "live":
-        void this.sender.wake(true);
+        this.wakeSender();
         return;
       case "waiting":
         this.drop();
@@ -143,6 +144,10 @@ export class Engine {
       default:
         this.drop();
     }
+  }
+
+  private wakeSender(): void {
+    this.sender.wake(true).catch((error: unknown) => this.fault(error));
   }
 
   private drop(): void {
@@ -156,17 +161,8 @@ export class Engine {
     // Servers that have a code of their own for what this means say it of other things.
     const code = found === 1008 && this.account.session.server !== "" ? 1006 : found;
     this.dispatch({ kind: "closed", code, now: this.account.clock.now(), random: randomUnit() });
-    if (this.state.kind === "barred") void this.askWhyBarred();
-  }
-
-  // A closed socket says that this station is not let in any more; a request is told why.
-  private async askWhyBarred(): Promise<void> {
-    try {
-      await groupInvitations(this.account.caller);
-      this.events.onBarred("signedOut");
-    } catch (error) {
-      this.events.onBarred(isDisabled(error) ? "disabled" : "signedOut");
-    }
+    // A closed socket says that this station is not let in any more; a request is told why.
+    if (this.state.kind === "barred") void whyBarred(this.account.caller).then((why) => this.events.onBarred(why));
   }
 
   private async connect(): Promise<void> {
@@ -296,6 +292,3 @@ export class Engine {
     this.events.onFault(error);
   }
 }
-
-/** Whether an operator has disabled the user: then everything is refused so. */
-const isDisabled = (error: unknown): boolean => isRefusedAs(error, "not_allowed");

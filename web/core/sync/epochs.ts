@@ -11,15 +11,15 @@ import {
   nextEpochs,
   parseAnnouncement,
   type Roster,
-  rosterHash,
   type SignedAnnouncement,
 } from "../crypto/epoch.ts";
 import { epochOf } from "../crypto/message.ts";
 import { type ConversationId, userId } from "../model/ids.ts";
-import { change, type ConversationRecord, type EpochRecord } from "../store/store.ts";
+import type { ConversationRecord, EpochRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import { epochs as fetchEpochs, type WireEpoch } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { knownOf, memberKey, peopleOf } from "./cards.ts";
+import { knownOfAll } from "./cards.ts";
 
 const signedOf = ({ announcement, signature }: WireEpoch): SignedAnnouncement => ({ announcement, signature });
 
@@ -55,7 +55,6 @@ export async function accept(
   conversation: string,
   held: Roster | null,
   fetched: readonly WireEpoch[],
-  listed: ReadonlyMap<string, string>,
   known: Known,
   open: (wrapped: string) => Promise<Bytes | null>,
 ): Promise<Accepted> {
@@ -63,15 +62,8 @@ export async function accept(
   if (!newest) throw new InvalidEpoch("order");
   const roster = held
     ? await nextEpochs(held, [...fetched].reverse().map(signedOf), known)
-    : await firstSeen(conversation, signedOf(newest), listed, known);
-  if (!held) await checkOlder(roster.announcement, older.map((one) => parseAnnouncement(one.announcement)));
+    : await firstSeen(conversation, signedOf(newest), older.map((one) => parseAnnouncement(one.announcement)), known);
   return { roster, epochs: await secretsOf(fetched, newest.epoch, open) };
-}
-
-// Who has accepted an invitation is listed at once, and announced by an admin's client some time later.
-async function isNotYetIn(listed: ReadonlyMap<string, string>, me: string, newest: WireEpoch | undefined): Promise<boolean> {
-  const others = new Map([...listed].filter(([user]) => user !== me));
-  return newest !== undefined && (await rosterHash(others)) === parseAnnouncement(newest.announcement).roster;
 }
 
 /** Nobody who is in the newest epoch has announced yet that one has joined. */
@@ -141,17 +133,15 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
     return;
   }
   const fetched = await fetchDownTo(account, id, held?.announcement.epoch ?? 0);
-  const users = new Set([...before.wire.participants.map(({ userid }) => userid), ...fetched.map(({ announcement }) => userId(parseAnnouncement(announcement).by))]);
-  const people = await peopleOf(account, [...users]);
-  const listed = new Map<string, string>();
-  for (const { userid } of before.wire.participants) {
-    const person = people.find((one) => one.id === userid);
-    const key = person && (await memberKey(person));
-    if (key) listed.set(userid, key);
-  }
-  if (!held && (await isNotYetIn(listed, session.user, fetched[0]))) throw new NotInRosterYet();
-  const known = await knownOf(people, session);
-  const accepted = await accept(id, held, fetched, listed, known, (wrapped) => cipher.secretOrNull(wrapped));
+  const announced = fetched.flatMap((one) => {
+    const { by, added } = parseAnnouncement(one.announcement);
+    return [by, ...added].map(userId);
+  });
+  const users = new Set([...before.wire.participants.map(({ userid }) => userid), ...announced]);
+  const known = await knownOfAll(account, [...users]);
+  const accepted = await accept(id, held, fetched, known, (wrapped) => cipher.secretOrNull(wrapped));
+  // Who has accepted an invitation is listed at once, and announced by an admin's client some time later.
+  if (!held && !accepted.roster.members.has(session.user)) throw new NotInRosterYet();
   await account.serial.run(async () => {
     const now = await store.conversation(id);
     if (!now || (rosterOf(now)?.announcement.epoch ?? 0) !== (held?.announcement.epoch ?? 0)) return;

@@ -2,7 +2,8 @@
 
 import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId } from "../model/ids.ts";
-import { change, type ConversationRecord } from "../store/store.ts";
+import type { ConversationRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import { type Cursor, download, downloadBefore, type Rows, transcript, type WireMessage } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
 import { counts, join, linksOf } from "./inbox.ts";

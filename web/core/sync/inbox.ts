@@ -3,7 +3,8 @@
 
 import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { change, type ConversationRecord, type Store } from "../store/store.ts";
+import type { ConversationRecord } from "../store/records.ts";
+import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import type { WireMessage, WireReport } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
@@ -79,6 +80,8 @@ export async function join(account: Account, record: ConversationRecord, arrived
   // Own answer and own echo both end up here; whichever is second finds nothing to settle.
   const settled = messages.filter(({ ID }) => account.sent.has(ID));
   const orders = settled.flatMap(({ ID }) => account.sent.get(ID) ?? []);
+  // The batch is begun before anything is drawn: what a screen then reads of these rows waits for it.
+  if (messages.length > 0) account.arriving(record, messages);
   await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
   for (const { ID } of settled) account.sent.delete(ID);
   account.tell({ grown: [arrived.id], outbox: settled.length > 0 });

@@ -4,7 +4,8 @@
 import { type Bytes, fromBase64 } from "../crypto/bytes.ts";
 import { cardHash } from "../crypto/card.ts";
 import { checkLogged, ENTRY_LENGTH, type Followed, followLog, InvalidLog, tagOf, UNKNOWN } from "../crypto/log.ts";
-import { change, type PersonRecord } from "../store/store.ts";
+import type { PersonRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import { keyLog } from "../wire/people.ts";
 import type { Account } from "./account.ts";
 

@@ -2,7 +2,7 @@
 // has looked.
 
 import type { UserId } from "../model/ids.ts";
-import type { PersonRecord } from "../store/store.ts";
+import type { PersonRecord } from "../store/records.ts";
 import type { WireConversation } from "../wire/conversation.ts";
 import type { WireFriend } from "../wire/people.ts";
 

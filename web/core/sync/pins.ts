@@ -6,7 +6,7 @@ import { type Card, cardHash, parseCard } from "../crypto/card.ts";
 import { type Contents, MAX_RSAKEY, type VaultPin } from "../crypto/vault.ts";
 import type { UserId } from "../model/ids.ts";
 import type { Trust } from "../model/view.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 
 type Pins = Contents["pins"];
 type Heads = Contents["heads"];

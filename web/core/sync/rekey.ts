@@ -8,15 +8,17 @@ import { wrap } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { sealName } from "../crypto/message.ts";
 import { type ConversationId, conversationId, type UserId } from "../model/ids.ts";
-import { change, type ConversationRecord, headOf } from "../store/store.ts";
+import { type ConversationRecord, headOf } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import type { Account } from "./account.ts";
-import { memberKey, peopleOf } from "./cards.ts";
+import { compareCards, memberKey, peopleOf } from "./cards.ts";
 import { rosterOf, updateEpochs } from "./epochs.ts";
 import { takeConversation } from "./list.ts";
 import { createDirect, type NewEpoch, rekey, shareEpochs, type WireConversation } from "../wire/conversation.ts";
 import { addParticipants, createGroup } from "../wire/group.ts";
 import { isRefusedAs } from "../wire/refusal.ts";
 import { NoKey, wrapFor } from "./secrets.ts";
+import { groupName } from "./group-name.ts";
 
 /** Epochs that are shared in one call. */
 const MAX_SHARED = 50;
@@ -85,6 +87,18 @@ async function prepare(account: Account, { conversation, users, admins, head, re
   return { ...signed, secret, secrets };
 }
 
+/** Announces an epoch for these users; where the server says that one of them has another card by now, once more with that. */
+async function withNewestCards<Made>(account: Account, users: readonly string[], make: () => Promise<Made>): Promise<Made> {
+  try {
+    return await make();
+  } catch (error) {
+    const isOfThem = isRefusedAs(error, "stale_roster") && [...error.participants].sort().join() === [...users].sort().join();
+    if (!isOfThem) throw error;
+    await compareCards(account);
+    return make();
+  }
+}
+
 /** A group's name under an epoch's secret. */
 export const sealGroupName = (account: Account, id: ConversationId, under: { epoch: number; secret: Bytes }, name: string): Promise<string> =>
   sealName(under, signerOf(account), id, canonical({ v: 1, name, by: account.session.user }), random(12));
@@ -99,8 +113,10 @@ async function take(account: Account, made: WireConversation): Promise<void> {
 export async function createSignedDirect(account: Account, user: UserId): Promise<ConversationId> {
   const users = [account.session.user, user];
   const conversation = conversationId(md5([...users].sort().join(";")));
-  const { announcement, signature, secrets } = await prepare(account, { conversation, users, admins: [], head: [0, ""], record: null });
-  const made = await createDirect(account.caller, user, secrets, { announcement, signature });
+  const made = await withNewestCards(account, users, async () => {
+    const { announcement, signature, secrets } = await prepare(account, { conversation, users, admins: [], head: [0, ""], record: null });
+    return createDirect(account.caller, user, secrets, { announcement, signature });
+  });
   await take(account, made);
   return made.id;
 }
@@ -124,9 +140,11 @@ export async function createSignedGroup(account: Account, name: string, others: 
 async function makeGroup(account: Account, conversation: ConversationId, name: string, others: readonly UserId[]): Promise<void> {
   const users = [account.session.user, ...others];
   const plan = { conversation, users, admins: [account.session.user], head: [0, ""] as const, record: null };
-  const { announcement, signature, secret, secrets } = await prepare(account, plan);
-  const displayname = await sealGroupName(account, conversation, { epoch: 1, secret }, name);
-  const made = await createGroup(account.caller, { displayname, participantids: [...others], secrets }, { announcement, signature });
+  const made = await withNewestCards(account, users, async () => {
+    const { announcement, signature, secret, secrets } = await prepare(account, plan);
+    const displayname = await sealGroupName(account, conversation, { epoch: 1, secret }, name);
+    return createGroup(account.caller, { displayname, participantids: [...others], secrets }, { announcement, signature });
+  });
   await take(account, made.conversation);
 }
 
@@ -199,24 +217,26 @@ export async function nextEpoch(account: Account, record: ConversationRecord, { 
   const epoch = (roster?.announcement.epoch ?? 0) + 1;
   const head = headOf(record, await beginning(wire.id, record.instance));
   const plan = { conversation: wire.id, users, admins: admins ?? (await adminsAfter(account, record, users)), head, record };
-  const { announcement, signature, secrets, secret } = await prepare(account, plan);
-  const name = wire.isgroup ? await account.cipher.name(wire.id, wire.secret, wire.displayname, await account.store.epochs(wire.id)) : null;
-  const sealed = name === null ? null : await sealGroupName(account, wire.id, { epoch, secret }, name);
+  const name = wire.isgroup ? await groupName(account.cipher, wire.id, wire.secret, wire.displayname, await account.store.epochs(wire.id)) : null;
   const listed = new Set(wire.participants.map(({ userid }) => userid));
   const joining = add.filter((user) => !listed.has(user));
-  const after = await rekey(
-    account.caller,
-    { conversationid: wire.id, instance: record.instance },
-    {
-      epoch,
-      announcement,
-      signature,
-      secrets,
-      ...(sealed !== null && { displaynames: Object.fromEntries(users.map((user) => [user, sealed])) }),
-      ...(remove.length > 0 && { removeparticipants: [...remove] }),
-      ...(joining.length > 0 && { addparticipants: joining }),
-    },
-  );
+  const after = await withNewestCards(account, users, async () => {
+    const { announcement, signature, secrets, secret } = await prepare(account, plan);
+    const sealed = name === null ? null : await sealGroupName(account, wire.id, { epoch, secret }, name);
+    return rekey(
+      account.caller,
+      { conversationid: wire.id, instance: record.instance },
+      {
+        epoch,
+        announcement,
+        signature,
+        secrets,
+        ...(sealed !== null && { displaynames: Object.fromEntries(users.map((user) => [user, sealed])) }),
+        ...(remove.length > 0 && { removeparticipants: [...remove] }),
+        ...(joining.length > 0 && { addparticipants: joining }),
+      },
+    );
+  });
   await take(account, after);
 }
 

@@ -4,7 +4,7 @@
 
 import type { Roster } from "../crypto/epoch.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
-import type { ConversationRecord, PersonRecord } from "../store/store.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import { isPassing, isRefusedAs } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
 import { memberKey, peopleOf } from "./cards.ts";

@@ -4,7 +4,7 @@ import type { Bytes } from "../crypto/bytes.ts";
 import { namesKey, parseCard } from "../crypto/card.ts";
 import { wrap } from "../crypto/keys.ts";
 import type { UserId } from "../model/ids.ts";
-import type { PersonRecord } from "../store/store.ts";
+import type { PersonRecord } from "../store/records.ts";
 import type { Account } from "./account.ts";
 
 /** Somebody whose key is not known, or has changed and was not looked at: nothing can be encrypted for them. */

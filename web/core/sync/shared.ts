@@ -6,7 +6,8 @@ import type { Content } from "../model/body.ts";
 import { type ConversationId, conversationId, InvalidId, type UserId } from "../model/ids.ts";
 import type { Keep } from "../model/view.ts";
 import type { Change } from "../store/backend.ts";
-import { change, type ConversationRecord, type Store } from "../store/store.ts";
+import type { ConversationRecord } from "../store/records.ts";
+import { change, type Store } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { fetchOlder } from "./fill.ts";
 

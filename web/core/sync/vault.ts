@@ -2,7 +2,8 @@
 // out of it. Password and recovery key open it as before.
 
 import { checkVersion, type Contents, fillBox, openBox, type Owner, readVault, type Vault, writeVault } from "../crypto/vault.ts";
-import { change, type SessionRecord } from "../store/store.ts";
+import type { SessionRecord } from "../store/records.ts";
+import { change } from "../store/store.ts";
 import { changeVault, fetchVault } from "../wire/login.ts";
 import { isRefusedAs } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";

@@ -10,7 +10,6 @@ import {
   messageId,
   type ReportId,
   reportId,
-  type StationId,
   stationId,
   type UserId,
   userId,

@@ -50,6 +50,15 @@ story("the printed link makes an admin, whose invitation makes a verified contac
   await ben.tab.getByRole("heading", { name: "You and Ann" }).waitFor();
   await ben.tab.getByText("Verified", { exact: true }).waitFor();
 
+  const guest = await Person.at(world, link, "Eve", "");
+  t.after(() => guest.context.close());
+  await guest.tab.getByRole("heading", { level: 1, name: "Ann invites you to a conversation.", exact: true }).waitFor();
+  await guest.tab.getByText("As the link says", { exact: true }).waitFor();
+  // A link of which the end is lost makes no account.
+  await guest.tab.goto(world.way.address + link.slice(0, link.indexOf("&card=") + 20));
+  await guest.tab.getByRole("heading", { level: 1, name: "This link is not whole", exact: true }).waitFor();
+  assert.equal(await guest.tab.getByRole("textbox").count(), 0);
+
   const late = await Person.at(world, link, "Eve", "eve@example.org");
   t.after(() => late.context.close());
   await late.fills("E-mail", late.email);
@@ -85,4 +94,40 @@ story("logging out forgets everything here", async (t) => {
   assert.deepEqual(await cat.tab.evaluate(rowsLeft), ["parlance.meta: accounts", "parlance.meta: term"]);
   await cat.tab.reload();
   await cat.button("Log in").waitFor();
+});
+
+story("messages that a newer version has written, and a full disk, are a page that says so", async (t) => {
+  const cat = await Person.at(world, await inviteOf(ann), "Cat", "cat-full@example.org");
+  t.after(() => cat.context.close());
+  await cat.fills("E-mail", cat.email);
+  await cat.fills("Name", cat.name);
+  await cat.fills("Password", password);
+  await cat.fills("Repeat password", password);
+  await cat.button("Create account").click();
+  await cat.button("Continue").waitFor();
+  // The store takes nothing, and then it does.
+  await cat.tab.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = () => {
+      throw new DOMException("full", "QuotaExceededError");
+    };
+    globalThis.makeRoom = () => (IDBObjectStore.prototype.put = put);
+  });
+  await cat.button("Continue").click();
+  await cat.tab.getByRole("alert").getByText("This device could not store it.").waitFor();
+  await cat.tab.evaluate(() => void globalThis.makeRoom());
+  await cat.button("Continue").click();
+  await cat.tab.getByRole("heading", { level: 1, name: "Ann", exact: true }).waitFor();
+
+  await cat.tab.goto(`${world.way.address}manifest.webmanifest`);
+  await cat.tab.evaluate(async () => {
+    const [{ version }] = await indexedDB.databases();
+    const request = indexedDB.open("parlance", version + 1);
+    await new Promise((lifted) => (request.onsuccess = lifted));
+    request.result.close();
+  });
+  await cat.tab.goto(world.way.address);
+  await cat.tab.getByRole("heading", { level: 1, name: "The messages on this device cannot be opened" }).waitFor();
+  await cat.button("Reload").click();
+  await cat.tab.getByRole("heading", { level: 1, name: "The messages on this device cannot be opened" }).waitFor();
 });

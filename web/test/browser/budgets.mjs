@@ -1,10 +1,14 @@
 // Measures what a person waits for, in the browser of the tests, and prints it beside the budgets. Times fail nothing: machines
-// differ. `npm run budgets -- --minutes 60`: how long messages come in while the memory is watched; PARLANCE names the binary.
+// differ. `npm run budgets -- --minutes 60`: how long messages come in while the memory is watched; `--only floors,way`: some
+// of floors, paint, way, waiting, memory and full; PARLANCE names the binary.
 
+import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { openFloor } from "./floors.mjs";
+import { timesOfKeys, timesOfTheWay } from "./watch.mjs";
 import { openWorld, Person } from "./world.mjs";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -13,18 +17,23 @@ const ROWS = 50_000;
 const MANY = 10_000;
 const STARTS = 5;
 const KEYS = 200;
+/** What is loaded with the first of them is not part of the way. */
+const FIRST_MESSAGES = 5;
 const MESSAGES = 60;
 const WAITING = 500;
 
-const option = process.argv.indexOf("--minutes");
-const minutes = option < 0 ? 0.5 : Number(process.argv[option + 1]);
+const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
+const minutes = Number(option("--minutes") ?? 0.5);
+const only = option("--only")?.split(",");
+/** Whether a part is to be measured. */
+const wants = (...parts) => !only || parts.some((part) => only.includes(part));
 
 const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))];
 const median = (values) => quantile(values, 0.5);
 const results = [];
-/** One line of the result. */
+/** One line of the result, with what else the machine had to do. */
 const tell = (what, value, unit, budget) => {
-  results.push([what, `${value.toFixed(unit === "%" ? 1 : 0)} ${unit}`, budget]);
+  results.push([what, `${value.toFixed(unit === "%" ? 1 : 0)} ${unit}`, budget, loadavg()[0].toFixed(1)]);
 };
 
 /** In the page, before anything else: when the box that one types into was drawn, with messages above it. */
@@ -54,40 +63,6 @@ const openingOf = (row) =>
         requestAnimationFrame(look);
       }),
   );
-
-/** In the page: from each key to the frame that shows it. */
-function watchKeys() {
-  globalThis.keys = [];
-  addEventListener("keydown", ({ timeStamp }) => {
-    requestAnimationFrame(() => {
-      const { port1, port2 } = new MessageChannel();
-      // After the frame was drawn.
-      port1.onmessage = () => globalThis.keys.push(performance.now() - timeStamp);
-      port2.postMessage(null);
-    });
-  }, { capture: true });
-}
-
-/** In the page: when each text was drawn first, by the clock that all pages share. */
-function watchTexts() {
-  globalThis.drawn = {};
-  new MutationObserver(() => {
-    const last = [...document.querySelectorAll("article .text")].at(-1)?.textContent ?? "";
-    if (last in globalThis.drawn) return;
-    globalThis.drawn[last] = 0;
-    requestAnimationFrame(() => {
-      globalThis.drawn[last] = performance.timeOrigin + performance.now();
-    });
-  }).observe(document.body, { subtree: true, childList: true });
-}
-
-/** In the page: when Enter was pressed, by the clock that all pages share. */
-function watchEnter() {
-  globalThis.entered = [];
-  addEventListener("keydown", (event) => {
-    if (event.key === "Enter") globalThis.entered.push(performance.timeOrigin + event.timeStamp);
-  }, { capture: true });
-}
 
 async function heapOf({ context, tab }) {
   const session = await context.newCDPSession(tab);
@@ -121,18 +96,30 @@ async function measureFirstPaint(world) {
   tell("first paint, nothing in the cache", median(paints), "ms", "500 ms");
 }
 
-async function measureTheWay(ann, ben) {
-  await ann.tab.evaluate(watchEnter);
-  await ben.tab.evaluate(watchTexts);
-  for (let i = 0; i < MESSAGES; i++) {
-    await ann.says(`Message ${i}`);
-    await ben.sees(`Message ${i}`);
-  }
-  const entered = await ann.tab.evaluate(() => globalThis.entered);
-  const drawn = await ben.tab.evaluate(() => globalThis.drawn);
-  const times = entered.flatMap((at, i) => (drawn[`Message ${i}`] ? [drawn[`Message ${i}`] - at] : []));
+/** Without what the tests put between browsers and server, so that it can be cut. */
+async function measureTheWay(world) {
+  const near = { ...world, way: { ...world.way, address: world.server.address } };
+  const [cem, dora] = await Promise.all([Person.joins(near, "Cem"), Person.joins(near, "Dora")]);
+  await cem.befriends(dora);
+  await cem.opens("Dora");
+  await dora.opens("Cem");
+  await timesOfTheWay(cem, dora, FIRST_MESSAGES);
+  const times = await timesOfTheWay(cem, dora, MESSAGES);
   tell("from Enter to the other's screen, median", median(times), "ms", "25 ms");
   tell("from Enter to the other's screen, p95", quantile(times, 0.95), "ms", "");
+  for (const { context } of [cem, dora]) await context.close();
+}
+
+/** What no client can be quicker than, in this browser on this machine. */
+async function measureFloors(world) {
+  const { one, other, end } = await openFloor(world);
+  const times = await timesOfTheWay(one, other, MESSAGES);
+  const keys = await timesOfKeys(one, KEYS);
+  tell("floor: from Enter to the other's screen, two empty pages and a socket, median", median(times), "ms", "");
+  tell("floor: the same, p95", quantile(times, 0.95), "ms", "");
+  tell("floor: a key shows in an empty page, median", median(keys), "ms", "");
+  tell("floor: the same, p95", quantile(keys, 0.95), "ms", "");
+  await end();
 }
 
 async function measureWaiting({ way }, ann, ben) {
@@ -194,30 +181,29 @@ async function measureFullDevice(world, ann) {
   }
   tell("a conversation of 10,000 messages opens", median(openings), "ms", "150 ms");
   await ann.opens("Zoe");
-  await ann.tab.evaluate(watchKeys);
-  await ann.box.focus();
-  for (let i = 0; i < KEYS; i++) await ann.tab.keyboard.press("abcdefghij"[i % 10]);
-  await ann.tab.waitForFunction((all) => globalThis.keys.length === all, KEYS);
-  const keys = await ann.tab.evaluate(() => globalThis.keys);
+  const keys = await timesOfKeys(ann, KEYS);
   tell("a key shows, median", median(keys), "ms", "16 ms");
   tell("a key shows, p95", quantile(keys, 0.95), "ms", "50 ms");
 }
 
 const world = await openWorld({ REGISTRATION: "open" });
 try {
-  await measureFirstPaint(world);
-  const [ann, ben] = await Promise.all([Person.joins(world, "Ann"), Person.joins(world, "Ben")]);
-  await ann.befriends(ben);
-  await ann.opens("Ben");
-  await ben.opens("Ann");
-  await measureTheWay(ann, ben);
-  await measureWaiting(world, ann, ben);
-  await measureMemory(ann, ben);
-  await measureFullDevice(world, ann);
+  if (wants("floors")) await measureFloors(world);
+  if (wants("paint")) await measureFirstPaint(world);
+  if (wants("way")) await measureTheWay(world);
+  if (wants("waiting", "memory", "full")) {
+    const [ann, ben] = await Promise.all([Person.joins(world, "Ann"), Person.joins(world, "Ben")]);
+    await ann.befriends(ben);
+    await ann.opens("Ben");
+    await ben.opens("Ann");
+    if (wants("waiting")) await measureWaiting(world, ann, ben);
+    if (wants("memory")) await measureMemory(ann, ben);
+    if (wants("full")) await measureFullDevice(world, ann);
+  }
 } catch (error) {
   await world.tells(console.error);
   throw error;
 } finally {
   await world.end();
 }
-console.log(`| what | measured | budget |\n| --- | ---: | ---: |\n${results.map((line) => `| ${line.join(" | ")} |`).join("\n")}`);
+console.log(`| what | measured | budget | load |\n| --- | ---: | ---: | ---: |\n${results.map((line) => `| ${line.join(" | ")} |`).join("\n")}`);

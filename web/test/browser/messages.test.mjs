@@ -127,15 +127,21 @@ story("the log loads older messages when it is scrolled, without a jump", async 
       if (box.querySelectorAll("article").length > rows || box.querySelector(".beginning")) {
         return { by: document.getElementById(id).getBoundingClientRect().top - at };
       }
-      // A load that is under way takes no notice of a scroll, and what is drawn late puts the reader back.
+      // What is drawn late puts the reader back.
       box.scrollTop = Math.min(300, box.scrollTop);
-      box.dispatchEvent(new Event("scroll"));
       return null;
     }, before);
     const { by } = await moved.jsonValue();
     assert.ok(Math.abs(by) < 2, `it jumped by ${by} px`);
   }
   assert.deepEqual(await ben.texts(), texts);
+
+  // Where a page of messages does not fill the window there is nothing to scroll.
+  const tall = await ben.onAnotherDevice({ width: 1440, height: 12_000 });
+  t.after(() => tall.context.close());
+  await tall.opens("Ann");
+  await tall.log.getByText("This is the beginning.").waitFor();
+  assert.deepEqual(await tall.texts(), texts);
 });
 
 story("safety numbers are the same on both screens, and comparing them marks the person", async (t) => {

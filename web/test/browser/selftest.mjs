@@ -126,7 +126,6 @@ function reachesTheBeginning() {
   const box = document.querySelector(".log");
   if (!box || box.querySelector(".beginning")) return box !== null;
   box.scrollTop = 0;
-  box.dispatchEvent(new Event("scroll"));
   return false;
 }
 

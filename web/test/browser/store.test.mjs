@@ -15,8 +15,20 @@ let script;
 before(async () => {
   const code = `
     import { claims } from "./test/world/store-claims.ts";
+    import { openDB } from "idb";
+    import { migrations } from "./browser/migrations.ts";
     import { openBackend } from "./browser/backend.ts";
     const open = () => openBackend({ onBlocked: () => undefined, onOutdated: () => undefined });
+    globalThis.openBackend = open;
+    globalThis.openOlder = async (versions) => {
+      const database = await openDB("parlance", versions, {
+        upgrade: (lifted, from) => migrations.slice(from, versions).forEach((migrate) => migrate(lifted)),
+      });
+      await database.put("meta", "kept", "note");
+      await database.put("drafts", "a draft", "conversation");
+      database.close();
+      return migrations.length;
+    };
     globalThis.names = Object.keys(claims);
     globalThis.hold = (name) => claims[name](open).then(() => "holds", (error) => String(error));`;
   const built = await build({
@@ -51,5 +63,19 @@ test("IndexedDB does what the core expects of a backend", async (t) => {
       assert.equal(await opened.evaluate((one) => globalThis.hold(one), name), "holds");
       await opened.context().close();
     });
+  }
+});
+
+test("a database of each older version is lifted, with all that is in it", async () => {
+  for (let version = 1, newest = 2; version < newest; version++) {
+    const opened = await page();
+    newest = await opened.evaluate((of) => globalThis.openOlder(of), version);
+    const found = await opened.evaluate(async () => {
+      const backend = await globalThis.openBackend();
+      await backend.write([{ put: "records", key: "file", value: "bytes" }]);
+      return [await backend.get("meta", "note"), await backend.get("drafts", "conversation"), await backend.get("records", "file")];
+    });
+    assert.deepEqual(found, ["kept", "a draft", "bytes"], `version ${version}`);
+    await opened.context().close();
   }
 });

@@ -89,7 +89,7 @@ story("pictures are seen upright, without place and camera, and large; a documen
   const [ann, ben] = await pair();
   // What no browser draws goes as it is.
   await chooses(ann, await picture(ann.tab), file("garden.heic", Buffer.from("\0\0\0\x18ftypheic", "latin1"), "image/heic"));
-  await ann.tab.getByText("Place and camera stay in them").waitFor();
+  await ann.tab.getByText("Place and camera stay in some of them").waitFor();
   await ann.button("Remove garden.heic").click();
   await ann.tab.getByText("Place and camera are removed").waitFor();
   await ann.box.fill("The hall");
@@ -208,6 +208,18 @@ story("who changes their mind sends nothing; what is too large says so and can b
   await ann.tab.getByText("Remove what cannot be sent first.").first().waitFor();
   await ann.button("Remove large.iso").click();
 
+  await ann.tab.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (value, key) {
+      if (!(value instanceof Uint8Array)) return put.call(this, value, key);
+      IDBObjectStore.prototype.put = put;
+      throw new DOMException("there is no room", "QuotaExceededError");
+    };
+  });
+  await ann.tab.locator("input[type=file][multiple]").setInputFiles(file("unplaced.zip", randomBytes(1000)));
+  await ann.tab.getByText("There is no room for it on this device.").waitFor();
+  await ann.button("Remove unplaced.zip").click();
+
   const one = await picture(ann.tab);
   await chooses(ann, ...Array.from({ length: 32 }, (_, i) => ({ ...one, name: `row ${i}.jpg` })));
   assert.deepEqual(await violations(ann.tab), []);
@@ -318,7 +330,7 @@ story("what was said is kept when the microphone goes away and when it could not
     };
   });
   await ann.button("Record a voice message").click();
-  await ann.tab.getByText(/^The microphone is blocked/).first().waitFor();
+  await ann.tab.getByText(/^The microphone cannot be used/).first().waitFor();
   assert.deepEqual(await ann.tab.evaluate(() => globalThis.stream.getTracks().map(({ readyState }) => readyState)), ["ended"]);
 });
 
@@ -333,12 +345,13 @@ story("a large file that cannot be opened is not saved, and the page stays", asy
         // A name may end within a letter.
         download.name = `film${String.fromCharCode(0xd800)}`;
         const { port1, port2 } = new MessageChannel();
-        const ready = new Promise((resolve) => {
-          port1.onmessage = ({ data }) => resolve(data);
+        globalThis.ended = new Promise((end) => {
+          port1.onmessage = ({ data }) => {
+            if ("address" in data) Object.assign(document.createElement("a"), { href: data.address }).click();
+            else if ("ended" in data) end(data.ended);
+          };
         });
         navigator.serviceWorker.controller.postMessage({ download }, [port2]);
-        const link = Object.assign(document.createElement("a"), { href: await ready });
-        link.click();
       },
       { id: "00000000-0000-4000-8000-000000000001", size, records: Math.ceil(size / 262_128), key },
     );
@@ -348,6 +361,7 @@ story("a large file that cannot be opened is not saved, and the page stays", asy
     const failed = ann.tab.waitForEvent("requestfailed", (request) => request.isNavigationRequest());
     await follows(key);
     await Promise.any([ended, failed]);
+    assert.deepEqual(await ann.tab.evaluate(() => globalThis.ended), { kind: "fileDamaged" });
     assert.equal(ann.tab.url(), page);
     assert.ok(await ann.box.isVisible());
   }
@@ -355,5 +369,6 @@ story("a large file that cannot be opened is not saved, and the page stays", asy
   const download = ann.tab.waitForEvent("download");
   await follows(Buffer.alloc(32).toString("base64"));
   assert.notEqual(await (await download).failure(), null);
+  assert.deepEqual(await ann.tab.evaluate(() => globalThis.ended), { kind: "fileGone" });
   assert.ok(await ann.box.isVisible());
 });

@@ -32,6 +32,49 @@ story("after @ the members of a group are offered, nobody else; Enter takes one,
   assert.equal(await ben.row("Choir").count(), 0);
 });
 
+story("who types fast loses nothing, doubles nothing, and the order is theirs", async (t) => {
+  const [ann, ben] = await pair(t);
+  const texts = Array.from({ length: 20 }, (_, i) => `m${i}`);
+  for (const text of [...texts, "m1", "m10"]) {
+    await ann.box.fill(text);
+    await ann.box.press("Enter");
+  }
+  // In one go, as fast as a page can hear it: keys that come before the text has left the box.
+  await ann.box.evaluate((box) => {
+    const key = () => box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+    for (const text of ["hello", "x", "y"]) {
+      document.execCommand("insertText", false, text);
+      key();
+    }
+    document.execCommand("insertText", false, "left");
+  });
+  const all = [...texts, "m1", "m10", "hello", "x", "y"];
+  await ben.sees("y");
+  assert.deepEqual(await ben.texts(), all);
+  await ann.tab.waitForFunction(() => document.querySelector("textarea").value === "left");
+  // It is kept as the draft.
+  await ann.tab.reload();
+  await ann.tab.waitForFunction(() => document.querySelector("textarea")?.value === "left");
+  await ann.log.getByRole("article").nth(all.length - 1).waitFor();
+  assert.deepEqual(await ann.texts(), all);
+
+  // A text over one's own change, and one behind an answer.
+  await ann.box.fill("");
+  await ann.box.press("ArrowUp");
+  await ann.tab.waitForFunction(() => document.querySelector("textarea").value === "y");
+  await ann.box.evaluate((box) => {
+    const key = () => box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+    for (const text of ["changed", "new"]) {
+      box.select();
+      document.execCommand("insertText", false, text);
+      key();
+    }
+  });
+  await ben.sees("new");
+  await ben.article("changed").getByText("edited").waitFor();
+  assert.deepEqual(await ben.texts(), [...all.slice(0, -1), "changed", "new"]);
+});
+
 story("what was edited opens its history", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("At seven");

@@ -193,7 +193,7 @@ export class Person {
   /** A section of the account. */
   async looksAt(section) {
     if (!(await this.tab.getByRole("link", { name: "Profile" }).isVisible())) await this.button("Account").click();
-    await this.tab.getByRole("link", { name: new RegExp(`^${section}`) }).click();
+    await this.tab.getByRole("link", { name: section, exact: true }).click();
     await this.tab.getByRole("heading", { level: 1, name: section, exact: true }).waitFor();
   }
 

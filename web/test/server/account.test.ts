@@ -128,7 +128,7 @@ test("an account of the published form is upgraded at login; its conversations s
   await ann.types(id, "Upgraded");
   const { id: message, trouble } = await ben.reads("Upgraded");
   assert.equal(trouble, null);
-  assert.ok((await ben.client.info(id, message)).signed);
+  assert.ok((await ben.client.info(id, message))?.signed);
 });
 
 test("the list is fetched whole once, and then only what has changed of it", async (t) => {
@@ -217,7 +217,7 @@ test("who takes an address over is shown as somebody else", async (t) => {
   const { id: user } = ann;
   assert.deepEqual(await ann.client.deleteAccount("wrong"), { ok: false, failure: { kind: "login" } });
   assert.deepEqual(await ann.client.deleteAccount(password), { ok: true, value: null });
-  const invitation = { code: "", from: "", card: "", secret: "" };
+  const invitation = { code: "", from: "", card: "", secret: "", name: "" };
   const other = await startClient(nodePorts(address));
   endings.push(other.close);
   const made = await other.createAccount({ invitation, email: ann.email, name: "Mallory", password });

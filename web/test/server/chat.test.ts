@@ -27,7 +27,7 @@ test("two people become friends and chat", async () => {
   await ann.client.edit(id, hello.id, { text: "Hello, dear Ben", reply: null, mentions: new Map() });
   assert.ok((await ben.reads("Hello, dear Ben")).edited);
   const info = await ben.client.info(id, hello.id);
-  assert.deepEqual(info.versions.map(({ text }) => text), ["Hello, Ben", "Hello, dear Ben"]);
+  assert.deepEqual(info?.versions.map(({ text }) => text), ["Hello, Ben", "Hello, dear Ben"]);
 
   await ben.client.send(id, { text: "Yes?", reply: { ...hello, id: hello.id }, mentions: new Map([["@Ann", ann.id]]) });
   const reply = await ann.reads("Yes?");

@@ -36,7 +36,7 @@ test("a direct conversation is signed from the first message on", async (t) => {
   await Promise.all([ann.client.open(id), ben.client.open(id)]);
   await ann.types(id, "Hello");
   const { id: hello } = await proven(ben, "Hello");
-  assert.ok((await ben.client.info(id, hello)).signed);
+  assert.ok((await ben.client.info(id, hello))?.signed);
   const again = await ann.onAnotherDevice();
   endings.push(again.client.close);
   await again.sees("the conversation", ({ conversations }) => conversations.some((c) => c.id === id));

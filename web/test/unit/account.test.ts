@@ -229,7 +229,7 @@ test("who opens a link takes no other key for the inviter's than the one in it",
     assert.ok(made.ok && made.value.link);
     const link = new URLSearchParams(new URL(made.value.link).hash.slice(1));
     const card = isForged ? "0".repeat(64) : (link.get("card") ?? "");
-    const invitation = { code: link.get("invite") ?? "", from: link.get("from") ?? "", card, secret: link.get("v") ?? "" };
+    const invitation = { code: link.get("invite") ?? "", from: link.get("from") ?? "", card, secret: link.get("v") ?? "", name: "" };
     const client = await startClient(nodePorts("", portsOf(server)));
     everyone.push(client);
     const email = `ben-${crypto.randomUUID()}@example.org`;
@@ -247,7 +247,7 @@ const comesBy = async (server: Version4, link: string): Promise<Client> => {
   const [code, from, card, secret] = ["invite", "from", "card", "v"].map((name) => fields.get(name) ?? "");
   const client = await startClient(nodePorts("", portsOf(server)));
   everyone.push(client);
-  const invitation = { code: code ?? "", from: from ?? "", card: card ?? "", secret: secret ?? "" };
+  const invitation = { code: code ?? "", from: from ?? "", card: card ?? "", secret: secret ?? "", name: "" };
   assert.ok((await client.createAccount({ invitation, email: `ben-${crypto.randomUUID()}@example.org`, name: "Ben", password })).ok);
   await client.enter(true);
   return client;

@@ -4,12 +4,19 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clock } from "../../browser/clock.ts";
 import type { Clock } from "../../core/ports.ts";
+import { fromBase64 } from "../../core/crypto/bytes.ts";
+import { DamagedFile, fileKey, padme, PLAIN, sealRecord } from "../../core/crypto/file.ts";
+import { callerOf } from "../../core/session/record.ts";
+import { Store } from "../../core/store/store.ts";
+import type { Caller } from "../../core/wire/call.ts";
 import { startClient, type Article, type Client, type FileAbout, type FileInfo } from "../../core/index.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
 import { refused, Shelf } from "../world/shelf.ts";
 import { Version4 } from "../world/version-4.ts";
+import type { Told } from "../../core/model/saving.ts";
+import { streamOf } from "../../worker/stream.ts";
 
 const server = new Version4();
 const shelf = new Shelf(server.http);
@@ -29,7 +36,8 @@ const everyone = new Set<Client>();
 after(() => Promise.all([...everyone].map((client) => client.close())));
 
 const ann = await Person.joins("Ann", { ...ports, backend: annsBackend });
-const ben = await Person.joins("Ben", ports);
+const bensBackend = memoryBackend();
+const ben = await Person.joins("Ben", { ...ports, backend: bensBackend });
 everyone.add(ann.client).add(ben.client);
 const id = await ann.befriends(ben);
 await Promise.all([ann.client.open(id), ben.client.open(id)]);
@@ -241,6 +249,47 @@ test("what the server has changed is refused, and what it does not have is said"
   }
   shelf.files.delete(file.id);
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileGone" } });
+});
+
+/** Ben's requests for what is not held whole. */
+async function bensCaller(): Promise<Caller> {
+  const session = await new Store(bensBackend).session();
+  assert.ok(session);
+  return callerOf(nodePorts("http://localhost", ports), session);
+}
+async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; told: Told[]; error: unknown }> {
+  const parts: Uint8Array[] = [];
+  const told: Told[] = [];
+  try {
+    for await (const part of await streamOf(await bensCaller(), file, (one) => void told.push(one))) parts.push(part);
+    return { parts, told, error: null };
+  } catch (error) {
+    return { parts, told, error };
+  }
+}
+
+test("of two files under one key, the one that the message does not name is not handed out whole, in either way", async () => {
+  const size = 600_000;
+  const named = await stage(ann.client, size, { name: "named.bin" });
+  await send(ann.client, "", named);
+  const [file] = (await withFile(ben, "named.bin")).files;
+  assert.ok(file);
+  const whole = await streamed(file);
+  assert.deepEqual([whole.error, Buffer.concat(whole.parts)], [null, Buffer.from(bytesOf(size))]);
+  assert.deepEqual(whole.told, [{ done: PLAIN }, { done: 2 * PLAIN }, { ended: null }]);
+
+  const key = await fileKey(fromBase64(file.key));
+  const other = new Uint8Array(padme(size)).fill(1, 0, size);
+  const stored = shelf.stored(file.id);
+  stored.records = new Map();
+  for (let n = 0; n < file.records; n++) stored.records.set(n, await sealRecord(key, n, n === file.records - 1, other.slice(n * PLAIN, (n + 1) * PLAIN)));
+  const another = await streamed(file);
+  assert.ok(another.error instanceof DamagedFile, String(another.error));
+  assert.ok(another.parts.length < file.records, "the last part is handed out");
+  assert.deepEqual(another.told.at(-1), { ended: { kind: "fileDamaged" } });
+  const parts: Uint8Array[] = [];
+  assert.deepEqual(await ben.client.readFile(file, (part) => void parts.push(part)), { ok: false, failure: { kind: "fileDamaged" } });
+  assert.ok(parts.length < file.records, "the last part is handed out");
 });
 
 test("what a server is too busy for is asked for again, and only that; a wait that it names and that is long is said", async () => {

@@ -5,9 +5,10 @@ import { test } from "node:test";
 import { conversationId, instanceOf, messageId, stationId, userId } from "../../core/model/ids.ts";
 import { OpenLog } from "../../core/show/open-log.ts";
 import { Names } from "../../core/show/people.ts";
-import { Shown } from "../../core/show/shown.ts";
+import { Shown } from "../../core/show/state.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
-import { change, newConversation, type SessionRecord, Store } from "../../core/store/store.ts";
+import { newConversation, type SessionRecord } from "../../core/store/records.ts";
+import { change, Store } from "../../core/store/store.ts";
 import type { Account } from "../../core/sync/account.ts";
 import { Cipher } from "../../core/sync/cipher.ts";
 import type { WireConversation, WireMessage } from "../../core/wire/conversation.ts";
@@ -47,7 +48,12 @@ async function openWith(rows: number) {
   const log = new OpenLog(account, out, () => ({ names: new Names(new Map(), session), people: new Map(), waiting: [] }));
   await log.open(conversation);
   const shown = (): (string | undefined)[] => [out.state.log?.entries[0]?.id, out.state.log?.entries.at(-1)?.id];
-  return { write, log, shown, state: out };
+  /** Rows up to this one, as they are shown before they are written. */
+  const append = async (from: number, to: number): Promise<void> => {
+    const record = (await store.conversation(conversation)) ?? newConversation(wire);
+    await log.append(record, Array.from({ length: to - from + 1 }, (_, i) => rowOf(from + i)));
+  };
+  return { write, append, log, shown, state: out };
 }
 
 test("a log shows its newest page, and older ones when its reader asks for them", async () => {
@@ -81,4 +87,20 @@ test("rows that are missing in between, as they expired on the server, do not en
   await write(500, 505);
   await log.open(conversation);
   assert.deepEqual(shown(), [idOf(1), idOf(505)]);
+});
+
+test("rows are shown while they are being written, each once, and only where they join what is shown", async () => {
+  const { write, append, log, shown, state } = await openWith(60);
+  await append(61, 62);
+  assert.deepEqual(shown(), [idOf(11), idOf(62)]);
+  const before = state.state.log;
+  await write(61, 62);
+  await log.refresh(true);
+  assert.equal(state.state.log, before, "nothing is drawn anew");
+  await append(64, 64);
+  assert.deepEqual(shown(), [idOf(11), idOf(62)]);
+  await write(63, 64);
+  await log.refresh(true);
+  assert.deepEqual(shown(), [idOf(11), idOf(64)]);
+  assert.equal(state.state.log?.entries.length, 54);
 });

@@ -5,7 +5,7 @@ import { announce, parseAnnouncement, rosterHash } from "../../core/crypto/epoch
 import { importSeed, rsaHash } from "../../core/crypto/keys.ts";
 import { conversationId, userId } from "../../core/model/ids.ts";
 import { conversation } from "../../core/wire/conversation.ts";
-import { newConversation, type ConversationRecord } from "../../core/store/store.ts";
+import { newConversation, type ConversationRecord } from "../../core/store/records.ts";
 import { stranger } from "../../core/sync/people.ts";
 import { isDue } from "../../core/sync/renew.ts";
 

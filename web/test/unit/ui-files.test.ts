@@ -5,10 +5,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileFields, readFile, shapeOf } from "../../core/model/file.ts";
 import { readBody } from "../../core/model/body.ts";
+import { moving } from "../../ui/files/moving.ts";
 import { endingOf, mayNamePlace, pictureType, playedType, saysPicture, thumbOf } from "../../ui/files/types.ts";
 import { BARS, barsOf, condensed, writeWave } from "../../ui/files/wave.ts";
 
-const bytes = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
 test("a picture is one by its first bytes, whatever it is called", () => {
   for (const [text, type] of [
@@ -27,6 +28,34 @@ test("a picture is one by its first bytes, whatever it is called", () => {
   assert.equal(thumbOf({ thumb: btoa("\xff\xd8\xff\xe0 and so on, and so on") })?.slice(0, 22), "data:image/jpeg;base64");
   assert.deepEqual(["video/mp4", "text/html", "audio/", "video/mp4;x=\""].map(playedType), ["video/mp4", null, null, null]);
   assert.deepEqual(["a.pdf", "b.tar.gz", "none", ".profile", "long.notanending"].map(endingOf), ["PDF", "GZ", "", "", ""]);
+});
+
+test("a picture that moves goes on moving, without what a camera or a program has written into it", async () => {
+  const size = (n: number, isLittle: boolean): string => {
+    const four = [24, 16, 8, 0].map((shift) => String.fromCharCode((n >> shift) & 255));
+    return (isLittle ? four.reverse() : four).join("");
+  };
+  const png = (name: string, data = ""): string => `${size(data.length, false)}${name}${data}0crc`;
+  const webp = (name: string, data: string): string => `${name}${size(data.length, true)}${data}${data.length % 2 ? "\0" : ""}`;
+  const riff = (...parts: string[]): string => `RIFF${size(4 + parts.join("").length, true)}WEBP${parts.join("")}`;
+  const head = (flags: string): string => webp("VP8X", `${flags}000000000`);
+  const gif = (...parts: string[]): string => `GIF89a\x01\0\x01\0\x80\0\0abcdef${parts.join("")};`;
+  const repeats = "!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0";
+  const image = "!\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\x80abcdef\x02\x02!;\0";
+  const start = "\x89PNG\r\n\x1a\n";
+  for (const [type, before, after] of [
+    ["image/gif", gif(repeats, "!\xff\x0bXMP DataXMP\x06secret\0", image, "!\xfe\x06secret\0", image), gif(repeats, image, image)],
+    ["image/gif", `${gif(image)}secret`, gif(image)],
+    ["image/gif", gif(image).slice(0, -1), null],
+    ["image/png", start + png("IHDR") + png("acTL", "8") + png("eXIf", "secret") + png("tEXt", "secret") + png("IDAT", "1") + png("fdAT", "2") + png("IEND"), start + png("IHDR") + png("acTL", "8") + png("IDAT", "1") + png("fdAT", "2") + png("IEND")],
+    ["image/png", start + png("IHDR") + png("IDAT", "1") + png("IEND"), null],
+    ["image/webp", riff(head("\x0e"), webp("ANIM", "123456"), webp("ANMF", "odd"), webp("EXIF", "secret"), webp("XMP ", "secret")), riff(head("\x02"), webp("ANIM", "123456"), webp("ANMF", "odd"))],
+    ["image/webp", riff(head("\x0c"), webp("VP8 ", "1"), webp("EXIF", "secret")), null],
+    ["image/jpeg", "\xff\xd8\xff", null],
+  ] as const) {
+    const found = await moving(new Blob([bytes(before)]), type);
+    assert.equal(found && Buffer.from(await found.arrayBuffer()).toString("latin1"), after, type);
+  }
 });
 
 test("what is sent as it is may name a place, if it is a picture of another type or a video", () => {

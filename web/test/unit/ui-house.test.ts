@@ -1,4 +1,4 @@
-// Rules of the screens' code that a test can hold.
+// Rules of the client's code that a test can hold.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -6,12 +6,20 @@ import { test } from "node:test";
 
 const files = readdirSync("ui", { recursive: true }).map(String);
 const textOf = (name: string): string => readFileSync(`ui/${name}`, "utf8");
+/** Made of the server's types. */
+const generated = new Set(["wire/answers.ts", "wire/requests.ts"]);
 const matching = (pattern: RegExp): string[] => files.filter((name) => pattern.test(name));
 const styles = matching(/\.css$/);
 const code = matching(/\.tsx?$/);
 
 test("files are short: 300 lines, catalogues 500", () => {
   const long = [...code, ...styles].filter((name) => textOf(name).split("\n").length > (/^i18n\/\w\w\.ts$/.test(name) ? 500 : 300));
+  assert.deepEqual(long, []);
+});
+
+test("files of the core are short: 300 lines", () => {
+  const core = readdirSync("core", { recursive: true }).map(String).filter((name) => name.endsWith(".ts") && !generated.has(name));
+  const long = core.filter((name) => readFileSync(`core/${name}`, "utf8").trimEnd().split("\n").length > 300);
   assert.deepEqual(long, []);
 });
 

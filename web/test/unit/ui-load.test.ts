@@ -25,8 +25,8 @@ await Promise.all([ann.client.open(id), ben.client.open(id)]);
 provide(ben.client);
 
 /** A picture that Ann sends, as Ben has its message. */
-async function picture(name: string): Promise<FileInfo> {
-  const bytes = new Uint8Array(50_000);
+async function picture(name: string, length = 50_000): Promise<FileInfo> {
+  const bytes = new Uint8Array(length);
   bytes.set(Buffer.from("\x89PNG\r\n\x1a\n", "latin1"));
   const read = async (from: number, to: number) => Promise.resolve(bytes.slice(from, to));
   const file = await ann.client.stage({ size: bytes.length, read }, { name, mime: "image/png", w: null, h: null, ms: null, thumb: "", wave: "" });
@@ -76,6 +76,24 @@ test("what has no answer is tried again once with each new connection, while som
   look(entry)();
   await becomes(entry.shown, "failed");
   assert.equal(fetches, 4 * FETCHES);
+});
+
+test("what is here of a file is not fetched again by the next try", async () => {
+  let fetches = 0;
+  shelf.before = (action) => {
+    if (action === "get" && (fetches += 1) > 1) throw new Error("the line is cut");
+  };
+  const entry = entryOf(await picture("long hall.png", 3_000_000));
+  look(entry);
+  await becomes(entry.shown, "failed");
+  fetches = 0;
+  shelf.before = (action) => void (action === "get" && (fetches += 1));
+  reconnects();
+  const here = await becomes(entry.shown, "here");
+  // Of three requests, one was answered before.
+  assert.equal(fetches, 2);
+  assert.ok(here.kind === "here");
+  assert.equal((await (await fetch(here.url)).arrayBuffer()).byteLength, 3_000_000);
 });
 
 test("what a busy server refuses is tried again with a new look and a new connection, and whatever failed when it is asked for", async () => {

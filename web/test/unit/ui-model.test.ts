@@ -7,6 +7,7 @@ import type { Article, Entry } from "../../core/index.ts";
 import { blocksOf, newestOwn } from "../../ui/conversation/timeline.ts";
 import { qrCode } from "../../ui/parts/qr.ts";
 import { strength } from "../../ui/start/new-password.tsx";
+import { writeInvitation } from "../../core/model/invitation.ts";
 import { hashOf, parseRoute, type Route } from "../../ui/route.ts";
 
 test("an address leads where it was made for", () => {
@@ -19,13 +20,30 @@ test("an address leads where it was made for", () => {
     { at: "verify", user: "0123456789abcdef0123456789abcdef" },
   ];
   for (const place of places) assert.deepEqual(parseRoute(hashOf(place)), place);
-  assert.deepEqual(parseRoute("#invite=C%2B1&from=u&card=aa&v=s"), {
+  assert.deepEqual(parseRoute("#invite=C%2B1"), {
     at: "invitation",
-    invitation: { code: "C+1", from: "u", card: "aa", secret: "s" },
+    invitation: { code: "C+1", from: "", card: "", secret: "", name: "" },
   });
   for (const odd of ["", "#", "#/c/", "#/c/<script>", "#/nowhere", "#//", "#/account/everything/else", "#/c/abc", "#/verify/0123"]) {
     assert.equal(parseRoute(odd).at, "list", odd);
   }
+});
+
+test("a link is an invitation only if it is whole; its name is short, and turns nothing around", () => {
+  const [from, hash] = ["0".repeat(32), "a".repeat(64)];
+  const link = (parts: string) => {
+    const place = parseRoute(`#invite=C${parts}`);
+    return place.at === "invitation" ? place.invitation : undefined;
+  };
+  const whole = `&from=${from}&card=${hash}&v=${hash}`;
+  assert.deepEqual(link(whole), { code: "C", from, card: hash, secret: hash, name: "" });
+  for (const part of ["&from=u&card=aa&v=s", `&from=${from}`, `${whole}&v=${hash}`, `${whole}0`, "&x", `${whole}&name=%E0`]) {
+    assert.equal(link(part), null, part);
+  }
+  assert.equal(link(`${whole}&name=Ann%20%E2%80%AEB%0A`)?.name, "Ann B");
+  assert.equal(link(`${whole}&name=${"n".repeat(1000)}`)?.name.length, 100);
+  const written = writeInvitation({ code: "C&v=", from, card: hash, secret: hash, name: "Ágnes & <b>" });
+  assert.deepEqual(parseRoute(written), { at: "invitation", invitation: { code: "C&v=", from, card: hash, secret: hash, name: "Ágnes & <b>" } });
 });
 
 const noon = new Date(2026, 10, 24, 12, 0).getTime();

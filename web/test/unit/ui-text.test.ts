@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inline, isEmojiOnly, parse, plainText, safeHref } from "../../ui/text/markdown.ts";
+import { inline, isEmojiOnly, parse, plainText, realHost, safeHref } from "../../core/model/markdown.ts";
 
 const text = (value: string) => ({ kind: "text", text: value });
 
@@ -54,6 +54,36 @@ test("links open http, https and mailto only", () => {
     assert.equal(safeHref(bad), null, bad);
     assert.deepEqual(inline(`[x](${bad})`).some((node) => node.kind === "link" && node.href === bad), false, bad);
   }
+});
+
+test("a text that is another address than the link's has the real one beside it", () => {
+  const evil = "https://evil.com/";
+  for (const text of ["evil.com", "https://evil.com/path", "EVIL.com", "http://Evil.com.", "evil.com?bank.com", "click here", "Look!"]) {
+    assert.equal(realHost(evil, text), null, text);
+  }
+  const lies = [
+    "https://bank.com/?evil.com",
+    "bank.com/evil.com",
+    "evil.com.bank.com",
+    "bank.com@evil.com",
+    "https://bank.com@evil.com/",
+    "evil.com:pw@bank.com",
+    "bank.com\\evil.com",
+    "bank.com evil.com",
+    "bank\u200b.com",
+    "bank\u3002com",
+    "b\u0430nk.com",
+    "\u0431\u0430\u043d\u043a.\u0440\u0444",
+    "Bank.COM.",
+  ];
+  for (const text of lies) assert.equal(realHost(evil, text), "evil.com", text);
+  assert.equal(realHost("https://bank.com@evil.com/", "https://bank.com@evil.com/"), "evil.com");
+  // Letters of another script: what the browser makes of them is said.
+  assert.equal(realHost("https://xn--pple-43d.com/", "\u0430pple.com"), "xn--pple-43d.com");
+  assert.equal(realHost("https://xn--pple-43d.com/", "xn--pple-43d.com"), null);
+  assert.equal(realHost("https://evil.com:8080/", "evil.com"), "evil.com:8080");
+  assert.equal(realHost("mailto:evil@evil.com", "ann@bank.com"), "evil@evil.com");
+  assert.equal(realHost("mailto:ann@bank.com", "Ann@bank.com"), null);
 });
 
 test("mentions are of those who were named, the longest name first", () => {

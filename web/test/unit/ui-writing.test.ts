@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Article, Entry, Person, UserId } from "../../core/index.ts";
 import { mentionsIn, suggestionsAt } from "../../ui/conversation/suggestions.tsx";
+import { Departures } from "../../ui/conversation/leaving.ts";
 import { directionOf } from "../../ui/text/direction.ts";
 import { firstAfter } from "../../ui/conversation/timeline.ts";
 
@@ -45,4 +46,33 @@ test("the line stands before the first of others after what was the newest", () 
 
 test("a text is read as its first letter is", () => {
   assert.deepEqual(["**Hello** سلام", "1. سلام Hello", "שלום", "12 👍", ""].map(directionOf), ["ltr", "rtl", "rtl", null, null]);
+});
+
+test("what is typed behind a text that is being written down, or over it, is a text of its own", () => {
+  const leaving = new Departures<{ raw: string }>();
+  const presses = (box: string): string => {
+    leaving.changed(box);
+    const raw = leaving.rest(box);
+    leaving.add({ raw });
+    return raw;
+  };
+  assert.equal(presses("hello"), "hello");
+  assert.equal(presses("hellox"), "x");
+  leaving.changed("helloxy");
+  assert.equal(leaving.rest("helloxy"), "y");
+  assert.deepEqual([leaving.gone(), leaving.rest("xy"), leaving.gone(), leaving.rest("y")], [5, "y", 1, "y"]);
+
+  assert.equal(presses("m1"), "m1");
+  leaving.replaced(0);
+  assert.equal(presses("m10"), "m10");
+  assert.deepEqual([leaving.gone(), leaving.gone()], [0, 3]);
+});
+
+test("what cannot be written down is in the box again", () => {
+  const leaving = new Departures<{ raw: string }>();
+  leaving.add({ raw: "one" });
+  leaving.replaced(0);
+  leaving.add({ raw: "two" });
+  assert.equal(leaving.stay(), "one\n");
+  assert.equal(leaving.rest("one\ntwo"), "one\ntwo");
 });

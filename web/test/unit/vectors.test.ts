@@ -166,18 +166,18 @@ interface EpochCase extends Common {
 
 play<EpochCase>("epoch", async (one) => {
   const cards = cardsOf(one.cards);
-  const newest = new Map<string, string>();
-  for (const [user, list] of cards) newest.set(user, await cardHash(list.at(-1)?.text ?? ""));
+  const keys = new Map<string, string[]>();
+  for (const [user, list] of cards) keys.set(user, await Promise.all([...list].reverse().map(({ text }) => cardHash(text))));
   const known: Known = {
     signKeys: (user) => (cards.get(user) ?? []).map(({ sign }) => sign),
-    memberKey: (user) => newest.get(user) ?? null,
+    memberKeys: (user) => keys.get(user) ?? [],
   };
   const members = new Map(Object.entries(one.members).map(([user, { card, rsa }]) => [user, card ?? rsa ?? ""]));
   const last = one.announcements.at(-1);
   assert.ok(last);
   const roster = one.known
     ? await nextEpochs({ announcement: parseAnnouncement(one.known), members }, one.announcements, known)
-    : await firstSeen(one.conversation ?? "", last, members, known);
+    : await firstSeen(one.conversation ?? "", last, one.announcements.slice(0, -1).reverse().map((each) => parseAnnouncement(each.announcement)), known);
   if (one.secret) await checkSecret(roster.announcement, fromHex(one.secret));
   if (one.participants) {
     const { unexpected, missing } = difference(roster, new Set(one.participants));

@@ -29,7 +29,7 @@ test("messages are signed, and say so", async () => {
   await ann.types(direct, "Hello");
   const hello = await lastOf(ben, "Hello");
   assert.equal(hello.trouble, null);
-  assert.ok((await ben.client.info(direct, hello.id)).signed);
+  assert.ok((await ben.client.info(direct, hello.id))?.signed);
   await ben.types(direct, "Hello yourself");
   assert.equal((await lastOf(ann, "Hello yourself")).trouble, null);
   const numbers = await Promise.all([ann.client.safetyNumber(ben.id), ben.client.safetyNumber(ann.id)]);
@@ -74,6 +74,21 @@ test("after somebody left, the next message lies under a secret that they do not
   const newest = server.conversations.get(id)?.epochs.at(-1);
   assert.equal(newest?.epoch, 2);
   assert.deepEqual(Object.keys(newest.secrets).sort(), [ann.id, ben.id].sort());
+});
+
+test("whoever does not know of somebody's new card asks for it, and announces the epoch again", async () => {
+  const announces = async (make: () => Promise<{ ok: boolean }>, action: string) => {
+    let missed = false;
+    server.missesCard = () => !missed && (missed = true);
+    const before = server.asked.length;
+    assert.ok((await make()).ok);
+    server.missesCard = () => false;
+    const asked = server.asked.slice(before);
+    const [first, last] = [asked.indexOf(action), asked.lastIndexOf(action)];
+    assert.ok(first < last && asked.slice(first, last).includes("chatkeys.get"), asked.join());
+  };
+  await announces(() => ann.client.createGroup("Cards", [ben.id, cleo.id]), "chatconversationgroup.create");
+  await announces(() => ann.client.renewKeys(direct), "chatconversation.rekey");
 });
 
 test("in a group, people who are no friends read each other, and see that it is signed", async () => {
@@ -153,7 +168,7 @@ test("the recovery key opens the account once, and the new password afterwards",
   const client = await startClient(nodePorts("", ports));
   everyone.push(client);
   const email = `dora-${crypto.randomUUID()}@example.org`;
-  const invitation = { code: "", from: "", card: "", secret: "" };
+  const invitation = { code: "", from: "", card: "", secret: "", name: "" };
   const made = await client.createAccount({ invitation, email, name: "Dora", password });
   assert.ok(made.ok);
   assert.match(made.value, /^(?:[A-Z2-7]{4} ){12}[A-Z2-7]{4}$/);
@@ -192,4 +207,23 @@ test("a secret of an older epoch that is not the announced one costs what lies u
   await again.sees("what is lost", ({ log }) => articlesOf(log?.entries ?? []).filter(({ trouble }) => trouble === "neverReadable").length === 1 || undefined);
   await again.types(direct, "From the new device");
   assert.equal((await lastOf(ann, "From the new device")).trouble, null);
+});
+
+test("a new device reads a group that somebody has left, and begins its next epoch", async () => {
+  const made = await ann.client.createGroup("Without Cleo", [ben.id, cleo.id]);
+  assert.ok(made.ok);
+  const id = made.value;
+  await ann.types(id, "Before she left");
+  const group = server.conversations.get(id);
+  assert.ok(group);
+  // Nobody is told, so nobody has announced it.
+  group.participants.delete(cleo.id);
+  const again = await ben.onAnotherDevice(ports);
+  everyone.push(again.client);
+  await again.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id) || undefined);
+  await again.client.open(id);
+  assert.equal((await lastOf(again, "Before she left")).trouble, null);
+  await again.types(id, "After she left");
+  await again.sees("the next epoch", () => group.epochs.length === 2 || undefined);
+  assert.deepEqual(Object.keys(group.epochs.at(-1)?.secrets ?? {}).sort(), [ann.id, ben.id].sort());
 });

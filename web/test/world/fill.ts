@@ -6,7 +6,8 @@ import { type Bytes, hex, random } from "../../core/crypto/bytes.ts";
 import { wrap } from "../../core/crypto/keys.ts";
 import { type ConversationId, conversationId, type MessageId, messageId, type UserId, userId } from "../../core/model/ids.ts";
 import type { Change } from "../../core/store/backend.ts";
-import { change, type ConversationRecord, type PersonRecord, type SessionRecord, Store } from "../../core/store/store.ts";
+import type { ConversationRecord, PersonRecord, SessionRecord } from "../../core/store/records.ts";
+import { change, Store } from "../../core/store/store.ts";
 import { Cipher } from "../../core/sync/cipher.ts";
 import type { WireMessage } from "../../core/wire/conversation.ts";
 

@@ -23,7 +23,7 @@ export class Person {
   static async joins(name: string, ports: Partial<Ports> = {}): Promise<Person> {
     const email = `${name.toLowerCase()}-${crypto.randomUUID()}@example.org`;
     const client = await startClient(nodePorts(address, ports));
-    const invitation = { code: "", from: "", card: "", secret: "" };
+    const invitation = { code: "", from: "", card: "", secret: "", name: "" };
     const made = await client.createAccount({ invitation, email, name, password });
     if (!made.ok) throw new Error(`no account: ${JSON.stringify(made.failure)}`);
     await client.enter(true);

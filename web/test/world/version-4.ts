@@ -57,6 +57,7 @@ class Refusal extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
+    readonly more: Fields = {},
   ) {
     super(code);
   }
@@ -74,6 +75,8 @@ export class Version4 {
   private readonly sockets = new Map<SocketListener, { user: string; station: string; protocols: readonly string[] }>();
   /** What was asked, in order. */
   readonly asked: string[] = [];
+  /** Who does not know of somebody's new card, once. */
+  missesCard: (user: string) => boolean = () => false;
   /** Changes what is answered before a login. */
   prelogin: (answer: Fields) => Fields = (answer) => answer;
   /** Whose changes of the vault are refused as too late. */
@@ -92,7 +95,7 @@ export class Version4 {
       return answer(200, { status: "OK", errormessage: "", ...found });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      return answer(error.status, { status: "ERROR", errormessage: error.code, errorcode: error.code });
+      return answer(error.status, { status: "ERROR", errormessage: error.code, errorcode: error.code, ...error.more });
     }
   };
 
@@ -349,6 +352,7 @@ export class Version4 {
 
   private create(fields: Fields, user: string, users: string[], isGroup: boolean): Fields {
     const epoch = this.epochOf(fields);
+    if (this.missesCard(user)) throw new Refusal(409, "stale_roster", { participantids: users });
     const id = parseAnnouncement(epoch.announcement).conversation;
     const displaynames = isGroup ? { "": String(fields["displayname"]) } : {};
     const made: Conversation = { id, isGroup, instance: "abcdefghij", participants: new Set(users), displaynames, epochs: [epoch], messages: [] };
@@ -364,7 +368,8 @@ export class Version4 {
     const before = [...c.participants];
     for (const id of (fields["removeparticipants"] ?? []) as string[]) c.participants.delete(id);
     for (const id of (fields["addparticipants"] ?? []) as string[]) c.participants.add(id);
-    if (Object.keys(epoch.secrets).sort().join() !== [...c.participants].sort().join()) throw new Refusal(409, "stale_roster");
+    if (Object.keys(epoch.secrets).sort().join() !== [...c.participants].sort().join()) throw new Refusal(409, "stale_roster", { participantids: [...c.participants] });
+    if (this.missesCard(user)) throw new Refusal(409, "stale_roster", { participantids: [...c.participants] });
     Object.assign(c.displaynames, fields["displaynames"]);
     c.epochs.push(epoch);
     this.announce([...before, ...c.participants]);

@@ -2,7 +2,7 @@
 
 import type { Exported, ExportedConversation, ExportedMessage } from "../../core/index.ts";
 import { language, words } from "../i18n/words.ts";
-import { plainText } from "../text/markdown.ts";
+import { plainText } from "../../core/model/markdown.ts";
 
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");

@@ -16,10 +16,11 @@ import type { Anchor } from "../parts/popover.ts";
 import { StateIcon, stateWord } from "../parts/send-state.tsx";
 import { client, me } from "../state.ts";
 import { directionOf } from "../text/direction.ts";
-import { isEmojiOnly, plainText } from "../text/markdown.ts";
+import { isEmojiOnly, plainText } from "../../core/model/markdown.ts";
 import { Text } from "../text/text.tsx";
 import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
 import { QuickEmoji } from "./quick-emoji.tsx";
+import { reload } from "../install.ts";
 import { Reactions } from "./reactions.tsx";
 import { useTouch } from "./touch.ts";
 
@@ -44,7 +45,7 @@ function Body({ article, place }: { article: Message; place: Place }): JSX.Eleme
   const [folded, setFolded] = useState(lines > FOLD_LINES || article.text.length > FOLD_CHARS);
   if (article.trouble === "waitingForKey") return <Still icon="lock" text={w.waitingForKey} />;
   if (article.trouble === "neverReadable") return <Still icon="lock" text={w.neverReadable} />;
-  if (article.trouble === "newerClient") return <Still icon="refresh" text={w.newerClient} />;
+  if (article.trouble === "newerClient") return <Newer />;
   if (article.deleted) return <Still icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
   if (article.state === "notSent" && article.text === "" && article.files.length === 0) return <Still icon="edit" text={w.heldChange} />;
   if (article.text === "" && article.files.length > 0) return <Attached article={article} />;
@@ -77,11 +78,23 @@ const Still = ({ icon, text }: { icon: IconName; text: string }): JSX.Element =>
   </p>
 );
 
+/** What only a newer version can draw, with the way to it. */
+function Newer(): JSX.Element {
+  const w = words.value;
+  return (
+    <>
+      <Still icon="refresh" text={w.newerClient} />
+      <Button kind="quiet" onClick={() => void reload()}>
+        {w.reload}
+      </Button>
+    </>
+  );
+}
+
 function Trouble({ article }: { article: Message }): JSX.Element | null {
   const w = words.value;
   if (article.trouble !== "notProven" && article.trouble !== "forked") return null;
-  const why = (): void =>
-    ask({ title: w.notProven(article.name), text: w.notProvenWhy, yes: w.close, no: w.back, run: async () => Promise.resolve(null) });
+  const why = (): void => ask({ title: w.notProven(article.name), text: w.notProvenWhy, no: w.close });
   return (
     <p class="trouble">
       <Icon name="shieldWarn" size={16} />
@@ -98,12 +111,13 @@ function State({ article, newest, group }: { article: Message; newest: boolean; 
   const { state } = article;
   const shown = newest || state === "notSent";
   const seers = group && state === "seen" ? article.seenBy : [];
-  const word = state === null ? "" : seers.length > 3 ? w.seenBy(seers.length) : stateWord(state);
+  const isMany = seers.length > 3;
   return (
     <span class="end">
       {article.until !== null && <Left until={article.until} />}
       <time>{w.format.time(article.at)}</time>
-      {state && <span class={`word ${state}${shown ? "" : " unseen"}`}>{word}</span>}
+      {state && <span class={`word ${state}${shown && !isMany ? "" : " unseen"}`}>{stateWord(state)}</span>}
+      {shown && isMany && <span class="word seen">{w.seenBy(seers.length)}</span>}
       {seers.length > 0 && seers.length <= 3 ? (
         <span class="seers">
           {seers.map((one) => (
@@ -137,6 +151,7 @@ function Held({ article, place }: { article: Message; place: Place }): JSX.Eleme
   const { held } = article;
   if (article.state !== "notSent" || !held) return null;
   const sentence = {
+    ended: w.ended(place.name),
     blocksYou: place.kind === "direct" ? w.theyBlock(place.name) : w.heldRemoved,
     tooLong: w.heldTooLong,
     removed: w.heldRemoved,

@@ -74,10 +74,8 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
           </div>
         </div>
       );
-    case "notAccepted":
-      return <Still text={w.notAccepted(barrier.name)} />;
-    case "blocksYou":
-      return <Still text={w.theyBlock(barrier.name)} />;
+    case "ended":
+      return <Still text={w.ended(barrier.name)} />;
     case "youBlock":
       return (
         <Still

@@ -1,9 +1,9 @@
 // Where one writes. What is typed is kept as a draft; it leaves the box only when it lies safely on this device.
 
 import type { JSX, RefObject } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import type { Article, Conversation, UserId } from "../../core/index.ts";
+import type { Conversation, UserId } from "../../core/index.ts";
 import { Choosers, Shots } from "../files/choosers.tsx";
 import { pick, pickedIn } from "../files/chosen.ts";
 import { loadPicked, Recorder, Strip } from "../later.ts";
@@ -12,15 +12,15 @@ import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
 import { settings } from "../settings.ts";
-import { client, log } from "../state.ts";
-import { plainText } from "../text/markdown.ts";
+import { client } from "../state.ts";
+import { Above } from "./above.tsx";
 import { type Composing, composingOf, draftOf, useDraft } from "./draft.ts";
-import { canEdit } from "./message-menu.ts";
+import { Departures, type Typed, Unready } from "./leaving.ts";
+import { editable } from "./message-menu.ts";
 import { useMentionable } from "./mentionable.ts";
 import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
 
 const TYPING_MS = 2_000;
-const EDIT_WINDOW_MS = 15 * 60_000;
 /** What fits into a message's padding and the server's limit, in characters. */
 const MAX_CHARS = 16_000;
 const NEAR_LIMIT = 500;
@@ -46,33 +46,6 @@ function fit(field: HTMLTextAreaElement): void {
   field.style.setProperty("block-size", `${field.scrollHeight}px`);
 }
 
-function Above({ composing, onCancel }: { composing: Composing; onCancel: () => void }): JSX.Element | null {
-  const w = words.value;
-  if (composing.kind === "new") return null;
-  const { article } = composing;
-  const edit = composing.kind === "edit";
-  return (
-    <div class="above">
-      <div class="above-text">
-        <b>{edit ? w.editing : w.replyTo(article.own ? w.you : article.name)}</b>
-        <span class="cut" dir="auto">
-          {plainText(article.text)}
-        </span>
-      </div>
-      <IconButton icon="close" small label={edit ? w.stopEdit : w.stopReply} onClick={onCancel} />
-    </div>
-  );
-}
-
-/** The newest message of one's own, if it may still be edited by the key up. */
-function editable(): Article | null {
-  for (const entry of [...(log.value?.entries ?? [])].reverse()) {
-    if (entry.kind !== "article" || !entry.own) continue;
-    return canEdit(entry) && Date.now() - entry.at < EDIT_WINDOW_MS ? entry : null;
-  }
-  return null;
-}
-
 /** The composer. */
 export function Composer({ conversation: c, composing, onComposing, field, onIntoLog }: ComposerProps): JSX.Element {
   const w = words.value;
@@ -83,7 +56,11 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const chosen = pickedIn(c.id);
   const chooser = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
-  const sending = useRef(false);
+  const leaving = useMemo(() => new Departures<Typed>(), []);
+  /** What the text in the box is to become; and the answer or change for which it has left, or is leaving. */
+  const now = useRef(composing);
+  now.current = composing;
+  const used = useRef<Composing | null>(null);
   const toldTyping = useRef(0);
   const draft = useDraft(c.id);
   const mentionable = useMentionable(c);
@@ -117,7 +94,6 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     if (begun.current === null) keep();
     else if (begun.current === composing) begun.current = null;
   }, [composing]);
-
   const wasRecording = useRef(false);
   useLayoutEffect(() => {
     if (wasRecording.current && !recording) field.current?.focus();
@@ -129,44 +105,66 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     onComposing({ kind: "new" });
     field.current?.focus();
   };
-  const send = async (): Promise<void> => {
-    const box = field.current;
-    const text = box?.value.trim() ?? "";
-    const isEdit = composing.kind === "edit";
-    if (!box || (text === "" && (isEdit || chosen.length === 0)) || text.length > MAX_CHARS || sending.current) return;
-    sending.current = true;
-    setBusy(chosen.length > 0);
-    const quoted = composing.kind === "reply" ? composing.article : null;
+  const write = async ({ text, as, picks }: Typed): Promise<void> => {
+    const quoted = as.kind === "reply" ? as.article : null;
     const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
-    const before = box.value;
+    const of = as.kind === "edit" || pickedIn(c.id).length === 0 ? null : await loadPicked();
+    const files = of ? await of.readyFiles(c.id) : [];
+    // One could not be read: it says so, and is taken out, or not.
+    if (!files) throw new Unready();
+    const named = text.includes("@") ? await mentionable.load() : [];
+    const sent = { text, reply, mentions: mentionsIn(text, named, picks), files };
+    draft.sending();
+    if (as.kind === "edit") {
+      await client().edit(c.id, as.article.id, sent);
+      await (await client().prepareDraft(c.id, { text: fresh.current, target: null }))();
+    } else await client().send(c.id, sent);
+    of?.sent(c.id, files);
+  };
+  /** The first of what is on its way lies here: it leaves the box, and what was typed meanwhile stays. */
+  const written = (box: HTMLTextAreaElement, { as }: Typed): void => {
+    box.setRangeText("", 0, leaving.gone());
+    if (as.kind === "edit") box.setRangeText(fresh.current, box.value.length, box.value.length, "end");
+    fresh.current = box.value;
+    fit(box);
+    setLength(drawnLength(box.value.length));
+    const isOver = as.kind !== "new" && now.current === as;
+    if (box.value === "") draft.forget();
+    else draft.keep(draftOf(isOver ? { kind: "new" } : now.current, box.value, box.value));
+    if (isOver) onComposing({ kind: "new" });
+  };
+  const writeAll = async (box: HTMLTextAreaElement): Promise<void> => {
+    setBusy(pickedIn(c.id).length > 0);
     try {
-      const of = isEdit || chosen.length === 0 ? null : await loadPicked();
-      const files = of ? await of.readyFiles(c.id) : [];
-      // One could not be read: it says so, and is taken out, or not.
-      if (!files) return;
-      const named = text.includes("@") ? await mentionable.load() : [];
-      const sent = { text, reply, mentions: mentionsIn(text, named, picked.current), files };
-      draft.sending();
-      if (composing.kind === "edit") {
-        await client().edit(c.id, composing.article.id, sent);
-        await (await client().prepareDraft(c.id, { text: fresh.current, target: null }))();
-      } else await client().send(c.id, sent);
-      of?.sent(c.id, files);
-      if (composing.kind === "edit") put(fresh.current);
-      else if (box.value === before) {
-        put("");
-        fresh.current = "";
-        draft.forget();
+      for (let [one] = leaving.waiting; one; [one] = leaving.waiting) {
+        await write(one);
+        written(box, one);
       }
-      picked.current = new Map();
-      if (composing.kind !== "new") onComposing({ kind: "new" });
-    } catch {
-      keep();
-      announce(w.notSent, true);
+    } catch (error) {
+      used.current = null;
+      for (const { picks } of leaving.waiting) picked.current = new Map([...picks, ...picked.current]);
+      box.setRangeText(leaving.stay(), 0, 0, "preserve");
+      if (now.current.kind !== "edit") fresh.current = box.value;
+      draft.keep(draftOf(now.current, fresh.current, box.value));
+      if (!(error instanceof Unready)) announce(w.notSent, true);
     } finally {
-      sending.current = false;
       setBusy(false);
     }
+  };
+  const send = (): void => {
+    const box = field.current;
+    if (!box) return;
+    const raw = leaving.rest(box.value);
+    const text = raw.trim();
+    const isBusy = leaving.waiting.length > 0;
+    // A text behind an answer, or behind a change, is a new one.
+    const as: Composing = composing === used.current ? { kind: "new" } : composing;
+    const isBare = text === "" && (as.kind === "edit" || chosen.length === 0 || isBusy);
+    if (isBare || text.length > MAX_CHARS) return;
+    if (composing.kind !== "new") used.current = composing;
+    leaving.add({ raw, text, as, picks: picked.current });
+    picked.current = new Map();
+    if (!isBusy) void writeAll(box);
   };
   const suggest = (box: HTMLTextAreaElement): void => {
     const found = suggestionsAt(box.value, box.selectionStart, mentionable.now);
@@ -179,6 +177,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const onInput = (): void => {
     const box = field.current;
     if (!box) return;
+    leaving.changed(box.value);
     fit(box);
     setLength(drawnLength(box.value.length));
     typed();
@@ -220,7 +219,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     if (inSuggestions(event)) event.preventDefault();
     else if (event.key === "Enter" && ((settings.value.enterSends && plain) || event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      void send();
+      send();
     } else if (event.key === "ArrowUp" && empty && plain) {
       event.preventDefault();
       const mine = composing.kind === "new" ? editable() : null;
@@ -255,6 +254,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
           aria-controls={list}
           aria-activedescendant={suggestions && list ? `${list}-${suggestions.chosen}` : undefined}
           hidden={recording}
+          onBeforeInput={() => leaving.replaced(field.current?.selectionStart ?? 0)}
           onInput={onInput}
           onKeyDown={onKeyDown}
           onPaste={(event) => {
@@ -277,7 +277,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
           />
         )}
         {length > 0 || (chosen.length > 0 && composing.kind !== "edit") ? (
-          <IconButton icon={composing.kind === "edit" ? "check" : "send"} primary label={w.send} disabled={over > 0} aria-disabled={busy} onClick={() => void send()} />
+          <IconButton icon={composing.kind === "edit" ? "check" : "send"} primary label={w.send} disabled={over > 0} aria-disabled={busy} onClick={send} />
         ) : (
           !recording && composing.kind === "new" && <Shots onCamera={() => camera.current?.click()} onVoice={() => setRecording(true)} />
         )}

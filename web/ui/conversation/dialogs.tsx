@@ -8,6 +8,7 @@ import type { Article, Conversation, ConversationId, Keep, MessageInfo } from ".
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
+import { stateWord } from "../parts/send-state.tsx";
 import { client, conversationOf, people } from "../state.ts";
 import { Text } from "../text/text.tsx";
 import { Swatch } from "./details.tsx";
@@ -115,9 +116,8 @@ function RenameDialog({ conversation: c, onClose }: Of): JSX.Element {
   );
 }
 
-function InfoRows({ article, info }: { article: Article; info: MessageInfo }): JSX.Element {
+function InfoRows({ article, info }: { article: Article; info: MessageInfo | null }): JSX.Element {
   const w = words.value;
-  const names = (all: readonly string[]): string => (all.length > 0 ? w.format.list(all) : "–");
   const trust = article.own ? null : people.value.get(article.user)?.trust;
   return (
     <dl class="info-rows">
@@ -129,9 +129,17 @@ function InfoRows({ article, info }: { article: Article; info: MessageInfo }): J
         {trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
       </dd>
       <dt>{w.sentAt}</dt>
-      <dd>
-        {w.format.date(info.at)}, {w.format.time(info.at)}
-      </dd>
+      <dd>{info ? `${w.format.date(info.at)}, ${w.format.time(info.at)}` : article.state && stateWord(article.state)}</dd>
+      {info && <InfoOfServer article={article} info={info} />}
+    </dl>
+  );
+}
+
+function InfoOfServer({ article, info }: { article: Article; info: MessageInfo }): JSX.Element {
+  const w = words.value;
+  const names = (all: readonly string[]): string => (all.length > 0 ? w.format.list(all) : "–");
+  return (
+    <>
       {article.own && (
         <>
           <dt>{w.deliveredTo}</dt>
@@ -144,7 +152,7 @@ function InfoRows({ article, info }: { article: Article; info: MessageInfo }): J
       <dd>{info.signed ? w.signed : article.own ? w.notSigned : w.notProven(article.name)}</dd>
       <dt>{w.chain}</dt>
       <dd class="mono">{info.position}</dd>
-    </dl>
+    </>
   );
 }
 
@@ -152,7 +160,7 @@ function InfoRows({ article, info }: { article: Article; info: MessageInfo }): J
 export function InfoDialog(props: { id: ConversationId; article: Article; onClose: () => void }): JSX.Element {
   const w = words.value;
   const { id, article, onClose } = props;
-  const [info, setInfo] = useState<MessageInfo | null>(null);
+  const [info, setInfo] = useState<MessageInfo | null>();
   useEffect(() => {
     void client().info(id, article.id).then(setInfo);
   }, [article]);
@@ -164,7 +172,7 @@ export function InfoDialog(props: { id: ConversationId; article: Article; onClos
           <Text text={article.text} mentions={article.mentions} me="" />
         </div>
       )}
-      {info && <InfoRows article={article} info={info} />}
+      {info !== undefined && <InfoRows article={article} info={info} />}
       {earlier.length > 0 && (
         <section class="info-history">
           <h3>{w.history}</h3>

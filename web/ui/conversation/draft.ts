@@ -24,7 +24,7 @@ interface Drafts {
 
 /** A draft that is not written yet. */
 interface Pending {
-  timer: number;
+  timer: ReturnType<typeof setTimeout>;
   draft: KeptDraft;
   /** Begins to write it, or what was there before the last key, at once. */
   write: (() => Promise<void>) | null;

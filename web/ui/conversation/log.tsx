@@ -9,7 +9,7 @@ import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 import { client, log, people } from "../state.ts";
-import { plainText } from "../text/markdown.ts";
+import { plainText } from "../../core/model/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
 import { bring, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
@@ -121,7 +121,9 @@ export function Log(props: LogProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const place = useRef<Place>({ end: true });
   const height = useRef(0);
+  const opened = useRef(false);
   const loading = useRef(false);
+  const [pages, setPages] = useState(0);
   const [away, setAway] = useState(false);
   const [lit, setLit] = useState<string | null>(null);
   const found = log.value?.id === c.id ? log.value : null;
@@ -151,6 +153,25 @@ export function Log(props: LogProps): JSX.Element {
     (): MessagePlace => ({ id: c.id, kind: c.kind, name: c.name, admin: c.admin, writable: c.barrier === null }),
     [c.id, c.kind, c.name, c.admin, c.barrier === null],
   );
+  /** Loads what is older where the reader nears the top, or the window is not full. */
+  const fill = (): void => {
+    const element = box.current;
+    const before = log.value;
+    if (!element || element.clientHeight === 0 || element.scrollTop >= NEAR_TOP_PX) return;
+    if (!opened.current || before?.id !== c.id || !before.older || loading.current) return;
+    loading.current = true;
+    client()
+      .loadOlder(c.id)
+      .then(() => {
+        // Once it is drawn there may still be room.
+        if (log.value !== before) setPages((n) => n + 1);
+      })
+      // Without a connection: the bar says so, and the next scroll, or what comes, tries again.
+      .catch(() => undefined)
+      .finally(() => {
+        loading.current = false;
+      });
+  };
   const onScroll = (): void => {
     const element = box.current;
     // What else came below or above has made it another size since: the reader did not move, and is put back.
@@ -158,18 +179,8 @@ export function Log(props: LogProps): JSX.Element {
     place.current = placeOf(element);
     setAway(element.scrollHeight - element.scrollTop - element.clientHeight > element.clientHeight);
     tellSeen();
-    if (element.scrollTop < NEAR_TOP_PX && found?.older && !loading.current) {
-      loading.current = true;
-      void client()
-        .loadOlder(c.id)
-        // Without a connection: the bar says so, and the next scroll tries again.
-        .catch(() => undefined)
-        .finally(() => {
-          loading.current = false;
-        });
-    }
+    fill();
   };
-  const opened = useRef(false);
   useLayoutEffect(() => {
     if (!box.current || !found) return;
     if (!opened.current) {
@@ -181,6 +192,7 @@ export function Log(props: LogProps): JSX.Element {
     } else restore(box.current, place.current);
     tellSeen();
   }, [blocks]);
+  useLayoutEffect(fill, [blocks, pages]);
   useEffect(() => {
     if (target && found) jump(target);
   }, [target, found === null]);
@@ -190,6 +202,7 @@ export function Log(props: LogProps): JSX.Element {
     const observer = new ResizeObserver(() => {
       height.current = element.clientHeight;
       restore(element, place.current);
+      fill();
     });
     observer.observe(element);
     document.addEventListener("visibilitychange", tellSeen);

@@ -27,7 +27,7 @@ export async function removeFromList(c: Conversation): Promise<void> {
 function block(c: Conversation, user: string, on: boolean): void {
   const w = words.value;
   if (!on) void attempt(client().block(user, false));
-  else ask({ title: w.blockTitle(c.name), text: w.blockText(c.name), yes: w.block, no: w.keep, run: async () => client().block(user, true) });
+  else ask({ title: w.blockTitle(c.name), text: w.blockText(c.name), yes: w.block, no: w.notNow, run: async () => client().block(user, true) });
 }
 
 /** What can be done with a conversation. */

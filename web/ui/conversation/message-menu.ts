@@ -6,7 +6,7 @@ import { saveFiles } from "../later.ts";
 import { ask, show } from "../overlay.ts";
 import { note } from "../parts/announcer.tsx";
 import type { MenuItem } from "../parts/menu.tsx";
-import { client } from "../state.ts";
+import { client, log } from "../state.ts";
 
 /** What messages need to know of their conversation. It changes seldom, so that they are seldom drawn anew. */
 export interface Place {
@@ -62,4 +62,15 @@ export function messageItems(c: Place, article: Article, actions: MessageActions
     items.push({ label: w.delete, icon: "trash", danger: true, run: () => askDelete(c, article) });
   }
   return items;
+}
+
+const EDIT_WINDOW_MS = 15 * 60_000;
+
+/** The newest message of one's own, if it may still be edited by the key up. */
+export function editable(): Article | null {
+  for (const entry of [...(log.value?.entries ?? [])].reverse()) {
+    if (entry.kind !== "article" || !entry.own) continue;
+    return canEdit(entry) && Date.now() - entry.at < EDIT_WINDOW_MS ? entry : null;
+  }
+  return null;
 }

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
 import { memo } from "../list/memo.ts";
 import type { MessageId } from "../../core/index.ts";
+import { Boundary } from "../parts/boundary.tsx";
 import { Avatar } from "../parts/avatar.tsx";
 import { Article } from "./article.tsx";
 import type { MessageActions, Place } from "./message-menu.ts";
@@ -42,20 +43,23 @@ function DrawRun({ run, place, newest, target, actions, onJump }: RunProps): JSX
       )}
       <div class="run-body">
         {run.articles.map((article) => (
-          <Article
-            key={article.id}
-            article={article}
-            place={place}
-            newest={article.id === newest}
-            target={article.id === target}
-            actions={actions}
-            onJump={onJump}
-          />
+          <Boundary key={article.id} instead={Broken}>
+            <Article
+              article={article}
+              place={place}
+              newest={article.id === newest}
+              target={article.id === target}
+              actions={actions}
+              onJump={onJump}
+            />
+          </Boundary>
         ))}
       </div>
     </div>
   );
 }
+
+const Broken = (): JSX.Element => <p class="still">{words.value.broken}</p>;
 
 /** A run of messages, drawn anew only if it is another object. */
 export const RunBlock = memo(DrawRun);

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { Avatar } from "../parts/avatar.tsx";
 import type { Person, UserId } from "../../core/index.ts";
-import { isWord } from "../text/markdown.ts";
+import { isWord } from "../../core/model/markdown.ts";
 import { emojiStarting } from "../picker/emoji-index.ts";
 
 /** One offer; `text` replaces what was typed. */

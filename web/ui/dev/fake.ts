@@ -36,7 +36,6 @@ export function fakeClient(state: State): Client {
     onNews: () => () => undefined,
     close: nothing,
     suggestPassword: () => "k7qf-m2xd-5trb-w4hn",
-    inviter: async () => Promise.resolve({ name: "Ágnes Kővári", id: members[1]?.id ?? me.id }),
     logIn: async (_email, password) => Promise.resolve(password === "right" ? { ok: true, value: null } : { ok: false, failure: { kind: "login" } }),
     createAccount: async () => ok("K7QFM2XD5TRBW4HN6PLC3VJGZ6KMD5SAR2YTH7EBX4NWQ7UFC3LP"),
     recover: async () => ok("K7QFM2XD5TRBW4HN6PLC3VJGZ6KMD5SAR2YTH7EBX4NWQ7UFC3LP"),

@@ -15,7 +15,7 @@ export interface Picked {
   isPicture: boolean;
   /** As it is, with the place and the camera that a picture may name. */
   original: boolean;
-  state: "preparing" | "ready" | "failed" | "tooLarge";
+  state: "preparing" | "ready" | "failed" | "tooLarge" | "noRoom";
   /** How large it will be. */
   size: number;
   info: FileInfo | null;

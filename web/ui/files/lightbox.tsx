@@ -9,7 +9,7 @@ import { type FileInfo, shapeOf } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { log } from "../state.ts";
-import { plainText } from "../text/markdown.ts";
+import { plainText } from "../../core/model/markdown.ts";
 import { useFile } from "./load.ts";
 import { save } from "./save.ts";
 import { thumbOf } from "./types.ts";

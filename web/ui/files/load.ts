@@ -31,35 +31,68 @@ const entries = new Map<string, Entry>();
 let running = 0;
 const queue: Entry[] = [];
 
-/** Reads a file whole; `onPart` hears how much is here. */
-export async function blobOf(file: FileInfo, type: string | null, onPart?: (done: number) => void): Promise<Blob | Failure> {
-  const whole: Blob[] = [];
-  let parts: Uint8Array<ArrayBuffer>[] = [];
-  let [done, held] = [0, 0];
-  const join = (): void => {
-    if (parts.length > 0) whole.push(new Blob(parts));
-    [parts, held] = [[], 0];
+const UNKNOWN = "application/octet-stream";
+/** Bytes by which a type is known. */
+const HEAD = 32;
+
+/** Whether another try may help. */
+const mayPass = ({ kind }: Failure): boolean => kind === "noAnswer" || kind === "tooMany";
+
+/** What is here of a file. */
+class Reading {
+  private readonly whole: Blob[] = [];
+  private parts: Uint8Array<ArrayBuffer>[] = [];
+  private held = 0;
+  readonly hashes: Uint8Array<ArrayBuffer>[] = [];
+  head = new Uint8Array(0);
+  done = 0;
+
+  take(part: Uint8Array<ArrayBuffer>): void {
+    if (this.done === 0) this.head = part.slice(0, HEAD);
+    this.parts.push(part);
+    this.done += part.length;
+    this.held += part.length;
+    if (this.held > PART) this.join();
+  }
+
+  private join(): void {
+    if (this.held > 0) this.whole.push(new Blob(this.parts));
+    [this.parts, this.held] = [[], 0];
+  }
+
+  blob(type: string): Blob {
+    this.join();
+    return new Blob(this.whole, { type });
+  }
+}
+
+/** What the next try goes on with, by what a file's bytes are. */
+const unfinished = new Map<string, Reading>();
+const bytesOf = ({ key, digest }: FileInfo): string => key + digest;
+
+/** Reads a file whole, for an element of its shape or to be saved; `onPart` hears how much is here. */
+export async function blobOf(file: FileInfo, isShown: boolean, onPart: (done: number) => void): Promise<Blob | Failure> {
+  const bytes = bytesOf(file);
+  const reading = unfinished.get(bytes) ?? new Reading();
+  // Nobody else goes on with the same.
+  unfinished.delete(bytes);
+  const take = (part: Uint8Array<ArrayBuffer>): void => {
+    reading.take(part);
+    onPart(reading.done);
   };
-  let isPicture = true;
-  const outcome = await client().readFile(file, (part) => {
-    if (done === 0 && type === "image") isPicture = (type = pictureType(part)) !== null;
-    parts.push(part);
-    done += part.length;
-    held += part.length;
-    if (held > PART) join();
-    onPart?.(done);
-  });
-  if (!outcome.ok) return outcome.failure;
-  if (!isPicture) return { kind: "fileDamaged" };
-  join();
-  return new Blob(whole, { type: type ?? "application/octet-stream" });
+  const outcome = await client().readFile(file, take, reading.hashes);
+  if (!outcome.ok) {
+    if (mayPass(outcome.failure)) unfinished.set(bytes, reading);
+    return outcome.failure;
+  }
+  const type = !isShown ? UNKNOWN : shapeOf(file) === "picture" ? pictureType(reading.head) : (playedType(file.mime) ?? UNKNOWN);
+  return type === null ? { kind: "fileDamaged" } : reading.blob(type);
 }
 
 async function load({ file, shown }: Entry): Promise<void> {
   running += 1;
   try {
-    const type = shapeOf(file) === "picture" ? "image" : playedType(file.mime);
-    const found = await blobOf(file, type, (done) => {
+    const found = await blobOf(file, true, (done) => {
       shown.value = { kind: "waiting", done };
     });
     shown.value = found instanceof Blob ? { kind: "here", url: URL.createObjectURL(found) } : { kind: "failed", failure: found };
@@ -88,11 +121,7 @@ function begin(entry: Entry): void {
   next();
 }
 
-/** Whether another try may help. */
-const mayCome = ({ shown }: Entry): boolean => {
-  const { value } = shown;
-  return value.kind === "failed" && (value.failure.kind === "noAnswer" || value.failure.kind === "tooMany");
-};
+const mayCome = ({ shown: { value } }: Entry): boolean => value.kind === "failed" && mayPass(value.failure);
 
 /** Tries again what had no answer, as far as somebody looks at it. */
 function tryAgain(): void {
@@ -112,6 +141,7 @@ function letGo(): void {
     if (room >= 0 || users > 0 || !begun || value.kind === "waiting") continue;
     if (value.kind === "here") URL.revokeObjectURL(value.url);
     entries.delete(id);
+    unfinished.delete(bytesOf(file));
     entry.begun = false;
     entry.shown.value = { kind: "waiting", done: 0 };
   }

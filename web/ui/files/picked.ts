@@ -56,9 +56,10 @@ async function prepare(id: ConversationId, { key, source, original, ending }: Pi
     const info = await client().stage(sourceOf(blob), about, ending.signal);
     if (ending.signal.aborted) await client().unstage(info.id);
     else change(id, key, { state: "ready", info });
-  } catch {
-    // It was moved or changed since it was chosen, or there is no room for it.
-    if (!ending.signal.aborted) change(id, key, { state: "failed" });
+  } catch (error) {
+    // Else it was moved or changed since it was chosen.
+    const isFull = error instanceof Error && error.name === "QuotaExceededError";
+    if (!ending.signal.aborted) change(id, key, { state: isFull ? "noRoom" : "failed" });
   }
 }
 
@@ -83,7 +84,7 @@ function begin(id: ConversationId, source: File, original: boolean): Picked {
 
 /** Adds files; what is more than a message carries is said. */
 export function pick(id: ConversationId, files: readonly File[]): void {
-  if (me.value.fileLimit === 0) return note(words.value.notOffered);
+  if (me.value.fileLimit === 0) return note(words.value.filesOff);
   const before = pickedIn(id);
   const room = MAX_FILES - before.length;
   if (files.length > room) note(words.value.filesMost(MAX_FILES));

@@ -2,6 +2,7 @@
 // picture of it, which travel in the message.
 
 import type { FileAbout } from "../../core/index.ts";
+import { moving } from "./moving.ts";
 import { pictureType } from "./types.ts";
 
 /** A file that is ready. */
@@ -67,9 +68,10 @@ function named(name: string, type: string): string {
 
 async function picture(source: File, type: string, bitmap: ImageBitmap, original: boolean): Promise<Prepared> {
   const size = [bitmap.width, bitmap.height] as const;
-  // One that moves would stand still; it names neither place nor camera.
-  const asIs = original || type === "image/gif";
-  let blob: Blob = source;
+  // One that moves would stand still.
+  const kept = original ? source : await moving(source, type);
+  const asIs = kept !== null;
+  let blob: Blob = kept ?? source;
   let [w, h] = size;
   if (!asIs) {
     const canvas = drawn(bitmap, size, SIDE);

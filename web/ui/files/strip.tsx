@@ -22,7 +22,7 @@ function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
           <FileName name={one.source.name} />
         </span>
       )}
-      {one.state !== "ready" && <span class="chosen-state">{{ failed: w.cannotRead, tooLarge: w.tooLarge, preparing: w.preparing }[one.state]}</span>}
+      {one.state !== "ready" && <span class="chosen-state">{{ failed: w.cannotRead, tooLarge: w.tooLarge, noRoom: w.noRoom, preparing: w.preparing }[one.state]}</span>}
       <button type="button" class="chosen-out" aria-label={w.removeNamed(one.source.name)} title={w.removeNamed(one.source.name)} onClick={onOut}>
         <Icon name="close" size={16} />
       </button>
@@ -39,6 +39,7 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   const original = pictures.some((one) => one.original);
   // The place stays in these, whatever is done to pictures.
   const stays = all.some((one) => !one.isPicture && mayNamePlace(one.source));
+  const staysInAll = all.every((one) => (one.isPicture ? original : mayNamePlace(one.source)));
   const limit = me.value.fileLimit;
   const shape = pictures.length === all.length ? "picture" : "document";
   return (
@@ -63,7 +64,7 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
       <div class="strip-note">
         {limit !== null && all.some(({ state }) => state === "tooLarge") && <strong>{w.largerThan(w.format.size(limit))}</strong>}
         <span>{w.filesSize(w.filesBrief[shape](all.length), w.format.size(all.reduce((sum, { size }) => sum + size, 0)))}</span>
-        {(stays || pictures.length > 0) && <span>{stays || original ? w.placeStays : w.placeRemoved}</span>}
+        {(stays || pictures.length > 0) && <span>{staysInAll ? w.placeStays : stays || original ? w.placeStaysInSome : w.placeRemoved}</span>}
         {!stays && pictures.length > 0 && (
           <button type="button" onClick={() => setOriginal(conversation, !original)}>
             {original ? w.removePlace : w.sendOriginals}

@@ -15,7 +15,7 @@ import { Icon } from "../parts/icon.tsx";
 import { StateIcon } from "../parts/send-state.tsx";
 import { hashOf } from "../route.ts";
 import { people } from "../state.ts";
-import { plainText } from "../text/markdown.ts";
+import { plainText } from "../../core/model/markdown.ts";
 import { ConversationAvatar } from "./conversation-avatar.tsx";
 
 /** The text of the second line. */

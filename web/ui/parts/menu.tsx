@@ -3,6 +3,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { words } from "../i18n/words.ts";
 import { IconButton } from "./button.tsx";
 import { Icon } from "./icon.tsx";
 import type { IconName } from "./icon-paths.ts";
@@ -92,7 +93,7 @@ export function Menu({ label, items, anchor, head, onClose }: MenuProps): JSX.El
             role="menuitem"
             tabIndex={-1}
             class={item.danger ? "menu-item danger" : "menu-item"}
-            aria-description={item.on ? "✓" : undefined}
+            aria-description={item.on ? words.value.isOn : undefined}
             onClick={() => {
               close();
               item.run();

@@ -13,13 +13,13 @@ export function QuestionDialog({ question, onClose }: { question: Question; onCl
   const [wrong, setWrong] = useState<string | null>(null);
   const run = async (): Promise<void> => {
     setBusy(true);
-    const outcome = await question.run();
+    const outcome = await question.run?.();
     setBusy(false);
     if (outcome && !outcome.ok) setWrong(sentenceOf(outcome.failure));
     else onClose();
   };
   return (
-    <Dialog title={question.title} size="small" alert onClose={onClose}>
+    <Dialog title={question.title} size="small" alert={question.run !== undefined} onClose={onClose}>
       <p>{question.text}</p>
       {wrong && (
         <p class="form-wrong" role="alert">
@@ -27,10 +27,14 @@ export function QuestionDialog({ question, onClose }: { question: Question; onCl
         </p>
       )}
       <Actions>
-        <Button onClick={onClose}>{question.no}</Button>
-        <Button kind="danger" busy={busy} onClick={() => void run()} autoFocus>
-          {question.yes}
+        <Button onClick={onClose} autoFocus={!question.run}>
+          {question.no}
         </Button>
+        {question.run && (
+          <Button kind="danger" busy={busy} onClick={() => void run()} autoFocus>
+            {question.yes}
+          </Button>
+        )}
       </Actions>
     </Dialog>
   );

@@ -9,7 +9,7 @@ import type { Conversation, ConversationId, Hit } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { go, hashOf } from "../route.ts";
 import { client, conversations } from "../state.ts";
-import { plainText } from "../text/markdown.ts";
+import { plainText } from "../../core/model/markdown.ts";
 import { Marked } from "../text/text.tsx";
 
 const PAUSE_MS = 120;
@@ -65,7 +65,6 @@ function placeOf({ name, where, at }: Hit): string {
 
 /** A found message as a link to it. */
 export function HitRow({ hit, find, onOpen }: { hit: Hit; find: string; onOpen: () => void }): JSX.Element {
-  const w = words.value;
   return (
     <li>
       <a

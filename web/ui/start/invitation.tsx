@@ -1,9 +1,9 @@
 // Who opens an invitation's link makes an account here. The page says who invites before it asks anything.
 
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Invitation } from "../../core/index.ts";
-import { isEmail, sentenceOf } from "../failure.ts";
+import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { RecoverySheet } from "../later.ts";
 import { begin } from "./session.ts";
@@ -14,26 +14,21 @@ import { Icon, Mark } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 import { client } from "../state.ts";
 import { NewPassword, usePassword } from "./new-password.tsx";
+import { FormWrong, Page } from "./pages.tsx";
 
-type Inviter = { name: string; id: string } | null;
-
-function Welcome({ invitation, inviter }: { invitation: Invitation; inviter: Inviter }): JSX.Element {
+function Welcome({ invitation }: { invitation: Invitation }): JSX.Element {
   const w = words.value;
-  const first = invitation.from === "";
+  const { from, name } = invitation;
+  const first = from === "";
   return (
     <div class="start-welcome">
-      {inviter && (
+      {name && (
         <div class="start-inviter">
-          <Avatar of={{ kind: "person", ...inviter }} size={72} />
-          {invitation.card && (
-            <span class="chip ok">
-              <Icon name="seal" size={16} />
-              {w.verifiedByLink}
-            </span>
-          )}
+          <Avatar of={{ kind: "person", name, id: from }} size={72} />
+          <span class="chip">{w.namedByLink}</span>
         </div>
       )}
-      <h1>{first ? w.setUp : inviter ? w.invites(inviter.name) : w.invitesUnnamed}</h1>
+      <h1>{first ? w.setUp : name ? w.invites(name) : w.invitesUnnamed}</h1>
       <p>
         {first && `${w.setUpText} `}
         {w.privateServer(location.host)}
@@ -42,10 +37,19 @@ function Welcome({ invitation, inviter }: { invitation: Invitation; inviter: Inv
   );
 }
 
-/** The page of an invitation. */
-export function InvitationPage({ invitation }: { invitation: Invitation }): JSX.Element {
+/** The page of an invitation; of a link that is not whole, it says so. */
+export function InvitationPage({ invitation }: { invitation: Invitation | null }): JSX.Element {
   const w = words.value;
-  const [inviter, setInviter] = useState<Inviter>(null);
+  if (invitation) return <Join invitation={invitation} />;
+  return (
+    <Page title={w.linkBroken} text={w.linkBrokenText}>
+      <Button onClick={() => go({ at: "list" })}>{w.haveAccount}</Button>
+    </Page>
+  );
+}
+
+function Join({ invitation }: { invitation: Invitation }): JSX.Element {
+  const w = words.value;
   const [email, setEmail] = useState("");
   const [name, setName] = useState("");
   const [tried, setTried] = useState(false);
@@ -53,9 +57,6 @@ export function InvitationPage({ invitation }: { invitation: Invitation }): JSX.
   const [busy, setBusy] = useState(false);
   const [sheet, setSheet] = useState<string | null>(null);
   const password = usePassword();
-  useEffect(() => {
-    if (invitation.from !== "") void client().inviter(invitation).then(setInviter);
-  }, [invitation]);
   if (sheet) return <RecoverySheet recoveryKey={sheet} name={name.trim()} email={email.trim()} />;
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -65,11 +66,12 @@ export function InvitationPage({ invitation }: { invitation: Invitation }): JSX.
     setBusy(true);
     setWrong(null);
     const of = { invitation, email: email.trim(), name: name.trim(), password: password.text };
-    const outcome = await client().createAccount(of);
+    const made = await stored(client().createAccount(of));
+    if (made.ok && made.value !== "") setSheet(made.value);
+    // Where there is no sheet, one goes on at once.
+    const outcome = made.ok && made.value === "" ? await begin(true) : made;
     setBusy(false);
-    if (outcome.ok && outcome.value !== "") setSheet(outcome.value);
-    else if (outcome.ok) await begin(true);
-    else setWrong(sentenceOf(outcome.failure));
+    if (!outcome.ok) setWrong(sentenceOf(outcome.failure));
   };
   return (
     <main class="start wide">
@@ -77,7 +79,7 @@ export function InvitationPage({ invitation }: { invitation: Invitation }): JSX.
         <Mark size={28} />
         <span>Parlance</span>
       </div>
-      <Welcome invitation={invitation} inviter={inviter} />
+      <Welcome invitation={invitation} />
       <form class="start-card" onSubmit={(event) => void submit(event)} noValidate>
         <h2>{w.createYours}</h2>
         <Field
@@ -104,12 +106,7 @@ export function InvitationPage({ invitation }: { invitation: Invitation }): JSX.
           <Icon name="key" />
           <span>{w.passwordNote}</span>
         </p>
-        {wrong && (
-          <p class="form-wrong" role="alert">
-            <Icon name="failed" size={16} />
-            {wrong}
-          </p>
-        )}
+        <FormWrong sentence={wrong} />
         <Button kind="primary" full submit busy={busy}>
           {busy ? w.creating : w.createAccount}
         </Button>

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
-import { isEmail, sentenceOf } from "../failure.ts";
+import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Field, PasswordField } from "../parts/field.tsx";
@@ -24,7 +24,7 @@ export function LogIn({ why }: { why: "signedOut" | "disabled" | null }): JSX.El
     if (busy) return;
     setBusy(true);
     setWrong(null);
-    const outcome = await client().logIn(email.trim(), password.current);
+    const outcome = await stored(client().logIn(email.trim(), password.current));
     setBusy(false);
     if (!outcome.ok) setWrong(sentenceOf(outcome.failure));
   };

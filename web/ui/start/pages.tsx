@@ -2,6 +2,8 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { words } from "../i18n/words.ts";
+import { reload } from "../install.ts";
+import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 
 /** A page with a heading, a sentence and perhaps a way out. */
@@ -14,6 +16,29 @@ export function Page(props: { title: string; text: string; children?: ComponentC
         {props.children}
       </div>
     </main>
+  );
+}
+
+/** What did not work with a form; nothing, if it is null. */
+export function FormWrong({ sentence }: { sentence: string | null }): JSX.Element | null {
+  if (!sentence) return null;
+  return (
+    <p class="form-wrong" role="alert">
+      <Icon name="failed" size={16} />
+      {sentence}
+    </p>
+  );
+}
+
+/** Instead of everything where what lies on this device cannot be opened. */
+export function CannotOpen(): JSX.Element {
+  const w = words.value;
+  return (
+    <Page title={w.cannotOpen} text={w.cannotOpenText}>
+      <Button kind="primary" onClick={() => void reload()}>
+        {w.reload}
+      </Button>
+    </Page>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { isEmail, sentenceOf } from "../failure.ts";
+import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { RecoverySheet } from "../later.ts";
 import { Button } from "../parts/button.tsx";
@@ -35,7 +35,7 @@ export function Recover({ email: given, onBack }: { email: string; onBack: () =>
     if (busy || !password.good) return;
     setBusy(true);
     setWrong(null);
-    const outcome = await client().recover(email.trim(), key.replaceAll(" ", ""), password.text);
+    const outcome = await stored(client().recover(email.trim(), key.replaceAll(" ", ""), password.text));
     setBusy(false);
     if (outcome.ok) setSheet(outcome.value);
     else setWrong(sentenceOf(outcome.failure));

@@ -2,9 +2,11 @@
 
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
+import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
+import { FormWrong } from "./pages.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
 import { saveAs } from "../parts/save.ts";
 import { begin } from "./session.ts";
@@ -132,11 +134,14 @@ export function RecoverySheet({ note, ...of }: Of & { note?: string }): JSX.Elem
   const w = words.value;
   const [kept, setKept] = useState(false);
   const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState<string | null>(null);
   useLayoutEffect(() => document.scrollingElement?.scrollTo(0, 0), []);
   const sheet = useMemo(() => <Sheet {...of} />, [of.recoveryKey]);
   const enter = async (): Promise<void> => {
     setBusy(true);
-    await begin(kept);
+    const begun = await begin(kept);
+    setBusy(false);
+    setWrong(begun.ok ? null : sentenceOf(begun.failure));
   };
   return (
     <main class="start wide sheet-page">
@@ -156,6 +161,7 @@ export function RecoverySheet({ note, ...of }: Of & { note?: string }): JSX.Elem
         <p>{w.recoveryText}</p>
         <p>{w.recoveryKeep}</p>
         <KeepSheet of={of} onKept={() => setKept(true)} />
+        <FormWrong sentence={wrong} />
         <Button kind="plain" full busy={busy} onClick={() => void enter()}>
           {w.continue}
         </Button>

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { IconButton } from "../parts/button.tsx";
 import { words } from "../i18n/words.ts";
-import { type Block, type Inline, type Mentions, parse } from "./markdown.ts";
+import { type Block, type Inline, type Mentions, parse, realHost } from "../../core/model/markdown.ts";
 
 interface Context {
   /** The user id of the reader: a mention of oneself is marked. */
@@ -60,14 +60,13 @@ function Line({ nodes, context }: { nodes: Inline[]; context: Context }): JSX.El
 
 /** A link; if its text is another address than the one it opens, that one stands after it. */
 function Link({ href, text }: { href: string; text: string }): JSX.Element {
-  const { host } = new URL(href);
-  const shows = /[\w-]\.[a-z]{2,}/i.test(text) && !text.includes(host) && host !== "";
+  const real = realHost(href, text);
   return (
     <>
       <a href={href} target="_blank" rel="noopener noreferrer nofollow">
         {text}
       </a>
-      {shows && <small class="real-host"> ({host})</small>}
+      {real && <small class="real-host"> ({real})</small>}
     </>
   );
 }

@@ -1,12 +1,13 @@
 //! The epochs of a conversation: verifying them, and announcing the next one.
 
 mod check;
+mod members;
 mod new;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
-    e2ee::{Announcement, Card, MemberKey, RosterHash, SignedAnnouncement, roster},
+    e2ee::{Announcement, Card, MemberKey, SignedAnnouncement},
     id::{ConversationId, UserId},
 };
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{EpochSecret, Error};
 use crate::keys::KeyPair;
 use check::{check_changes, check_order, verify};
+use members::{resolve, users_after};
 pub use new::{Maker, NewEpoch, first_epoch};
 
 /// The participants and their keys.
@@ -27,33 +29,36 @@ pub struct Epochs {
 }
 
 impl Epochs {
-    /// Starts with the newest epoch of a conversation that was unknown. Its roster, which must be
-    /// `members` and include the creator, is trusted on first use.
+    /// Starts with the newest epoch of a conversation that was unknown, which is trusted on first
+    /// use. `older` are all announcements before it, newest first: who takes part follows from
+    /// them, not from the server's list. `cards_of` returns a user's pinned cards, and `keys` what
+    /// stood for a user in rosters one after the other, the newest first.
     ///
     /// # Errors
-    /// `ForkedEpoch`: it is another conversation's. `WrongRoster`, `NotAMember`, `UnknownSigner`,
-    /// `WrongSigner`.
+    /// `ForkedEpoch`: it is another conversation's, or does not follow the older ones.
+    /// `WrongRoster`: an announcement is missing, or the roster is not that of the participants.
+    /// `NotAMember`, `UnknownSigner`, `WrongSigner`.
     pub fn begin<'a>(
         conversation: ConversationId,
         newest: &SignedAnnouncement,
-        members: Members,
+        older: &[SignedAnnouncement],
         cards_of: impl Fn(UserId) -> &'a [Card],
+        keys: impl Fn(UserId) -> Vec<MemberKey>,
     ) -> Result<Self, Error> {
         let announcement = &newest.announcement;
         if announcement.conversation() != conversation {
             return Err(Error::ForkedEpoch(announcement.epoch()));
         }
-        if !members.contains_key(&announcement.by()) {
+        check_older(announcement, older)?;
+        let before = older.iter().rev().map(|one| &one.announcement);
+        let users = users_after(before.chain([announcement]))?;
+        if !users.contains(&announcement.by()) {
             return Err(Error::NotAMember(announcement.by()));
         }
-        if roster(&members) != announcement.roster()
-            || !announcement
-                .admins()
-                .iter()
-                .all(|admin| members.contains_key(admin))
-        {
+        if !announcement.admins().is_subset(&users) {
             return Err(Error::WrongRoster);
         }
+        let members = resolve(announcement.roster(), &users, &Members::new(), keys)?;
         verify(newest, cards_of(announcement.by()))?;
         Ok(Self {
             newest: announcement.clone(),
@@ -73,9 +78,8 @@ impl Epochs {
         &self.members
     }
 
-    /// Verifies the announcements after the newest known one, oldest first. `cards_of` returns a
-    /// user's pinned cards, and `member` the user's present entry in a roster. On an error, nothing
-    /// is changed.
+    /// Verifies the announcements after the newest known one, oldest first. `cards_of` and `keys`
+    /// are as for [`begin`](Self::begin). On an error, nothing is changed.
     ///
     /// The last announcement's roster is compared as a whole; in earlier ones, someone may have had
     /// a different card.
@@ -87,7 +91,7 @@ impl Epochs {
         &mut self,
         announcements: &[SignedAnnouncement],
         cards_of: impl Fn(UserId) -> &'a [Card],
-        member: impl Fn(UserId) -> Option<MemberKey>,
+        keys: impl Fn(UserId) -> Vec<MemberKey>,
     ) -> Result<(), Error> {
         let mut newest = self.newest.clone();
         let mut users: BTreeSet<UserId> = self.members.keys().copied().collect();
@@ -104,37 +108,10 @@ impl Epochs {
             newest = next.clone();
         }
         if !announcements.is_empty() {
-            self.members = self.resolve(newest.roster(), &users, member)?;
+            self.members = resolve(newest.roster(), &users, &self.members, keys)?;
             self.newest = newest;
         }
         Ok(())
-    }
-
-    /// The members with their keys. Each has the newest card that is known here or, if the
-    /// announcement's creator did not know it yet, the previous one.
-    fn resolve(
-        &self,
-        announced: RosterHash,
-        users: &BTreeSet<UserId>,
-        member: impl Fn(UserId) -> Option<MemberKey>,
-    ) -> Result<Members, Error> {
-        let newest: Members = users
-            .iter()
-            .map(|user| {
-                let key = member(*user).ok_or(Error::UnknownSigner(*user))?;
-                Ok::<_, Error>((*user, key))
-            })
-            .collect::<Result<_, Error>>()?;
-        let mut before = newest.clone();
-        for (user, key) in &self.members {
-            if let Some(of_before) = before.get_mut(user) {
-                *of_before = *key;
-            }
-        }
-        [newest, before]
-            .into_iter()
-            .find(|members| roster(members) == announced)
-            .ok_or(Error::WrongRoster)
     }
 
     /// The secret of the newest epoch, from the caller's wrapped copy.

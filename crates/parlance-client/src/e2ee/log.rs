@@ -112,6 +112,24 @@ impl KeyLog {
         Ok((log, before))
     }
 
+    /// The log of a server whose database was restored from an older backup, in place of this one.
+    /// `entries` is the whole log. It has to be signed by the same key; `me` and `own` are as for
+    /// [`follow`](Self::follow).
+    ///
+    /// # Errors
+    /// As for [`follow`](Self::follow), except `LogShrank`.
+    pub fn restored(
+        &self,
+        entries: &[u8],
+        head: &SignedLogHead,
+        me: UserId,
+        own: &OwnCards,
+    ) -> Result<Self, Error> {
+        let mut log = Self::new(self.server, self.key);
+        log.follow(entries, head, me, own)?;
+        Ok(log)
+    }
+
     /// The server whose log it is.
     #[must_use]
     pub fn server(&self) -> ServerId {
@@ -206,6 +224,17 @@ impl KeyLog {
     /// `Invalid`: an id that cannot be.
     pub fn newest(&self, user: UserId) -> Result<Option<(u64, CardHash)>, Error> {
         Ok(self.newest.get(&Tag::of(self.server, user)?).copied())
+    }
+
+    /// All cards of a user in the log, the newest first: also of one whose account was deleted,
+    /// along with the cards.
+    ///
+    /// # Errors
+    /// `Invalid`: an id that cannot be.
+    pub fn cards(&self, user: UserId) -> Result<Vec<CardHash>, Error> {
+        let tag = Tag::of(self.server, user)?;
+        let cards = self.entries.iter().rev().filter(|entry| entry.tag == tag);
+        Ok(cards.map(|entry| entry.card).collect())
     }
 
     /// Checks that a card is its user's newest one in the log. Any other card was made for this

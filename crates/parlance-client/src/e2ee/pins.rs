@@ -9,7 +9,7 @@ use parlance_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, KeyLog};
 
 /// How well a contact's card is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,19 @@ impl Pins {
             Some(card) => Some(MemberKey::Card(card.hash())),
             None => rsa.map(MemberKey::Rsa),
         }
+    }
+
+    /// What stood for a user in rosters one after the other, the newest first: their cards and,
+    /// before the first one or without one, their RSA key.
+    #[must_use]
+    pub fn keys(&self, user: UserId, rsa: Option<RsaKeyHash>) -> Vec<MemberKey> {
+        let cards = self.cards(user);
+        let before = match cards.first() {
+            Some(first) => Some(first.rsa()).filter(|_| first.n() == 1),
+            None => rsa,
+        };
+        let cards = cards.iter().rev().map(|card| MemberKey::Card(card.hash()));
+        cards.chain(before.map(MemberKey::Rsa)).collect()
     }
 
     /// Takes the cards that the server offers of a user: all from the pinned one on, or all there
@@ -229,6 +242,28 @@ impl Pins {
         }
         pin.mark = Mark::Verified;
         Ok(())
+    }
+
+    /// Marks a contact as changed: nothing is sent to them until they are accepted.
+    #[cfg(all(feature = "http", feature = "password"))]
+    pub(crate) fn doubt(&mut self, user: UserId) {
+        if let Some(pin) = self.by_user.get_mut(&user) {
+            pin.mark = Mark::Changed;
+        }
+    }
+
+    /// Forgets the cards that the log of a restored server does not have any more. A contact who
+    /// has lost some is marked as changed.
+    pub(super) fn keep_logged(&mut self, log: &KeyLog) {
+        self.by_user.retain(|user, pin| {
+            let logged = log.cards(*user).unwrap_or_default();
+            let before = pin.cards.len();
+            pin.cards.retain(|card| logged.contains(&card.hash()));
+            if pin.cards.len() < before {
+                pin.mark = Mark::Changed;
+            }
+            !pin.cards.is_empty()
+        });
     }
 
     /// Accepts a contact's new identity, which does not verify it.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use parlance_wire::{
     chain::Chain,
     e2ee::Announcement,
-    id::{StationId, UserId},
+    id::{MessageId, StationId, UserId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ use super::{Envelope, Error, KeyLog, Opened};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     by_station: BTreeMap<UserId, BTreeMap<StationId, u64>>,
+    /// The last message that was sent from here, if nobody knows whether the server has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsure: Option<(MessageId, u64)>,
 }
 
 /// The reader's view at a message.
@@ -40,9 +43,35 @@ impl Reading {
         self.last(user, station).map_or(1, |last| last + 1)
     }
 
+    /// The number of a message that is sent again, after an attempt without an answer.
+    #[must_use]
+    pub fn number_of(&self, id: MessageId) -> Option<u64> {
+        let (unsure, n) = self.unsure?;
+        (unsure == id).then_some(n)
+    }
+
     /// Counts a message that was sent from here, and not read back yet.
     pub fn sent(&mut self, user: UserId, station: StationId, n: u64) {
-        self.by_station.entry(user).or_default().insert(station, n);
+        self.unsure = None;
+        self.count_own(user, station, n);
+    }
+
+    /// Counts a message that was sent from here without an answer. Its number is used up, unless
+    /// the same message is sent again: then it is the same message, with the same number.
+    pub fn may_be_sent(&mut self, user: UserId, station: StationId, n: u64, id: MessageId) {
+        self.unsure = Some((id, n));
+        self.count_own(user, station, n);
+    }
+
+    /// The server has this message, which may have been sent without an answer.
+    pub fn is_sent(&mut self, id: MessageId) {
+        self.unsure.take_if(|(unsure, _)| *unsure == id);
+    }
+
+    fn count_own(&mut self, user: UserId, station: StationId, n: u64) {
+        let last = self.by_station.entry(user).or_default().entry(station);
+        let last = last.or_default();
+        *last = n.max(*last);
     }
 
     fn last(&self, user: UserId, station: StationId) -> Option<u64> {

@@ -60,6 +60,18 @@ impl State {
         reading
     }
 
+    /// Goes on with a server whose database was restored from an older backup: with its log
+    /// ([`KeyLog::restored`]), and with the contacts' cards that are in that. What was read, and
+    /// the epochs, are trusted on first use again.
+    pub fn accept_restored(&mut self, log: KeyLog) {
+        self.pins.keep_logged(&log);
+        self.log = log;
+        self.epochs.clear();
+        self.readings.clear();
+        self.heads.clear();
+        self.vault_version = 0;
+    }
+
     /// Reads the state from a file. Returns `None` if there is no such file.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ with counted as (
     from (select user_id, bytes from usage union all select user_id, bytes from usage_change) u
     group by user_id
 ), stored as (
-    select user_id, sum(message_bytes(data)) as bytes from messages group by user_id
+    select user_id, sum(bytes) as bytes from stored_bytes group by user_id
 )
 select count(*) as "count!", min(format('usage of user %s', user_id)) as example
 from counted c

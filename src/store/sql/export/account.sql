@@ -8,7 +8,8 @@ select json_build_object(
         select json_strip_nulls(json_build_object(
             'messages', l.messages, 'messagebytes', l.message_bytes, 'storedbytes', l.stored_bytes,
             'conversations', l.conversations, 'newconversations', l.new_conversations, 'friendrequests', l.friend_requests,
-            'lookups', l.lookups, 'presencechanges', l.presence_changes, 'newstations', l.new_stations
+            'lookups', l.lookups, 'presencechanges', l.presence_changes,
+            'changes', l.changes, 'epochsecrets', l.epoch_secrets, 'newstations', l.new_stations
         ))
         from user_limits l where l.user_id = u.user_id
     )

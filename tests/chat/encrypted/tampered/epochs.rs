@@ -248,8 +248,8 @@ fn people(story: &Story) -> Vec<Case> {
         case(
             "a ghost takes part, before a new device",
             Knows::Nothing,
-            Does::Follow,
-            "WrongRoster",
+            Does::Say,
+            "DifferentParticipants",
             story.adds_ghost(),
         ),
         all(

@@ -19,11 +19,8 @@ fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
     let wrapped = first.wrap(&world.keys()).unwrap();
     assert_eq!(wrapped.len(), 3);
 
-    // Ben starts with the server's list, and gets the secret.
-    let mut bens = Epochs::begin(world.conversation, &first.announcement, all, |user| {
-        world.pins.cards(user)
-    })
-    .unwrap();
+    // Ben starts with the first one, and gets the secret.
+    let mut bens = world.begin(&first.announcement, &[]).unwrap();
     assert_eq!(bens, first.accepted());
     let secret = bens.secret(wrapped[&ben.user].as_str(), &ben.rsa).unwrap();
     assert_eq!(secret.as_bytes(), first.secret.as_bytes());
@@ -73,6 +70,16 @@ fn a_removed_member_gets_no_later_secret_and_nobody_is_locked_out() {
     // A newcomer follows the hashes back.
     let (second, first) = (second.announcement, first.announcement);
     check_older(bens.newest(), &[second.clone(), first.clone()]).unwrap();
+    assert_eq!(
+        world
+            .begin(&third.announcement, &[second.clone(), first.clone()])
+            .unwrap(),
+        bens
+    );
+    assert!(matches!(
+        world.begin(&third.announcement, &[second]),
+        Err(Error::WrongRoster)
+    ));
     assert!(check_older(bens.newest(), &[first]).is_err());
     assert!(check_older(bens.newest(), &[lost.announcement]).is_err());
 }

@@ -98,13 +98,23 @@ impl World {
         }
     }
 
+    fn begin(
+        &self,
+        newest: &SignedAnnouncement,
+        older: &[SignedAnnouncement],
+    ) -> Result<Epochs, Error> {
+        let cards = |user| self.pins.cards(user);
+        let keys = |user| self.pins.keys(user, None);
+        Epochs::begin(self.conversation, newest, older, cards, keys)
+    }
+
     fn follow(&self, epochs: &mut Epochs, new: &[&NewEpoch]) -> Result<(), Error> {
         let announcements: Vec<SignedAnnouncement> =
             new.iter().map(|one| one.announcement.clone()).collect();
         epochs.follow(
             &announcements,
             |user| self.pins.cards(user),
-            |user| self.pins.member(user, None),
+            |user| self.pins.keys(user, None),
         )
     }
 }

@@ -95,7 +95,11 @@ pub(super) fn epoch(case: &Value) -> Result<Value, Error> {
             _ => &[],
         }
     };
-    let member = |user: UserId| Some(MemberKey::Card(cards_of(user).last()?.hash()));
+    let keys = |user: UserId| {
+        let newest_first = cards_of(user).iter().rev();
+        let keys = newest_first.map(|card| MemberKey::Card(card.hash()));
+        keys.collect()
+    };
     let announcements = case["announcements"].as_array().unwrap().iter();
     let announcements: Vec<SignedAnnouncement> = announcements
         .map(|one| -> Result<SignedAnnouncement, Error> {
@@ -105,22 +109,26 @@ pub(super) fn epoch(case: &Value) -> Result<Value, Error> {
             })
         })
         .collect::<Result<_, Error>>()?;
-    let members: Members = field(case, "members")?;
     let epochs = if has(case, "known") {
+        let members: Members = field(case, "members")?;
         let known = json!({ "newest": text(case, "known"), "members": members });
         let mut epochs: Epochs = serde_json::from_value(known).unwrap();
         let before = epochs.clone();
-        if let Err(error) = epochs.follow(&announcements, cards_of, member) {
+        if let Err(error) = epochs.follow(&announcements, cards_of, keys) {
             assert_eq!(epochs, before, "what is refused changes nothing");
             return Err(error);
         }
         epochs
     } else {
+        let mut before = announcements.clone();
+        before.pop();
+        before.reverse();
         Epochs::begin(
             field(case, "conversation")?,
             announcements.last().unwrap(),
-            members,
+            &before,
             cards_of,
+            keys,
         )?
     };
     if has(case, "secret") && secret(case).commitment() != epochs.newest().commit() {

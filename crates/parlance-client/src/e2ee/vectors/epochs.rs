@@ -82,6 +82,11 @@ pub(super) fn cases() -> Value {
     let mut with_renewed: BTreeMap<_, _> = members(&both);
     with_renewed.insert(ann.user, MemberKey::Card(renewed.card.hash()));
 
+    // Ben has renewed his keys before the epoch was announced, and Ann since.
+    let bens = next_card(&ben.card.card, &eve.sign, &ben.rsa, Some(&ben.sign)).unwrap();
+    let mut of_both_times: BTreeMap<_, _> = members(&both);
+    of_both_times.insert(ben.user, MemberKey::Card(bens.card.hash()));
+
     let texts = |cards: &[&parlance_wire::e2ee::Card]| -> Vec<String> {
         cards.iter().map(|card| card.text().to_owned()).collect()
     };
@@ -124,6 +129,23 @@ pub(super) fn cases() -> Value {
         &json!({ "by": ann.user, "roster": roster(&with_renewed) }),
         &eve.sign,
     );
+    let all_renewed = texts(&[
+        &ann.card.card,
+        &renewed.card,
+        &ben.card.card,
+        &bens.card,
+        &eve.card.card,
+    ]);
+    let at_both_times = forge_epoch(
+        &by_ben,
+        &json!({ "roster": roster(&of_both_times) }),
+        &eve.sign,
+    );
+    let chain = |announcements: Vec<Value>| {
+        json!({
+            "conversation": conversation(), "members": members(&both), "cards": all_renewed, "announcements": announcements,
+        })
+    };
     let fork = forge_epoch(&first, &json!({ "commit": "00".repeat(32) }), &ann.sign);
     let backwards: Vec<_> = users(&both).into_iter().rev().collect();
     let unsorted = second.text().replacen(
@@ -160,6 +182,42 @@ pub(super) fn cases() -> Value {
             "good: its maker did not know of a renewed card yet",
             with(
                 follow(vec![signed(&by_ben, &ben)]),
+                "cards",
+                json!(renewed_cards),
+            ),
+        ),
+        (
+            "good: one member renewed their keys before it, another one after it",
+            with(
+                follow(vec![at_both_times.clone()]),
+                "cards",
+                json!(all_renewed),
+            ),
+        ),
+        (
+            "good: the first that is seen has cards from before and after a renewal",
+            chain(vec![signed(&first, &ann), at_both_times]),
+        ),
+        (
+            "good: the first that is seen is older than a removal that nobody has announced",
+            chain(vec![signed(&first, &ann), signed(&second, &ann)]),
+        ),
+        (
+            "good: the first that is seen follows others",
+            chain(vec![
+                signed(&first, &ann),
+                signed(&second, &ann),
+                signed(&third, &ben),
+            ]),
+        ),
+        (
+            "an epoch before the first that is seen was left out",
+            chain(vec![signed(&second, &ann), signed(&third, &ben)]),
+        ),
+        (
+            "a roster of nobody's cards",
+            with(
+                forged(json!({ "roster": "11".repeat(32) }), &ben),
                 "cards",
                 json!(renewed_cards),
             ),
@@ -283,7 +341,7 @@ pub(super) fn cases() -> Value {
         .into_iter()
         .map(|(name, input)| case(check::epoch, name, &input));
     json!({
-        "about": "A client knows the announcement `known` and that `members` take part, and gets `announcements`; without `known` it begins with their last, and `members` are those whom the server lists. `cards` are pinned, for each user the oldest first.",
+        "about": "A client knows the announcement `known` and that `members` take part, and gets `announcements`; without `known` it begins with their last, and they are all that there are; `members` are those whom the server lists. `cards` are pinned, for each user the oldest first.",
         "cases": cases.collect::<Vec<_>>(),
     })
 }

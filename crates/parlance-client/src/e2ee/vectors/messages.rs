@@ -179,6 +179,14 @@ pub(super) fn messages() -> Value {
         ("good: the vector of the documentation", good.clone()),
         ("good: all that a reader checks", read(json!({}))),
         (
+            "good: nothing is said of the key log and the epoch",
+            with(
+                says(json!({ "n": 7, "head": [1, chain] })),
+                "view",
+                view.clone(),
+            ),
+        ),
+        (
             "good: an unknown kind with another text",
             says(json!({ "kind": "poll", "alt": "A poll" })),
         ),

@@ -82,6 +82,19 @@ pub(super) fn cases() -> Value {
     )
     .unwrap();
     let rsakey = vault.to_key().unwrap();
+    let earlier = Contents {
+        rsa: KeyPair::from_pkcs8(ann.rsa.to_pkcs8().unwrap().as_ref()).unwrap(),
+        earlier: vec![ben.rsa],
+        ..contents
+    };
+    let earlier = Vault::sealed(
+        &owner,
+        &master,
+        roots,
+        &earlier,
+        [[1; 12], [2; 12], [3; 12]],
+    );
+    let earlier = earlier.unwrap().to_key().unwrap();
     let root = hex::encode(password.as_bytes());
     let with = |changes: Value| {
         let mut input = json!({
@@ -139,6 +152,10 @@ pub(super) fn cases() -> Value {
             with(json!({ "recovery": typed })),
         ),
         ("good: a version that was seen", with(json!({ "seen": 1 }))),
+        (
+            "good: with a pair of before",
+            with(json!({ "rsakey": earlier.as_str() })),
+        ),
         ("another password", by_password("correct horse", dear)),
         (
             "a hash of the password that is cheap to guess",

@@ -20,6 +20,10 @@ use crate::{
 impl Session {
     /// Returns the direct conversation with a friend, created with its first epoch unless it
     /// exists.
+    ///
+    /// # Errors
+    /// `StaleRoster`: the friend has a newer card, which [`meet`](Self::meet) fetches for another
+    /// attempt.
     pub async fn create_encrypted(
         &self,
         friend: UserId,
@@ -40,6 +44,10 @@ impl Session {
 
     /// Creates a group with its first epoch, which contains its id. All others are added, or
     /// nothing is done.
+    ///
+    /// # Errors
+    /// `StaleRoster`: someone can only be invited; or someone has a newer card, which
+    /// [`meet`](Self::meet) fetches for another attempt.
     pub async fn create_encrypted_group(
         &self,
         epoch: &NewEpoch,

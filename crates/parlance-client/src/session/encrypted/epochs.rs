@@ -7,7 +7,7 @@ use parlance_wire::{
     id::{ConversationId, UserId},
     key::PublicKey,
     request::epoch::Rekey,
-    text::{DisplayName, Instance},
+    text::{DisplayName, Instance, Secret},
 };
 
 use crate::{
@@ -28,7 +28,7 @@ impl Session {
     ///
     /// # Errors
     /// `StaleEpoch`: someone was faster, and their epoch has to be followed. `StaleRoster`: the
-    /// participants are not those of the announcement.
+    /// participants are not those of the announcement, or one of them has a newer card.
     pub async fn announce(
         &self,
         instance: &Instance,
@@ -61,14 +61,29 @@ impl Session {
     /// newest epoch, it is listed again.
     ///
     /// # Errors
-    /// `Encryption`: as for [`Epochs::begin`], [`Epochs::follow`], [`Epochs::secret`] and
-    /// [`meet`](Self::meet); the state keeps its epochs. `Invalid`: the conversation has no epoch.
-    /// `NotAParticipant`.
+    /// `Encryption`: as for [`Epochs::begin`], [`Epochs::follow`] and [`meet`](Self::meet); the
+    /// state keeps its epochs. As for [`Epochs::secret`]: the epochs were followed, but the user's
+    /// copy of the secret is of no use, until [`rekey`](Self::rekey) makes another one. `Invalid`:
+    /// the conversation has no epoch. `NotAParticipant`.
     pub async fn follow_epochs(
         &self,
         state: &mut State,
         conversation: &mut Conversation,
     ) -> Result<EpochSecret, Error> {
+        let wrapped = self.follow_announcements(state, conversation).await?;
+        let Some(epochs) = state.epochs.get(&conversation.id) else {
+            return Err(Error::Invalid("the conversation's epoch"));
+        };
+        Ok(self.open_secret(epochs.newest(), wrapped.as_str())?)
+    }
+
+    /// Like [`follow_epochs`](Self::follow_epochs), but returns the user's copy of the newest
+    /// secret as it is: empty if there is none.
+    pub(super) async fn follow_announcements(
+        &self,
+        state: &mut State,
+        conversation: &mut Conversation,
+    ) -> Result<Secret, Error> {
         let id = conversation.id;
         for _ in 0..MAX_TRIES {
             let known = state.epochs.get(&id);
@@ -87,32 +102,37 @@ impl Session {
                 continue;
             }
             let epochs = match known.cloned() {
-                None => {
-                    self.begin_epochs(state, conversation, &newest.announcement)
-                        .await?
-                }
+                None => self.begin_epochs(state, id, &page).await?,
                 Some(known) => self.go_on(state, known, &page).await?,
             };
-            let secret = epochs.secret(newest.secret.as_str(), &self.identity().pair)?;
+            let secret = newest.secret.clone();
             state.epochs.insert(id, epochs);
             return Ok(secret);
         }
         Err(Error::Invalid("the list of conversations"))
     }
 
+    /// `page` has all epochs, newest first.
     async fn begin_epochs(
         &self,
         state: &mut State,
-        conversation: &Conversation,
-        newest: &SignedAnnouncement,
+        conversation: ConversationId,
+        page: &[answer::Epoch],
     ) -> Result<Epochs, Error> {
-        let users: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
+        let all: Vec<SignedAnnouncement> =
+            page.iter().map(|one| one.announcement.clone()).collect();
+        let users = everyone_after(BTreeSet::new(), all.iter().rev());
         let met = self.meet(state, &users).await?;
-        let members = members(&state.pins, &met.keys, &users)?;
-        let pins = &state.pins;
-        Ok(Epochs::begin(conversation.id, newest, members, |user| {
-            pins.cards(user)
-        })?)
+        let Some((newest, older)) = all.split_first() else {
+            return Err(Error::Invalid("the conversation's epoch"));
+        };
+        Ok(Epochs::begin(
+            conversation,
+            newest,
+            older,
+            |user| state.pins.cards(user),
+            |user| keys(state, &met.keys, user),
+        )?)
     }
 
     /// `page` has all epochs from the newest known one on, newest first.
@@ -130,12 +150,15 @@ impl Session {
             .collect();
         newer.reverse();
         if !newer.is_empty() {
-            let met = self.meet(state, &everyone_after(&known, &newer)).await?;
+            let users = known.members().keys().copied().collect();
+            let users = everyone_after(users, &newer);
+            let met = self.meet(state, &users).await?;
+            let state = &*state;
             let pins = &state.pins;
             known.follow(
                 &newer,
                 |user| pins.cards(user),
-                |user| member(pins, &met.keys, user),
+                |user| keys(state, &met.keys, user),
             )?;
         }
         match page.first().map(|one| &one.announcement.announcement) {
@@ -147,7 +170,7 @@ impl Session {
         }
     }
 
-    /// The epochs of a conversation from one on, or the newest ones; newest first.
+    /// The epochs of a conversation from one on, or all; newest first.
     async fn epochs_since(
         &self,
         id: ConversationId,
@@ -160,7 +183,7 @@ impl Session {
             let is_last = !page.hasmore || page.epochs.is_empty();
             all.extend(page.epochs);
             let oldest = all.last().map(|one| one.announcement.announcement.epoch());
-            if is_last || known.is_none_or(|known| oldest <= Some(known)) {
+            if is_last || known.is_some_and(|known| oldest <= Some(known)) {
                 return Ok(all);
             }
         }
@@ -175,6 +198,17 @@ impl Session {
 
 fn member(pins: &Pins, keys: &BTreeMap<UserId, PublicKey>, user: UserId) -> Option<MemberKey> {
     pins.member(user, keys.get(&user).map(PublicKey::hash))
+}
+
+/// What stood for a user in rosters, the newest first. Of somebody who has deleted their account,
+/// only the log knows.
+fn keys(state: &State, keys: &BTreeMap<UserId, PublicKey>, user: UserId) -> Vec<MemberKey> {
+    let pinned = state.pins.keys(user, keys.get(&user).map(PublicKey::hash));
+    if !pinned.is_empty() {
+        return pinned;
+    }
+    let logged = state.log.cards(user).unwrap_or_default();
+    logged.into_iter().map(MemberKey::Card).collect()
 }
 
 /// The members with their keys. Nobody is left out because the server withholds their key.
@@ -194,10 +228,12 @@ pub(super) fn members(
 
 /// Everyone whose cards are needed to follow these announcements: their creators, and the
 /// participants after them.
-fn everyone_after(known: &Epochs, newer: &[SignedAnnouncement]) -> BTreeSet<UserId> {
-    let mut users: BTreeSet<UserId> = known.members().keys().copied().collect();
+fn everyone_after<'a>(
+    mut users: BTreeSet<UserId>,
+    newer: impl IntoIterator<Item = &'a SignedAnnouncement>,
+) -> BTreeSet<UserId> {
     let mut makers = BTreeSet::new();
-    for one in newer.iter().map(|one| &one.announcement) {
+    for one in newer.into_iter().map(|one| &one.announcement) {
         users.retain(|user| !one.removed().contains(user));
         users.extend(one.added());
         makers.insert(one.by());

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_wire::e2ee::{LOG_ENTRY_LEN, SignKey, SignedLogHead};
 
 use crate::{
-    e2ee::{KeyLog, OwnCards, State},
+    e2ee::{self, KeyLog, OwnCards, State},
     error::Error,
     session::Session,
 };
@@ -39,6 +39,26 @@ impl Session {
     pub async fn follow_key_log(&self, log: &mut KeyLog, own: &OwnCards) -> Result<(), Error> {
         let rest = self.key_log_after(log.size()).await?;
         Ok(log.follow(&rest.entries, &rest.head, self.user(), own)?)
+    }
+
+    /// Goes on with a server whose database was restored from an older backup
+    /// ([`State::accept_restored`]). Only for a user who has heard of it from its operator, and not
+    /// from the server: a server that lies looks exactly like this. Whoever has published a card
+    /// since the backup publishes it again.
+    ///
+    /// # Errors
+    /// `Encryption`: the log is invalid, signed by another key, or has a card in the user's name
+    /// that is not theirs; the state stays as it was.
+    pub async fn accept_restored(&self, state: &mut State) -> Result<(), Error> {
+        let rest = self.key_log_after(0).await?;
+        let (me, own) = (self.user(), &state.own_cards);
+        let log = state.log.restored(&rest.entries, &rest.head, me, own)?;
+        state.accept_restored(log);
+        // The user's own, which only they lose.
+        if let Some(card) = state.pins.cards(me).last().map(e2ee::Card::hash) {
+            state.pins.accept(me, card)?;
+        }
+        Ok(())
     }
 
     async fn key_log_after(&self, size: u64) -> Result<Rest, Error> {

@@ -14,7 +14,6 @@ use crate::{
     answer::{Conversation, Message},
     e2ee::{
         self, Envelope, EpochSecret, Epochs, Opened, Reading, Sealed, State, View, check_older,
-        open_secret,
     },
     error::Error,
     history::History,
@@ -295,10 +294,9 @@ impl Session {
                     None => return Err(e2ee::Error::ForkedEpoch(announcement.epoch()).into()),
                     Some(later) => check_older(later, std::slice::from_ref(&one.announcement))?,
                 }
-                let pair = &self.identity().pair;
                 let secret = match one.secret.as_str() {
                     "" => Secret::Absent,
-                    wrapped => match open_secret(announcement, wrapped, pair) {
+                    wrapped => match self.open_secret(announcement, wrapped) {
                         Ok(secret) => Secret::Opened(secret),
                         Err(_) if announcement.epoch() < newest.epoch() => Secret::Wrong,
                         Err(error) => return Err(error.into()),

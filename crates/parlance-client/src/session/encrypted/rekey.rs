@@ -62,7 +62,8 @@ impl Session {
         conversation: &mut Conversation,
         next: &NextEpoch<'_>,
     ) -> Result<EpochSecret, Error> {
-        self.follow_epochs(state, conversation).await?;
+        // Not its secret: a new one takes the place of one that is of no use.
+        self.follow_announcements(state, conversation).await?;
         let Some(epochs) = state.epochs.get(&conversation.id).cloned() else {
             return Err(Error::Invalid("the conversation's epoch"));
         };
@@ -110,7 +111,7 @@ impl Session {
 
 /// Returns `true` if the server is ahead: its present state is then followed, and the call
 /// repeated.
-fn is_late(error: &Error) -> bool {
+pub(super) fn is_late(error: &Error) -> bool {
     matches!(
         error.code(),
         Some(ErrorCode::StaleEpoch | ErrorCode::StaleRoster | ErrorCode::StaleInstance)

@@ -10,11 +10,16 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-use super::{Draft, NextEpoch, epochs::members, read::Reader};
+use super::{
+    Draft, NextEpoch,
+    epochs::{MAX_TRIES, members},
+    read::Reader,
+    rekey::is_late,
+};
 use crate::{
     answer::{self, Conversation},
     e2ee::{Body, Content, Epochs, Kind, Maker, SigningKey, State, first_epoch},
-    error::Error,
+    error::{Error, ErrorCode},
     session::Session,
 };
 
@@ -28,6 +33,21 @@ impl Session {
     /// accepted first. `NotAllowed`: they are no friend. `NoEpochs`: there are messages of older
     /// clients, whose secret new devices would not get any more.
     pub async fn direct(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        friend: UserId,
+    ) -> Result<Conversation, Error> {
+        for _ in 1..MAX_TRIES {
+            match self.direct_once(state, sign, friend).await {
+                Err(error) if is_late(&error) => {}
+                done => return done,
+            }
+        }
+        self.direct_once(state, sign, friend).await
+    }
+
+    async fn direct_once(
         &self,
         state: &mut State,
         sign: &SigningKey,
@@ -94,6 +114,11 @@ impl Session {
     /// # Errors
     /// As for [`add_sealed`](Self::add_sealed) and [`rekey`](Self::rekey). `MessageIdConflict`: the
     /// message was stored by an earlier call, or another one has this id.
+    ///
+    /// After an error that [`is_uncertain`](Error::is_uncertain) the message may be stored or not.
+    /// Say it again with the same id: then it has the same number. Another message gets the next
+    /// number, and if the uncertain one was not stored, its readers are shown that messages are
+    /// missing.
     pub async fn say(
         &self,
         state: &mut State,
@@ -121,9 +146,10 @@ impl Session {
         let (conversation_id, instance) = (conversation.id, conversation.instance.clone());
         let kept = state.reading(conversation_id, &instance);
         // Either may be behind: the state, if it is an old copy, and the server, if it lies.
-        let n = kept
+        let next = kept
             .next_number(user, station)
             .max(reader.next_number(user, station));
+        let n = kept.number_of(id).unwrap_or(next);
         let draft = Draft {
             id,
             created: Timestamp::now(),
@@ -139,10 +165,17 @@ impl Session {
         };
         let stored = self
             .add_sealed(state, sign, &mut secret, conversation, &draft)
-            .await?;
-        state
-            .reading(conversation_id, &instance)
-            .sent(user, station, n);
-        Ok(stored)
+            .await;
+        let kept = state.reading(conversation_id, &instance);
+        match &stored {
+            Ok(_) => kept.sent(user, station, n),
+            Err(error) if error.is_uncertain() => kept.may_be_sent(user, station, n, id),
+            // By an earlier call.
+            Err(error) if error.code() == Some(ErrorCode::MessageIdConflict) => {
+                kept.is_sent(id);
+            }
+            Err(_) => {}
+        }
+        stored
     }
 }

@@ -1,0 +1,324 @@
+//! Accounts with a vault: a password or a recovery key opens them, and everything else comes from
+//! the server (docs/e2ee.md, Vault).
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use aws_lc_rs::rand;
+use parlance_wire::{
+    id::{StationId, UserId},
+    kdf,
+    key::{Credential, PublicKey},
+    request::{
+        account::{ChangePassword, VaultVersion},
+        login::Register,
+    },
+    text::{Email, FullName, Nick},
+};
+
+use crate::{
+    e2ee::{
+        self, Contents, Kdf, Mark, Master, Owner, RecoveryKey, Root, SigningKey, Slot, State,
+        Vault, first_card, next_card,
+    },
+    error::{Error, ErrorCode},
+    keys::{KeyError, KeyPair},
+    server::{NewUser, Server},
+    session::Session,
+};
+
+/// What opens an account with a vault.
+#[derive(Clone, Copy)]
+pub enum Unlock<'a> {
+    /// The password.
+    Password(&'a str),
+    /// The printed key, if the password is lost. It is replaced together with the password
+    /// ([`Unlocked::replace_password`]).
+    Recovery(&'a RecoveryKey),
+}
+
+/// A user of an account with a vault, logged in at a station. `Debug` does not show the keys.
+pub struct Unlocked {
+    /// The session, which signs with the keys of the vault.
+    pub session: Session,
+    /// The key that signs cards, epochs and messages.
+    pub sign: SigningKey,
+    owner: Owner,
+    vault: Vault,
+    master: Master,
+    contents: Contents,
+}
+
+impl fmt::Debug for Unlock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the password.
+        f.write_str(match self {
+            Self::Password(_) => "Password",
+            Self::Recovery(_) => "Recovery",
+        })
+    }
+}
+
+impl fmt::Debug for Unlocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unlocked({:?})", self.session)
+    }
+}
+
+/// Accounts with a vault.
+impl Server {
+    /// Registers a person with a password, new keys in a vault, and their first card. Returns the
+    /// recovery key, to be printed: the only other way in, if the password is lost. Takes some
+    /// seconds, as generating keys and hashing passwords is slow.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; `LoginFailed`: the invitation is not valid.
+    pub async fn register_with_vault(
+        &self,
+        user: &NewUser<'_>,
+        password: &str,
+    ) -> Result<RecoveryKey, Error> {
+        let email = Email::parse(user.email).ok_or(Error::Invalid("the e-mail address"))?;
+        let owner = Owner {
+            server: self.prelogin(user.email).await?.server,
+            user: UserId::of(&email),
+        };
+        let (pair, sign) = (KeyPair::generate_3072()?, SigningKey::generate()?);
+        let contents = Contents {
+            rsa: copy(&pair)?,
+            earlier: vec![],
+            sign: SigningKey::from_seed(sign.seed())?,
+            pins: BTreeMap::new(),
+            heads: BTreeMap::new(),
+        };
+        let (kdf, root) = new_password(password)?;
+        let recovery = RecoveryKey::generate()?;
+        let master = Master::generate()?;
+        let vault = Vault::new(&owner, &master, &root, &recovery.root(), &contents)?;
+        // Somebody may have had the address before: their last card is followed.
+        let mut before = None;
+        loop {
+            let invite = user
+                .invite
+                .map(|code| {
+                    Credential::new(code.to_owned()).ok_or(Error::Invalid("the invitation"))
+                })
+                .transpose()?;
+            let register = Register {
+                email: email.clone(),
+                fullname: FullName::parse(user.fullname).ok_or(Error::Invalid("the full name"))?,
+                nick: Nick::parse(user.nick).ok_or(Error::Invalid("the short name"))?,
+                apikey: root.apikey(&owner)?,
+                publickey: PublicKey::parse(pair.public_key())
+                    .ok_or(Error::Invalid("the public key"))?,
+                rsakey: vault.to_key()?,
+                kdf: kdf.clone(),
+                recoverykey: Some(recovery.root().apikey(&owner)?),
+                card: Some(first_card(
+                    email.clone(),
+                    owner.server,
+                    &sign,
+                    &pair,
+                    before,
+                )?),
+                invite,
+            };
+            match self.send_register(register).await {
+                Err(Error::Refused(refusal))
+                    if refusal.code == ErrorCode::StaleCard
+                        && before.is_none()
+                        && refusal.card.is_some() =>
+                {
+                    before = refusal.card.map(|card| *card);
+                }
+                done => return done.map(|_| recovery),
+            }
+        }
+    }
+
+    /// Logs in at a station with the password or the recovery key, and opens the vault. `seen` is
+    /// the highest version of it that this station has seen ([`State::vault_version`]), or 0.
+    ///
+    /// # Errors
+    /// `LoginFailed`: another password, or a recovery key that was replaced. `Encryption`: the
+    /// vault is not the user's; `OldVault`. `Malformed`: an account of the published form.
+    pub async fn unlock(
+        &self,
+        email: &str,
+        key: Unlock<'_>,
+        station: StationId,
+        seen: u64,
+    ) -> Result<Unlocked, Error> {
+        let before = self.prelogin(email).await?;
+        let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
+        let owner = Owner {
+            server: before.server,
+            user: UserId::of(&email),
+        };
+        let (slot, root) = match key {
+            Unlock::Password(password) => (
+                Slot::Password,
+                Root::of_password(password, &kdf_of(&before.kdf))?,
+            ),
+            Unlock::Recovery(key) => (Slot::Recovery, key.root()),
+        };
+        let login = self
+            .send_login(root.apikey(&owner)?, Some(owner.user), station)
+            .await?;
+        let vault = Vault::parse(&login.rsakey)?;
+        let master = vault.master(&owner, slot, &root)?;
+        let contents = vault.open(&owner, &master, seen)?;
+        let earlier = contents.earlier.iter().map(copy);
+        let session = Session::new(
+            self.clone(),
+            crate::signing::Identity {
+                user: owner.user,
+                station,
+                pair: Arc::new(copy(&contents.rsa)?),
+            },
+            login,
+        )
+        .with_earlier(earlier.collect::<Result<_, _>>()?);
+        Ok(Unlocked {
+            session,
+            sign: SigningKey::from_seed(contents.sign.seed())?,
+            owner,
+            vault,
+            master,
+            contents,
+        })
+    }
+}
+
+impl Unlocked {
+    /// The state of a station that has none yet. The server's key is trusted on first use, and
+    /// contacts are as the vault marks them; one who has a newer card than the vault says is to be
+    /// accepted first ([`Pins::accept`](e2ee::Pins::accept)).
+    ///
+    /// # Errors
+    /// `Encryption`: the log is not valid; `NotMyCard`: the newest card of the user's is not of
+    /// these keys; `DifferentCard`: a contact's card is not the one in the vault, or its successor.
+    pub async fn begin_state(&self) -> Result<State, Error> {
+        let mut state = self.session.begin_key_log().await?;
+        state.vault_version = self.vault.version();
+        let users = self.contents.pins.keys().copied();
+        let users = users.chain([self.owner.user]).collect();
+        self.session.meet(&mut state, &users).await?;
+        let own = state.pins.cards(self.owner.user).last();
+        if own.is_some_and(|card| card.sign() != self.sign.public()) {
+            return Err(e2ee::Error::NotMyCard(own.map_or(0, e2ee::Card::n)).into());
+        }
+        for (user, pin) in &self.contents.pins {
+            let cards = state.pins.cards(*user);
+            if !cards.iter().any(|card| card.hash() == pin.0) {
+                return Err(e2ee::Error::DifferentCard.into());
+            }
+            let is_newest = cards.last().is_some_and(|card| card.hash() == pin.0);
+            match pin.2 {
+                Mark::Verified if is_newest => state.pins.verify(*user, pin.0)?,
+                Mark::Seen if is_newest => {}
+                _ => state.pins.doubt(*user),
+            }
+        }
+        Ok(state)
+    }
+
+    /// Replaces the password and the recovery key, and ends all other stations. Returns the new
+    /// recovery key, to be printed: the old one opens nothing any more.
+    ///
+    /// # Errors
+    /// `StaleVersion`: another station has changed the vault: unlock it again.
+    pub async fn replace_password(&mut self, password: &str) -> Result<RecoveryKey, Error> {
+        let (kdf, root) = new_password(password)?;
+        let recovery = RecoveryKey::generate()?;
+        let (owner, master, contents) = (&self.owner, &self.master, &self.contents);
+        let vault = self
+            .vault
+            .replace(owner, master, Slot::Password, &root, contents)?
+            .replace(owner, master, Slot::Recovery, &recovery.root(), contents)?;
+        self.session
+            .change_password(ChangePassword {
+                apikey: root.apikey(owner)?,
+                kdf,
+                rsakey: vault.to_key()?,
+                version: version_of(&vault)?,
+                recoverykey: Some(recovery.root().apikey(owner)?),
+                card: None,
+                signout: true,
+            })
+            .await?;
+        self.vault = vault;
+        Ok(recovery)
+    }
+}
+
+/// The earlier pairs that a vault keeps.
+const MAX_EARLIER: usize = 2;
+
+impl Unlocked {
+    /// Replaces the RSA pair, and ends all other stations: after a theft. The vault keeps the two
+    /// pairs before it, which open the secrets of older epochs. Afterwards this session signs with a
+    /// pair that is not valid any more: [`unlock`](Server::unlock) again.
+    ///
+    /// # Errors
+    /// `StaleVersion`: another station has changed the vault. As for [`Session::meet`].
+    pub async fn replace_pair(&mut self, state: &mut State) -> Result<(), Error> {
+        let me = self.owner.user;
+        self.session.meet(state, &[me].into()).await?;
+        let before = state.pins.cards(me).last();
+        let before = before.ok_or(e2ee::Error::UnknownSigner(me))?;
+        let pair = KeyPair::generate_3072()?;
+        let card = next_card(before, &self.sign, &pair, Some(&self.sign))?;
+        let contents = &mut self.contents;
+        let old = std::mem::replace(&mut contents.rsa, copy(&pair)?);
+        contents.earlier.insert(0, old);
+        contents.earlier.truncate(MAX_EARLIER);
+        let vault = self.vault.update(&self.owner, &self.master, contents)?;
+        state.own_cards.insert(card.card.n(), card.card.hash());
+        let version = version_of(&vault)?;
+        let rsakey = vault.to_key()?;
+        self.session
+            .change_keys(&pair, Some(card), rsakey, version)
+            .await?;
+        self.vault = vault;
+        Ok(())
+    }
+}
+
+fn version_of(vault: &Vault) -> Result<VaultVersion, Error> {
+    let version = u32::try_from(vault.version()).ok();
+    version
+        .and_then(VaultVersion::new)
+        .ok_or(Error::Invalid("the version of the vault"))
+}
+
+/// A pair of one's own for each of those who keep it.
+fn copy(pair: &KeyPair) -> Result<KeyPair, KeyError> {
+    KeyPair::from_pkcs8(pair.to_pkcs8()?.as_ref())
+}
+
+/// How a new password is hashed, and the result.
+fn new_password(password: &str) -> Result<(kdf::Kdf, Root), Error> {
+    let mut salt = [0; kdf::SALT_BYTES];
+    rand::fill(&mut salt).map_err(|_| KeyError::Random)?;
+    let invalid = || Error::Invalid("the cost of the password's hash");
+    let kdf = kdf::Kdf::Argon2id {
+        m: kdf::Memory::new(65_536).ok_or_else(invalid)?,
+        t: kdf::Passes::new(3).ok_or_else(invalid)?,
+        p: kdf::Lanes::new(1).ok_or_else(invalid)?,
+        salt: kdf::Salt::new(salt),
+    };
+    let root = Root::of_password(password, &kdf_of(&kdf))?;
+    Ok((kdf, root))
+}
+
+fn kdf_of(kdf: &kdf::Kdf) -> Kdf {
+    match kdf {
+        kdf::Kdf::Pbkdf2 => Kdf::Pbkdf2,
+        kdf::Kdf::Argon2id { m, t, p, salt } => Kdf::Argon2id {
+            m: m.get(),
+            t: t.get(),
+            p: p.get(),
+            salt: format!("{salt:?}"),
+        },
+    }
+}

@@ -1,0 +1,9 @@
+// A file that the browser saves while it is fetched, as a page and the worker speak of it.
+
+import type { Failure } from "./view.ts";
+
+/** How it goes on: how many bytes there are, and its end. */
+export type Told = { done: number } | { ended: Failure | null };
+
+/** What the page hears: where it is streamed from, then how it goes on. */
+export type Heard = { address: string } | Told;

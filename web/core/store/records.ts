@@ -1,0 +1,193 @@
+// What lies on this device: the rows of its tables.
+
+import type { UserKeys } from "../crypto/keys.ts";
+import type { Head } from "../crypto/epoch.ts";
+import type { VaultPin } from "../crypto/vault.ts";
+import type { ConversationId, FileId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
+import type { KeyEvent } from "../model/key-history.ts";
+import type { Reach } from "../model/timeline.ts";
+import type { Keep, Me, Trust } from "../model/view.ts";
+import type { Cursor, WireConversation } from "../wire/conversation.ts";
+
+/** Who is logged in here. */
+export interface SessionRecord {
+  user: UserId;
+  email: string;
+  name: string;
+  station: StationId;
+  /** The server's id; empty on servers of the published form. */
+  server: string;
+  /** RSA, base64 of the SubjectPublicKeyInfo; Ed25519, hex, empty in accounts of the published form. */
+  publicKey: string;
+  signKey: string;
+  keys: UserKeys;
+  /** Encrypts what lies here and is not on the server. */
+  box: CryptoKey;
+  /** The vault as it was last seen; empty in accounts of the published form. */
+  vault: string;
+  /** Opens the vault's box, which holds the contacts' pins beside the keys; null where there is no vault. */
+  boxKey: CryptoKey | null;
+  hasSheet: boolean;
+  /** What others are to see of one. The server forgets it when the last device goes offline. */
+  presence?: Me["presence"];
+  /** The server's limit for a file at the time of the login; null if it did not tell. */
+  fileLimit?: number | null;
+}
+
+/** What this device remembers of an account after it was logged out. */
+export interface KnownAccount {
+  server: string;
+  /** The highest version of its vault that was seen; 0 if it has none. */
+  version: number;
+}
+
+/** Somebody who is known. */
+export interface PersonRecord {
+  id: UserId;
+  name: string;
+  /** Empty where it is not known. */
+  email: string;
+  publicKey: string;
+  /** Another key than the pinned one, that the server names by now; empty if there is none. */
+  offeredKey: string;
+  availability: string;
+  friend: boolean;
+  blocked: boolean;
+  /** All their cards that were ever accepted, oldest first: old ones verify old messages. */
+  cards: string[];
+  /** What is known of their newest card from elsewhere: the vault, or the link of an invitation, which has no number. */
+  pin: VaultPin | null;
+  trust: Trust;
+  /** What this device noticed of their keys, oldest first. */
+  history?: KeyEvent[];
+}
+
+/** A conversation, and how much of it is here: one run without holes from `first` to `head`. */
+export interface ConversationRecord {
+  wire: WireConversation;
+  instance: Instance;
+  first: { seq: number; message: Cursor<MessageId> } | null;
+  head: { seq: number; chain: string; message: Cursor<MessageId> } | null;
+  report: Cursor<ReportId> | null;
+  /** Nothing older is on the server. */
+  complete: boolean;
+  /** Whether its rows were ever asked for. */
+  loaded: boolean;
+  reach: Record<UserId, Reach>;
+  /** The newest message that was looked at here, and that the server was told of. */
+  seen: number;
+  seenTold: number;
+  deliveredTold: number;
+  unread: number;
+  /** The newest row that counts as a message; 0 before the first. */
+  newestVisible: number;
+  keep: Keep;
+  /** How many messages this station has written in this instance. */
+  n: number;
+  /** The first message that does not fit the chain. */
+  broken: number | null;
+  /** The content of messages in between was deleted: of them only links are left. */
+  hasGaps: boolean;
+  /** The newest epoch that was accepted: its announcement, and who takes part, with the hash of their keys. */
+  roster: { announcement: string; members: [UserId, string][] } | null;
+  /** When it was accepted here, by this device's clock. */
+  rosterAt: number | null;
+  /** Whom one has invited from here: once they have accepted, the next epoch is for them, too. */
+  invited: UserId[];
+  /** A message that another device of one's own has seen, until it was compared with what is here. */
+  pinnedHead: Head | null;
+  /** One takes no part in it any more; what was read stays, until the person takes it from the list. */
+  gone?: boolean;
+}
+
+/** Bytes under the device's key. */
+export interface Boxed {
+  iv: Uint8Array<ArrayBuffer>;
+  data: ArrayBuffer;
+}
+
+/** Why a message waits for its writer. */
+export interface Held {
+  code: string;
+  sentence: string;
+}
+
+/** A message that waits for the server. `box` holds its content. */
+export interface OutgoingRecord {
+  conversation: ConversationId;
+  id: MessageId;
+  at: number;
+  /** Of an update: its target's end; null if the conversation's setting decides. */
+  until: number | null;
+  box: Boxed;
+  /** What has to be on the server before it; their bytes lie in `records`. */
+  files?: readonly FileId[];
+  /** What is sent until it is answered, the same bytes each time. */
+  sealed: SealedRecord | null;
+  held: Held | null;
+}
+
+/** A file whose records lie here, encrypted as they are on the server. */
+export interface FileRecord {
+  id: FileId;
+  /** It is to be sent; or it may be forgotten, when others need the room. */
+  state: "staged" | "kept";
+  /** When it was staged, or looked at last; ms since 1970. */
+  at: number;
+  /** How much room it takes. */
+  bytes: number;
+}
+
+/** A message as it is sent. */
+export interface SealedRecord {
+  instance: Instance;
+  type: string;
+  created: number;
+  validUntil: number | null;
+  data: string;
+  epoch: number;
+  n: number;
+}
+
+/** One that waits, with its place in the order of all. */
+export interface Outgoing extends OutgoingRecord {
+  order: number;
+}
+
+/** What opens an epoch: as the wire has it, after it was checked. */
+export interface EpochRecord {
+  epoch: number;
+  announcement: string;
+  wrapped: string;
+}
+
+/** A conversation of which nothing is here yet. */
+export function newConversation(wire: WireConversation): ConversationRecord {
+  return {
+    wire,
+    instance: wire.instance,
+    first: null,
+    head: null,
+    report: null,
+    complete: false,
+    loaded: false,
+    reach: {},
+    seen: 0,
+    seenTold: 0,
+    deliveredTold: 0,
+    unread: 0,
+    newestVisible: 0,
+    keep: "forever",
+    n: 0,
+    broken: null,
+    hasGaps: false,
+    roster: null,
+    rosterAt: null,
+    invited: [],
+    pinnedHead: null,
+  };
+}
+
+/** What a message names as the newest one that its writer saw. */
+export const headOf = (record: ConversationRecord, beginning: string): Head =>
+  record.head ? [record.head.seq, record.head.chain] : [0, beginning];

@@ -1,0 +1,37 @@
+// Whom one has asked for a friendship, and who has not answered: the server does not list them, so this device does.
+
+import type { UserId } from "../model/ids.ts";
+import type { Request } from "../model/view.ts";
+import type { Account } from "./account.ts";
+
+interface Asked {
+  id: UserId;
+  /** The address, or the name, that one asked by. */
+  name: string;
+}
+
+const NAME = "asked";
+const MAX_ASKED = 100;
+
+const keptOf = async ({ store }: Pick<Account, "store">): Promise<Asked[]> => (await store.meta<Asked[]>(NAME)) ?? [];
+
+async function keep({ store, serial, tell }: Account, next: (all: Asked[]) => Asked[]): Promise<void> {
+  await serial.run(async () => {
+    const value = next(await keptOf({ store }));
+    await store.writeOwn({ put: "meta", key: NAME, value });
+  });
+  tell({ list: true });
+}
+
+/** Notes that somebody was asked. */
+export const noteAsked = (account: Account, id: UserId, name: string): Promise<void> =>
+  keep(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MAX_ASKED));
+
+/** Forgets it. */
+export const forgetAsked = (account: Account, id: UserId): Promise<void> => keep(account, (all) => all.filter((one) => one.id !== id));
+
+/** Those who have not answered yet, as they are shown. */
+export async function showAsked(account: Pick<Account, "store">, isFriend: (id: UserId) => boolean): Promise<Request[]> {
+  const waiting = (await keptOf(account)).filter(({ id }) => !isFriend(id));
+  return waiting.map(({ id, name }) => ({ kind: "asked", id, name, user: id, group: "" }));
+}
