@@ -11,8 +11,8 @@ use std::{
 };
 
 use parlance_client::{
-    DisplayName, Error, ErrorCode, Feed, History, NewUser, News, Secret, Server, Session,
-    StationId, answer::Conversation, message,
+    DisplayName, Error, ErrorCode, Feed, History, NewUser, Secret, Server, Session, StationId,
+    Update, answer::Conversation, message,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -168,7 +168,7 @@ async fn adds(session: &Session, conversation: &Conversation, data: &str) {
 async fn hears(feed: &mut Feed) -> String {
     let next = async {
         loop {
-            if let News::Message { message, .. } = feed.next().await.unwrap() {
+            if let Update::Message { message, .. } = feed.next().await.unwrap() {
                 return message.data.as_str().to_owned();
             }
         }
