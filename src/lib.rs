@@ -31,6 +31,7 @@ mod bench;
 mod chat;
 pub mod cli;
 pub mod clock;
+mod counters;
 mod notify;
 mod selftest;
 pub mod server;

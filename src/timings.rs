@@ -45,6 +45,28 @@ pub struct Timings {
     pub request_told: Duration,
     /// How often repeated refusals are summarized in the log.
     pub refusal_summary: Duration,
+    /// Timeouts of the database.
+    pub database: DatabaseTimings,
+}
+
+/// Timeouts of the database, after which it counts as away.
+#[derive(Debug, Clone, Copy)]
+pub struct DatabaseTimings {
+    /// Maximum wait for a connection.
+    pub acquire: Duration,
+    /// Maximum time to an answer.
+    pub response: Duration,
+}
+
+impl Default for DatabaseTimings {
+    fn default() -> Self {
+        Self {
+            acquire: Duration::from_secs(5),
+            // Longer than the 10 s after which PostgreSQL itself ends a statement and reports the
+            // outcome, which is then certain (`store/db/session.rs`).
+            response: Duration::from_secs(12),
+        }
+    }
 }
 
 impl Default for Timings {
@@ -78,6 +100,7 @@ impl Default for Timings {
             push_retry: Duration::from_secs(5),
             request_told: Duration::from_hours(1),
             refusal_summary: Duration::from_mins(1),
+            database: DatabaseTimings::default(),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Fuzzes the announcement of an epoch, as another client signed it.
+
 #![no_main]
 
 #[path = "../encrypted.rs"]

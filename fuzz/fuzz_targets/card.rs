@@ -1,3 +1,5 @@
+//! Fuzzes a user's card, as another client signed it.
+
 #![no_main]
 
 #[path = "../encrypted.rs"]

@@ -1,3 +1,5 @@
+//! Fuzzes the cursor of a download.
+
 #![no_main]
 
 #[path = "../targets.rs"]

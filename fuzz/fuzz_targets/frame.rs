@@ -1,3 +1,5 @@
+//! Fuzzes a client's frame on a WebSocket.
+
 #![no_main]
 
 #[path = "../targets.rs"]

@@ -1,3 +1,5 @@
+//! Fuzzes an encrypted message, as another client sealed it.
+
 #![no_main]
 
 #[path = "../encrypted.rs"]

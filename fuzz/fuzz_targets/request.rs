@@ -1,3 +1,5 @@
+//! Fuzzes the body of a request.
+
 #![no_main]
 
 #[path = "../targets.rs"]

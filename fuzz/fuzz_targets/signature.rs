@@ -1,3 +1,5 @@
+//! Fuzzes the signature of a request, in its header or in the URL of a handshake.
+
 #![no_main]
 
 #[path = "../targets.rs"]

@@ -1,3 +1,5 @@
+//! Fuzzes a user's vault, as the server hands it out.
+
 #![no_main]
 
 #[path = "../encrypted.rs"]

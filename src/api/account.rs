@@ -26,6 +26,7 @@ use parlance_wire::{
     request::account::{self, Action, ChangeKeys, ChangePassword},
     text::PushEndpoint,
     time::Timestamp,
+    word::CredentialKind,
 };
 
 #[derive(Serialize)]
@@ -84,7 +85,7 @@ struct KeysView {
 #[derive(Serialize)]
 struct KeyView {
     keyid: CredentialId,
-    kind: String,
+    kind: CredentialKind,
     label: String,
     created: Timestamp,
     lastused: Option<Timestamp>,

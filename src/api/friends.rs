@@ -12,7 +12,9 @@ use crate::{
         rows::{FriendRow, RequestRow},
     },
 };
-use parlance_wire::{id::UserId, request::friends::Action, version::ClientVersion};
+use parlance_wire::{
+    id::UserId, request::friends::Action, version::ClientVersion, word::Availability,
+};
 
 #[derive(Serialize)]
 struct ListView<'a> {
@@ -29,7 +31,7 @@ struct FriendView<'a> {
     friendid: UserId,
     friendname: &'a str,
     publickey: &'a str,
-    availability: &'a str,
+    availability: Availability,
     #[serde(skip_serializing_if = "Option::is_none")]
     alike: Option<bool>,
 }
@@ -73,7 +75,7 @@ impl<'a> FriendView<'a> {
             friendid: row.user_id,
             friendname: &row.nick,
             publickey: &row.public_key,
-            availability: &row.availability,
+            availability: row.availability,
             alike: version.is_v4().then_some(row.is_alike),
         }
     }

@@ -18,6 +18,7 @@ use parlance_wire::{
     text::Instance,
     time::Timestamp,
     version::ClientVersion,
+    word::ReportType,
 };
 
 /// Initial capacity of a page in bytes. Most pages fit.
@@ -48,11 +49,11 @@ struct MessageView<'a> {
 
 /// A report, as download shows it.
 #[derive(Serialize)]
-struct ReportView<'a> {
+struct ReportView {
     #[serde(rename = "ID")]
     id: ReportId,
     #[serde(rename = "Type")]
-    r#type: &'a str,
+    r#type: ReportType,
     #[serde(rename = "Created")]
     created: Timestamp,
     #[serde(rename = "ValidUntil")]
@@ -114,12 +115,12 @@ impl<'a> MessageView<'a> {
     }
 }
 
-impl<'a> ReportView<'a> {
+impl ReportView {
     /// The view, which is the same for all client versions.
-    fn of(row: &'a ReportRow) -> Self {
+    fn of(row: &ReportRow) -> Self {
         Self {
             id: row.report_id,
-            r#type: &row.r#type,
+            r#type: row.r#type,
             created: row.created_at,
             valid_until: row.valid_until,
             user: row.user_id,

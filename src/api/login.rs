@@ -18,7 +18,7 @@ use parlance_wire::{
     request::{Api, login::Action},
     time::Timestamp,
     version::ClientVersion,
-    word::CredentialKind,
+    word::{CredentialKind, UserRole},
 };
 
 /// The sender of a login or a registration, as claimed and not yet verified.
@@ -62,11 +62,11 @@ struct LoginView<'a> {
 /// The additional fields for v4 clients.
 #[derive(Serialize)]
 struct Version4View<'a> {
-    role: &'a str,
+    role: UserRole,
     /// The version of `rsakey`.
     version: i32,
     /// The kind of key that opened the login. After `recovery`, a client asks for a new password.
-    key: &'a str,
+    key: CredentialKind,
     limits: LimitsView,
     /// The key by which push services know this server; absent where it sends no pushes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,9 +155,9 @@ pub(crate) async fn perform(
                 nick: &account.nick,
                 urls: urls(&context.public_url),
                 v4: limits.map(|limits| Version4View {
-                    role: &account.role,
+                    role: account.role,
                     version: account.vault_version,
-                    key: &account.kind,
+                    key: account.kind,
                     limits,
                     pushkey: context.services.push_key(),
                 }),

@@ -119,7 +119,7 @@ fn view(changes: &Changes, user: UserId, version: ClientVersion) -> Result<Chang
         friendavailabilitesof: changes.friends.iter().copied().collect(),
         conversationchangedof: changes.conversations.iter().copied().collect(),
         // The published object has no field for a resync. A changed list is closest: it makes a
-        // client compare everything that it holds.
+        // client resync.
         conversationlistchangedof: if changes.list || changes.resync {
             vec![user]
         } else {

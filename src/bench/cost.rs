@@ -59,7 +59,10 @@ impl Meter {
     pub(crate) fn cpu(&self) -> Cpu {
         let own = getrusage(UsageWho::RUSAGE_SELF);
         let seconds = |time: nix::sys::time::TimeVal| {
-            #[allow(clippy::cast_precision_loss)]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "CPU time and operations of a run are far below 2^52"
+            )]
             let micros = (time.tv_sec() * 1_000_000 + time.tv_usec()) as f64;
             micros / 1e6
         };
@@ -123,7 +126,10 @@ fn stat(process: i32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The process name, in parentheses, may contain anything.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    #[allow(clippy::cast_precision_loss)]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "CPU time and operations of a run are far below 2^52"
+    )]
     let tick = 1.0 / sysconf(SysconfVar::CLK_TCK).ok()?? as f64;
     let time = |one: usize, two: usize| {
         Some((fields.get(one)?.parse::<f64>().ok()? + fields.get(two)?.parse::<f64>().ok()?) * tick)

@@ -18,7 +18,7 @@ use super::{
     cost::Meter,
     load::{self, Load},
     options::Bench,
-    report::{Results, Row},
+    report::{Measurement, Results},
     scratch::free_address,
     target::Target,
 };
@@ -132,7 +132,7 @@ impl<'a> Pgbench<'a> {
         bench: &Bench,
         settings: &Settings,
         meter: &Meter,
-    ) -> Result<Row, String> {
+    ) -> Result<Measurement, String> {
         let mut seed = Seeder::connect(&self.target.db)
             .await
             .map_err(|error| error.to_string())?;
@@ -150,7 +150,11 @@ impl<'a> Pgbench<'a> {
         seed.drop_baseline()
             .await
             .map_err(|error| error.to_string())?;
-        Ok(Row::median(self.name.to_owned(), self.clients, &results))
+        Ok(Measurement::median(
+            self.name.to_owned(),
+            self.clients,
+            &results,
+        ))
     }
 
     async fn once(
@@ -230,7 +234,7 @@ pub(crate) async fn endpoint(
     bench: &Bench,
     connections: usize,
     requests: Arc<Vec<Vec<u8>>>,
-) -> Result<Row, String> {
+) -> Result<Measurement, String> {
     let failed = |error: std::io::Error| error.to_string();
     let address = free_address().map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
@@ -244,7 +248,7 @@ pub(crate) async fn endpoint(
     let load = Load {
         connections,
         rate: None,
-        // It answers so fast that a smaller number would be over before the figures are steady.
+        // It answers so fast that a smaller number would be over before the results are steady.
         operations: requests.len().max(100_000),
     };
     let mut results = vec![];
@@ -255,7 +259,7 @@ pub(crate) async fn endpoint(
         results.push(Results::of(&tally, meter.cpu().since(before)));
     }
     child.kill().await.map_err(failed)?;
-    Ok(Row::median(
+    Ok(Measurement::median(
         "a bare actix endpoint".into(),
         connections,
         &results,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Measuring,
     client::Client,
-    report::Row,
+    report::Measurement,
     requests::{self, Asked, Caller},
     workload::Workload,
 };
@@ -22,7 +22,7 @@ const MARKS_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Measuring<'_> {
     /// Two rows: what has changed, and the whole list.
-    pub(super) async fn list_known(&self) -> Result<[Row; 2], String> {
+    pub(super) async fn list_known(&self) -> Result<[Measurement; 2], String> {
         let mut client = Client::connect(self.target.address)
             .await
             .map_err(|error| error.to_string())?;

@@ -168,7 +168,10 @@ fn pace(
     to: &mpsc::UnboundedSender<(usize, Instant)>,
 ) {
     for number in 0..operations {
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the operations of a run are far below 2^52"
+        )]
         let due = begun + Duration::from_secs_f64(number as f64 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         if to.send((number, due)).is_err() {

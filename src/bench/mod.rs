@@ -27,7 +27,7 @@ use self::{
     fixture::Fixture,
     floor::Pgbench,
     load::Load,
-    report::{Results, Row},
+    report::{Measurement, Results},
     requests::{Caller, Signer},
     target::Target,
     workload::{Workload, needs},
@@ -87,7 +87,7 @@ async fn measure(
     settings: &Settings,
     target: &Target,
     tell: &mut impl FnMut(&str) -> Result<(), String>,
-) -> Result<Vec<Row>, String> {
+) -> Result<Vec<Measurement>, String> {
     let workloads: Vec<Workload> = if bench.workloads.is_empty() {
         Workload::ALL.to_vec()
     } else {
@@ -108,14 +108,14 @@ async fn measure(
     let fixture = Fixture::create(&target.db, bench, needs(&workloads), &signer).await?;
 
     if !bench.json {
-        tell(&Row::head())?;
+        tell(&Measurement::head())?;
     }
     let mut rows = vec![];
     // Floors are measured first, so that each workload finds its own among the rows.
-    let mut add = |row: Row, floor: Option<&str>| {
+    let mut add = |row: Measurement, floor: Option<&str>| {
         let row = match rows
             .iter()
-            .find(|other: &&Row| Some(other.name.as_str()) == floor)
+            .find(|other: &&Measurement| Some(other.name.as_str()) == floor)
         {
             Some(floor) => row.beside(floor),
             None => row,
@@ -124,7 +124,10 @@ async fn measure(
         rows.push(row);
         if bench.json { Ok(()) } else { tell(&line) }
     };
-    add(Row::median("at rest (PSS)".into(), 0, &[at_rest]), None)?;
+    add(
+        Measurement::median("at rest (PSS)".into(), 0, &[at_rest]),
+        None,
+    )?;
     if bench.floor {
         for pgbench in Pgbench::all(target, bench.conversations) {
             add(pgbench.run(bench, settings, &meter).await?, None)?;
@@ -162,7 +165,7 @@ struct Measuring<'a> {
 }
 
 impl Measuring<'_> {
-    async fn workload(&self, workload: Workload) -> Result<Row, String> {
+    async fn workload(&self, workload: Workload) -> Result<Measurement, String> {
         self.runs(workload.name(), workload, |count, from| {
             workload.requests(self.fixture, self.bench, self.signer, count, from)
         })
@@ -176,7 +179,7 @@ impl Measuring<'_> {
         name: String,
         workload: Workload,
         requests: impl Fn(usize, usize) -> Result<Vec<Vec<u8>>, String>,
-    ) -> Result<Row, String> {
+    ) -> Result<Measurement, String> {
         let operations = self.bench.operations.unwrap_or(workload.operations());
         let connections = self
             .bench
@@ -205,7 +208,7 @@ impl Measuring<'_> {
                 runs.push(results);
             }
         }
-        Ok(Row::median(name, connections, &runs))
+        Ok(Measurement::median(name, connections, &runs))
     }
 
     async fn once(
@@ -243,7 +246,7 @@ impl Measuring<'_> {
 
     /// The row's memory is what all sockets added; its CPU time is what all of them cost per
     /// second.
-    async fn idle_sockets(&self) -> Result<Row, String> {
+    async fn idle_sockets(&self) -> Result<Measurement, String> {
         let users = self.bench.sockets.div_ceil(SOCKETS_PER_USER);
         let mut callers = vec![];
         let mut stations = vec![];
@@ -287,7 +290,7 @@ impl Measuring<'_> {
             postgres_kb: kb(self.meter.postgres_memory()),
             ..Results::default()
         };
-        Ok(Row::median(
+        Ok(Measurement::median(
             Workload::SocketsIdle.name(),
             sockets.len(),
             &[results],

@@ -26,7 +26,7 @@ use super::{
     client::Client,
     fixture::caller,
     load::Tally,
-    report::{Results, Row},
+    report::{Measurement, Results},
     requests::{self, Asked, Caller},
     workload::Workload,
 };
@@ -52,7 +52,7 @@ struct Group {
 impl Measuring<'_> {
     /// Two rows: the rekeyings, one after the other, and the messages that someone else sends to the group at the same
     /// time, one after the other.
-    pub(super) async fn rekey(&self) -> Result<[Row; 2], String> {
+    pub(super) async fn rekey(&self) -> Result<[Measurement; 2], String> {
         let mut client = self.client().await?;
         let mut group = self.group(&mut client).await?;
         let count = self.bench.operations.unwrap_or(EPOCHS);
@@ -85,8 +85,8 @@ impl Measuring<'_> {
         }
         let name = Workload::Rekey.name();
         Ok([
-            Row::median(name.clone(), 1, &rekeyings),
-            Row::median(format!("{name}, messages meanwhile"), 1, &messages),
+            Measurement::median(name.clone(), 1, &rekeyings),
+            Measurement::median(format!("{name}, messages meanwhile"), 1, &messages),
         ])
     }
 
@@ -108,10 +108,10 @@ impl Measuring<'_> {
         adds: &[Vec<u8>],
     ) -> Result<(Tally, Tally), String> {
         let mut other = self.client().await?;
-        let (is_over, over) = watch::channel(false);
+        let (done, over) = watch::channel(false);
         let rekeyed = async {
             let tally = send(client, rekeys.iter(), || false).await;
-            is_over.send_replace(true);
+            done.send_replace(true);
             tally
         };
         let added = send(&mut other, adds.iter(), || *over.borrow());
@@ -255,11 +255,11 @@ fn keys(caller: Caller, mut fields: Value) -> Asked {
 async fn send<'a>(
     client: &mut Client,
     requests: impl Iterator<Item = &'a Vec<u8>>,
-    is_over: impl Fn() -> bool,
+    is_done: impl Fn() -> bool,
 ) -> Result<Tally, String> {
     let (mut tally, begun) = (Tally::new()?, Instant::now());
     for request in requests {
-        if is_over() {
+        if is_done() {
             break;
         }
         let sent = Instant::now();

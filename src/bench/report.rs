@@ -40,11 +40,17 @@ impl Results {
     /// The results of a run.
     #[must_use]
     pub(crate) fn of(tally: &Tally, cpu: Cpu) -> Self {
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the operations of a run are far below 2^52"
+        )]
         let good = tally.latencies.len() as f64;
         // JSON has no infinity: without a successful answer, the cost is that of the whole run.
         let each = |seconds: f64| seconds * 1e6 / good.max(1.0);
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the operations of a run are far below 2^52"
+        )]
         let at = |quantile: f64| Some(tally.latencies.value_at_quantile(quantile) as f64);
         Self {
             per_second: good / tally.took.as_secs_f64(),
@@ -65,13 +71,13 @@ impl Results {
 
 /// The row of a workload or a floor.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct Measurement {
     pub name: String,
     /// Number of connections.
     pub connections: usize,
     /// Number of runs.
     pub runs: usize,
-    /// The median of each figure.
+    /// The median of each result.
     #[serde(flatten)]
     pub results: Results,
     /// The lowest and the highest rate.
@@ -91,14 +97,14 @@ pub(crate) struct Ratio {
     pub cpu: f64,
 }
 
-impl Row {
-    /// Combines several runs into a row: the median of each figure, and all errors.
+impl Measurement {
+    /// Combines several runs into a row: the median of each result, and all errors.
     #[must_use]
     pub(crate) fn median(name: String, connections: usize, runs: &[Results]) -> Self {
         // Each figure on its own: the run with the median rate may have the worst latency.
         let of =
             |figure: fn(&Results) -> Option<f64>| median(runs.iter().filter_map(figure).collect());
-        // The errors of all runs, as a refusal in any of them casts doubt on the figures.
+        // The errors of all runs, as a refusal in any of them casts doubt on the results.
         let mut errors = BTreeMap::new();
         for (code, count) in runs.iter().flat_map(|run| &run.errors) {
             *errors.entry(code.clone()).or_default() += count;
@@ -224,7 +230,7 @@ mod tests {
                 postgres_us,
                 ..Results::default()
             };
-            Row::median(name.into(), 64, &[results])
+            Measurement::median(name.into(), 64, &[results])
         };
         let floor = row("pgbench, spread", 10_000.0, None, Some(150.0));
         let line = row("add", 15_000.0, Some(40.0), Some(50.0))

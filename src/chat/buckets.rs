@@ -4,10 +4,13 @@
 use std::{
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use moka::{policy::EvictionPolicy, sync::Cache};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
 
 /// Maximum keys that are remembered. Beyond it the least recently used are evicted.
 const MAX_KEYS: u64 = 100_000;
@@ -30,10 +33,10 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// A full one.
-    pub(crate) fn full(size: Size) -> Self {
+    pub(crate) fn full(size: Size, now: Instant) -> Self {
         Self {
             tokens: size.tokens,
-            at: Instant::now(),
+            at: now,
         }
     }
 
@@ -41,8 +44,8 @@ impl Bucket {
     ///
     /// # Errors
     /// The time until there are enough.
-    pub(crate) fn take(&mut self, size: Size, tokens: f64) -> Result<(), Duration> {
-        self.check(size, tokens)?;
+    pub(crate) fn take(&mut self, size: Size, tokens: f64, now: Instant) -> Result<(), Duration> {
+        self.check(size, tokens, now)?;
         self.tokens -= tokens;
         Ok(())
     }
@@ -51,8 +54,7 @@ impl Bucket {
     ///
     /// # Errors
     /// The time until there are enough.
-    pub(crate) fn check(&mut self, size: Size, tokens: f64) -> Result<(), Duration> {
-        let now = Instant::now();
+    pub(crate) fn check(&mut self, size: Size, tokens: f64, now: Instant) -> Result<(), Duration> {
         let share = now.duration_since(self.at).as_secs_f64() / size.refill.as_secs_f64();
         self.tokens = (self.tokens + share * size.tokens).min(size.tokens);
         self.at = now;
@@ -119,6 +121,7 @@ pub(crate) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A bucket for each key, all of one size.
 pub(crate) struct Buckets<K> {
     size: Size,
+    clock: Clock,
     by_key: PerKey<K, Bucket>,
     /// When something was taken last, unless all are full since.
     taken_at: Mutex<Option<Instant>>,
@@ -126,12 +129,13 @@ pub(crate) struct Buckets<K> {
 
 impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     /// Full buckets of this size.
-    pub(crate) fn new(tokens: u32, refill: Duration) -> Self {
+    pub(crate) fn new(tokens: u32, refill: Duration, clock: &Clock) -> Self {
         Self {
             size: Size {
                 tokens: f64::from(tokens),
                 refill,
             },
+            clock: clock.clone(),
             // By then it is full again, like a new one.
             by_key: PerKey::new(refill * 2),
             taken_at: Mutex::new(None),
@@ -143,8 +147,9 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     /// # Errors
     /// The time until there is one.
     pub(crate) fn take(&self, key: K) -> Result<(), Duration> {
-        self.with(key, |bucket| bucket.take(self.size, 1.0))?;
-        *locked(&self.taken_at) = Some(Instant::now());
+        let now = self.clock.instant();
+        self.with(key, |bucket| bucket.take(self.size, 1.0, now))?;
+        *locked(&self.taken_at) = Some(now);
         Ok(())
     }
 
@@ -158,7 +163,9 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             return Ok(());
         }
         self.by_key
-            .with_known(key, |bucket| bucket.check(self.size, 1.0))
+            .with_known(key, |bucket| {
+                bucket.check(self.size, 1.0, self.clock.instant())
+            })
             .unwrap_or(Ok(()))
     }
 
@@ -169,14 +176,15 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
 
     fn are_full(&self) -> bool {
         let mut taken_at = locked(&self.taken_at);
-        if taken_at.is_some_and(|at| at.elapsed() >= self.size.refill) {
+        if taken_at.is_some_and(|at| self.clock.since(at) >= self.size.refill) {
             *taken_at = None;
         }
         taken_at.is_none()
     }
 
     fn with<R>(&self, key: K, work: impl FnOnce(&mut Bucket) -> R) -> R {
-        self.by_key.with(key, || Bucket::full(self.size), work)
+        self.by_key
+            .with(key, || Bucket::full(self.size, self.clock.instant()), work)
     }
 }
 
@@ -190,12 +198,27 @@ mod tests {
             tokens: 10.0,
             refill: Duration::from_mins(1),
         };
-        let mut bucket = Bucket::full(size);
-        assert!(bucket.take(size, 25.0).is_ok());
-        let wait = bucket.take(size, 1.0).unwrap_err();
+        let clock = Clock::default();
+        let mut bucket = Bucket::full(size, clock.instant());
+        assert!(bucket.take(size, 25.0, clock.instant()).is_ok());
+        let wait = bucket.take(size, 1.0, clock.instant()).unwrap_err();
         // 16 tokens, at 6 seconds each.
         assert!((95..=96).contains(&wait.as_secs()), "{wait:?}");
         bucket.refund(25.0);
-        assert!(bucket.take(size, 10.0).is_ok() && bucket.take(size, 1.0).is_err());
+        assert!(bucket.take(size, 10.0, clock.instant()).is_ok());
+        assert!(bucket.take(size, 1.0, clock.instant()).is_err());
+    }
+
+    #[test]
+    fn a_bucket_fills_up_again_as_the_clock_goes_on() {
+        let clock = Clock::default();
+        let buckets = Buckets::new(2, Duration::from_mins(2), &clock);
+        assert!(buckets.take("ann").is_ok() && buckets.take("ann").is_ok());
+        let wait = buckets.take("ann").unwrap_err();
+        assert!(buckets.check(&"ann").is_err() && buckets.check(&"ben").is_ok());
+        clock.advance(wait);
+        assert!(buckets.take("ann").is_ok() && buckets.take("ann").is_err());
+        clock.advance(Duration::from_mins(2));
+        assert!(buckets.take("ann").is_ok() && buckets.take("ann").is_ok());
     }
 }

@@ -18,7 +18,7 @@ use crate::notify::event::Event;
 use crate::store::{
     self,
     conversation::NewParticipant,
-    epoch::{NewEpoch, Shared, Standing},
+    epoch::{EpochState, NewEpoch, Shared},
     group::Changed,
     rows::{ConversationRow, EpochRow},
 };
@@ -124,7 +124,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
 }
 
 /// Of the participants, those who are notified: in a direct conversation not a friend of the past.
-fn heard(call: &Call<'_>, standing: &Standing, participants: Vec<UserId>) -> Vec<UserId> {
+fn heard(call: &Call<'_>, standing: &EpochState, participants: Vec<UserId>) -> Vec<UserId> {
     if standing.is_ended {
         vec![call.user]
     } else {
@@ -154,7 +154,7 @@ pub(super) async fn refuse_strangers(
 }
 
 /// The participants of the announced epoch.
-fn roster(standing: &Standing, announcement: &Announcement) -> Result<check::Roster, Error> {
+fn roster(standing: &EpochState, announcement: &Announcement) -> Result<check::Roster, Error> {
     let (Some(before), Some(members)) = (&standing.announcement, &standing.members) else {
         return Ok(check::Roster {
             members: check::first(announcement, standing.is_group)?,

@@ -26,7 +26,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     NotAllowed(&'static str),
     /// The two of a direct conversation are friends no longer.
-    #[error("You are not friends any more. Ask them to be friends again.")]
+    #[error("You are no longer friends. Send a friend request to write again.")]
     NotFriends,
     /// Registration is closed, or the invitation is not valid.
     #[error("{0}")]
@@ -63,7 +63,7 @@ pub(crate) enum Error {
     FileIncomplete(Vec<Records>),
     /// The user's files leave no room.
     #[error(
-        "Your files take {used} of {quota} bytes, and this one would take {size} more. Delete some of them."
+        "Your files use {used} of {quota} bytes, and this one needs {size} more. Delete some of them."
     )]
     QuotaExceeded {
         /// Bytes that they may take.
@@ -74,9 +74,7 @@ pub(crate) enum Error {
         size: u64,
     },
     /// The server's disk is nearly full.
-    #[error(
-        "The server's disk is nearly full: it takes no files at the moment. Messages can be sent."
-    )]
+    #[error("No files can be uploaded at the moment. Messages can still be sent.")]
     DiskFull,
     /// The id names another message.
     #[error("The id names another message.")]

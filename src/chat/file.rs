@@ -30,7 +30,7 @@ use parlance_wire::{
 // The others are left to messages.
 const MAX_CONNECTIONS: usize = 2;
 /// How long records wait for one of them.
-const WAIT: Duration = Duration::from_secs(20);
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes by which encryption makes a record longer: its tag.
 const TAG: u64 = 16;
 
@@ -72,7 +72,7 @@ impl Files {
             uncertain: false,
             source,
         };
-        timeout(WAIT, self.turns.acquire())
+        timeout(TURN_TIMEOUT, self.turns.acquire())
             .await
             .map_err(|_| busy("too many records of files are read and written".into()))?
             .map_err(|closed| busy(closed.into()))
@@ -129,7 +129,7 @@ pub(crate) async fn create(
 ) -> Result<Upload, Error> {
     let files = &call.services.files;
     if files.quota == 0 {
-        return Err(Error::NotAllowed("This server takes no files."));
+        return Err(Error::NotAllowed("Files are turned off on this server."));
     }
     if size == 0 {
         return Err(Error::BadRequest("size must be a number of bytes.".into()));

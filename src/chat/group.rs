@@ -10,7 +10,7 @@ use crate::store::{
     conversation::NewParticipant,
     epoch::NewEpoch,
     group::{Change, Changed},
-    quota::Limits,
+    quota::QuotaLimits,
     rows::ConversationRow,
 };
 use parlance_wire::{
@@ -133,16 +133,19 @@ async fn apply(
     done(call, changed, &limits)
 }
 
-/// Announces a change to the users concerned. Returns the users who were invited.
+/// Announces a change to everyone who sees it. Returns the users who were invited.
 pub(super) fn done(
     call: &mut Call<'_>,
     changed: Changed,
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<Vec<UserId>, Error> {
     match changed {
-        Changed::Done { concerned, invited } => {
+        Changed::Done {
+            recipients,
+            invited,
+        } => {
             // Only the list: a change to a group adds no row that a station could fetch.
-            call.outbox.push(Event::ListChanged { of: concerned });
+            call.outbox.push(Event::ListChanged { of: recipients });
             Ok(invited)
         }
         Changed::NoConversation => Err(Error::ConversationNotFound),

@@ -26,9 +26,12 @@ pub(crate) async fn download(
     cursor: &Cursor,
     page: &mut RenderedPage,
 ) -> Result<bool, Error> {
+    let counters = call.services.db.counters();
     if copy_cached(call, conversation, instance, cursor, page).await? {
+        counters.cache_hits.pages.inc();
         return Ok(false);
     }
+    counters.cache_misses.pages.inc();
     let query = query(call, conversation, instance, cursor, DOWNLOAD_ROWS);
     let read = store::history::from_cursor(&call.services.db, query, |row| page.push(&row));
     let read = Box::pin(read).await?.ok_or(Error::ConversationNotFound)?;

@@ -8,7 +8,7 @@ use crate::{
     settings::{Invites, Registration},
     store::{
         self,
-        invite::{Created, InviteRow, Limits, NewInvite},
+        invite::{Created, InviteLimits, InviteRow, NewInvite},
     },
 };
 use parlance_wire::{
@@ -22,7 +22,7 @@ const MAX_LISTED: i64 = 100;
 /// Lifetime of an invitation if the request does not set one.
 const USUAL_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// Maximum lifetime of an invitation.
-const MAX_LIFETIME: TimeDelta = TimeDelta::days(90);
+const MAX_INVITE_LIFETIME: TimeDelta = TimeDelta::days(90);
 
 /// Creates an invitation of the caller's. Returns its id and its expiry.
 ///
@@ -43,10 +43,10 @@ pub(crate) async fn create(
         ));
     }
     let expires_at = expires.unwrap_or_else(|| call.now.plus(USUAL_LIFETIME));
-    if expires_at <= call.now || expires_at > call.now.plus(MAX_LIFETIME) {
+    if expires_at <= call.now || expires_at > call.now.plus(MAX_INVITE_LIFETIME) {
         return Err(Error::BadRequest(format!(
             "expires must be a time within the next {} days.",
-            MAX_LIFETIME.num_days()
+            MAX_INVITE_LIFETIME.num_days()
         )));
     }
     if email.is_some() && uses > 1 {
@@ -61,7 +61,7 @@ pub(crate) async fn create(
         uses: u32::try_from(uses.min(MAX_INVITE_USES)).unwrap_or(1),
         expires_at,
     };
-    let limits = Limits {
+    let limits = InviteLimits {
         admins_only: policy.invites == Invites::Admins,
         open: MAX_OPEN,
     };

@@ -89,6 +89,14 @@ pub(crate) async fn add(
             new,
             participants,
         } => {
+            let counters = call.services.db.counters();
+            if new.is_some() {
+                counters.messages_stored.inc();
+                let bytes = message.sent.data.as_str().len();
+                counters.message_bytes.inc_by(bytes as u64);
+            } else {
+                counters.message_retries.inc();
+            }
             let new = new.map(|new| NewRows {
                 first: new.seq,
                 last: new.seq,

@@ -52,6 +52,9 @@ impl NameCache {
             let names = users.into_iter().filter_map(look_up).collect();
             (names, known.generation)
         };
+        let counters = db.counters();
+        counters.cache_hits.names.inc_by(names.len() as u64);
+        counters.cache_misses.names.inc_by(unknown.len() as u64);
         // One statement for all missing names, outside the lock, as it may take as long as the
         // database does.
         if !unknown.is_empty() {

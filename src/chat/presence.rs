@@ -18,7 +18,7 @@ use parlance_wire::id::UserId;
 // them at the same time.
 pub(crate) const MAX_BATCH: usize = 500;
 
-/// Records that this node holds so many sockets of each of these users. Returns the changes to announce.
+/// Records how many sockets this node holds of each of these users. Returns the changes to announce.
 pub(crate) async fn set_online(
     db: &Db,
     node: Uuid,

@@ -3,7 +3,7 @@
 use parlance_wire::request::conversationgroup::MAX_PARTICIPANTS;
 
 use super::{Call, error::Error};
-use crate::store::quota::{Daily, Exceeded, Limits};
+use crate::store::quota::{Daily, Exceeded, QuotaLimits};
 
 /// Maximum number of users that a user invites to groups per day.
 // Low, because a client has only the public keys of friends, so it invites only friends who have
@@ -19,8 +19,8 @@ const MAX_NICKS_PER_DAY: u32 = 10;
 
 /// The limits for this call.
 #[must_use]
-pub(crate) fn limits(call: &Call<'_>) -> Limits {
-    Limits {
+pub(crate) fn limits(call: &Call<'_>) -> QuotaLimits {
+    QuotaLimits {
         participants: MAX_PARTICIPANTS,
         conversations: call.allowed.limits.conversations,
         usual_conversations: call.services.policy.per_user.conversations,
@@ -34,7 +34,7 @@ pub(crate) fn limits(call: &Call<'_>) -> Limits {
 
 /// The refusal when a quota is exceeded.
 #[must_use]
-pub(crate) fn refusal(exceeded: Exceeded, limits: &Limits) -> Error {
+pub(crate) fn refusal(exceeded: Exceeded, limits: &QuotaLimits) -> Error {
     match exceeded {
         // `too_large`, not `rate_limited`: waiting does not help.
         Exceeded::Total(most) => Error::TooLarge(format!(

@@ -12,20 +12,25 @@ use super::{
     buckets::{Bucket, PerKey, Size, locked},
     error::Error,
 };
-use crate::settings::PerUser;
+use crate::{clock::Clock, settings::PerUser};
 use parlance_wire::id::UserId;
+use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// What each user has used up of their limits.
-pub(crate) struct Rates(PerKey<UserId, Buckets>);
+pub(crate) struct Rates {
+    by_user: PerKey<UserId, Buckets>,
+    clock: Clock,
+}
 
 /// What a user may do, and what is left of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowed {
     pub limits: PerUser,
     left: Arc<Mutex<Buckets>>,
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -40,23 +45,16 @@ struct Buckets {
 }
 
 impl Buckets {
-    fn full(limits: &PerUser) -> Self {
+    fn full(limits: &PerUser, now: Instant) -> Self {
         Self {
-            messages: Bucket::full(messages(limits)),
-            message_bytes: Bucket::full(message_bytes(limits)),
-            presence_changes: Bucket::full(presence_changes(limits)),
-            lookups: Bucket::full(lookups(limits)),
-            changes: Bucket::full(changes(limits)),
-            epoch_secrets: Bucket::full(epoch_secrets(limits)),
-            file_bytes: Bucket::full(file_bytes(limits)),
+            messages: Bucket::full(messages(limits), now),
+            message_bytes: Bucket::full(message_bytes(limits), now),
+            presence_changes: Bucket::full(presence_changes(limits), now),
+            lookups: Bucket::full(lookups(limits), now),
+            changes: Bucket::full(changes(limits), now),
+            epoch_secrets: Bucket::full(epoch_secrets(limits), now),
+            file_bytes: Bucket::full(file_bytes(limits), now),
         }
-    }
-}
-
-impl Default for Rates {
-    fn default() -> Self {
-        // Until the slowest one is full again, like a new one.
-        Self(PerKey::new(HOUR * 2))
     }
 }
 
@@ -67,11 +65,22 @@ impl fmt::Debug for Rates {
 }
 
 impl Rates {
+    /// By this clock, everyone may do everything that their limits allow.
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self {
+            // Until the slowest one is full again, like a new one.
+            by_user: PerKey::new(HOUR * 2),
+            clock: clock.clone(),
+        }
+    }
+
     /// What a user with these limits may do.
     pub(crate) fn of(&self, user: UserId, limits: PerUser) -> Allowed {
+        let now = self.clock.instant();
         Allowed {
             limits,
-            left: self.0.get(user, || Buckets::full(&limits)),
+            left: self.by_user.get(user, || Buckets::full(&limits, now)),
+            clock: self.clock.clone(),
         }
     }
 }
@@ -120,18 +129,25 @@ fn size(tokens: u64, refill: Duration) -> Size {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> {
-    let Allowed { limits, left } = &call.allowed;
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
     let bytes = size(u64::try_from(bytes).unwrap_or(u64::MAX), MINUTE).tokens;
     let mut left = locked(left);
-    left.messages.check(messages(limits), 1.0).map_err(|wait| {
-        let sentence = format!(
-            "You can send at most {} messages a minute. Send the rest in a moment.",
-            limits.messages
-        );
-        Error::UsedUp(sentence, wait)
-    })?;
+    left.messages
+        .check(messages(limits), 1.0, now)
+        .map_err(|wait| {
+            let sentence = format!(
+                "You can send at most {} messages a minute. Send the rest in a moment.",
+                limits.messages
+            );
+            Error::UsedUp(sentence, wait)
+        })?;
     let size = message_bytes(limits);
-    left.message_bytes.take(size, bytes).map_err(|wait| {
+    left.message_bytes.take(size, bytes, now).map_err(|wait| {
         let sentence = format!(
             "You can send at most {} bytes of messages a minute. Send the rest in a moment.",
             limits.message_bytes
@@ -139,7 +155,7 @@ pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> 
         Error::UsedUp(sentence, wait)
     })?;
     // Cannot fail, as it was checked under the same lock.
-    let _ = left.messages.take(messages(limits), 1.0);
+    let _ = left.messages.take(messages(limits), 1.0, now);
     Ok(())
 }
 
@@ -148,10 +164,15 @@ pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> 
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
-    let Allowed { limits, left } = &call.allowed;
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
     let taken = locked(left)
         .presence_changes
-        .take(presence_changes(limits), 1.0);
+        .take(presence_changes(limits), 1.0, now);
     taken.map_err(|wait| {
         let sentence = format!(
             "You can change your availability at most {} times a minute. Try again in a moment.",
@@ -167,8 +188,13 @@ pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
-    let Allowed { limits, left } = &call.allowed;
-    let taken = locked(left).lookups.take(lookups(limits), 1.0);
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
+    let taken = locked(left).lookups.take(lookups(limits), 1.0, now);
     taken.map_err(|wait| {
         let sentence = format!(
             "You can name somebody who is not your friend at most {} times an hour. Try again later.",
@@ -183,9 +209,14 @@ pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error> {
-    let Allowed { limits, left } = &call.allowed;
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
     let bytes = size(bytes, HOUR).tokens;
-    let taken = locked(left).file_bytes.take(file_bytes(limits), bytes);
+    let taken = locked(left).file_bytes.take(file_bytes(limits), bytes, now);
     taken.map_err(|wait| {
         let sentence = format!(
             "You can upload at most {} bytes of files an hour. Send the rest later.",
@@ -201,8 +232,13 @@ pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error>
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
-    let Allowed { limits, left } = &call.allowed;
-    let taken = locked(left).changes.take(changes(limits), 1.0);
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
+    let taken = locked(left).changes.take(changes(limits), 1.0, now);
     taken.map_err(|wait| {
         let sentence = format!(
             "You can make at most {} changes a minute that others are notified of. Try again in a moment.",
@@ -217,11 +253,17 @@ pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_epoch_secrets(call: &Call<'_>, secrets: usize) -> Result<(), Error> {
-    let Allowed { limits, left } = &call.allowed;
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    let now = clock.instant();
     let secrets = u64::try_from(secrets).unwrap_or(u64::MAX);
-    let taken = locked(left)
-        .epoch_secrets
-        .take(epoch_secrets(limits), size(secrets, HOUR).tokens);
+    let taken =
+        locked(left)
+            .epoch_secrets
+            .take(epoch_secrets(limits), size(secrets, HOUR).tokens, now);
     taken.map_err(|wait| {
         let sentence = format!(
             "You can store at most {} secrets of epochs an hour. Try again later.",

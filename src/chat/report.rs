@@ -49,11 +49,13 @@ pub(crate) async fn add(
         Reported::NoConversation => return Err(Error::ConversationNotFound),
     };
     // Unlike a message, a retry stores nothing and is not announced: if the outcome of the first
-    // attempt was unknown, every station was told to resync.
+    // attempt was unknown, every station had to resync.
     if let (Some(first), Some(last)) = (
         rows.first().map(|row| row.seq),
         rows.last().map(|row| row.seq),
     ) {
+        let counters = call.services.db.counters();
+        counters.reports_stored.inc_by(rows.len() as u64);
         let pushed = if rows.len() > MAX_NEW_ROWS {
             vec![]
         } else {
@@ -62,7 +64,7 @@ pub(crate) async fn add(
         let rows = pushed.into_iter().map(|new| {
             let row = ReportRow {
                 report_id: new.report_id,
-                r#type: r#type.as_str().to_owned(),
+                r#type,
                 created_at: report.created_at,
                 valid_until: new.valid_until,
                 user_id: report.user_id,

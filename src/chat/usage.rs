@@ -29,11 +29,11 @@ impl Full {
     }
 }
 
-/// The refusal of a message of a user who has stored as much as they may.
+/// The refusal of a message of a user who has reached their storage limit.
 // Not `rate_limited`, as waiting alone may not help.
 pub(crate) fn refusal(call: &Call<'_>) -> Error {
     Error::StorageFull(format!(
-        "Your messages take the maximum of {} bytes. Erase some, clear conversations, or wait until some expire.",
+        "Your messages have reached the limit of {} bytes. Erase some, clear conversations, or wait until some expire.",
         call.allowed.limits.stored_bytes
     ))
 }

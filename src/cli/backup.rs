@@ -74,7 +74,7 @@ pub enum Error {
     /// The file cannot be written.
     #[error("{} cannot be written", .file.display())]
     Write {
-        /// The file.
+        /// As the command named it.
         file: PathBuf,
         /// The I/O error.
         #[source]
@@ -83,7 +83,7 @@ pub enum Error {
     /// The file cannot be read.
     #[error("{} cannot be read", .file.display())]
     Read {
-        /// The file.
+        /// As the command named it.
         file: PathBuf,
         /// The I/O error.
         #[source]
@@ -92,7 +92,7 @@ pub enum Error {
     /// The file is not a backup.
     #[error("{} is not a backup, or not a complete one", .file.display())]
     NotABackup {
-        /// The file.
+        /// As the command named it.
         file: PathBuf,
         /// The I/O error.
         #[source]
@@ -104,7 +104,7 @@ pub enum Error {
     /// The file was written by a newer version, in a format unknown to this one.
     #[error("{} was made by a newer Parlance ({version}); use that one", .file.display())]
     Newer {
-        /// The file.
+        /// As the command named it.
         file: PathBuf,
         /// The version that wrote it.
         version: String,

@@ -11,8 +11,9 @@ use tokio::task::JoinError;
 
 use super::{backup, env_file, program};
 use crate::{
+    server::{FirstLinkError, StartError},
     settings,
-    store::{self, embedded},
+    store::{self, MigrationError, embedded},
     telemetry,
 };
 
@@ -31,6 +32,15 @@ pub enum Error {
     /// No database is available.
     #[error(transparent)]
     Database(#[from] embedded::Error),
+    /// The database cannot be brought to this release's schema.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// The server cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no link for the first user.
+    #[error(transparent)]
+    FirstLink(#[from] FirstLinkError),
     /// No Parlance has used the database that `DATABASE_URL` names.
     #[error(
         "no Parlance has used this database: check DATABASE_URL, or start the server on it first"
@@ -64,7 +74,7 @@ pub enum Error {
         "put the apikey of {service} into PARLANCE_APIKEY, or into {path}, readable by its owner alone"
     )]
     NoApikey {
-        /// The service.
+        /// Its address.
         service: String,
         /// The file where it was looked for.
         path: String,
@@ -80,7 +90,7 @@ pub enum Error {
         "{service} is no contact of {to} yet: {to} was asked, if there is such a user, and has to accept"
     )]
     NotAFriend {
-        /// The service.
+        /// Its address.
         service: String,
         /// The person.
         to: String,
@@ -127,7 +137,7 @@ pub enum Error {
         /// A file.
         example: String,
     },
-    /// An error of a lower layer that has no type of its own.
+    /// An error of `bench` or `selftest`, which have nothing but sentences: nobody handles them.
     #[error("{0}")]
     Message(String),
     /// Not an e-mail address.
@@ -156,7 +166,7 @@ pub enum Error {
     /// The user has no such key.
     #[error("{name} has no key {key}")]
     NoSuchKey {
-        /// The user.
+        /// As the command named the user.
         name: String,
         /// The key's id.
         key: String,

@@ -13,7 +13,9 @@ use crate::{
     },
 };
 use parlance_client::keys;
-use parlance_wire::{id::InviteId, key::SecretHash, text::Email, time::Timestamp};
+use parlance_wire::{
+    id::InviteId, key::SecretHash, text::Email, time::Timestamp, word::InvitePurpose,
+};
 
 /// Maximum number of invitations that are listed.
 const MAX_LISTED: i64 = 10_000;
@@ -148,12 +150,12 @@ async fn list(settings: &Settings, all: bool, json: bool) -> Result<(), Error> {
         return print_json(&invites.iter().map(shown).collect::<Vec<_>>());
     }
     for row in &invites {
-        let by = match (&row.inviter_email, row.inviter, row.purpose.as_str()) {
+        let by = match (&row.inviter_email, row.inviter, row.purpose) {
             (Some(email), ..) => format!("by {email}"),
             (None, Some(id), _) => format!("by {id}"),
-            (None, None, "first") => "by the server's start".to_owned(),
-            (None, None, "reset") => "for a new identity".to_owned(),
-            (None, None, _) => "by an operator".to_owned(),
+            (None, None, InvitePurpose::First) => "by the server's start".to_owned(),
+            (None, None, InvitePurpose::Reset) => "for a new identity".to_owned(),
+            (None, None, InvitePurpose::Join) => "by an operator".to_owned(),
         };
         let of = row.email.as_ref().map(|email| format!(" of {email}"));
         let revoked = row.revoked_at.map(|at| format!(", revoked {at}"));

@@ -102,7 +102,7 @@ enum Command {
     ///
     /// Starts a scratch server with a database of its own, and removes both in the end. CPU time
     /// (server, postgres, client) is in microseconds per operation. BENCHMARKS.md says how to read
-    /// the figures.
+    /// the results.
     Bench(Box<Bench>),
     /// Prove on this machine that no message is lost, duplicated, reordered or under-notified
     ///

@@ -8,6 +8,7 @@ use super::{Error, say};
 use crate::{
     server,
     settings::{Settings, leads_nowhere},
+    telemetry::with_causes,
 };
 
 /// Maximum duration of a shutdown: service managers kill after ten seconds. Whatever is not done by
@@ -41,7 +42,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
     );
     if leads_nowhere(running.public_url()) {
         tracing::warn!(
-            "PUBLIC_URL is not set, and {} leads nowhere: each client is told the address that it used, and links of invitations cannot be opened. Set it to the address that people use",
+            "PUBLIC_URL is not set, and {} leads nowhere: each client gets the address that it used, and links of invitations cannot be opened. Set it to the address that people use",
             running.public_url()
         );
     }
@@ -61,7 +62,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
             _ = hangup.recv() => match running.read_certificate_again() {
                 Ok(true) => tracing::info!("SIGHUP: the certificate was read again"),
                 Ok(false) => tracing::info!("SIGHUP: nothing to do, as TLS_CERT is not set"),
-                Err(sentence) => tracing::error!("{sentence}; the old certificate stays"),
+                Err(error) => tracing::error!("{}; the old certificate stays", with_causes(&error)),
             },
         }
     };

@@ -43,7 +43,7 @@ pub(super) enum Command {
     /// Let a user who has lost their password register again, with the same address
     ///
     /// Shows a link, once. Registering with it creates new keys: the user cannot read earlier
-    /// messages, and their contacts are told that the keys have changed. Until the link is used,
+    /// messages, and their contacts see that the keys have changed. Until the link is used,
     /// nothing changes.
     PasswdReset(access::PasswdReset),
     /// List a user's apikeys
@@ -62,7 +62,7 @@ pub(super) enum Command {
     /// Show what a user may do and has used up, or allow them more or less than others
     ///
     /// Without a number, nothing changes. A change holds on every node at once.
-    Limits(limits::Limits),
+    Limits(limits::SetLimits),
     /// Write all data of a user into a file
     Export(end::Export),
     /// Delete a user: the address becomes free, keys are deleted, groups are left, and messages are

@@ -1,7 +1,13 @@
 //! Events: changes, and the users who are notified of them. Announced after the commit, never
 //! before.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -121,13 +127,38 @@ pub(crate) struct NewRow {
 }
 
 /// A row as text, rendered when it is first needed, and shared by all sockets and the cached page.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rendered {
     row: OnceLock<Box<RawValue>>,
     frame: OnceLock<Bytes>,
+    /// When the row was known to be committed.
+    committed_at: Instant,
+    /// Whether it was pushed to a socket of this node.
+    is_pushed: AtomicBool,
+}
+
+impl Default for Rendered {
+    /// Of a row that was just committed.
+    fn default() -> Self {
+        Self {
+            row: OnceLock::new(),
+            frame: OnceLock::new(),
+            committed_at: Instant::now(),
+            is_pushed: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Rendered {
+    /// Notes that a socket gets the row. Returns how long that took since the commit, for the first
+    /// socket alone: a group of thousands is one event for the metrics.
+    pub(crate) fn first_push(&self) -> Option<Duration> {
+        // Looked at before it is set, so that thousands of sockets only read it.
+        let is_first = !self.is_pushed.load(Ordering::Relaxed)
+            && !self.is_pushed.swap(true, Ordering::Relaxed);
+        is_first.then(|| self.committed_at.elapsed())
+    }
+
     /// The row as JSON.
     pub(crate) fn row<E>(
         &self,

@@ -59,8 +59,8 @@ impl PushQueue {
     }
 
     /// Notes that a station's socket was opened or closed.
-    pub(crate) fn socket_changed(&self, user: UserId, station: StationId, is_doubtful: bool) {
-        self.note(|noted| noted.add_station((user, station), is_doubtful));
+    pub(crate) fn socket_changed(&self, user: UserId, station: StationId, is_unconfirmed: bool) {
+        self.note(|noted| noted.add_station((user, station), is_unconfirmed));
     }
 
     /// Notes again what could not be done.
@@ -69,8 +69,8 @@ impl PushQueue {
             for (conversation, seq) in undone.news {
                 noted.add_news(conversation, seq);
             }
-            for (station, is_doubtful) in undone.stations {
-                noted.add_station(station, is_doubtful);
+            for (station, is_unconfirmed) in undone.stations {
+                noted.add_station(station, is_unconfirmed);
             }
         });
     }
@@ -106,9 +106,9 @@ impl Noted {
         }
     }
 
-    fn add_station(&mut self, station: (UserId, StationId), is_doubtful: bool) {
+    fn add_station(&mut self, station: (UserId, StationId), is_unconfirmed: bool) {
         if self.stations.len() < MAX_NOTED || self.stations.contains_key(&station) {
-            *self.stations.entry(station).or_insert(false) |= is_doubtful;
+            *self.stations.entry(station).or_insert(false) |= is_unconfirmed;
         }
     }
 }

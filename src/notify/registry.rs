@@ -38,7 +38,7 @@ const CHUNK: usize = 500;
 // A running client polls far more often; one that returns later resyncs.
 const IDLE: Duration = Duration::from_mins(15);
 /// Delay after which a station whose socket was refused may try again.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// The pending notifications of all stations known to this node.
 #[derive(Debug, Default)]
@@ -108,7 +108,9 @@ impl Notifications {
                 || inner.subscribers >= limits.total
                 || !inner.has_room_for(user))
         {
-            return Err(TooManySockets { retry_after: RETRY });
+            return Err(TooManySockets {
+                retry_after: RETRY_AFTER,
+            });
         }
         let subscriber = Arc::new(Subscriber::new(version));
         let pending = inner.station_or_new(user, station);

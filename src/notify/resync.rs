@@ -54,7 +54,7 @@ impl Resync {
         self.wake.notify_one();
     }
 
-    /// Number of times that this node's stations were told to resync.
+    /// Number of times that this node's stations had to resync.
     pub(crate) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }

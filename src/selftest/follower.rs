@@ -108,7 +108,7 @@ impl Follower {
             keyring: Keyring::default(),
             to_follow: BTreeSet::new(),
         };
-        while !self.test.is_over() {
+        while !self.test.has_ended() {
             if self.wants_to_forget.swap(false, Ordering::Relaxed) {
                 self.forget(&mut state);
             }
@@ -122,7 +122,7 @@ impl Follower {
             if let Some(news) = news {
                 self.on_notification(&news, &mut state);
             }
-            while !self.test.is_over() {
+            while !self.test.has_ended() {
                 let is_done = if state.wants_list {
                     self.list(&mut state).await
                 } else if let Some(conversation) = state.to_download.first().copied() {

@@ -94,7 +94,7 @@ pub(super) async fn judge(
     })
 }
 
-/// Counts what readers were never told of.
+/// Counts what readers were never notified of.
 pub(super) fn count_misses(test: &Test, followers: &[Arc<Follower>], truths: &[Truth]) {
     for truth in truths {
         for follower in followers

@@ -63,7 +63,10 @@ impl Latencies {
 
     /// The lines of the report.
     pub(super) fn lines(&self) -> Vec<Line> {
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the messages of a run are far below 2^52"
+        )]
         let millis = |micros: u64| micros as f64 / 1000.0;
         let line = |((reader, is_calm), histogram): (&(Channel, bool), &Histogram<u64>)| Line {
             reader: *reader,

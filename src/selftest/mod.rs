@@ -62,7 +62,7 @@ const PEOPLE_TIMEOUT: Duration = Duration::from_mins(10);
 /// The tests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Nothing lost, doubled, reordered, altered or told too late, while nodes and database are killed
+    /// Nothing lost, doubled, reordered, altered or notified too late, while nodes and database are killed
     Delivery(Delivery),
 }
 
@@ -78,7 +78,7 @@ struct Test {
     ledger: Mutex<Ledger>,
     latencies: Mutex<Latencies>,
     is_writing: AtomicBool,
-    is_over: AtomicBool,
+    ended: AtomicBool,
     are_pollers_waiting: AtomicBool,
     /// Numbers for messages, from which some ids are made.
     numbers: AtomicU64,
@@ -111,8 +111,8 @@ impl Test {
             && self.paced.load(Ordering::Relaxed) < self.plan.messages
     }
 
-    fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Waits until `count` more messages may be sent: the rate is that of all writers together.
@@ -239,7 +239,7 @@ async fn begin(plan: Plan, cluster: Arc<Cluster>, rng: &mut Rng) -> Result<Outco
         ledger: Mutex::new(ledger),
         latencies: Mutex::default(),
         is_writing: AtomicBool::new(false),
-        is_over: AtomicBool::new(false),
+        ended: AtomicBool::new(false),
         are_pollers_waiting: AtomicBool::new(false),
         numbers: AtomicU64::new(1),
         paced: AtomicUsize::new(0),

@@ -70,7 +70,7 @@ pub(super) async fn run(test: &Arc<Test>, rng: &mut Rng) -> Result<Outcome, Stri
     test.cluster.await_all_ready().await?;
     // The histories are read once, before the wait: nothing is written any more.
     let truths = await_told(test, &followers, rng).await?;
-    test.is_over.store(true, Ordering::Relaxed);
+    test.ended.store(true, Ordering::Relaxed);
     readers.shutdown().await;
     judge::judge(test, &followers, truths, counts, took).await
 }
@@ -143,7 +143,7 @@ async fn break_things(
         return Ok(());
     };
     let duration = test.plan.duration / test.plan.stretches;
-    let is_over =
+    let is_finished =
         || Instant::now() >= last || test.paced.load(Ordering::Relaxed) >= test.plan.messages;
     let mut next = Instant::now() + CALM_AT_FIRST.min(duration / 4);
     let mut faults = vec![];
@@ -152,10 +152,10 @@ async fn break_things(
             "the next fault",
             next.saturating_duration_since(Instant::now()) + SOON,
         );
-        while Instant::now() < next && !is_over() {
+        while Instant::now() < next && !is_finished() {
             tokio::time::sleep(TICK).await;
         }
-        if is_over() {
+        if is_finished() {
             return Ok(());
         }
         if faults.is_empty() {

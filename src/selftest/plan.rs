@@ -127,7 +127,7 @@ impl Delivery {
     /// NATS is asked for, and is not there.
     pub(crate) fn plans(&self, has_nats_server: bool) -> Result<Vec<Plan>, String> {
         if self.nats && !has_nats_server {
-            return Err("--nats takes nats-server, which is not installed".into());
+            return Err("--nats needs nats-server, which is not installed".into());
         }
         let [one, nats, two] = [(1, false), (2, true), (2, false)]
             .map(|(nodes, has_nats)| Setting { nodes, has_nats });

@@ -1,9 +1,9 @@
 //! Tests of the checker: each planted fault is counted, and nothing else is.
 
 mod fixture;
+mod group;
 mod sealed;
 mod shown;
-mod talk;
 mod telling;
 
 use std::{

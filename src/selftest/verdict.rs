@@ -209,7 +209,7 @@ impl fmt::Display for Verdict {
         writeln!(
             f,
             "{:<22} {:.0} s after the OK, or the end of a fault",
-            "told late is", self.bound_seconds
+            "notified late is", self.bound_seconds
         )?;
         write!(f, "{:<22} {}", "seed", self.seed)
     }

@@ -41,7 +41,7 @@ pub(super) async fn walk(test: Arc<Test>, mut rng: Rng) {
             return;
         };
         let mut wire = Wire::new(who, rng.below(2), rng.fork());
-        if !test.is_over() {
+        if !test.has_ended() {
             let keyring = keyrings.entry(who.user).or_default();
             walk_back(&test, &conversation, &mut wire, keyring, &mut rng).await;
         }

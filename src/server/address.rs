@@ -49,7 +49,7 @@ pub(super) struct Warnings {
 
 impl Warnings {
     /// Logs what is wrong with what a request's proxy says, unless it was logged before.
-    pub(super) fn look_at(&self, settings: &Settings, request: &HttpRequest) {
+    pub(super) fn check(&self, settings: &Settings, request: &HttpRequest) {
         let headers = request.headers();
         if !headers.contains_key(X_FORWARDED_FOR) && !headers.contains_key(FORWARDED) {
             return;

@@ -14,12 +14,12 @@ use tokio::{sync::Notify, time::timeout_at};
 use crate::chat::error::Error;
 
 /// How long [`Share::take_when_free`] waits.
-const WAIT: Duration = Duration::from_secs(10);
+const TAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The delay after which a refused client may try again.
-pub(super) const RETRY: Duration = Duration::from_secs(2);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(super) struct BudgetLimits {
     /// Maximum bytes in total.
     pub total: usize,
     /// Maximum bytes of one address.
@@ -31,7 +31,7 @@ pub(super) struct Limits {
 /// The bytes that are held, and their limits.
 #[derive(Debug)]
 pub(super) struct Budget<K> {
-    limits: Limits,
+    limits: BudgetLimits,
     held: Mutex<Held<K>>,
     /// Notified whenever bytes are released.
     released: Notify,
@@ -46,7 +46,7 @@ struct Held<K> {
 
 impl<K: Hash + Eq + Copy> Budget<K> {
     /// Creates a budget of which nothing is used.
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    pub(super) fn new(limits: BudgetLimits) -> Arc<Self> {
         let held = Held {
             total: 0,
             by_key: HashMap::new(),
@@ -103,7 +103,7 @@ impl<K: Hash + Eq + Copy> Share<K> {
         if bytes == 0 {
             return Ok(());
         }
-        let Limits {
+        let BudgetLimits {
             total,
             per_address,
             per_key,
@@ -115,7 +115,7 @@ impl<K: Hash + Eq + Copy> Share<K> {
         let by_key = held.by_key.get(&self.key).copied().unwrap_or(0);
         let by_address = held.by_address.get(&self.address).copied().unwrap_or(0);
         if exceeds(by_key, per_key) || exceeds(by_address, per_address) {
-            return Err(Error::RateLimited(RETRY));
+            return Err(Error::RateLimited(RETRY_AFTER));
         }
         if exceeds(held.total, total) {
             return Err(Error::Unavailable {
@@ -132,9 +132,9 @@ impl<K: Hash + Eq + Copy> Share<K> {
     /// Takes bytes, as soon as they are free.
     ///
     /// # Errors
-    /// As [`Share::take`], if they are not within [`WAIT`].
+    /// As [`Share::take`], if they are not within [`TAKE_TIMEOUT`].
     pub(super) async fn take_when_free(&mut self, bytes: usize) -> Result<(), Error> {
-        let deadline = tokio::time::Instant::now() + WAIT;
+        let deadline = tokio::time::Instant::now() + TAKE_TIMEOUT;
         let budget = self.budget.clone();
         loop {
             // Created before looking, so that bytes released from here on are not missed.
@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn budget() -> Arc<Budget<u8>> {
-        Budget::new(Limits {
+        Budget::new(BudgetLimits {
             total: 100,
             per_address: 50,
             per_key: 20,

@@ -22,6 +22,7 @@ use actix_web::{
     web::Bytes,
 };
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use super::{answer::JSON, load::InProgress, state::State};
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
         buckets::{Buckets, locked},
         error::Error as Rule,
     },
+    clock::Clock,
     store::{self, error::Error as StoreError},
     telemetry::with_causes,
     timings::Timings,
@@ -42,7 +44,7 @@ const MAX_EXPORTS: usize = 4;
 const MAX_PER_DAY: u32 = 10;
 const DAY: Duration = Duration::from_hours(24);
 /// The delay after which a refused client may try again.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Number of pieces that are read ahead of the peer; each has about 1 MiB at most.
 const AHEAD: usize = 1;
 
@@ -75,12 +77,12 @@ struct Slot {
 
 impl Exports {
     /// No exports yet.
-    pub(super) fn new(timings: &Timings) -> Self {
+    pub(super) fn new(timings: &Timings, clock: &Clock) -> Self {
         Self {
             max_piece: timings.export_piece,
             max_total: timings.export,
             running: Arc::default(),
-            of_day: Buckets::new(MAX_PER_DAY, DAY),
+            of_day: Buckets::new(MAX_PER_DAY, DAY, clock),
         }
     }
 
@@ -93,7 +95,7 @@ impl Exports {
             self.make_room(&mut running);
         }
         if running.contains_key(&user) || running.len() >= MAX_EXPORTS {
-            return Err(Rule::RateLimited(RETRY));
+            return Err(Rule::RateLimited(RETRY_AFTER));
         }
         self.of_day.take(user).map_err(|wait| {
             let sentence = format!("You can export your data at most {MAX_PER_DAY} times a day.");
@@ -160,7 +162,9 @@ pub(super) async fn begin(
     let slot = state.exports.begin(user)?;
     let (sender, mut pieces) = mpsc::channel(AHEAD);
     let db = state.services.db.clone();
-    tokio::spawn(async move { store::export::export(&db, user, now, &sender).await });
+    tokio::spawn(
+        async move { store::export::export(&db, user, now, &sender).await }.in_current_span(),
+    );
     let first = match pieces.recv().await {
         Some(first) => first.map_err(Rule::from)?,
         None => return Err(Error::internal("an export ended before it began")),

@@ -21,6 +21,7 @@ use crate::{
         error::Error,
         rates::{Allowed, Rates},
     },
+    clock::Clock,
     settings::PerUser,
     store::{self, Db},
 };
@@ -117,7 +118,7 @@ impl Keys {
     ///
     /// # Errors
     /// The stand-in for absent keys does not parse.
-    pub(super) fn new(usual: PerUser) -> Result<Self, &'static str> {
+    pub(super) fn new(usual: PerUser, clock: &Clock) -> Result<Self, &'static str> {
         let stand_in = PublicKey::parse(STAND_IN).ok_or("the stand-in key does not parse")?;
         Ok(Self {
             by_user: Cache::builder()
@@ -130,7 +131,7 @@ impl Keys {
                 .build(),
             stand_in: stand_in.into(),
             usual,
-            rates: Rates::default(),
+            rates: Rates::new(clock),
             generations: Generations::new(),
             registrations: AtomicU64::new(0),
         })
@@ -178,12 +179,13 @@ impl Keys {
         station: Option<StationId>,
         now: Timestamp,
     ) -> Result<Option<Arc<UserKey>>, Error> {
-        if let Some(cached) = self.by_user.get(&user) {
-            return Ok(Some(cached));
+        let counters = db.counters();
+        let cached = self.by_user.get(&user);
+        if cached.is_some() || self.absent.contains_key(&user) {
+            counters.cache_hits.keys.inc();
+            return Ok(cached);
         }
-        if self.absent.contains_key(&user) {
-            return Ok(None);
-        }
+        counters.cache_misses.keys.inc();
         Ok(self.read(db, user, station, now).await?.map(|(key, _)| key))
     }
 

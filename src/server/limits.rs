@@ -7,7 +7,10 @@ use std::{net::IpAddr, time::Duration};
 use moka::sync::Cache;
 
 use super::address::network;
-use crate::chat::{buckets::Buckets, error::Error};
+use crate::{
+    chat::{buckets::Buckets, error::Error},
+    clock::Clock,
+};
 use parlance_wire::id::{StationId, UserId};
 
 /// An address may fail this many times as often as a user, as several people may share it.
@@ -36,7 +39,7 @@ const FAMILIAR_FOR: Duration = Duration::from_hours(1);
 const MAX_FAMILIAR: u64 = 100_000;
 
 /// The remaining attempts of each address and user.
-pub(super) struct Limits {
+pub(super) struct AttemptLimits {
     addresses: Buckets<IpAddr>,
     unnamed: Buckets<()>,
     users: Buckets<(UserId, IpAddr)>,
@@ -83,25 +86,26 @@ impl Attempt {
     }
 }
 
-impl Limits {
+impl AttemptLimits {
     /// Limits of failed logins per minute and user, registrations per hour and address, and invalid
     /// signatures per minute and address.
-    pub(super) fn new(logins: u32, registrations: u32, signatures: u32) -> Self {
+    pub(super) fn new(logins: u32, registrations: u32, signatures: u32, clock: &Clock) -> Self {
         let of_logins = |factor| logins.saturating_mul(factor);
         Self {
-            addresses: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL),
-            unnamed: Buckets::new(of_logins(UNNAMED_FACTOR), LOGINS_REFILL),
-            users: Buckets::new(logins, LOGINS_REFILL),
-            guesses: Buckets::new(logins.max(GUESSES), GUESSES_REFILL),
-            known: Buckets::new(logins, LOGINS_REFILL),
-            guesses_at: Buckets::new(of_logins(STATION_FACTOR), GUESSES_REFILL),
-            stations_asked: Buckets::new(STATIONS_ASKED, LOGINS_REFILL),
-            prelogins: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL),
-            registrations: Buckets::new(registrations, REGISTRATIONS_REFILL),
-            signatures: Buckets::new(signatures, SIGNATURES_REFILL),
+            addresses: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL, clock),
+            unnamed: Buckets::new(of_logins(UNNAMED_FACTOR), LOGINS_REFILL, clock),
+            users: Buckets::new(logins, LOGINS_REFILL, clock),
+            guesses: Buckets::new(logins.max(GUESSES), GUESSES_REFILL, clock),
+            known: Buckets::new(logins, LOGINS_REFILL, clock),
+            guesses_at: Buckets::new(of_logins(STATION_FACTOR), GUESSES_REFILL, clock),
+            stations_asked: Buckets::new(STATIONS_ASKED, LOGINS_REFILL, clock),
+            prelogins: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL, clock),
+            registrations: Buckets::new(registrations, REGISTRATIONS_REFILL, clock),
+            signatures: Buckets::new(signatures, SIGNATURES_REFILL, clock),
             familiar_signatures: Buckets::new(
                 signatures.saturating_mul(FAMILIAR_FACTOR),
                 SIGNATURES_REFILL,
+                clock,
             ),
             familiar: Cache::builder()
                 .max_capacity(MAX_FAMILIAR)

@@ -133,7 +133,15 @@ pub(super) async fn handshake(
         state.presence.refresh(user);
     }
     let pings = Pings::default();
-    let pushes = Pushes::new(subscription.feed(), user, version, pings.clone());
+    state.metrics.socket_opened();
+    let push_seconds = state.metrics.commit_to_push_seconds.clone();
+    let pushes = Pushes::new(
+        subscription.feed(),
+        user,
+        version,
+        pings.clone(),
+        push_seconds,
+    );
     let socket = Socket::new(state.into_inner(), user, version, session, pings);
     // In the span of its handshake, so that the socket's warnings carry that request's id.
     actix_web::rt::spawn(socket.run(subscription, stream).in_current_span());

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::budget::{Budget, Limits, RETRY, Share};
+use super::budget::{Budget, BudgetLimits, RETRY_AFTER, Share};
 use crate::chat::error::Error;
 use parlance_wire::id::UserId;
 
@@ -26,10 +26,10 @@ const MAX_READS: usize = 2;
 /// Maximum waiting requests of a user, per request that may be in progress.
 const MAX_WAITING_FACTOR: usize = 3;
 /// How long a request waits for others of its user before it is refused.
-const WAIT: Duration = Duration::from_secs(5);
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Limits of answers that wait to be read, by user.
-const ANSWERS: Limits = Limits {
+const ANSWERS: BudgetLimits = BudgetLimits {
     total: 256 << 20,
     per_address: 32 << 20,
     per_key: 16 << 20,
@@ -39,7 +39,7 @@ const MAX_UNCOUNTED: usize = 16 << 10;
 /// Limits of large bodies that arrive, or whose request waits, by user and address: until a body is
 /// read its sender is unproven, and must not use up the share that the user has elsewhere. All
 /// strangers of an address share one key.
-const BODIES: Limits = Limits {
+const BODIES: BudgetLimits = BudgetLimits {
     total: 128 << 20,
     per_address: 8 << 20,
     per_key: 4 << 20,
@@ -86,7 +86,7 @@ impl Load {
     /// Creates limits with this maximum of requests in progress per user.
     pub(super) fn new(max_requests: usize) -> Self {
         Self {
-            wait: WAIT,
+            wait: TURN_TIMEOUT,
             max_requests,
             users: Arc::default(),
             answers: Budget::new(ANSWERS),
@@ -178,9 +178,9 @@ impl Requests {
 
 /// Counts a request as waiting until it is dropped.
 // A guard, because the future may be dropped at its await, and the count must not leak.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingRequest<'a>(&'a AtomicUsize);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingRequest<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -199,13 +199,13 @@ impl InProgress {
         if let Ok(permit) = semaphore.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let waiting = Waiting(&self.requests.waiting);
+        let waiting = WaitingRequest(&self.requests.waiting);
         if waiting.0.fetch_add(1, Ordering::AcqRel) >= self.max_waiting {
-            return Err(Error::RateLimited(RETRY));
+            return Err(Error::RateLimited(RETRY_AFTER));
         }
         match timeout(self.wait, semaphore.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Error::RateLimited(RETRY)),
+            Ok(Err(_)) | Err(_) => Err(Error::RateLimited(RETRY_AFTER)),
         }
     }
 }

@@ -1,52 +1,48 @@
 //! `/metrics` on `METRICS_ADDR` (docs/operating.md): counters of requests, and gauges that are read at each scrape. Labels
 //! are from closed sets, never ids or a client's text, so that no client can make them grow.
 
+mod close_code;
+mod names;
+mod process;
+
 use std::{
     fmt,
     net::TcpListener,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    time::{Duration, Instant},
 };
 
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, web};
+use actix_ws::CloseReason;
 use prometheus_client::{
     encoding::prometheus_text::encode,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
-    registry::{Metric, Registry},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
 };
 
 use super::state::State;
-use crate::api::error::Error;
+use crate::{api::error::Error, store};
+use parlance_wire::time::Timestamp;
 
 /// The label of an API or action that does not exist.
 pub(super) const UNKNOWN: &str = "unknown";
 
-/// Upper bounds in seconds. An `add` takes about 5 ms; apart from waiting for a connection, nothing
-/// takes longer than the database's statement timeout of 10 s.
-const BUCKETS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
-
-/// What may become of a push (`push.rs`).
-const PUSH_OUTCOMES: [&str; 6] = [
-    "sent",
-    "gone",
-    "rejected",
-    "internal_address",
-    "failed",
-    "dropped",
-];
-
+/// How long numbers that take a read of a whole table are reused.
+const COUNTED_EVERY: Duration = Duration::from_mins(1);
 type Labels<const N: usize> = [(&'static str, &'static str); N];
-type Histograms = Family<Labels<2>, Histogram, fn() -> Histogram>;
+type RequestHistograms = Family<Labels<2>, Histogram, fn() -> Histogram>;
 
 /// The server's metrics.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<Labels<3>, Counter>,
-    request_seconds: Histograms,
+    request_seconds: RequestHistograms,
     sockets: Gauge,
+    sockets_opened: Counter,
+    sockets_closed: Family<Labels<1>, Counter>,
+    /// Time from a commit to the first socket of this node that gets the row.
+    pub commit_to_push_seconds: Histogram,
     pending_stations: Gauge,
     batcher_queue: Family<Labels<1>, Gauge>,
     db_connections: Family<Labels<1>, Gauge>,
@@ -58,127 +54,18 @@ pub(super) struct Metrics {
     purged_rows: Family<Labels<1>, Counter>,
     pushes: Family<Labels<1>, Counter>,
     file_bytes: Family<Labels<1>, Counter>,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::default();
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("parlance_build", "The version that runs", build);
-        let registry = &mut registry;
-        Self {
-            requests: register(
-                registry,
-                "parlance_requests",
-                "Requests by API, action and outcome: ok, or the errorcode of the refusal",
-                Family::default(),
-            ),
-            request_seconds: register(
-                registry,
-                "parlance_request_seconds",
-                "Time from a request's head to its answer, by API and action",
-                Family::new_with_constructor(|| Histogram::new(BUCKETS)),
-            ),
-            sockets: register(
-                registry,
-                "parlance_sockets",
-                "Open WebSockets of this node",
-                Gauge::default(),
-            ),
-            pending_stations: register(
-                registry,
-                "parlance_pending_stations",
-                "Stations that this node keeps pending notifications for",
-                Gauge::default(),
-            ),
-            batcher_queue: register(
-                registry,
-                "parlance_batcher_queue",
-                "Messages and reports that wait for their batch",
-                Family::default(),
-            ),
-            db_connections: register(
-                registry,
-                "parlance_db_connections",
-                "Connections to the database, in use and idle",
-                Family::default(),
-            ),
-            db_waiting: register(
-                registry,
-                "parlance_db_waiting",
-                "Callers that wait for a connection to the database",
-                Gauge::default(),
-            ),
-            nodes_alive: register(
-                registry,
-                "parlance_nodes_alive",
-                "Nodes on this database that are alive, this one included",
-                Gauge::default(),
-            ),
-            bus_connected: register(
-                registry,
-                "parlance_bus_connected",
-                "1 if the bus to other nodes is connected; 0 too if there is none",
-                Gauge::default(),
-            ),
-            bus_gaps: register(
-                registry,
-                "parlance_bus_gaps",
-                "How often hints of another node were missed",
-                Counter::default(),
-            ),
-            resyncs: register(
-                registry,
-                "parlance_resyncs",
-                "How often all stations of this node were told to resync",
-                Counter::default(),
-            ),
-            purged_rows: register(
-                registry,
-                "parlance_purged_rows",
-                "Rows that this node purged",
-                Family::default(),
-            ),
-            pushes: pushes(registry),
-            file_bytes: file_bytes(registry),
-            registry: std::mem::take(registry),
-        }
-    }
-}
-
-/// Registers the counter of pushes, with each outcome at zero: so that a rate can be computed from the
-/// first one on.
-fn pushes(registry: &mut Registry) -> Family<Labels<1>, Counter> {
-    let pushes: Family<Labels<1>, Counter> = Family::default();
-    for outcome in PUSH_OUTCOMES {
-        drop(pushes.get_or_create(&[("outcome", outcome)]));
-    }
-    register(
-        registry,
-        "parlance_web_pushes",
-        "Web Pushes by what became of them",
-        pushes,
-    )
-}
-
-/// Registers the counter of bytes of files, with both directions at zero.
-fn file_bytes(registry: &mut Registry) -> Family<Labels<1>, Counter> {
-    let bytes: Family<Labels<1>, Counter> = Family::default();
-    for direction in ["received", "sent"] {
-        drop(bytes.get_or_create(&[("direction", direction)]));
-    }
-    register(
-        registry,
-        "parlance_file_bytes",
-        "Bytes of files that were stored and read, repeated ones included",
-        bytes,
-    )
-}
-
-/// Registers a metric. Returns a handle to the same value.
-fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register(name, help, metric.clone());
-    metric
+    db_up: Gauge,
+    cache_hits: Family<Labels<1>, Counter>,
+    cache_misses: Family<Labels<1>, Counter>,
+    purge_lag: Gauge,
+    /// How often the wall clock jumped.
+    pub clock_jumps: Counter,
+    certificate_expires: Gauge,
+    users: Family<Labels<1>, Gauge>,
+    /// When users were counted last.
+    users_counted_at: Mutex<Option<Instant>>,
+    /// When the last complete round of the purge ended, or this server started.
+    purged_at: Mutex<Instant>,
 }
 
 impl Metrics {
@@ -195,6 +82,22 @@ impl Metrics {
         self.request_seconds
             .get_or_create(&[("api", api), ("action", action)])
             .observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a socket that was opened.
+    pub(super) fn socket_opened(&self) {
+        self.sockets_opened.inc();
+    }
+
+    /// Counts a socket that ended, by the server's close frame.
+    pub(super) fn socket_closed(&self, frame: Option<&CloseReason>) {
+        let code = close_code::label(frame);
+        self.sockets_closed.get_or_create(&[("code", code)]).inc();
+    }
+
+    /// Notes that a round of the purge is complete.
+    pub(super) fn purged(&self) {
+        *locked(&self.purged_at) = Instant::now();
     }
 
     /// Counts a push.
@@ -214,6 +117,28 @@ impl Metrics {
         self.purged_rows
             .get_or_create(&[("kind", kind)])
             .inc_by(rows);
+    }
+
+    /// Counts users again, if that was a while ago. If the database is away, the old numbers stay.
+    async fn count_users(&self, state: &State) {
+        {
+            let mut counted_at = locked(&self.users_counted_at);
+            if counted_at.is_some_and(|at| at.elapsed() < COUNTED_EVERY) {
+                return;
+            }
+            // Before it is done, so that concurrent scrapes do not count as well.
+            *counted_at = Some(Instant::now());
+        }
+        let Ok(counts) = store::user_list::count(&state.services.db).await else {
+            return;
+        };
+        for (name, users) in [
+            ("enabled", counts.enabled),
+            ("disabled", counts.disabled),
+            ("online", counts.online),
+        ] {
+            self.users.get_or_create(&[("state", name)]).set(users);
+        }
     }
 
     /// All metrics as text, with the present values of the gauges.
@@ -237,12 +162,33 @@ impl Metrics {
         set(&self.db_waiting, usage.waiting);
         set(&self.nodes_alive, state.nodes.others_alive() + 1);
         set(&self.bus_connected, usize::from(state.bus.is_connected()));
+        set(&self.db_up, usize::from(state.services.db.is_up()));
+        let counters = state.services.db.counters();
+        for (by_name, family) in [
+            (counters.cache_hits.by_name(), &self.cache_hits),
+            (counters.cache_misses.by_name(), &self.cache_misses),
+        ] {
+            for (name, counter) in by_name {
+                advance(&family.get_or_create(&[("cache", name)]), counter.get());
+            }
+        }
+        let lag = locked(&self.purged_at).elapsed().as_secs();
+        set(&self.purge_lag, usize::try_from(lag).unwrap_or(usize::MAX));
+        let expires = state.certificate.as_ref().and_then(|one| one.expires_at());
+        let expires = expires.map_or(0, Timestamp::unix_seconds);
+        self.certificate_expires.set(expires);
         advance(&self.bus_gaps, state.bus.gaps());
         advance(&self.resyncs, state.resync.done());
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while the lock is held cannot leave a moment half-written, so a poisoned lock is
+    // still good.
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn set(gauge: &Gauge, value: usize) {
@@ -257,7 +203,7 @@ fn advance(counter: &Counter<u64, AtomicU64>, to: u64) {
         .fetch_max(to, std::sync::atomic::Ordering::Relaxed);
 }
 
-/// A server for `/metrics` alone, on an address of its own, as its figures are not for the public.
+/// A server for `/metrics` alone, on an address of its own, as its metrics are not for the public.
 pub(super) fn server(state: Arc<State>, listener: TcpListener) -> std::io::Result<Server> {
     let shared = web::Data::from(state);
     // One worker is enough for a scrape every 15 s, and each worker is a thread.
@@ -272,6 +218,7 @@ pub(super) fn server(state: Arc<State>, listener: TcpListener) -> std::io::Resul
 }
 
 async fn scrape(state: web::Data<State>) -> Result<HttpResponse, Error> {
+    state.metrics.count_users(&state).await;
     let text = state.metrics.scrape(&state).map_err(Error::internal)?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")

@@ -7,6 +7,7 @@ mod budget;
 mod connection;
 mod cors;
 mod endpoint;
+mod error;
 mod export;
 mod extract;
 mod file;
@@ -50,7 +51,10 @@ use actix_web::{
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use uuid::Uuid;
 
-pub use self::running::Running;
+pub use self::{
+    error::{CertificateError, FirstLinkError, StartError},
+    running::Running,
+};
 use self::{state::State, tls::Certificate};
 use crate::{
     chat::server_identity::ServerIdentity,
@@ -80,13 +84,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Starts the embedded database if there is no other, migrates, and serves.
 ///
 /// # Errors
-/// A sentence for the operator.
-pub async fn start(mut settings: Settings) -> Result<Running, String> {
+/// See [`StartError`].
+pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
     // First: a certificate that cannot be read should fail before a database is started.
     let certificate = settings.tls.as_ref().map(Certificate::read).transpose()?;
-    let (db, embedded) = store::embedded::open(&settings)
-        .await
-        .map_err(|error| with_causes(&error))?;
+    let (db, embedded) = store::embedded::open(&settings).await?;
     store::migrate(&db).await?;
     let (listener, address) = listen(settings.listen_addr)?;
     // The default public address has the port of `LISTEN_ADDR`, which may be 0.
@@ -103,23 +105,24 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     );
     let identity = ServerIdentity::read(&db)
         .await
-        .map_err(|error| with_causes(&error))?;
+        .map_err(|error| StartError::Identity(error.into()))?;
     let node = Uuid::new_v4();
     let (bus, queue) = Bus::new(node, !settings.nats_url.is_empty());
-    let state = Arc::new(State::new(settings, db, identity, node, bus)?);
+    let state = Arc::new(State::new(
+        settings,
+        db,
+        identity,
+        node,
+        bus,
+        certificate.clone(),
+    )?);
     // Before the first request: other nodes must know of this one before it can publish anything that may be lost.
-    heartbeat::beat(&state)
-        .await
-        .map_err(|error| with_causes(&error))?;
+    heartbeat::beat(&state).await?;
     if embedded.is_some() {
         // An embedded database has one server: any node in it is an earlier run of this one, and nobody needs its hints.
-        store::presence::forget_other_nodes(&state.services.db, node)
-            .await
-            .map_err(|error| with_causes(&error))?;
+        store::presence::forget_other_nodes(&state.services.db, node).await?;
     }
-    store::list::keep_era(&state.services.db)
-        .await
-        .map_err(|error| with_causes(&error))?;
+    store::list::keep_era(&state.services.db).await?;
 
     file::begin(&state).await?;
 
@@ -168,13 +171,13 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
         None => server.listen(listener),
         Some(certificate) => server.listen_rustls_0_23(listener, certificate.config()?),
     };
-    let server = server.map_err(|error| error.to_string())?.run();
+    let server = server.map_err(StartError::Http)?.run();
     let handle = server.handle();
     let metrics_address = metrics.as_ref().map(|(_, address)| *address);
     let metrics = metrics
         .map(|(listener, _)| metrics::server(state.clone(), listener))
         .transpose()
-        .map_err(|error| error.to_string())?;
+        .map_err(StartError::Http)?;
 
     let mut tasks = vec![
         tokio::spawn(users::watch_user_changes(state.clone())),
@@ -225,8 +228,8 @@ pub async fn start(mut settings: Settings) -> Result<Running, String> {
     })
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
-    let failed = |error: io::Error| format!("{address} cannot be listened on: {error}");
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source: io::Error| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
     let real = listener.local_addr().map_err(failed)?;
     Ok((listener, real))

@@ -18,7 +18,7 @@ use parlance_wire::id::{StationId, UserId};
 const MAX_PER_USER: usize = 20_000;
 /// Maximum time that a nonce is remembered. A signature window of more than half of it means that
 /// the operator does not want clocks checked.
-const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
+const MAX_NONCE_LIFETIME: Duration = Duration::from_hours(24 * 365);
 
 /// The nonces that were used within the last two signature windows.
 pub(super) struct Nonces {
@@ -51,9 +51,9 @@ impl Nonces {
         // for one window after that.
         let lifetime = window
             .to_std()
-            .unwrap_or(MAX_LIFETIME)
+            .unwrap_or(MAX_NONCE_LIFETIME)
             .saturating_mul(2)
-            .min(MAX_LIFETIME);
+            .min(MAX_NONCE_LIFETIME);
         Self {
             lifetime,
             by_user: PerKey::new(lifetime),

@@ -23,7 +23,7 @@ use crate::{
 use parlance_wire::id::UserId;
 
 /// Delay before a failed write is retried.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// What may be out of date in a user's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,7 @@ pub(super) fn mark_offline_after_grace(
     // socket nor a recent one.
     let now = state.settings.clock.instant();
     state.presence.closed_at().insert(user, now);
-    let (station, is_doubtful) = (subscription.station(), subscription.is_doubtful());
+    let (station, is_unconfirmed) = (subscription.station(), subscription.is_unconfirmed());
     drop(subscription);
     // Not during shutdown: clients reconnect to another node, or to this one after its restart, and
     // should stay online.
@@ -91,7 +91,7 @@ pub(super) fn mark_offline_after_grace(
         return;
     }
     state.presence.request([(user, Due::Count)]);
-    state.socket_changed(user, station, is_doubtful);
+    state.socket_changed(user, station, is_unconfirmed);
     if state.notifications.has_socket(user) {
         return;
     }
@@ -129,7 +129,7 @@ pub(super) async fn run(state: Arc<State>) {
                 state.resync.request_everywhere();
             }
             state.presence.request(users);
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 }

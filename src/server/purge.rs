@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
 use super::state::State;
@@ -22,13 +23,15 @@ struct Watch {
     seen: (Instant, Timestamp),
     /// The last jump, or the beginning of the watch.
     steady: Instant,
+    jumps: Counter,
 }
 
 impl Watch {
-    fn new(instant: Instant, now: Timestamp) -> Self {
+    fn new(instant: Instant, now: Timestamp, jumps: Counter) -> Self {
         Self {
             seen: (instant, now),
             steady: instant,
+            jumps,
         }
     }
 
@@ -43,6 +46,7 @@ impl Watch {
                 "the clock jumped from {expected} to {now}; expired messages are kept for an hour"
             );
             self.steady = instant;
+            self.jumps.inc();
         }
         instant.duration_since(self.steady) > PROBATION
     }
@@ -67,7 +71,8 @@ pub(super) async fn note(state: Arc<State>) {
 pub(super) async fn run(state: Arc<State>) {
     let mut clock = tokio::time::interval(state.settings.timings.purge);
     let time = &state.settings.clock;
-    let mut watch = Watch::new(time.instant(), time.now());
+    let jumps = state.metrics.clock_jumps.clone();
+    let mut watch = Watch::new(time.instant(), time.now(), jumps);
     loop {
         clock.tick().await;
         // Independent of the clock: rows of earlier instances are found by number, not by time.
@@ -106,7 +111,10 @@ pub(super) async fn run(state: Arc<State>) {
         if let Some(kept_since) = kept_since {
             let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
             match store::purge::expired(&state.services.db, ended_before).await {
-                Ok(rows) => state.metrics.count_purged("expired", rows),
+                Ok(rows) => {
+                    state.metrics.count_purged("expired", rows);
+                    state.metrics.purged();
+                }
                 Err(error) => tracing::warn!(
                     error = with_causes(&error),
                     "expired messages were not deleted; the next round tries again"
@@ -193,7 +201,7 @@ mod tests {
                 noon.plus(TimeDelta::minutes(i64::try_from(n).unwrap())),
             )
         };
-        let mut watch = Watch::new(start, noon);
+        let mut watch = Watch::new(start, noon, Counter::default());
         let mut looks = |(instant, now): (Instant, Timestamp), off: TimeDelta| {
             watch.trusts(instant, now.plus(off))
         };

@@ -3,7 +3,7 @@
 //!
 //! Requests only note what happened (`notify/push.rs`). One task turns that into claims: the node
 //! that claims a station pushes it, and no other node does. What a crash loses is made up for by the
-//! next message: a push is a hint, and a station compares everything whenever it connects.
+//! next message: a push is a hint, and a station resyncs whenever it connects.
 
 mod reach;
 mod service;
@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use self::service::{Outcome, Service};
-use super::state::State;
+use super::{error::StartError, state::State};
 use crate::{
     notify::push::Noted,
     store::{
@@ -48,13 +48,13 @@ const MAX_DELAY: Duration = Duration::from_mins(10);
 // database is for the messages.
 const GATHER: Duration = Duration::from_millis(200);
 /// Delay before a failed statement is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Starts the task, if the operator has turned pushes on.
 ///
 /// # Errors
-/// A sentence for the operator.
-pub(super) fn start(state: &Arc<State>) -> std::result::Result<Option<JoinHandle<()>>, String> {
+/// No push service can be trusted.
+pub(super) fn start(state: &Arc<State>) -> std::result::Result<Option<JoinHandle<()>>, StartError> {
     let Some(settings) = &state.settings.push else {
         return Ok(None);
     };
@@ -91,7 +91,7 @@ async fn run(state: Arc<State>, service: Arc<Service>) {
         }
         widths.retain(|_, width| width.strong_count() > 0);
         if let Some(undone) = undone {
-            sleep(RETRY).await;
+            sleep(RETRY_DELAY).await;
             queue.put_back(undone);
         }
         sleep(GATHER).await;
@@ -162,10 +162,10 @@ async fn sockets_changed(
     }
     let closed: Vec<Closed> = closed
         .into_iter()
-        .map(|(&(user, station), &is_doubtful)| Closed {
+        .map(|(&(user, station), &is_unconfirmed)| Closed {
             user,
             station,
-            is_doubtful,
+            is_unconfirmed,
         })
         .collect();
     store::push::socket_closed(db, state.node, &closed).await

@@ -96,7 +96,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     request.extensions_mut().insert(log);
     let handled = async move {
         let begun = Instant::now();
-        state.proxies.look_at(&state.settings, request.request());
+        state.proxies.check(&state.settings, request.request());
         let address = address::of_client(&state.settings, request.request());
         let mut response = next.call(request).await?;
         log_outcome(&state, &response, address, begun.elapsed());

@@ -16,7 +16,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{state::State, tls::Certificate};
+use super::{
+    error::{CertificateError, FirstLinkError},
+    state::State,
+    tls::Certificate,
+};
 use crate::{
     notify::registry::{End, Notifications},
     settings::{Registration, invite_link, leads_nowhere},
@@ -76,19 +80,20 @@ impl Running {
     ///
     /// # Errors
     /// The database is away, or the system has no random numbers.
-    pub fn first_link(&self) -> impl Future<Output = Result<Option<String>, String>> + use<> {
+    pub fn first_link(
+        &self,
+    ) -> impl Future<Output = Result<Option<String>, FirstLinkError>> + use<> {
         let state = self.state.clone();
         async move {
             let settings = &state.settings;
             if settings.registration == Registration::Closed {
                 return Ok(None);
             }
-            let code = keys::random_secret().map_err(|error| with_causes(&error))?;
+            let code = keys::random_secret()?;
             let now = settings.clock.now();
             let (hash, expires) = (SecretHash::of(&code), now.plus(FIRST_LINK_LIFETIME));
-            let stored = store::invite::insert_first(&state.services.db, &hash, now, expires)
-                .await
-                .map_err(|error| with_causes(&error))?;
+            let stored =
+                store::invite::insert_first(&state.services.db, &hash, now, expires).await?;
             // Where the address leads nowhere, the first user opens the link on this machine.
             let mut url = settings.public_url.clone();
             if leads_nowhere(&url) {
@@ -101,8 +106,8 @@ impl Running {
     /// Reads the certificate again. Returns `false` if the server has none.
     ///
     /// # Errors
-    /// A sentence for the operator. The old certificate stays in use.
-    pub fn read_certificate_again(&self) -> Result<bool, String> {
+    /// The files cannot be used. The old certificate stays in use.
+    pub fn read_certificate_again(&self) -> Result<bool, CertificateError> {
         self.certificate.as_ref().map_or(Ok(false), |certificate| {
             certificate.read_again().map(|()| true)
         })

@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    address, export::Exports, health, keys::Keys, limits::Limits, load::Load, metrics::Metrics,
-    nonces::Nonces, presence::Presence, refusals::Refusals,
+    address, error::StartError, export::Exports, health, keys::Keys, limits::AttemptLimits,
+    load::Load, metrics::Metrics, nonces::Nonces, presence::Presence, refusals::Refusals,
+    tls::Certificate,
 };
 use crate::{
     chat::{Services, server_identity::ServerIdentity},
@@ -35,7 +36,7 @@ pub(super) struct State {
     pub presence: Presence,
     pub keys: Keys,
     pub nonces: Nonces,
-    pub limits: Limits,
+    pub limits: AttemptLimits,
     pub load: Load,
     pub exports: Exports,
     /// Notified when an account was deleted here, so that its messages are erased.
@@ -44,6 +45,8 @@ pub(super) struct State {
     pub refusals: Refusals,
     pub proxies: address::Warnings,
     pub metrics: Metrics,
+    /// The server's certificate, if it serves TLS itself.
+    pub certificate: Option<Arc<Certificate>>,
     // Checked by each handshake, as a socket that opens now would delay the shutdown.
     pub is_stopping: AtomicBool,
 }
@@ -56,26 +59,29 @@ impl State {
         identity: ServerIdentity,
         node: Uuid,
         bus: Bus,
-    ) -> Result<Self, String> {
+        certificate: Option<Arc<Certificate>>,
+    ) -> Result<Self, StartError> {
         Ok(Self {
-            limits: Limits::new(
+            limits: AttemptLimits::new(
                 settings.login_tries,
                 settings.registrations,
                 settings.bad_signatures,
+                &settings.clock,
             ),
             nonces: Nonces::new(settings.signature_window),
-            keys: Keys::new(settings.per_user)?,
+            keys: Keys::new(settings.per_user, &settings.clock).map_err(StartError::StandIn)?,
             notifications: Arc::default(),
             resync: Arc::default(),
             nodes: Nodes::default(),
             presence: Presence::default(),
             load: Load::new(settings.requests_per_user),
-            exports: Exports::new(&settings.timings),
+            exports: Exports::new(&settings.timings, &settings.clock),
             erasure: Notify::new(),
             checks: health::Checks::default(),
             refusals: Refusals::default(),
             proxies: address::Warnings::default(),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(db.counters()),
+            certificate,
             is_stopping: AtomicBool::new(false),
             node,
             bus: Arc::new(bus),
@@ -106,11 +112,11 @@ impl State {
         }
     }
 
-    /// Notes that a station's socket was opened or closed. `is_doubtful`: something that was sent to
+    /// Notes that a station's socket was opened or closed. `is_unconfirmed`: something that was sent to
     /// it may not have arrived.
-    pub(super) fn socket_changed(&self, user: UserId, station: StationId, is_doubtful: bool) {
+    pub(super) fn socket_changed(&self, user: UserId, station: StationId, is_unconfirmed: bool) {
         if let Some(push) = &self.services.push {
-            push.socket_changed(user, station, is_doubtful);
+            push.socket_changed(user, station, is_unconfirmed);
         }
     }
 

@@ -16,14 +16,14 @@ use crate::{
         self,
         error::Result,
         notice::{self, Notice},
-        station::Standing,
+        station::StationState,
     },
     telemetry::with_causes,
 };
 use parlance_wire::id::UserId;
 
 /// Delay before the channel is opened again after a failure.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Follows changes of users until the server ends.
 pub(super) async fn watch_user_changes(state: Arc<State>) {
@@ -41,7 +41,7 @@ pub(super) async fn watch_user_changes(state: Arc<State>) {
             );
         }
         is_first = false;
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 
@@ -120,9 +120,9 @@ async fn end(state: &State, whose: Option<UserId>, otherwise: Option<End>) -> Re
     }
     for ((user, station), standing) in store::station::standing(&state.services.db, &open).await? {
         let reason = match standing {
-            Standing::Disabled => Some(End::Disabled),
-            Standing::Unknown => Some(End::SignedOut),
-            Standing::Known => otherwise,
+            StationState::Disabled => Some(End::Disabled),
+            StationState::Unknown => Some(End::SignedOut),
+            StationState::Known => otherwise,
         };
         if let Some(reason) = reason {
             state.notifications.disconnect(user, station, reason);

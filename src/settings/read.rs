@@ -17,9 +17,9 @@ use crate::{clock::Clock, timings::Timings};
 use parlance_wire::text::Email;
 use url::Url;
 
-/// The maximum lifetime is 1000 years, because the end of a longer one could not be written on the
+/// Maximum of a setting: 1000 years, because the end of a longer one could not be written on the
 /// wire.
-const MAX_LIFETIME: TimeDelta = TimeDelta::days(365_250);
+const MAX_DURATION: TimeDelta = TimeDelta::days(365_250);
 const MAX_WORKERS: usize = 256;
 
 impl Settings {
@@ -77,7 +77,7 @@ impl Settings {
                 "MESSAGE_LIFETIME",
                 "7days",
                 "a duration up to 1000years, as 7days or 12h",
-                |text| duration(text).filter(|length| *length <= MAX_LIFETIME),
+                |text| duration(text).filter(|length| *length <= MAX_DURATION),
             )?,
             max_message_lifetime: env.parse(
                 "MAX_MESSAGE_LIFETIME",
@@ -280,7 +280,7 @@ impl Variables<'_> {
 }
 
 fn lifetime(text: &str) -> Option<TimeDelta> {
-    let range = TimeDelta::minutes(1)..=MAX_LIFETIME;
+    let range = TimeDelta::minutes(1)..=MAX_DURATION;
     duration(text).filter(|length| range.contains(length))
 }
 

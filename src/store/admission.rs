@@ -9,7 +9,7 @@ use super::{
     error::Result,
     group::Changed,
     invitation, list,
-    quota::{self, Daily, Limits},
+    quota::{self, Daily, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -32,7 +32,7 @@ pub(super) async fn admit(
     conversation: ConversationId,
     caller: UserId,
     people: &People<'_>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let newcomers = newcomers(c, conversation, caller, people.asked, limits).await?;
@@ -102,7 +102,7 @@ async fn newcomers(
     conversation: ConversationId,
     caller: UserId,
     people: &[NewParticipant<'_>],
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<Vec<Newcomer>> {
     let newcomers = sqlx::query_file_as!(
         Newcomer,
@@ -123,7 +123,7 @@ pub(super) async fn would_be_full(
     c: &mut PgConnection,
     conversation: ConversationId,
     people: &[UserId],
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<bool> {
     let full = sqlx::query_file_scalar!(
         "src/store/sql/would_be_full.sql",
@@ -175,6 +175,8 @@ pub(super) async fn bump_members_version(
     c: &mut PgConnection,
     conversation: ConversationId,
 ) -> Result<()> {
+    // The column keeps its old name, `roster`: in a rolling upgrade, nodes of the previous release go
+    // on using it after a newer node has migrated.
     sqlx::query!(
         "update conversations set roster = roster + 1 where conversation_id = $1",
         conversation as _

@@ -34,6 +34,8 @@ const FAILURE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// The outcome for its caller.
     type Outcome: Send + fmt::Debug;
+    /// What the entries are, for the metrics.
+    const KIND: &'static str;
     /// See [`Entry::key`].
     type Key: Hash + Eq + Send;
 
@@ -113,7 +115,8 @@ impl<E: Entry> Batcher<E> {
             reply,
         })? {
             // In a task of its own: a caller that is cancelled must not take the whole batch with
-            // it.
+            // it. Without the caller's span: the batch is that of many requests, and a line with the
+            // id of one of them would mislead.
             tokio::spawn(
                 Drain {
                     inner: self.0.clone(),
@@ -170,6 +173,7 @@ impl<E: Entry> Inner<E> {
         while !entries.is_empty() {
             size = size.min(entries.len());
             let part = entries.get(..size).unwrap_or(&entries);
+            let begun = Instant::now();
             let stored = E::store(&self.db, part).await.and_then(|outcomes| {
                 if outcomes.len() == size {
                     Ok(outcomes)
@@ -177,10 +181,14 @@ impl<E: Entry> Inner<E> {
                     Err(impossible("not one outcome for each entry"))
                 }
             });
+            let counters = self.db.counters();
+            counters.count_batch(E::KIND, size, begun.elapsed());
             self.record(&stored);
             let outcomes = match stored {
                 Err(error) if size > 1 && error.may_be_split() => {
                     size /= 2;
+                    let label = [("kind", E::KIND)];
+                    counters.batch_splits.get_or_create(&label).inc();
                     continue;
                 }
                 Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),

@@ -53,7 +53,7 @@ pub(crate) async fn list(db: &Db, user: UserId) -> Result<Vec<CredentialRow>> {
     db.run(async |c| {
         sqlx::query_as!(
             CredentialRow,
-            r#"select credential_id as "credential_id: CredentialId", kind, label,
+            r#"select credential_id as "credential_id: CredentialId", kind as "kind: CredentialKind", label,
                    created_at as "created_at: Timestamp", used_at as "used_at: Timestamp"
             from credentials where user_id = $1 order by created_at, credential_id"#,
             user as _,
@@ -102,7 +102,7 @@ pub(crate) async fn revoke(db: &Db, user: UserId, credential: CredentialId) -> R
         .execute(&mut *c)
         .await?;
         let found = sqlx::query!(
-            r#"select kind, exists (
+            r#"select kind as "kind: CredentialKind", exists (
                    select from credentials o
                    where o.user_id = $1 and o.credential_id <> $2 and o.kind <> 'recovery'
                ) as "has_other!"
@@ -114,7 +114,7 @@ pub(crate) async fn revoke(db: &Db, user: UserId, credential: CredentialId) -> R
         .await?;
         match found {
             None => return Ok(End::Rollback(Revoked::Gone)),
-            Some(row) if row.kind != CredentialKind::Apikey.as_str() => {
+            Some(row) if row.kind != CredentialKind::Apikey => {
                 return Ok(End::Rollback(Revoked::NotAnApikey));
             }
             Some(row) if !row.has_other => return Ok(End::Rollback(Revoked::Last)),

@@ -17,10 +17,11 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use tokio::{sync::SemaphorePermit, time::timeout};
 
 use self::{
-    pool::{Pool, Usage},
+    pool::{Lease, Pool, Usage},
     session::{MAINTENANCE_SESSION, REQUEST_SESSION, SESSION},
 };
 use super::error::{Error, Result};
+use crate::{counters::Counters, timings::DatabaseTimings};
 
 pub use self::session::session_options;
 
@@ -29,11 +30,8 @@ pub use self::session::session_options;
 const SESSION_NAME: &str = concat!("parlance ", env!("CARGO_PKG_VERSION"));
 /// A statement slower than this is logged (its text, never its values).
 const SLOW_STATEMENT: Duration = Duration::from_secs(1);
-/// Maximum time to an answer; after that the database counts as away. Longer than a statement's 10
-/// s (see [`session`]): until then PostgreSQL itself reports the outcome, which is then certain.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(12);
 /// After this time the fate of a statement is settled, even if its answer was lost:
-/// [`RESPONSE_TIMEOUT`], and some more for a commit that was on its way.
+/// [`DatabaseTimings::response`], and some more for a commit that was on its way.
 pub const COMMIT_SETTLED_AFTER: Duration = Duration::from_secs(15);
 
 /// The database: a bounded number of connections, which are opened on demand.
@@ -41,6 +39,8 @@ pub const COMMIT_SETTLED_AFTER: Duration = Duration::from_secs(15);
 pub struct Db {
     options: PgConnectOptions,
     pool: Arc<Pool>,
+    response_timeout: Duration,
+    counters: Counters,
 }
 
 /// How a transaction ends, and its result.
@@ -53,9 +53,20 @@ pub enum End<T> {
 }
 
 impl Db {
-    /// A pool of at most `connections`, none of which is open yet.
+    /// A pool of at most `connections`, none of which is open yet, with the usual timeouts.
     #[must_use]
     pub fn new(options: PgConnectOptions, connections: u32) -> Self {
+        Self::with_timings(options, connections, DatabaseTimings::default())
+    }
+
+    /// Like [`Db::new`], with other timeouts.
+    #[must_use]
+    pub fn with_timings(
+        options: PgConnectOptions,
+        connections: u32,
+        timings: DatabaseTimings,
+    ) -> Self {
+        let counters = Counters::default();
         let options = options
             .application_name(SESSION_NAME)
             // In the startup message: this needs no round trip, and applies from the first
@@ -65,14 +76,26 @@ impl Db {
             .log_statements(log::LevelFilter::Off)
             .log_slow_statements(log::LevelFilter::Warn, SLOW_STATEMENT);
         Self {
-            pool: Arc::new(Pool::new(connections)),
+            pool: Arc::new(Pool::new(connections, timings.acquire, &counters)),
             options,
+            response_timeout: timings.response,
+            counters,
         }
     }
 
     /// Present usage of the connections.
     pub(crate) fn usage(&self) -> Usage {
         self.pool.usage()
+    }
+
+    /// What is counted of this database, and of what is stored in it.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// `false` if the last thing that was tried found the database away.
+    pub(crate) fn is_up(&self) -> bool {
+        self.pool.is_up()
     }
 
     /// The options to connect with.
@@ -101,9 +124,11 @@ impl Db {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> std::result::Result<T, E>,
     ) -> Result<T> {
-        let mut lease = self.pool.lease(&self.options).await?;
-        let result = answer_of(async { work(lease.connection()).await.map_err(Into::into) }).await;
-        lease.release(result).await
+        let mut lease = self.lease().await?;
+        let result = self
+            .answer_of(async { work(lease.connection()).await.map_err(Into::into) })
+            .await;
+        self.counted(lease.release(result).await)
     }
 
     /// Runs work in a transaction, and commits it or awaits its rollback, so that no lock stays on
@@ -116,28 +141,63 @@ impl Db {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<End<T>>,
     ) -> Result<T> {
-        let mut lease = self.pool.lease(&self.options).await?;
-        let result = answer_of(async {
-            let mut tx = lease.connection().begin().await?;
-            match work(&mut tx).await {
-                Ok(End::Commit(answer)) => {
-                    tx.commit().await?;
-                    Ok(answer)
+        let mut lease = self.lease().await?;
+        let result = self
+            .answer_of(async {
+                let mut tx = lease.connection().begin().await?;
+                match work(&mut tx).await {
+                    Ok(End::Commit(answer)) => {
+                        tx.commit().await?;
+                        Ok(answer)
+                    }
+                    Ok(End::Rollback(answer)) => {
+                        tx.rollback().await?;
+                        Ok(answer)
+                    }
+                    Err(error) => {
+                        // If the rollback fails as well, its error is returned, as it says that the
+                        // connection must not be used again.
+                        tx.rollback().await?;
+                        Err(error)
+                    }
                 }
-                Ok(End::Rollback(answer)) => {
-                    tx.rollback().await?;
-                    Ok(answer)
-                }
-                Err(error) => {
-                    // If the rollback fails as well, its error is returned, as it says that the
-                    // connection must not be used again.
-                    tx.rollback().await?;
-                    Err(error)
-                }
-            }
-        })
-        .await;
-        lease.release(result).await
+            })
+            .await;
+        self.counted(lease.release(result).await)
+    }
+
+    async fn answer_of<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        // Dropping the work half-way leaves an unread answer on its connection, which `uncertain` keeps
+        // from being reused.
+        match timeout(self.response_timeout, work).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(Error::Away {
+                uncertain: true,
+                source: elapsed.into(),
+            }),
+        }
+    }
+
+    async fn lease(&self) -> Result<Lease<'_>> {
+        self.counted(self.pool.lease(&self.options).await)
+    }
+
+    /// Counts a failure of the database. A refusal is none.
+    fn counted<T>(&self, result: Result<T>) -> Result<T> {
+        self.pool.note(&result);
+        let class = match &result {
+            Ok(_) | Err(Error::Refused { .. }) => return result,
+            Err(Error::Away {
+                uncertain: false, ..
+            }) => "away",
+            Err(Error::Away {
+                uncertain: true, ..
+            }) => "answer_lost",
+            Err(Error::Bug { .. }) => "unexpected",
+        };
+        let label = [("class", class)];
+        self.counters.db_errors.get_or_create(&label).inc();
+        result
     }
 
     /// Closes connections that have been idle for too long.
@@ -154,18 +214,6 @@ impl Db {
     /// Hands out no more connections, and closes the idle ones.
     pub async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-async fn answer_of<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // Dropping the work half-way leaves an unread answer on its connection, which `uncertain` keeps
-    // from being reused.
-    match timeout(RESPONSE_TIMEOUT, work).await {
-        Ok(result) => result,
-        Err(elapsed) => Err(Error::Away {
-            uncertain: true,
-            source: elapsed.into(),
-        }),
     }
 }
 

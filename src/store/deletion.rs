@@ -13,7 +13,7 @@ use super::{
     group::{self, Change, Changed},
     list,
     notice::{self, Notice},
-    quota::{self, Limits},
+    quota::{self, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -25,7 +25,7 @@ pub(super) use lock::prevent;
 /// Maximum attempts because the user was added to a group, or made a friend, meanwhile.
 const MAX_ROUNDS: usize = 100;
 /// Leaving a group is not limited.
-const NO_LIMITS: Limits = Limits {
+const NO_LIMITS: QuotaLimits = QuotaLimits {
     participants: 0,
     conversations: 0,
     usual_conversations: 0,
@@ -104,8 +104,8 @@ async fn leave(db: &Db, conversation: ConversationId, user: UserId, now: Timesta
     db.transaction(async |c| {
         let changed =
             group::change_in(c, conversation, user, &Change::Leave, &NO_LIMITS, now).await?;
-        if let Changed::Done { concerned, .. } = &changed {
-            notice::send(c, concerned.iter().copied().map(Notice::List)).await?;
+        if let Changed::Done { recipients, .. } = &changed {
+            notice::send(c, recipients.iter().copied().map(Notice::List)).await?;
         }
         match changed {
             Changed::Done { .. } => Ok(End::Commit(())),

@@ -67,7 +67,9 @@ pub async fn open(settings: &Settings) -> Result<(Db, Option<Embedded>), Error> 
         Database::Given(options) => {
             let connections =
                 connections::affordable(options, settings.database_connections).await?;
-            Ok((Db::new((**options).clone(), connections), None))
+            let timings = settings.timings.database;
+            let db = Db::with_timings((**options).clone(), connections, timings);
+            Ok((db, None))
         }
         Database::Embedded => {
             let (db, embedded) = start(settings, Some(CHECK_EVERY)).await?;
@@ -115,7 +117,7 @@ async fn run(
         paths,
         data_dir: settings.data_dir.clone(),
         pg_bin: settings.pg_bin.clone(),
-        db: Db::new(options.clone(), connections),
+        db: Db::with_timings(options.clone(), connections, settings.timings.database),
         connections,
         settings: settings.postgres_settings.clone(),
         check_every,

@@ -34,7 +34,7 @@ pub(crate) fn number(epoch: Epoch) -> i32 {
 
 /// Facts for judging a conversation's next epoch, from its creator's point of view.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct EpochState {
     pub is_group: bool,
     /// The number of the present epoch, or 0 for none.
     pub epoch: i32,
@@ -56,10 +56,10 @@ pub(crate) async fn standing(
     db: &Db,
     conversation: ConversationId,
     user: UserId,
-) -> Result<Option<Standing>> {
+) -> Result<Option<EpochState>> {
     db.run(async |c| {
         sqlx::query_as!(
-            Standing,
+            EpochState,
             r#"
             select c.is_group, c.epoch,
                    exists (select from blocks b where b.user_id = p.peer_id and b.blocked_id = $2) as "is_blocked!",

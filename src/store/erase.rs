@@ -52,7 +52,7 @@ pub(crate) async fn erase(
         .fetch_optional(&mut *c)
         .await?;
         let role = sqlx::query_scalar!(
-            "select role from participants where conversation_id = $1 and user_id = $2",
+            r#"select role as "role: Role" from participants where conversation_id = $1 and user_id = $2"#,
             conversation as _,
             user as _,
         )
@@ -64,7 +64,7 @@ pub(crate) async fn erase(
         if locked.instance != *instance {
             return Ok(End::Rollback(Some(Erased::StaleInstance(locked.instance))));
         }
-        let is_admin = locked.is_group && role == Role::Admin.as_str();
+        let is_admin = locked.is_group && role == Role::Admin;
         if !is_admin && has_others(c, conversation, user, instance, messages).await? {
             return Ok(End::Rollback(Some(Erased::NotAllowed)));
         }

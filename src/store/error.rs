@@ -28,7 +28,7 @@ pub enum Error {
     Away {
         /// Whether the work may have been committed, because only its answer is known to be lost.
         uncertain: bool,
-        /// The cause.
+        /// For the log: it may name tables.
         #[source]
         source: Cause,
     },
@@ -52,7 +52,7 @@ pub enum Error {
         /// Whether the work may have been committed, because its answer arrived but could not be
         /// read.
         uncertain: bool,
-        /// The cause.
+        /// For the log: it may name tables.
         #[source]
         source: Cause,
     },

@@ -11,12 +11,13 @@ use super::{
     deletion,
     error::Result,
     list,
-    quota::{self, Daily, Exceeded, Limits},
+    quota::{self, Daily, Exceeded, QuotaLimits},
 };
 use crate::store::rows::{FriendRow, RequestRow};
 use parlance_wire::{
     id::{ConversationId, UserId},
     time::Timestamp,
+    word::Availability,
 };
 
 /// A user's friends, by id. A friend who blocked the reader shows as `offline`. Nicks are compared
@@ -36,7 +37,7 @@ pub(crate) async fn friends_of(
                        select from users o
                        where o.nick_skeleton = u.nick_skeleton and o.user_id <> u.user_id and o.deleted_at is null
                    ) as "is_alike!",
-                   case when b.user_id is null then u.availability else 'offline' end as "availability!"
+                   case when b.user_id is null then u.availability else 'offline' end as "availability!: Availability"
             from friendships f
             join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
             join users u on u.user_id = f.friend_id
@@ -223,7 +224,7 @@ pub(crate) async fn request(
     user: UserId,
     friend: UserId,
     reaches: bool,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Requested> {
     db.transaction(async |c| {

@@ -17,7 +17,7 @@ use super::{
     db::End,
     error::Result,
     invitation,
-    quota::{Exceeded, Limits},
+    quota::{Exceeded, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -49,7 +49,7 @@ pub(crate) enum Changed {
     /// It is done.
     Done {
         /// Users to notify, including removed ones.
-        concerned: Vec<UserId>,
+        recipients: Vec<UserId>,
         /// Users who were invited instead of added, by id.
         invited: Vec<UserId>,
     },
@@ -81,7 +81,7 @@ impl Changed {
     /// Success without anyone to notify.
     fn nothing() -> Self {
         Self::Done {
-            concerned: vec![],
+            recipients: vec![],
             invited: vec![],
         }
     }
@@ -101,7 +101,7 @@ pub(crate) async fn change(
     conversation: ConversationId,
     caller: UserId,
     change: &Change<'_>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Changed> {
     db.transaction(async |c| {
@@ -116,7 +116,7 @@ pub(super) async fn change_in(
     conversation: ConversationId,
     caller: UserId,
     change: &Change<'_>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Changed> {
     // Only members and invited users reach the lock; others neither wait nor block anyone.
@@ -136,8 +136,8 @@ pub(super) async fn change_in(
     // A separate statement, because only a new one sees what was committed before the lock was
     // taken.
     let own = sqlx::query!(
-        "select c.is_group, p.role from participants p join conversations c using (conversation_id)
-        where p.conversation_id = $1 and p.user_id = $2",
+        r#"select c.is_group, p.role as "role: Role" from participants p join conversations c using (conversation_id)
+        where p.conversation_id = $1 and p.user_id = $2"#,
         conversation as _,
         caller as _,
     )
@@ -150,11 +150,11 @@ pub(super) async fn change_in(
         // The participant has accepted before; the answer may have been lost.
         (Some(_), Change::Accept) => {
             return Ok(Changed::Done {
-                concerned: vec![caller],
+                recipients: vec![caller],
                 invited: vec![],
             });
         }
-        (Some(own), _) if own.role != Role::Admin.as_str() && !matches!(change, Change::Leave) => {
+        (Some(own), _) if own.role != Role::Admin && !matches!(change, Change::Leave) => {
             return Ok(Changed::NotAdmin);
         }
         (Some(_), _) => {}
@@ -171,17 +171,20 @@ pub(super) async fn change_in(
     let invited_after = invitation::visible_in(c, conversation).await?;
     // Removed users are notified too, as are users whose invitation appeared, changed or
     // disappeared.
-    let mut concerned = if after.len() < before.len() {
+    let mut recipients = if after.len() < before.len() {
         before
     } else {
         after
     };
-    concerned.extend(
+    recipients.extend(
         invited_before
             .symmetric_difference(&invited_after)
             .map(|(user, _)| *user),
     );
-    Ok(Changed::Done { concerned, invited })
+    Ok(Changed::Done {
+        recipients,
+        invited,
+    })
 }
 
 pub(super) async fn participants(
@@ -217,7 +220,7 @@ pub(crate) async fn decline(
         .await?;
         if locked.is_some() && invitation::decline(c, conversation, caller).await? {
             return Ok(End::Commit(Changed::Done {
-                concerned: vec![caller],
+                recipients: vec![caller],
                 invited: vec![],
             }));
         }

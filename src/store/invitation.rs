@@ -11,7 +11,7 @@ use super::{
     conversation::NewParticipant,
     error::Result,
     group::Changed,
-    quota::{self, Exceeded, Limits},
+    quota::{self, Exceeded, QuotaLimits},
 };
 use crate::store::rows::InvitationRow;
 use parlance_wire::{
@@ -80,7 +80,7 @@ pub(super) async fn invite(
     conversation: ConversationId,
     inviter: UserId,
     people: &[&NewParticipant<'_>],
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<()> {
     // Friendship and blocks are only looked up for the rows in conflict, which are few.
     let ids: Vec<UserId> = people.iter().map(|p| p.user_id).collect();
@@ -186,7 +186,7 @@ pub(super) async fn accept(
     c: &mut PgConnection,
     conversation: ConversationId,
     user: UserId,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Option<Changed>> {
     // Before the participant is counted: of two groups that are accepted at the same moment, the

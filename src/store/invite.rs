@@ -14,7 +14,7 @@ use parlance_wire::{
     key::SecretHash,
     text::Email,
     time::Timestamp,
-    word::UserRole,
+    word::{InvitePurpose, UserRole},
 };
 
 /// An invitation to be stored. Only the hash of its code is kept.
@@ -34,7 +34,7 @@ pub struct NewInvite<'a> {
 
 /// Limits on the invitations that users make.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct InviteLimits {
     /// Whether only admins may invite.
     pub admins_only: bool,
     /// Maximum open invitations of a user, with which somebody can still register.
@@ -68,8 +68,8 @@ pub struct InviteRow {
     pub used: i32,
     /// Those of them who still exist.
     pub used_by: Vec<UserId>,
-    /// `join`, `first` or `reset`.
-    pub purpose: String,
+    /// What it is good for.
+    pub purpose: InvitePurpose,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it expires.
@@ -119,18 +119,18 @@ pub(crate) async fn create(
     db: &Db,
     inviter: UserId,
     invite: &NewInvite<'_>,
-    limits: Limits,
+    limits: InviteLimits,
     now: Timestamp,
 ) -> Result<Created> {
     db.transaction(async |c| {
         // Locked, so that concurrent calls cannot exceed the limit.
         let role = sqlx::query_scalar!(
-            "select role from users where user_id = $1 and deleted_at is null for no key update",
+            r#"select role as "role: UserRole" from users where user_id = $1 and deleted_at is null for no key update"#,
             inviter as _,
         )
         .fetch_optional(&mut *c)
         .await?;
-        if role.is_none() || limits.admins_only && role.as_deref() != Some(UserRole::Admin.as_str())
+        if role.is_none() || limits.admins_only && role != Some(UserRole::Admin)
         {
             return Ok(End::Rollback(Created::NotAdmin));
         }
@@ -217,7 +217,7 @@ pub(crate) async fn list(
             InviteRow,
             r#"
             select i.invite_id as "invite_id: InviteId", i.inviter_id as "inviter: UserId", u.email as "inviter_email?",
-                   i.email, i.uses, i.used, i.purpose, i.created_at as "created_at: Timestamp",
+                   i.email, i.uses, i.used, i.purpose as "purpose: InvitePurpose", i.created_at as "created_at: Timestamp",
                    i.expires_at as "expires_at: Timestamp", i.revoked_at as "revoked_at: Timestamp",
                    array(
                        select s.user_id from invite_uses s where s.invite_id = i.invite_id order by s.used_at, s.user_id

@@ -28,6 +28,7 @@ const MAX_TRIES: usize = 6;
 const ROW_BYTES: usize = 200;
 
 impl Entry for NewMessage {
+    const KIND: &'static str = "messages";
     type Outcome = Stored;
     type Key = (ConversationId, MessageId);
 

@@ -15,6 +15,7 @@ use parlance_wire::{
     id::{ConversationId, UserId},
     text::Instance,
     time::Timestamp,
+    word::Role,
 };
 
 /// A filter for the list of conversations.
@@ -52,8 +53,8 @@ pub struct Member {
     pub user_id: UserId,
     /// The user's address; `None` if the account was deleted.
     pub email: Option<String>,
-    /// `admin` or `member`.
-    pub role: String,
+    /// What they may do.
+    pub role: Role,
     /// When they joined.
     pub joined_at: Timestamp,
     /// Number of their messages that still exist.
@@ -119,7 +120,7 @@ pub async fn show(
             select user_id, count(*) as messages, sum(octet_length(data))::bigint as bytes
             from messages where conversation_id = $1 group by user_id
         )
-        select p.user_id as "user_id: UserId", u.email, p.role, p.joined_at as "joined_at: Timestamp",
+        select p.user_id as "user_id: UserId", u.email, p.role as "role: Role", p.joined_at as "joined_at: Timestamp",
                coalesce(s.messages, 0) as "messages!", coalesce(s.bytes, 0) as "bytes!"
         from participants p
         join users u using (user_id)
@@ -196,7 +197,7 @@ async fn close(
     .fetch_optional(&mut *c)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let concerned = sqlx::query_scalar!(
+    let recipients = sqlx::query_scalar!(
         r#"
         with members as (
             delete from participants where conversation_id = $1 returning user_id
@@ -224,7 +225,7 @@ async fn close(
     .await?;
     let details = [
         ("group", row.is_group.to_string()),
-        ("participants", concerned.len().to_string()),
+        ("participants", recipients.len().to_string()),
         ("rows", row.last_seq.to_string()),
     ];
     audit::append(
@@ -236,6 +237,6 @@ async fn close(
         now,
     )
     .await?;
-    notice::send(c, concerned.into_iter().map(Notice::List)).await?;
+    notice::send(c, recipients.into_iter().map(Notice::List)).await?;
     Ok(Some(row.last_seq))
 }

@@ -6,7 +6,7 @@ use super::{
     error::Result,
     list,
     notice::{self, Notice},
-    quota::{self, Daily, Exceeded, Limits},
+    quota::{self, Daily, Exceeded, QuotaLimits},
 };
 use parlance_wire::{
     id::UserId,
@@ -38,7 +38,7 @@ pub(crate) async fn change(
     user: UserId,
     full_name: Option<&FullName>,
     nick: Option<&Nick>,
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<Changed> {
     db.transaction(async |c| {
         if !quota::lock(c, [user]).await? {

@@ -173,7 +173,7 @@ pub(crate) struct Closed {
     pub user: UserId,
     pub station: StationId,
     /// Whether something that was sent to it may not have arrived.
-    pub is_doubtful: bool,
+    pub is_unconfirmed: bool,
 }
 
 /// Records that this node no longer holds the sockets of these stations. Returns those that are to
@@ -181,7 +181,7 @@ pub(crate) struct Closed {
 pub(crate) async fn socket_closed(db: &Db, node: Uuid, closed: &[Closed]) -> Result<Vec<Target>> {
     let users: Vec<UserId> = closed.iter().map(|one| one.user).collect();
     let stations: Vec<StationId> = closed.iter().map(|one| one.station).collect();
-    let doubtful: Vec<bool> = closed.iter().map(|one| one.is_doubtful).collect();
+    let unconfirmed: Vec<bool> = closed.iter().map(|one| one.is_unconfirmed).collect();
     let rows = db
         .run(async |c| {
             // Three minutes: a dead socket is noticed after one and a half, and what is held back
@@ -190,8 +190,8 @@ pub(crate) async fn socket_closed(db: &Db, node: Uuid, closed: &[Closed]) -> Res
                 r#"
                 update push_subscriptions s
                 set node_id = null, held_back_at = null,
-                    pushed_at = case when o.is_doubtful and s.held_back_at > now() - interval '3 minutes' then now() end
-                from unnest($2::uuid[], $3::uuid[], $4::boolean[]) as o (user_id, station_id, is_doubtful)
+                    pushed_at = case when o.is_unconfirmed and s.held_back_at > now() - interval '3 minutes' then now() end
+                from unnest($2::uuid[], $3::uuid[], $4::boolean[]) as o (user_id, station_id, is_unconfirmed)
                 where s.user_id = o.user_id and s.station_id = o.station_id and s.node_id = $1
                 returning s.user_id as "user: UserId", s.station_id as "station: StationId",
                           s.endpoint as "endpoint: PushEndpoint", s.pushed_at
@@ -199,7 +199,7 @@ pub(crate) async fn socket_closed(db: &Db, node: Uuid, closed: &[Closed]) -> Res
                 node,
                 users as _,
                 stations as _,
-                &doubtful,
+                &unconfirmed,
             )
             .fetch_all(c)
             .await

@@ -11,7 +11,7 @@ use parlance_wire::id::{ConversationId, UserId};
 
 /// The operator's limits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct QuotaLimits {
     /// Participants of a group, including invited users.
     pub participants: usize,
     /// Conversations that the caller takes part in.
@@ -64,7 +64,7 @@ pub(super) async fn precheck(
     creates: bool,
     conversation: Option<ConversationId>,
     people: &[UserId],
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<Option<Exceeded>> {
     // The clock instead of now(), here and below: a transaction that waited for its locks may have
     // begun yesterday.
@@ -151,7 +151,7 @@ pub(super) async fn lock_existing(
 pub(super) async fn exceeded_total(
     c: &mut PgConnection,
     user: UserId,
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<Option<i64>> {
     // Stops counting beyond the maximum.
     let exceeded = sqlx::query_scalar!(
@@ -173,7 +173,7 @@ pub(super) async fn exceeded_by_either(
     c: &mut PgConnection,
     creator: UserId,
     other: UserId,
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<Option<Exceeded>> {
     if let Some(most) = exceeded_total(c, creator, limits).await? {
         return Ok(Some(Exceeded::Total(most)));
@@ -190,7 +190,7 @@ pub(super) async fn charge(
     user: UserId,
     what: Daily,
     count: usize,
-    limits: &Limits,
+    limits: &QuotaLimits,
 ) -> Result<Option<Exceeded>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let of = |kind: Daily| if kind == what { count } else { 0 };

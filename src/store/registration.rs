@@ -5,7 +5,7 @@ mod invite;
 
 use sqlx::PgConnection;
 
-use self::invite::{Invite, Purpose};
+use self::invite::Invite;
 use super::{
     Db,
     audit::{self, Actor, Change},
@@ -19,7 +19,7 @@ use parlance_wire::{
     key::{PublicKey, SecretHash},
     text::{Email, EncryptedKey, FullName, Nick},
     time::Timestamp,
-    word::{CredentialKind, UserRole},
+    word::{CredentialKind, InvitePurpose, UserRole},
 };
 
 /// A user to be stored.
@@ -117,7 +117,7 @@ async fn register_in(
         Admission::Invited => invite.is_some(),
         Admission::Known => invite
             .as_ref()
-            .is_some_and(|invite| !matches!(invite.purpose, Purpose::Join)),
+            .is_some_and(|invite| !matches!(invite.purpose, InvitePurpose::Join)),
     };
     if !may_register {
         return Ok(Registered::NotInvited);
@@ -130,7 +130,7 @@ async fn register_in(
     let mut seen_by = vec![];
     match &invite {
         Some(Invite {
-            purpose: Purpose::Reset,
+            purpose: InvitePurpose::Reset,
             ..
         }) => {
             // `valid_invite` has checked that the address is the invitation's, and that its user
@@ -139,7 +139,7 @@ async fn register_in(
             audit::append(c, &by, Change::UserReset, &user_id, [], now).await?;
         }
         Some(Invite {
-            purpose: Purpose::First,
+            purpose: InvitePurpose::First,
             ..
         }) => {
             if !identity::insert(c, user, UserRole::Admin, now).await? {
@@ -148,7 +148,7 @@ async fn register_in(
             audit::append(c, &by, Change::UserFirst, &user_id, [], now).await?;
         }
         Some(Invite {
-            purpose: Purpose::Join,
+            purpose: InvitePurpose::Join,
             ..
         })
         | None => {

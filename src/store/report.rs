@@ -43,7 +43,7 @@ pub(crate) enum Reported {
         /// Users to notify; empty if nothing was new.
         participants: Arc<[UserId]>,
         /// The new rows, in the order of their numbers.
-        rows: Vec<Row>,
+        rows: Vec<StoredReport>,
     },
     /// The conversation's present instance is another one: this one.
     StaleInstance(Instance),
@@ -53,7 +53,7 @@ pub(crate) enum Reported {
 
 /// A report on one message.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct StoredReport {
     pub seq: i64,
     /// The preceding report.
     pub after: Option<ReportId>,
@@ -65,6 +65,7 @@ pub(crate) struct Row {
 }
 
 impl Entry for NewReport {
+    const KIND: &'static str = "reports";
     type Outcome = Reported;
     type Key = ();
 
@@ -173,7 +174,7 @@ async fn add(db: &Db, batch: &[NewReport]) -> Result<Vec<Attempt<Reported>>> {
                         .or_else(group)
                         .ok_or_else(|| impossible("a conversation without participants"))?;
                 }
-                rows.push(Row {
+                rows.push(StoredReport {
                     seq,
                     after: row.after,
                     report_id,

@@ -4,6 +4,8 @@
 
 /// A statement that retires the messages with a `ctid` in `due`. `$due` is the beginning of a `with`
 /// that defines it, `$after` is the rest of the statement, and may refer to `gone`.
+// Not a file in `sql/`, although it is long: three statements share it, and `query_file!` can only read
+// a whole one.
 macro_rules! retire {
     ($query:ident, $due:literal, $after:literal, $($argument:expr),* $(,)?) => {
         sqlx::$query!(

@@ -9,6 +9,7 @@ use parlance_wire::{
     request::conversation::SentMessage,
     text::Instance,
     time::Timestamp,
+    word::{Availability, CredentialKind, ReportType, UserRole},
 };
 
 /// The result of a login.
@@ -22,11 +23,11 @@ pub(crate) struct AccountRow {
     /// Their private key, encrypted with their password.
     pub encrypted_private_key: String,
     /// Their role on this server.
-    pub role: String,
+    pub role: UserRole,
     /// The version of their encrypted private key.
     pub vault_version: i32,
-    /// The kind of key that opened the login: one of the words of `CredentialKind`.
-    pub kind: String,
+    /// The kind of key that opened the login.
+    pub kind: CredentialKind,
     /// Whether they have other stations, and this one is new.
     pub is_new_station: bool,
     /// Whether the station is bound. It is not if too many new ones were bound today.
@@ -53,8 +54,7 @@ pub(crate) struct StationRow {
 #[derive(Debug)]
 pub(crate) struct CredentialRow {
     pub credential_id: CredentialId,
-    /// One of the words of `CredentialKind`.
-    pub kind: String,
+    pub kind: CredentialKind,
     pub label: String,
     pub created_at: Timestamp,
     /// The last login with it, to the hour.
@@ -69,7 +69,7 @@ pub(crate) struct FriendRow {
     /// The key for which a conversation's secret is wrapped.
     pub public_key: String,
     /// `offline` to those whom they blocked.
-    pub availability: String,
+    pub availability: Availability,
     /// Whether another user's nick looks like theirs.
     pub is_alike: bool,
 }
@@ -327,8 +327,7 @@ pub(crate) struct LinkRow {
 #[derive(Debug)]
 pub(crate) struct ReportRow {
     pub report_id: ReportId,
-    /// `delivered` or `viewed`.
-    pub r#type: String,
+    pub r#type: ReportType,
     /// When the server received it.
     pub created_at: Timestamp,
     /// The end of its message's validity.

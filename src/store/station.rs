@@ -18,6 +18,7 @@ use parlance_wire::{
     key::SecretHash,
     text::StationName,
     time::Timestamp,
+    word::{CredentialKind, UserRole},
 };
 
 /// A station that logs in.
@@ -150,7 +151,7 @@ pub(super) async fn end_in(c: &mut PgConnection, user: UserId, which: Which) -> 
 
 /// Tells if a station's socket may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum StationState {
     /// The user has logged in from it.
     Known,
     /// It was signed out, or the user is gone.
@@ -163,7 +164,7 @@ pub(crate) enum Standing {
 pub(crate) async fn standing(
     db: &Db,
     stations: &[(UserId, StationId)],
-) -> Result<Vec<((UserId, StationId), Standing)>> {
+) -> Result<Vec<((UserId, StationId), StationState)>> {
     let (users, ids): (Vec<UserId>, Vec<StationId>) = stations.iter().copied().unzip();
     let rows = db
         .run(async |c| {
@@ -188,9 +189,9 @@ pub(crate) async fn standing(
     let standings = rows
         .iter()
         .map(|row| match (row.is_disabled, row.is_known) {
-            (true, _) => Standing::Disabled,
-            (false, false) => Standing::Unknown,
-            (false, true) => Standing::Known,
+            (true, _) => StationState::Disabled,
+            (false, false) => StationState::Unknown,
+            (false, true) => StationState::Known,
         });
     Ok(stations.iter().copied().zip(standings).collect())
 }

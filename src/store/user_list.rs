@@ -29,8 +29,8 @@ pub struct UserRow {
     pub full_name: String,
     /// The name that others see.
     pub nick: String,
-    /// `admin` or `user`.
-    pub role: String,
+    /// Whether they administer the server.
+    pub role: UserRole,
     /// When they registered.
     pub created_at: Timestamp,
     /// When an operator disabled them.
@@ -50,7 +50,7 @@ pub struct UserRow {
 impl Filter<'_> {
     /// Returns `true` if the filter matches everyone.
     #[must_use]
-    pub fn is_all(&self) -> bool {
+    pub fn selects_everyone(&self) -> bool {
         matches!(
             self,
             Self {
@@ -62,6 +62,30 @@ impl Filter<'_> {
             }
         )
     }
+}
+
+/// Numbers of users, by what they may do or are doing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counts {
+    pub enabled: i64,
+    pub disabled: i64,
+    pub online: i64,
+}
+
+/// Counts all users. Reads the whole table, so it is not for requests.
+pub(crate) async fn count(db: &Db) -> Result<Counts> {
+    db.run(async |c| {
+        sqlx::query_as!(
+            Counts,
+            r#"select count(*) filter (where disabled_at is null) as "enabled!",
+                   count(*) filter (where disabled_at is not null) as "disabled!",
+                   count(*) filter (where disabled_at is null and availability <> 'offline') as "online!"
+            from users where deleted_at is null"#,
+        )
+        .fetch_one(c)
+        .await
+    })
+    .await
 }
 
 /// Lists users by address.

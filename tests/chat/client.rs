@@ -11,8 +11,8 @@ use std::{
 };
 
 use parlance_client::{
-    DisplayName, Error, ErrorCode, Feed, History, NewUser, News, Secret, Server, Session,
-    StationId, answer::Conversation, message,
+    DisplayName, Error, ErrorCode, Feed, History, NewUser, Secret, Server, Session, StationId,
+    Update, answer::Conversation, message,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -80,7 +80,7 @@ impl Relay {
             (client.into_split(), server.into_split());
         let is_lost = AtomicBool::new(false);
         let requests = async {
-            let mut bytes = [0; 64 << 10];
+            let mut bytes = vec![0; 64 << 10];
             while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
                 let request = String::from_utf8_lossy(&bytes[..length]);
                 if self
@@ -168,7 +168,7 @@ async fn adds(session: &Session, conversation: &Conversation, data: &str) {
 async fn hears(feed: &mut Feed) -> String {
     let next = async {
         loop {
-            if let News::Message { message, .. } = feed.next().await.unwrap() {
+            if let Update::Message { message, .. } = feed.next().await.unwrap() {
                 return message.data.as_str().to_owned();
             }
         }

@@ -1,4 +1,4 @@
-//! `parlance bench`: tests that it works, not its figures.
+//! `parlance bench`: tests that it works, not its results.
 
 use std::process::Command;
 

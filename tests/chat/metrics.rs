@@ -6,7 +6,7 @@ use parlance::server::{self, Running};
 use parlance_wire::request::Api;
 use serde_json::json;
 
-use crate::world::{World, database, file, settings};
+use crate::world::{Socket, World, database, file, message, settings};
 
 /// A server with metrics.
 async fn start() -> (std::sync::Arc<World>, Running) {
@@ -92,6 +92,55 @@ async fn a_scrape_shows_the_traffic_and_is_answered_on_its_own_address_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_pushed_cached_and_refused_is_counted() {
+    let (world, running) = start().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let before = scrape(&running).await;
+    let count = |text: &str, series: &str| -> f64 {
+        let value = value(text, series).unwrap_or_else(|| panic!("no {series} in {text}"));
+        value.parse().unwrap()
+    };
+    let grew = |text: &str, series: &str| count(text, series) - count(&before, series);
+    let mut bens = Socket::of(&ben, 4).await;
+    let message = message("hi");
+    for _ in 0..2 {
+        let fields = json!({ "message": message.to_string() });
+        ann.does("add", &conversation, fields).await.ok();
+    }
+    bens.hears_about("events").await;
+    let id = message["ID"].as_str().unwrap().to_owned();
+    ben.views(&conversation, &[id]).await.ok();
+    let text = scrape(&running).await;
+    for (series, by) in [
+        ("parlance_messages_stored_total", 1.0),
+        ("parlance_message_retries_total", 1.0),
+        ("parlance_reports_stored_total", 1.0),
+        ("parlance_batcher_batch_size_count{kind=\"messages\"}", 2.0),
+        ("parlance_batcher_batch_size_sum{kind=\"messages\"}", 2.0),
+        (
+            "parlance_batcher_batch_seconds_count{kind=\"reports\"}",
+            1.0,
+        ),
+        ("parlance_batcher_splits_total{kind=\"messages\"}", 0.0),
+        ("parlance_sockets_opened_total", 1.0),
+        ("parlance_db_errors_total{class=\"unexpected\"}", 0.0),
+    ] {
+        assert!((grew(&text, series) - by).abs() < 0.1, "{series}: {text}");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few bytes")]
+    let bytes = message["Data"].as_str().unwrap().len() as f64;
+    assert!((grew(&text, "parlance_message_bytes_total") - bytes).abs() < 0.1);
+    assert!(grew(&text, "parlance_commit_to_push_seconds_count") > 0.0);
+    assert!(grew(&text, "parlance_cache_hits_total{cache=\"keys\"}") > 0.0);
+    assert_eq!(value(&text, "parlance_db_up"), Some("1"));
+    assert_eq!(value(&text, "parlance_users{state=\"enabled\"}"), Some("2"));
+    assert!(count(&text, "process_resident_memory_bytes") > 1e6);
+    assert!(count(&text, "process_cpu_seconds_total") > 0.0);
+    world.end().await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_names_are_those_of_the_documentation() {
     let (world, running) = start().await;
     world.person("Ann").await;
@@ -105,7 +154,7 @@ async fn the_names_are_those_of_the_documentation() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         // The page has other tables, too.
-        .filter(|name| name.starts_with("parlance_"))
+        .filter(|name| name.starts_with("parlance_") || name.starts_with("process_"))
         .collect();
     assert_eq!(shown, documented, "{text}");
     world.end().await;

@@ -214,7 +214,8 @@ async fn tables_that_stand_in_another_schema_are_not_taken_for_an_empty_database
     store::MIGRATIONS.run(&mut admin).await.unwrap();
     let sentence = store::migrate(&Db::new(options.clone(), 1))
         .await
-        .unwrap_err();
+        .unwrap_err()
+        .to_string();
     assert!(
         sentence.contains("elsewhere") && sentence.contains("public"),
         "{sentence}"

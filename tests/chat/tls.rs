@@ -3,6 +3,9 @@
 
 use std::{io::Write, sync::Arc};
 
+use chrono::TimeDelta;
+use parlance_wire::time::Timestamp;
+
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +37,11 @@ async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
         assert!(made.status.success());
     };
     make("first.example");
-    let world = World::with(|settings| settings.tls = Some(files.clone())).await;
+    let world = World::with(|settings| {
+        settings.tls = Some(files.clone());
+        settings.metrics_addr = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
     let shown = |world: &Arc<World>| {
         let address = world.url.trim_start_matches("http://").to_owned();
         let mut openssl = std::process::Command::new("openssl")
@@ -55,6 +62,18 @@ async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
         first.contains("strict-transport-security: max-age=31536000"),
         "{first}"
     );
+    // The metrics say when the certificate ends.
+    let metrics = reqwest::get(world.metrics_url()).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let expires: i64 = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("parlance_tls_certificate_expires_seconds "))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let (two_days, hour) = (TimeDelta::days(2).num_seconds(), 3600);
+    let left = expires - Timestamp::now().unix_seconds();
+    assert!((two_days - hour..=two_days).contains(&left), "{left}");
     make("second.example");
     world.reads_certificate_again().unwrap();
     assert!(shown(&world).contains("second.example"));
@@ -63,6 +82,7 @@ async fn with_a_certificate_it_speaks_tls_and_reads_it_again() {
         world
             .reads_certificate_again()
             .unwrap_err()
+            .to_string()
             .contains("TLS_KEY")
     );
     assert!(shown(&world).contains("second.example"));

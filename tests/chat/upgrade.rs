@@ -89,12 +89,12 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     let (ann, ben, conversation) = world.conversation().await;
     let first = dir.postmaster();
 
-    let is_over = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::new(AtomicBool::new(false));
     // Statements through the pool, which knows of the restart, wait and notice nothing.
     let statements = tokio::spawn({
-        let is_over = is_over.clone();
+        let stopped = stopped.clone();
         async move {
-            while !is_over.load(Ordering::SeqCst) {
+            while !stopped.load(Ordering::SeqCst) {
                 db.run(async |c| sqlx::query("select pg_sleep(0.01)").execute(c).await)
                     .await
                     .unwrap();
@@ -103,10 +103,10 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     });
     // A client that connects by itself is refused for a moment.
     let writes = tokio::spawn({
-        let (is_over, ann, conversation) = (is_over.clone(), ann.clone(), conversation.clone());
+        let (stopped, ann, conversation) = (stopped.clone(), ann.clone(), conversation.clone());
         async move {
             let mut stored = vec![];
-            while !is_over.load(Ordering::SeqCst) {
+            while !stopped.load(Ordering::SeqCst) {
                 let message = message("hi");
                 let answer = loop {
                     let answer = ann
@@ -157,7 +157,7 @@ async fn a_postgresql_whose_programs_are_replaced_starts_again_by_itself_and_los
     eventually("its return", async || count().await > 0).await;
     let before = count().await;
     eventually("more messages", async || count().await > before + 5).await;
-    is_over.store(true, Ordering::SeqCst);
+    stopped.store(true, Ordering::SeqCst);
     statements.await.unwrap();
     let stored = writes.await.unwrap();
     let ids: Vec<_> = ben

@@ -7,7 +7,7 @@
 //! `cargo run -p parlance-client --example echo -- http://127.0.0.1:8080/ bot@example.org bot.json`
 
 use parlance_client::{
-    ConversationId, Device, Error, Feed, MessageId, News, Server,
+    ConversationId, Device, Error, Feed, MessageId, Server, Update,
     e2ee::{Content, Kind},
 };
 
@@ -31,8 +31,8 @@ pub(crate) async fn answer(mut bot: Device, mut feed: Feed) -> Result<(), Error>
     accept_requests(&bot).await?;
     loop {
         match feed.next().await? {
-            News::Friends(_) | News::List(_) => accept_requests(&bot).await?,
-            News::Message {
+            Update::Friends(_) | Update::List(_) => accept_requests(&bot).await?,
+            Update::Message {
                 conversation,
                 message: first,
                 ..

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use parlance_client::{Feed, News, Server, StationId};
+use parlance_client::{Feed, Server, StationId, Update};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,15 +17,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     let mut feed = Feed::open(session).await?;
     loop {
-        let news = feed.next().await?;
-        print(&news, &mut std::io::stdout())?;
+        let update = feed.next().await?;
+        print(&update, &mut std::io::stdout())?;
     }
 }
 
 /// Prints a change on one line.
-pub(crate) fn print(news: &News, out: &mut impl Write) -> std::io::Result<()> {
-    match news {
-        News::Message {
+pub(crate) fn print(update: &Update, out: &mut impl Write) -> std::io::Result<()> {
+    match update {
+        Update::Message {
             conversation,
             message,
             ..
@@ -37,11 +37,11 @@ pub(crate) fn print(news: &News, out: &mut impl Write) -> std::io::Result<()> {
                 message.created, message.user
             )
         }
-        News::Report { report, .. } => {
+        Update::Report { report, .. } => {
             let (id, what, who) = (report.message_id, &report.r#type, report.user);
             writeln!(out, "{id} {what} by {who}")
         }
-        News::List(list) => writeln!(out, "{} conversations", list.len()),
+        Update::List(list) => writeln!(out, "{} conversations", list.len()),
         other => writeln!(out, "{other:?}"),
     }
 }

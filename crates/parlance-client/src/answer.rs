@@ -15,7 +15,7 @@ use parlance_wire::{
     request::file::Records,
     text::{Data, EncryptedKey, Instance},
     time::Timestamp,
-    word::{CredentialKind, UserRole},
+    word::{CredentialKind, ReportType, UserRole},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -214,9 +214,9 @@ pub struct Report {
     /// Its id.
     #[serde(rename = "ID")]
     pub id: ReportId,
-    /// `viewed` or `delivered`.
+    /// What happened to the message.
     #[serde(rename = "Type")]
-    pub r#type: String,
+    pub r#type: ReportType,
     /// When the server received it.
     #[serde(rename = "Created")]
     pub created: Timestamp,

@@ -28,7 +28,7 @@ pub struct Device {
     sign: SigningKey,
     state: State,
     /// The conversations that were read, as the server listed them last.
-    talks: BTreeMap<ConversationId, (Conversation, Reader)>,
+    conversations: BTreeMap<ConversationId, (Conversation, Reader)>,
     file: PathBuf,
     /// Locked while the device is open: two processes must not number their messages alike.
     _lock: File,
@@ -83,7 +83,7 @@ impl Device {
             session,
             sign,
             state,
-            talks: BTreeMap::new(),
+            conversations: BTreeMap::new(),
             file: file.to_owned(),
             _lock: lock,
         };
@@ -147,7 +147,7 @@ impl Device {
     pub async fn read(&mut self, conversation: ConversationId) -> Result<Vec<Received>, Error> {
         let listed = self.session.listed(conversation).await?;
         let (known, reader) = self
-            .talks
+            .conversations
             .entry(conversation)
             .or_insert_with(|| (listed.clone(), Reader::new()));
         *known = listed;
@@ -167,8 +167,8 @@ impl Device {
         id: MessageId,
         kind: Kind,
     ) -> Result<Stored, Error> {
-        let talk = self.talks.get_mut(&conversation);
-        let (known, reader) = talk.ok_or(Error::NotAParticipant)?;
+        let entry = self.conversations.get_mut(&conversation);
+        let (known, reader) = entry.ok_or(Error::NotAParticipant)?;
         let (state, sign) = (&mut self.state, &self.sign);
         let said = self.session.say(state, sign, known, reader, id, kind).await;
         self.save()?;
@@ -186,8 +186,8 @@ impl Device {
         upload: &Upload,
         content: &mut (impl AsyncRead + Unpin),
     ) -> Result<FileReference, Error> {
-        let talk = self.talks.get(&conversation);
-        let (known, _) = talk.ok_or(Error::NotAParticipant)?;
+        let entry = self.conversations.get(&conversation);
+        let (known, _) = entry.ok_or(Error::NotAParticipant)?;
         self.session.send_file(known, upload, content).await
     }
 
@@ -197,7 +197,7 @@ impl Device {
     /// As for [`Session::stored`]; `NotAParticipant`: the conversation was not read.
     pub async fn sent(&self, conversation: ConversationId, id: MessageId) -> Result<bool, Error> {
         let (known, _) = self
-            .talks
+            .conversations
             .get(&conversation)
             .ok_or(Error::NotAParticipant)?;
         let stored = self.session.stored(known, id).await?;

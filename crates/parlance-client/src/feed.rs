@@ -15,29 +15,30 @@ use crate::{
     socket::Socket,
 };
 
-/// A change.
+/// What a [`Feed`] reports.
 #[derive(Debug, Clone)]
+// Later servers notify of more; a client that does not know it can go on.
 #[non_exhaustive]
-pub enum News {
-    /// A message.
+pub enum Update {
+    /// A message, of anyone: also of this user's own stations.
     Message {
-        /// The conversation.
+        /// Where it was written.
         conversation: ConversationId,
         /// Its instance, which an answer has to name.
         instance: Instance,
-        /// The message.
+        /// As the server stored it: its `Data` is for [`Device`](crate::Device) to decrypt.
         message: Message,
     },
-    /// A report.
+    /// A report about a message.
     Report {
-        /// The conversation.
+        /// Where that message is.
         conversation: ConversationId,
-        /// The report.
+        /// Who received or saw which message.
         report: Report,
     },
     /// A conversation was cleared: its rows are gone.
     Cleared {
-        /// The conversation.
+        /// It goes on, with another instance.
         conversation: ConversationId,
     },
     /// The list of conversations was read again: the list, an invitation or a friendship may have
@@ -49,14 +50,14 @@ pub enum News {
     Erased {
         /// In this conversation.
         conversation: ConversationId,
-        /// The messages.
+        /// Their ids. What is left of each is its link in the chain.
         messages: Vec<MessageId>,
     },
     /// The user logged in from these stations for the first time.
     NewStations(Vec<StationId>),
     /// A user is writing.
     Typing {
-        /// The conversation.
+        /// The conversation that it is for. Nothing may come of it: the user may stop.
         conversation: ConversationId,
         /// The user who writes.
         user: UserId,
@@ -74,7 +75,7 @@ pub struct Feed {
     session: Session,
     socket: Option<Socket>,
     held: HashMap<ConversationId, History>,
-    ready: VecDeque<News>,
+    ready: VecDeque<Update>,
     /// Conversations that have to be downloaded. Kept until that is done, so that no error loses it.
     changed: BTreeSet<ConversationId>,
     wants_resync: bool,
@@ -109,12 +110,12 @@ impl Feed {
     ///
     /// # Errors
     /// After as many failures in a row as [`Retry`](crate::Retry) allows. Nothing is lost then: call it again.
-    pub async fn next(&mut self) -> Result<News, Error> {
+    pub async fn next(&mut self) -> Result<Update, Error> {
         loop {
             // In this order: nothing is awaited while something is ready, and a resync comes before downloads, as it
             // decides which conversations there are.
-            if let Some(news) = self.ready.pop_front() {
-                return Ok(news);
+            if let Some(update) = self.ready.pop_front() {
+                return Ok(update);
             }
             if self.wants_resync {
                 self.resync().await?;
@@ -184,20 +185,20 @@ impl Feed {
             .extend(named.filter(|one| !whole.contains(one) || broken.contains(one)));
         self.changed.extend(broken);
         if !notification.friends.is_empty() {
-            self.ready.push_back(News::Friends(notification.friends));
+            self.ready.push_back(Update::Friends(notification.friends));
         }
         for erased in notification.erased {
-            self.ready.push_back(News::Erased {
+            self.ready.push_back(Update::Erased {
                 conversation: erased.conversationid,
                 messages: erased.messageids,
             });
         }
         if !notification.new_stations.is_empty() {
             self.ready
-                .push_back(News::NewStations(notification.new_stations));
+                .push_back(Update::NewStations(notification.new_stations));
         }
         for typing in notification.typing {
-            self.ready.push_back(News::Typing {
+            self.ready.push_back(Update::Typing {
                 conversation: typing.conversationid,
                 user: typing.userid,
             });
@@ -217,7 +218,7 @@ impl Feed {
                 Some(history) => {
                     if *history.instance() != one.instance {
                         history.restart(one.instance.clone());
-                        self.ready.push_back(News::Cleared {
+                        self.ready.push_back(Update::Cleared {
                             conversation: one.id,
                         });
                     }
@@ -232,7 +233,7 @@ impl Feed {
         }
         // Only now: after an error, the next call resyncs again.
         self.wants_resync = false;
-        self.ready.push_back(News::List(list));
+        self.ready.push_back(Update::List(list));
         Ok(())
     }
 
@@ -248,13 +249,13 @@ impl Feed {
             Ok(page) => {
                 let instance = history.instance().clone();
                 self.ready
-                    .extend(page.messages.into_iter().map(|message| News::Message {
+                    .extend(page.messages.into_iter().map(|message| Update::Message {
                         conversation,
                         instance: instance.clone(),
                         message,
                     }));
                 let reports = page.reports.into_iter();
-                self.ready.extend(reports.map(|report| News::Report {
+                self.ready.extend(reports.map(|report| Update::Report {
                     conversation,
                     report,
                 }));
@@ -267,7 +268,7 @@ impl Feed {
             Err(Error::Refused(refusal)) if refusal.code == ErrorCode::StaleInstance => {
                 let instance = refusal.instance.clone();
                 history.restart(instance.ok_or(Error::Refused(refusal))?);
-                self.ready.push_back(News::Cleared { conversation });
+                self.ready.push_back(Update::Cleared { conversation });
                 Ok(())
             }
             // The user does not take part in it any more.
@@ -281,14 +282,14 @@ impl Feed {
     }
 }
 
-fn rows(event: Event) -> impl Iterator<Item = News> {
+fn rows(event: Event) -> impl Iterator<Item = Update> {
     let conversation = event.conversationid;
-    let message = event.message.map(|message| News::Message {
+    let message = event.message.map(|message| Update::Message {
         conversation,
         instance: event.instance,
         message,
     });
-    let report = event.report.map(|report| News::Report {
+    let report = event.report.map(|report| Update::Report {
         conversation,
         report,
     });

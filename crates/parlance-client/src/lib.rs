@@ -8,7 +8,7 @@
 //! downloads everything that it missed.
 //!
 //! ```no_run
-//! use parlance_client::{Feed, News, Server, StationId, message};
+//! use parlance_client::{Feed, Server, StationId, Update, message};
 //!
 //! # async fn run() -> Result<(), parlance_client::Error> {
 //! let server = Server::new("https://chat.example.org/")?;
@@ -22,7 +22,7 @@
 //!
 //! let mut feed = Feed::open(session).await?;
 //! loop {
-//!     if let News::Message { conversation, message, .. } = feed.next().await? {
+//!     if let Update::Message { conversation, message, .. } = feed.next().await? {
 //!         println!("{conversation}: {}", message.data.as_str());
 //!     }
 //! }
@@ -94,6 +94,7 @@ pub use parlance_wire::{
     id::{ConversationId, CredentialId, FileId, MessageId, ReportId, StationId, UserId},
     text::{Color, Data, DisplayName, Instance, Secret},
     time::Timestamp,
+    word::{Availability, ReportType, Role, UserRole},
 };
 
 #[cfg(all(feature = "http", feature = "password"))]
@@ -102,7 +103,7 @@ pub use self::unlocked::{Unlock, Unlocked};
 pub use self::{
     device::Device,
     error::{Error, ErrorCode, Refusal},
-    feed::{Feed, News},
+    feed::{Feed, Update},
     history::{Appended, History},
     retry::Retry,
     server::{NewUser, Server},

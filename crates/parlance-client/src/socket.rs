@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Maximum time without a frame; the server pings every 25 seconds.
-const SILENCE: Duration = Duration::from_mins(1);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An open socket. It ends when it is dropped, or when the station opens another one.
 ///
@@ -115,7 +115,7 @@ impl Socket {
     pub async fn next(&mut self) -> Result<Option<Notification>, Error> {
         loop {
             // Pings are answered by the stream while it is read.
-            match timeout(SILENCE, self.stream.next()).await {
+            match timeout(IDLE_TIMEOUT, self.stream.next()).await {
                 Ok(Some(Ok(Message::Text(text)))) => {
                     if let Some(notification) = read(&text)? {
                         return Ok(Some(notification));

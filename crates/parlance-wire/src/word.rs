@@ -23,6 +23,36 @@ macro_rules! words {
                 match text { $($word => Some(Self::$variant),)+ _ => None }
             }
         }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        // By hand: sqlx's derive takes "text" for a type of the database's own, and asks for its
+        // number, which is a round trip more for each connection.
+        #[cfg(feature = "sqlx")]
+        impl sqlx::Type<sqlx::Postgres> for $name {
+            fn type_info() -> sqlx::postgres::PgTypeInfo {
+                <str as sqlx::Type<sqlx::Postgres>>::type_info()
+            }
+
+            fn compatible(ty: &sqlx::postgres::PgTypeInfo) -> bool {
+                <str as sqlx::Type<sqlx::Postgres>>::compatible(ty)
+            }
+        }
+
+        #[cfg(feature = "sqlx")]
+        impl sqlx::Decode<'_, sqlx::Postgres> for $name {
+            fn decode(
+                value: sqlx::postgres::PgValueRef<'_>,
+            ) -> Result<Self, sqlx::error::BoxDynError> {
+                let text = <&str as sqlx::Decode<sqlx::Postgres>>::decode(value)?;
+                Self::parse(text)
+                    .ok_or_else(|| format!("{text:?} is no {}", stringify!($name)).into())
+            }
+        }
     };
 }
 
@@ -67,6 +97,17 @@ words!(
     }
 );
 words!(
+    /// What an invitation to register is good for.
+    InvitePurpose {
+        /// A new user.
+        Join = "join",
+        /// The first user, who becomes an admin.
+        First = "first",
+        /// New keys for a user who lost theirs.
+        Reset = "reset",
+    }
+);
+words!(
     /// The purpose of a credential.
     CredentialKind {
         /// Derived from the user's password.
@@ -77,3 +118,27 @@ words!(
         Apikey = "apikey",
     }
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_the_same_in_text_and_json_and_no_other_word_is_taken_for_it() {
+        for (word, purpose) in [
+            ("join", InvitePurpose::Join),
+            ("first", InvitePurpose::First),
+            ("reset", InvitePurpose::Reset),
+        ] {
+            assert_eq!(purpose.to_string(), word);
+            assert_eq!(InvitePurpose::parse(word), Some(purpose));
+            let json = format!("{word:?}");
+            assert_eq!(serde_json::to_string(&purpose).unwrap(), json);
+            let read: InvitePurpose = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, purpose);
+        }
+        for other in ["", "Join", "join ", "admin"] {
+            assert_eq!(InvitePurpose::parse(other), None, "{other:?}");
+        }
+    }
+}

@@ -80,7 +80,7 @@ fn label(text: &str) -> Result<String, String> {
 }
 
 /// How a user is created.
-enum Way<'a> {
+enum Origin<'a> {
     /// By an operator.
     Added(UserRole),
     /// By registering with an invitation.
@@ -94,28 +94,28 @@ pub(super) async fn add(settings: &Settings, add: &Add) -> Result<(), Error> {
     } else {
         UserRole::User
     };
-    person(settings, &add.new, &Way::Added(role)).await
+    person(settings, &add.new, &Origin::Added(role)).await
 }
 
 /// Registers a user with an invitation.
 pub(super) async fn register(settings: &Settings, register: &Register) -> Result<(), Error> {
-    person(settings, &register.new, &Way::Invited(&register.invite)).await
+    person(settings, &register.new, &Origin::Invited(&register.invite)).await
 }
 
-async fn person(settings: &Settings, new: &New, way: &Way<'_>) -> Result<(), Error> {
+async fn person(settings: &Settings, new: &New, origin: &Origin<'_>) -> Result<(), Error> {
     let email = email(&new.email)?;
     let (full_name, nick) = names(&email, new.name.as_deref(), new.nick.as_deref())?;
     let password = password(new.password_stdin)?;
     let account = Account::of_person(&email, &password)?;
     let key = (CredentialKind::Password, "password");
-    insert(settings, &email, &full_name, &nick, &account, key, way).await?;
+    insert(settings, &email, &full_name, &nick, &account, key, origin).await?;
     let id = UserId::of(&email);
     if new.json {
         return print_json(&json!({ "userid": id, "email": email.as_str(), "nick": nick }));
     }
-    let done = match way {
-        Way::Added(_) => "Added",
-        Way::Invited(_) => "Registered",
+    let done = match origin {
+        Origin::Added(_) => "Added",
+        Origin::Invited(_) => "Registered",
     };
     say(format_args!("{done} {email} as {nick}, user id {id}."))
 }
@@ -141,9 +141,9 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
     } else {
         let (full_name, nick) = names(&email, new.name.as_deref(), None)?;
         let account = Account::of_service()?;
-        let way = Way::Added(UserRole::User);
+        let origin = Origin::Added(UserRole::User);
         let key = (CredentialKind::Apikey, &*new.label);
-        insert(settings, &email, &full_name, &nick, &account, key, &way).await?;
+        insert(settings, &email, &full_name, &nick, &account, key, &origin).await?;
         account.apikey.reveal().to_owned()
     };
     if new.json {
@@ -168,7 +168,7 @@ async fn insert(
     nick: &Nick,
     account: &Account,
     (kind, label): (CredentialKind, &str),
-    way: &Way<'_>,
+    origin: &Origin<'_>,
 ) -> Result<(), Error> {
     let key_hash = SecretHash::of(account.apikey.reveal());
     let public_key = PublicKey::parse(account.pair.public_key()).ok_or(KeyError::NotAKeyPair)?;
@@ -187,12 +187,12 @@ async fn insert(
     };
     let exists = || Error::UserExists(email.as_str().to_owned());
     let now = Timestamp::now();
-    with_database(settings, Purpose::Begin, async |db| match way {
-        Way::Added(role) => {
+    with_database(settings, Purpose::Begin, async |db| match origin {
+        Origin::Added(role) => {
             let stored = store::registration::insert(db, &user, *role, &actor(), now).await?;
             stored.then_some(()).ok_or_else(exists)
         }
-        Way::Invited(code) => {
+        Origin::Invited(code) => {
             let (code, origin) = (SecretHash::of(code), actor().origin);
             let code = Some(&code);
             match store::registration::register(db, &user, code, Admission::Invited, &origin, now)

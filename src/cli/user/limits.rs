@@ -17,7 +17,7 @@ const COUNT: std::ops::RangeInclusive<i64> = 1..=1_000_000_000;
 const BYTES: std::ops::RangeInclusive<i64> = 1..=1 << 50;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Limits {
+pub(in crate::cli) struct SetLimits {
     #[command(flatten)]
     who: Known,
     /// Messages a minute
@@ -70,7 +70,7 @@ fn count(text: &str) -> Result<i32, String> {
         .ok_or_else(|| format!("a whole number from {} to {}", COUNT.start(), COUNT.end()))
 }
 
-impl Limits {
+impl SetLimits {
     fn given(&self) -> Own {
         Own {
             messages: self.messages,
@@ -90,7 +90,7 @@ impl Limits {
 }
 
 /// Changes a user's limits, if any are given, and shows them.
-pub(super) async fn run(settings: &Settings, limits: &Limits) -> Result<(), Error> {
+pub(super) async fn run(settings: &Settings, limits: &SetLimits) -> Result<(), Error> {
     let who = limits.who.who()?;
     let given = limits.given();
     let change = if limits.default {

@@ -74,7 +74,7 @@ pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
     match (shown.last(), more.is_empty()) {
         (None, _) => say(format_args!(
             "{}",
-            if filter.is_all() {
+            if filter.selects_everyone() {
                 "There are no users yet."
             } else {
                 "There are no such users."
@@ -108,7 +108,7 @@ fn as_text(user: &UserRow) -> String {
         format!("{} conversations", user.conversations),
         format!("{} bytes", user.bytes),
     ];
-    if user.role == UserRole::Admin.as_str() {
+    if user.role == UserRole::Admin {
         parts.push("admin".to_owned());
     }
     parts.extend(user.disabled_at.map(|at| format!("disabled since {at}")));

@@ -14,7 +14,7 @@ use crate::notify::{event::Event, registry::Notifications, resync::Resync};
 
 const SUBJECT: &str = "parlance.hints";
 /// Delay before reconnecting to NATS after a failure.
-const RETRY: Duration = Duration::from_secs(4);
+const RECONNECT_DELAY: Duration = Duration::from_secs(4);
 
 /// The parts of a node that its bus uses.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ async fn connect(node: &Node, servers: &[ServerAddr]) -> async_nats::Client {
             Ok(client) => return client,
             Err(error) => tracing::error!(%error, "NATS_URL cannot be used"),
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
@@ -96,7 +96,7 @@ async fn subscribe(client: &async_nats::Client) -> async_nats::Subscriber {
             Ok(subscriber) => return subscriber,
             Err(error) => tracing::error!(%error, "cannot subscribe to the hints of other nodes"),
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 

@@ -111,7 +111,7 @@ impl Subscription {
     }
 
     /// Returns `true` if the peer has not acknowledged all that was taken, or something is pending.
-    pub(crate) fn is_doubtful(&self) -> bool {
+    pub(crate) fn is_unconfirmed(&self) -> bool {
         let mut inner = self.0.notifications.locked();
         let pending = inner.station_of(&self.0);
         self.0.subscriber.unacked.load(Ordering::Acquire)

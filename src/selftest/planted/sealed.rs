@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use parlance_client::e2ee::{EpochSecret, NewEpoch, SignedAnnouncement};
 use serde_json::{Value, json};
 
-use super::talk::{GROUP, Planted, Talk};
+use super::group::{GROUP, Group, Planted};
 use crate::selftest::{
     findings::Kind,
     keyring::{Keyring, Shown},
@@ -14,163 +14,164 @@ use crate::selftest::{
 
 #[test]
 fn what_is_sealed_and_stored_as_it_must_be_is_found_good() {
-    let mut talk = Talk::new();
+    let mut group = Group::new();
     for by in [0, 1, 0, 2] {
-        talk.writes(by, 1);
+        group.writes(by, 1);
     }
-    talk.rekey(&[0, 1]);
-    let cleo = talk.people[2].id;
-    talk.ledger.is_out(GROUP, cleo, Instant::now());
+    group.rekey(&[0, 1]);
+    let cleo = group.people[2].id;
+    group.ledger.is_out(GROUP, cleo, Instant::now());
     std::thread::sleep(Duration::from_millis(2));
     for by in [1, 0] {
-        talk.writes(by, 2);
+        group.writes(by, 2);
     }
-    talk.ledger.comes_back(GROUP, cleo, Instant::now());
-    talk.rekey(&[0, 1, 2]);
-    talk.writes(2, 3);
-    talk.found(&[]);
+    group.ledger.comes_back(GROUP, cleo, Instant::now());
+    group.rekey(&[0, 1, 2]);
+    group.writes(2, 3);
+    group.found(&[]);
 }
 
 #[test]
 fn a_message_in_anothers_name_is_counted() {
-    let mut talk = Talk::new();
-    talk.writes(0, 1);
-    talk.write(Planted {
+    let mut group = Group::new();
+    group.writes(0, 1);
+    group.write(Planted {
         signed_by: 2,
-        ..Talk::good(0, 1)
+        ..Group::good(0, 1)
     });
-    talk.found(&[(Kind::BadSignature, 1)]);
+    group.found(&[(Kind::BadSignature, 1)]);
 }
 
 #[test]
 fn a_row_under_another_ones_id_is_counted() {
-    let mut talk = Talk::new();
-    talk.writes(0, 1);
-    talk.writes(1, 1);
+    let mut group = Group::new();
+    group.writes(0, 1);
+    group.writes(1, 1);
     // Its place in the chain is unchanged.
-    talk.rows[1]["User"] = talk.rows[0]["User"].clone();
-    talk.found(&[(Kind::Undecryptable, 1)]);
+    group.rows[1]["User"] = group.rows[0]["User"].clone();
+    group.found(&[(Kind::Undecryptable, 1)]);
 }
 
 #[test]
 fn a_secret_that_is_not_given_to_a_member_is_counted_and_not_of_one_who_was_no_member() {
-    let mut talk = Talk::new();
-    talk.writes(0, 1);
-    talk.keyring = Keyring::default();
-    talk.found(&[(Kind::Undecryptable, 1)]);
+    let mut group = Group::new();
+    group.writes(0, 1);
+    group.keyring = Keyring::default();
+    group.found(&[(Kind::Undecryptable, 1)]);
     // Written while Ben was not in the group.
-    let mut talk = Talk::new();
-    talk.rekey(&[0, 2]);
-    talk.writes(0, 2);
-    talk.rekey(&[0, 1, 2]);
-    talk.writes(0, 3);
-    let (second, mut keyring) = (talk.epochs[1].secret.kid(), Keyring::default());
-    std::mem::swap(&mut keyring, &mut talk.keyring);
-    talk.keyring.announced(GROUP, &talk.epochs[2]);
-    assert!(keyring.key(GROUP, second).is_some() && talk.keyring.key(GROUP, second).is_none());
-    talk.found(&[]);
+    let mut group = Group::new();
+    group.rekey(&[0, 2]);
+    group.writes(0, 2);
+    group.rekey(&[0, 1, 2]);
+    group.writes(0, 3);
+    let (second, mut keyring) = (group.epochs[1].secret.kid(), Keyring::default());
+    std::mem::swap(&mut keyring, &mut group.keyring);
+    group.keyring.announced(GROUP, &group.epochs[2]);
+    assert!(keyring.key(GROUP, second).is_some() && group.keyring.key(GROUP, second).is_none());
+    group.found(&[]);
 }
 
 #[test]
 fn a_message_of_another_epoch_than_it_names_or_of_none_is_counted() {
-    let mut talk = Talk::new();
-    talk.write(Planted {
+    let mut group = Group::new();
+    group.write(Planted {
         epoch: 2,
-        ..Talk::good(0, 1)
+        ..Group::good(0, 1)
     });
-    talk.found(&[(Kind::WrongEpoch, 1)]);
-    let mut talk = Talk::new();
-    talk.writes(0, 1);
-    talk.ledger.epochs.clear();
-    talk.found(&[(Kind::WrongEpoch, 1)]);
+    group.found(&[(Kind::WrongEpoch, 1)]);
+    let mut group = Group::new();
+    group.writes(0, 1);
+    group.ledger.epochs.clear();
+    group.found(&[(Kind::WrongEpoch, 1)]);
 }
 
 #[test]
 fn a_writer_who_was_shown_other_messages_is_counted() {
-    let mut talk = Talk::new();
-    talk.writes(0, 1);
-    talk.write(Planted {
+    let mut group = Group::new();
+    group.writes(0, 1);
+    group.write(Planted {
         head: Some((1, [7; 32])),
-        ..Talk::good(1, 1)
+        ..Group::good(1, 1)
     });
     // And one whose head is a later message.
     let later = (4, [7; 32]);
-    talk.write(Planted {
+    group.write(Planted {
         head: Some(later),
-        ..Talk::good(1, 1)
+        ..Group::good(1, 1)
     });
-    talk.found(&[(Kind::WrongHead, 2)]);
+    group.found(&[(Kind::WrongHead, 2)]);
 }
 
 #[test]
 fn a_number_that_is_missing_or_comes_twice_is_counted() {
-    let mut talk = Talk::new();
-    talk.writes(0, 1);
-    talk.write(Planted {
+    let mut group = Group::new();
+    group.writes(0, 1);
+    group.write(Planted {
         skips: 1,
-        ..Talk::good(0, 1)
+        ..Group::good(0, 1)
     });
-    talk.write(Planted {
+    group.write(Planted {
         skips: -1,
-        ..Talk::good(0, 1)
+        ..Group::good(0, 1)
     });
-    talk.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
+    group.found(&[(Kind::Lost, 1), (Kind::Doubled, 1)]);
 }
 
 #[test]
 fn what_is_stored_under_an_epoch_that_had_ended_is_counted() {
-    let mut talk = Talk::new();
-    talk.rekey(&[0, 1, 2]);
-    talk.writes(0, 1);
-    talk.found(&[(Kind::DeadKey, 1)]);
+    let mut group = Group::new();
+    group.rekey(&[0, 1, 2]);
+    group.writes(0, 1);
+    group.found(&[(Kind::DeadKey, 1)]);
     // Sealed in time, but stored after a message of the next epoch.
-    let mut talk = Talk::new();
-    talk.rekey(&[0, 1, 2]);
-    for epoch in talk.ledger.epochs.get_mut(&GROUP).unwrap().values_mut() {
+    let mut group = Group::new();
+    group.rekey(&[0, 1, 2]);
+    for epoch in group.ledger.epochs.get_mut(&GROUP).unwrap().values_mut() {
         epoch.ended = None;
     }
-    talk.writes(0, 2);
-    talk.writes(1, 1);
-    talk.found(&[(Kind::DeadKey, 1)]);
+    group.writes(0, 2);
+    group.writes(1, 1);
+    group.found(&[(Kind::DeadKey, 1)]);
 }
 
 #[test]
 fn what_someone_who_was_removed_has_the_secret_of_is_counted() {
-    let mut talk = Talk::new();
-    let cleo = talk.people[2].id;
-    talk.ledger.is_out(GROUP, cleo, Instant::now());
+    let mut group = Group::new();
+    let cleo = group.people[2].id;
+    group.ledger.is_out(GROUP, cleo, Instant::now());
     std::thread::sleep(Duration::from_millis(2));
     // She was removed, but no epoch has begun.
-    talk.writes(0, 1);
-    talk.found(&[(Kind::ReadableByRemoved, 1)]);
+    group.writes(0, 1);
+    group.found(&[(Kind::ReadableByRemoved, 1)]);
     // An epoch has begun, and the server gave her its secret.
-    let mut talk = Talk::new();
-    talk.rekey(&[0, 1]);
-    talk.ledger.is_out(GROUP, cleo_of(&talk), Instant::now());
+    let mut group = Group::new();
+    group.rekey(&[0, 1]);
+    group.ledger.is_out(GROUP, cleo_of(&group), Instant::now());
     std::thread::sleep(Duration::from_millis(2));
-    talk.writes(0, 2);
-    let given = (GROUP, cleo_of(&talk), talk.epochs[1].secret.kid());
-    talk.ledger.given.insert(given);
-    talk.found(&[(Kind::ReadableByRemoved, 1)]);
+    group.writes(0, 2);
+    let given = (GROUP, cleo_of(&group), group.epochs[1].secret.kid());
+    group.ledger.given.insert(given);
+    group.found(&[(Kind::ReadableByRemoved, 1)]);
 }
 
-fn cleo_of(talk: &Talk) -> u128 {
-    talk.people[2].id
+fn cleo_of(group: &Group) -> u128 {
+    group.people[2].id
 }
 
 #[test]
 fn a_list_that_shows_an_epoch_that_had_ended_is_counted() {
-    let mut talk = Talk::new();
-    talk.rekey(&[0, 1, 2]);
+    let mut group = Group::new();
+    group.rekey(&[0, 1, 2]);
     let lists = |epoch: Value| {
         let view = View {
-            reader: talk.people[1].id,
+            reader: group.people[1].id,
             asked: Some(Instant::now()),
         };
         let listed = json!({ "epoch": epoch });
-        talk.ledger
-            .check_listed_epoch(GROUP, &listed, view, &talk.findings);
-        talk.findings.count(Kind::WrongEpoch)
+        group
+            .ledger
+            .check_listed_epoch(GROUP, &listed, view, &group.findings);
+        group.findings.count(Kind::WrongEpoch)
     };
     assert_eq!(lists(json!(2)), 0);
     // A published client gets no epochs.
@@ -179,8 +180,8 @@ fn a_list_that_shows_an_epoch_that_had_ended_is_counted() {
 }
 
 /// Ben's findings about epochs (newest first), each with a copy of its secret.
-fn follows(talk: &Talk, shown: &[(&SignedAnnouncement, &EpochSecret)]) -> Option<Kind> {
-    let public_key = parlance_wire::key::PublicKey::parse(talk.key.public_key()).unwrap();
+fn follows(group: &Group, shown: &[(&SignedAnnouncement, &EpochSecret)]) -> Option<Kind> {
+    let public_key = parlance_wire::key::PublicKey::parse(group.key.public_key()).unwrap();
     let shown: Vec<Shown> = shown
         .iter()
         .map(|(announcement, secret)| Shown {
@@ -189,7 +190,7 @@ fn follows(talk: &Talk, shown: &[(&SignedAnnouncement, &EpochSecret)]) -> Option
         })
         .collect();
     Keyring::default()
-        .take(&talk.conversation, &shown, &talk.directory, &talk.key)
+        .take(&group.conversation, &shown, &group.directory, &group.key)
         .err()
         .map(|(kind, _)| kind)
 }
@@ -200,28 +201,28 @@ fn of(epoch: &NewEpoch) -> (&SignedAnnouncement, &EpochSecret) {
 
 #[test]
 fn epochs_that_do_not_follow_one_another_are_counted() {
-    let mut talk = Talk::new();
-    talk.rekey(&[0, 1, 2]);
-    talk.rekey(&[0, 1]);
-    let [first, second, third] = talk.epochs.as_slice() else {
+    let mut group = Group::new();
+    group.rekey(&[0, 1, 2]);
+    group.rekey(&[0, 1]);
+    let [first, second, third] = group.epochs.as_slice() else {
         unreachable!()
     };
-    assert_eq!(follows(&talk, &[of(third), of(second), of(first)]), None);
-    assert_eq!(follows(&talk, &[]), Some(Kind::WrongEpoch));
+    assert_eq!(follows(&group, &[of(third), of(second), of(first)]), None);
+    assert_eq!(follows(&group, &[]), Some(Kind::WrongEpoch));
     // A missing one, and one that differs from the announced one.
-    let skipped = follows(&talk, &[of(third), of(first)]);
+    let skipped = follows(&group, &[of(third), of(first)]);
     assert_eq!(skipped, Some(Kind::WrongEpoch));
-    let branch = talk.next(first, &[0, 1, 2]);
-    let after = follows(&talk, &[of(third), of(&branch), of(first)]);
+    let branch = group.next(first, &[0, 1, 2]);
+    let after = follows(&group, &[of(third), of(&branch), of(first)]);
     assert_eq!(after, Some(Kind::WrongEpoch));
     // A secret that was not announced.
     let other = (&second.announcement, &first.secret);
     assert_eq!(
-        follows(&talk, &[of(third), other, of(first)]),
+        follows(&group, &[of(third), other, of(first)]),
         Some(Kind::Undecryptable)
     );
     // Another user's signature.
-    let signature = talk.people[2]
+    let signature = group.people[2]
         .sign
         .sign(&second.announcement.announcement.signed_text());
     let forged = SignedAnnouncement {
@@ -229,7 +230,7 @@ fn epochs_that_do_not_follow_one_another_are_counted() {
         ..second.announcement.clone()
     };
     assert_eq!(
-        follows(&talk, &[(&forged, &second.secret), of(first)]),
+        follows(&group, &[(&forged, &second.secret), of(first)]),
         Some(Kind::BadSignature)
     );
 }

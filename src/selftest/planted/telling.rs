@@ -1,4 +1,4 @@
-//! Planted faults: rows that are told too late or never, wrong refusals, and incomplete lists.
+//! Planted faults: rows that are notified too late or never, wrong refusals, and incomplete lists.
 
 use std::time::{Duration, Instant};
 

@@ -17,6 +17,7 @@ use actix_web::{
     web::{self, Bytes},
 };
 use futures_util::{Stream, stream};
+use tracing::Instrument;
 
 use super::{
     super::{
@@ -168,8 +169,8 @@ impl Sending {
         let record = u32::try_from(record).map_err(|error| Rule::Internal(error.into()))?;
         // In a task of its own: if the peer hangs up, this future is dropped, and a statement dropped
         // half-way costs a database connection.
-        let read =
-            rt::spawn(async move { chat::file::read(&state.services, &found, record).await });
+        let read = async move { chat::file::read(&state.services, &found, record).await };
+        let read = rt::spawn(read.in_current_span());
         let bytes = read.await.map_err(|error| Rule::Internal(error.into()))??;
         let count = (bytes.len() as u64).saturating_sub(first);
         let count = count.min(self.left.end - self.left.start);

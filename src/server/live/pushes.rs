@@ -17,6 +17,8 @@ use actix_web::{
     web::Bytes,
 };
 
+use prometheus_client::metrics::histogram::Histogram;
+
 use crate::{api::notification, notify::registry::Feed};
 use parlance_wire::{id::UserId, version::ClientVersion};
 
@@ -58,6 +60,8 @@ pub(super) struct Pushes {
     user: UserId,
     version: ClientVersion,
     pings: Pings,
+    /// Time from a commit to its first push.
+    push_seconds: Histogram,
     /// The first frame is sent even if nothing is pending, so that the client learns that the socket works.
     first: bool,
     /// A payload whose header has been written.
@@ -72,12 +76,19 @@ struct Frames {
 }
 
 impl Pushes {
-    pub(super) fn new(feed: Feed, user: UserId, version: ClientVersion, pings: Pings) -> Self {
+    pub(super) fn new(
+        feed: Feed,
+        user: UserId,
+        version: ClientVersion,
+        pings: Pings,
+        push_seconds: Histogram,
+    ) -> Self {
         Self {
             feed,
             user,
             version,
             pings,
+            push_seconds,
             first: true,
             payload: None,
         }
@@ -111,6 +122,13 @@ impl Pushes {
                 return Poll::Ready(Err(error.into()));
             }
         };
+        for took in changes
+            .rows
+            .values()
+            .filter_map(|row| row.rendered.first_push())
+        {
+            self.push_seconds.observe(took.as_secs_f64());
+        }
         self.pings.pushed();
         let header = header(payload.len());
         self.payload = Some(payload);

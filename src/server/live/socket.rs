@@ -144,11 +144,13 @@ impl Socket {
     /// Serves the socket until either side ends it.
     pub(super) async fn run(mut self, subscription: Subscription, stream: MessageStream) {
         let Err(reason) = self.serve(&subscription, stream).await;
+        let frame = reason.frame(self.version);
+        self.state.metrics.socket_closed(frame.as_ref());
         let peer_timeout = self.state.settings.timings.peer_timeout;
         // Before the close frame: a peer that reads nothing would otherwise stay subscribed, and online, for the time-out.
         presence::mark_offline_after_grace(self.state, self.user, subscription);
         // A peer that is gone gets no close frame: the connection is then dropped with this task.
-        let close = self.session.close(reason.frame(self.version));
+        let close = self.session.close(frame);
         let _ = Box::pin(timeout(peer_timeout, close)).await;
     }
 

@@ -1,7 +1,7 @@
 //! Sends a push (RFC 8030) to the push service that an endpoint names, by the server's key (VAPID,
 //! RFC 8292). Redirects are not followed, and what a service answers is not read beyond its head.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
@@ -20,10 +20,14 @@ use serde::Serialize;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::reach::{self, Unreachable};
+use super::{
+    super::error::StartError,
+    reach::{self, Unreachable},
+};
 use crate::{
     chat::{error::Error, push::PushKey},
     settings::{Push, PushServices},
+    telemetry::with_causes,
 };
 use parlance_wire::{text::PushEndpoint, time::Timestamp};
 
@@ -54,6 +58,19 @@ pub(super) enum Outcome {
     Again(Option<Duration>),
 }
 
+/// The reasons why a push did not reach its service.
+#[derive(Debug, thiserror::Error)]
+enum NotSent {
+    #[error("the push service cannot be reached")]
+    Connection(#[from] io::Error),
+    #[error("the request cannot be made")]
+    Request(#[from] hyper::http::Error),
+    #[error("the push service did not answer")]
+    Answer(#[from] hyper::Error),
+    #[error("the push cannot be signed")]
+    Signature(#[from] Error),
+}
+
 /// Reaches push services.
 pub(super) struct Service {
     push: Push,
@@ -71,27 +88,23 @@ impl Service {
     /// With the certificates that the system trusts.
     ///
     /// # Errors
-    /// A sentence for the operator.
-    pub(super) fn new(push: &Push) -> Result<Self, String> {
+    /// No push service can be trusted.
+    pub(super) fn new(push: &Push) -> Result<Self, StartError> {
         let mut roots = RootCertStore::empty();
         match &push.services {
             PushServices::Public => {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
-            PushServices::At { certificate, .. } => roots
-                .add(CertificateDer::from(certificate.clone()))
-                .map_err(|error| error.to_string())?,
+            PushServices::At { certificate, .. } => {
+                roots.add(CertificateDer::from(certificate.clone()))?;
+            }
         }
         if roots.is_empty() {
-            return Err(
-                "PUSH_CONTACT is set, but this system has no certificates to trust: install ca-certificates"
-                    .to_owned(),
-            );
+            return Err(StartError::NothingToTrust);
         }
         // The provider is named explicitly: if several are linked in, rustls' default panics.
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
+            .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
@@ -111,7 +124,7 @@ impl Service {
             Ok(Ok(outcome)) => outcome,
             // Without the endpoint: it is a secret between the device and its push service.
             Ok(Err(error)) => {
-                tracing::debug!(error, "a push was not sent");
+                tracing::debug!(error = with_causes(&error), "a push was not sent");
                 Outcome::Again(None)
             }
             Err(_) => Outcome::Again(None),
@@ -123,18 +136,14 @@ impl Service {
         endpoint: &PushEndpoint,
         key: &PushKey,
         now: Timestamp,
-    ) -> Result<Outcome, String> {
+    ) -> Result<Outcome, NotSent> {
         let stream = match self.connect(endpoint.host()).await {
             Ok(stream) => stream,
             Err(Unreachable::Internal) => return Ok(Outcome::Internal),
-            Err(Unreachable::Failed(error)) => return Err(error.to_string()),
+            Err(Unreachable::Failed(error)) => return Err(error.into()),
         };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| error.to_string())?;
-        let authorization = self
-            .authorization(endpoint, key, now)
-            .map_err(|error| error.to_string())?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let authorization = self.authorization(endpoint, key, now)?;
         let request = Request::post(endpoint.path())
             .header(HOST, endpoint.host())
             .header(AUTHORIZATION, authorization)
@@ -142,8 +151,7 @@ impl Service {
             .header("Urgency", "normal")
             .header("Topic", TOPIC)
             .header(CONTENT_LENGTH, 0)
-            .body(String::new())
-            .map_err(|error| error.to_string())?;
+            .body(String::new())?;
         // The connection is driven here and ends here: what a service sends after the head of its
         // answer is not read.
         let mut answer = pin!(sender.send_request(request));
@@ -152,7 +160,7 @@ impl Service {
             // Perhaps after the answer, which is there then; otherwise it fails.
             _ = connection => answer.await,
         };
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = answer?;
         let after = answer.headers().get(RETRY_AFTER);
         let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(outcome(answer.status(), after.map(Duration::from_secs)))
@@ -166,7 +174,7 @@ impl Service {
                 .map_err(Unreachable::Failed)?,
         };
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|error| Unreachable::Failed(std::io::Error::other(error)))?;
+            .map_err(|error| Unreachable::Failed(io::Error::other(error)))?;
         let stream = self.tls.connect(name, stream).await;
         stream.map_err(Unreachable::Failed)
     }

@@ -18,6 +18,7 @@ struct Probe {
 }
 
 impl Entry for Probe {
+    const KIND: &'static str = "probes";
     type Outcome = usize;
     type Key = usize;
 

@@ -68,6 +68,8 @@ async fn clear_once(
 ) -> Result<Option<ConversationRow>> {
     let next = Instance::random();
     db.run(async |c| {
+        // Not a file in `sql/`: it returns the columns of a conversation, which all statements that do so
+        // take from one macro.
         conversation_rows!(
             "
             with locked as materialized (

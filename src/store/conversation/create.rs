@@ -7,7 +7,7 @@ use crate::store::{
     db::End,
     epoch::{self, NewEpoch},
     error::Result,
-    quota::{self, Daily, Exceeded, Limits},
+    quota::{self, Daily, Exceeded, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -49,7 +49,7 @@ pub(crate) async fn create_direct(
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
     first: Option<&NewEpoch<'_>>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Created> {
     db.transaction(async |c| {
@@ -70,7 +70,7 @@ async fn insert_direct(
     conversation: ConversationId,
     participants: &[NewParticipant<'_>; 2],
     first: Option<&NewEpoch<'_>>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Created> {
     let instance = Instance::random();

@@ -7,32 +7,34 @@ pub(super) use self::lease::Lease;
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::ThreadId,
     time::{Duration, Instant},
 };
 
+use prometheus_client::metrics::histogram::Histogram;
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::{Mutex as FairMutex, Notify, Semaphore, SemaphorePermit, TryAcquireError},
     time::{sleep, timeout, timeout_at},
 };
 
-use crate::store::{
-    error::{Error, Result},
-    sqlstate,
+use crate::{
+    counters::Counters,
+    store::{
+        error::{Error, Result},
+        sqlstate,
+    },
 };
 
-/// Maximum wait for a connection, after which the database counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is pinged before it is used, as a firewall may have
 /// dropped it.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
 /// A connection that was idle for longer is closed.
 const MAX_IDLE: Duration = Duration::from_mins(5);
 /// A connection older than this is closed, because a backend's memory only grows.
-const MAX_LIFETIME: Duration = Duration::from_mins(30);
+const MAX_CONNECTION_LIFETIME: Duration = Duration::from_mins(30);
 /// After the database refused to open another connection, idle ones of any thread are preferred for
 /// this long.
 const REUSE_ANY_AFTER_REFUSAL: Duration = Duration::from_secs(10);
@@ -46,10 +48,15 @@ const QUIESCE_POLL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Pool {
     max_connections: u32,
+    /// Maximum wait for a connection, after which the database counts as away.
+    acquire_timeout: Duration,
     /// One permit for each connection that may be in use.
     permits: Semaphore,
     /// Callers that wait for a permit.
     waiting: AtomicUsize,
+    wait_seconds: Histogram,
+    /// Whether the last thing that was tried found the database away.
+    is_away: AtomicBool,
     open: Mutex<Open>,
     /// If no more connections can be opened, waiters queue here: first come, first served.
     waiters: FairMutex<()>,
@@ -82,27 +89,34 @@ pub(crate) struct Usage {
 }
 
 /// Counts a caller as waiting until it is dropped, even if the caller is cancelled.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingCaller<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingCaller<'a> {
     fn begin(waiting: &'a AtomicUsize) -> Self {
         waiting.fetch_add(1, Ordering::Relaxed);
         Self(waiting)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingCaller<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Pool {
-    pub(super) fn new(max_connections: u32) -> Self {
+    pub(super) fn new(
+        max_connections: u32,
+        acquire_timeout: Duration,
+        counters: &Counters,
+    ) -> Self {
         Self {
             max_connections,
+            acquire_timeout,
             permits: Semaphore::new(usize::try_from(max_connections).unwrap_or(1)),
             waiting: AtomicUsize::new(0),
+            wait_seconds: counters.db_wait_seconds.clone(),
+            is_away: AtomicBool::new(false),
             open: Mutex::default(),
             waiters: FairMutex::default(),
             returned: Notify::new(),
@@ -125,25 +139,40 @@ impl Pool {
         let closed = |_| Error::not_begun("the pool is closed");
         let permit = match self.permits.try_acquire() {
             Err(TryAcquireError::NoPermits) => {
-                let _waiting = Waiting::begin(&self.waiting);
-                timeout(ACQUIRE_TIMEOUT, self.permits.acquire())
-                    .await
-                    .map_err(|_| none_free())?
+                let _waiting = WaitingCaller::begin(&self.waiting);
+                let begun = Instant::now();
+                let permit = timeout(self.acquire_timeout, self.permits.acquire()).await;
+                self.wait_seconds.observe(begun.elapsed().as_secs_f64());
+                permit
+                    .map_err(|_| none_free(self.acquire_timeout))?
                     .map_err(closed)?
             }
             permit => permit.map_err(|_| Error::not_begun("the pool is closed"))?,
         };
         // A second time limit: even with a permit, connecting can hang on a host that does not
         // answer.
-        let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+        let deadline = tokio::time::Instant::now() + self.acquire_timeout;
         let held = timeout_at(deadline, self.acquire_or_open(options))
             .await
-            .map_err(|_| none_free())??;
+            .map_err(|_| none_free(self.acquire_timeout))??;
         Ok(Lease {
             pool: self,
             held,
             _permit: permit,
         })
+    }
+
+    /// Remembers whether the database is away.
+    pub(super) fn note<T>(&self, result: &Result<T>) {
+        let is_away = matches!(result, Err(Error::Away { .. }));
+        // Looked at first: a value that rarely changes should stay in each core's cache.
+        if self.is_away.load(Ordering::Relaxed) != is_away {
+            self.is_away.store(is_away, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        !self.is_away.load(Ordering::Relaxed)
     }
 
     pub(super) fn sweep(&self) {
@@ -177,7 +206,7 @@ impl Pool {
         let idle = std::mem::take(&mut self.locked().idle);
         for Idle { connection, .. } in idle {
             // A connection that cannot be closed cleanly is gone all the same.
-            let _ = timeout(ACQUIRE_TIMEOUT, connection.close()).await;
+            let _ = timeout(self.acquire_timeout, connection.close()).await;
         }
     }
 
@@ -273,9 +302,9 @@ impl Pool {
     }
 }
 
-fn none_free() -> Error {
+fn none_free(waited: Duration) -> Error {
     Error::not_begun(format!(
         "no connection became free within {} seconds",
-        ACQUIRE_TIMEOUT.as_secs()
+        waited.as_secs()
     ))
 }

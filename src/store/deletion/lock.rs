@@ -25,7 +25,7 @@ pub(in crate::store) async fn prevent<const N: usize>(
 }
 
 /// Locks the user's direct conversations, so that no message or report of theirs is stored in them
-/// afterwards: those that wait for the lock are told to look again.
+/// afterwards: those that wait for the lock have to look again.
 // Before the quotas, as everywhere else.
 pub(super) async fn direct_conversations(
     c: &mut PgConnection,

@@ -22,7 +22,7 @@ pub(super) async fn wait(paths: &ClusterPaths, timeout: Duration) -> Result<(), 
                 .next()
                 .and_then(|line| line.trim().parse().ok());
             let pid = match pid {
-                Some(pid) if is_on(pid, &paths.data)? => pid,
+                Some(pid) if uses(pid, &paths.data)? => pid,
                 // After `kill -9` or a power cut, the file remains, and its process id may belong
                 // to another process by now. PostgreSQL would take that for a server and refuse to
                 // start. As we hold the data's lock and the socket's directory is private, no other
@@ -51,7 +51,7 @@ pub(super) async fn wait(paths: &ClusterPaths, timeout: Duration) -> Result<(), 
 ///
 /// # Errors
 /// It is alive and cannot be inspected.
-fn is_on(pid: i32, data: &Path) -> Result<bool, Error> {
+fn uses(pid: i32, data: &Path) -> Result<bool, Error> {
     // Any other error means that it is alive, for example EPERM for another user's process.
     let is_gone = || {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None)

@@ -115,6 +115,7 @@ impl Supervisor {
             let Some(next) = self.start_again(programs).await else {
                 return;
             };
+            self.db.counters().embedded_restarts.inc();
             postmaster = next;
             // The locks are held until then, so requests wait for a few seconds instead of failing.
             if exclusive.is_some() {

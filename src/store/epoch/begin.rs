@@ -23,7 +23,7 @@ use crate::store::{
     error::{Error, Result},
     group::{self, Change, Changed},
     invitation, list,
-    quota::{self, Limits},
+    quota::{self, QuotaLimits},
 };
 
 /// An epoch that is about to begin.
@@ -64,7 +64,7 @@ pub(crate) struct Rekey<'a> {
 pub(crate) async fn rekey(
     db: &Db,
     rekey: &Rekey<'_>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Changed> {
     let changed = db
@@ -97,7 +97,7 @@ async fn present(db: &Db, conversation: ConversationId, refused: Error) -> Resul
 async fn rekey_in(
     c: &mut PgConnection,
     rekey: &Rekey<'_>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Changed> {
     let (conversation, caller, epoch) = (rekey.conversation, rekey.caller, &rekey.epoch);
@@ -138,7 +138,7 @@ async fn rekey_in(
         return Ok(Changed::StaleRoster(after));
     }
     let invited_after = invitation::visible_in(c, conversation).await?;
-    let concerned = before
+    let recipients = before
         .into_iter()
         .chain(after)
         .chain(
@@ -148,7 +148,7 @@ async fn rekey_in(
         )
         .collect::<BTreeSet<_>>();
     Ok(Changed::Done {
-        concerned: concerned.into_iter().collect(),
+        recipients: recipients.into_iter().collect(),
         invited: vec![],
     })
 }
@@ -170,7 +170,7 @@ async fn refusal(c: &mut PgConnection, rekey: &Rekey<'_>) -> Result<Option<Chang
         if !own.is_group {
             return Ok(Some(Changed::NoGroup));
         }
-        if own.role != Role::Admin.as_str() {
+        if own.role != Role::Admin {
             return Ok(Some(Changed::NotAdmin));
         }
     }

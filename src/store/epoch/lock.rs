@@ -3,6 +3,7 @@
 use parlance_wire::{
     id::{ConversationId, UserId},
     text::Instance,
+    word::Role,
 };
 use sqlx::PgConnection;
 
@@ -14,7 +15,7 @@ pub(super) struct Own {
     pub instance: Instance,
     /// The number of the present epoch, or 0 for none.
     pub epoch: i32,
-    pub role: String,
+    pub role: Role,
 }
 
 /// Locks a conversation, so that its participants stay as they are. Returns `None` if the caller
@@ -41,7 +42,7 @@ pub(super) async fn lock(
     Ok(sqlx::query_as!(
         Own,
         r#"
-        select c.is_group, c.instance as "instance: Instance", c.epoch, p.role
+        select c.is_group, c.instance as "instance: Instance", c.epoch, p.role as "role: Role"
         from participants p join conversations c using (conversation_id)
         where p.conversation_id = $1 and p.user_id = $2
         "#,

@@ -46,7 +46,7 @@ pub(crate) async fn share(
         let Some(own) = lock(c, conversation, caller).await? else {
             return refused(Shared::NoConversation);
         };
-        if own.is_group && own.role != Role::Admin.as_str() {
+        if own.is_group && own.role != Role::Admin {
             return refused(Shared::NotAdmin);
         }
         // In a direct conversation the other one stays a participant when their account is deleted.

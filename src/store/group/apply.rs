@@ -8,7 +8,7 @@ use crate::store::{
     conversation::NewParticipant,
     error::Result,
     invitation,
-    quota::{self, Limits},
+    quota::{self, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -23,7 +23,7 @@ pub(in crate::store) async fn apply(
     conversation: ConversationId,
     caller: UserId,
     change: &Change<'_>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     match change {
@@ -85,7 +85,7 @@ async fn add(
     conversation: ConversationId,
     caller: UserId,
     people: &[NewParticipant<'_>],
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<std::result::Result<Vec<UserId>, Changed>> {
     let ids: Vec<UserId> = people.iter().map(|one| one.user_id).collect();
@@ -122,7 +122,7 @@ async fn set_role(
         with before as materialized (select role from participants where conversation_id = $1 and user_id = $2), changed as (
             update participants set role = $3 where conversation_id = $1 and user_id = $2 and role <> $3
         )
-        select role from before
+        select role as "role: Role" from before
         "#,
         conversation as _,
         user as _,
@@ -132,7 +132,7 @@ async fn set_role(
     .await?;
     match before {
         None => return Ok(Some(Changed::NoParticipant)),
-        Some(before) if before == role.as_str() => return Ok(Some(Changed::nothing())),
+        Some(before) if before == role => return Ok(Some(Changed::nothing())),
         Some(_) => {}
     }
     // After the change, as the last admin may have given up their own role. One who is disabled could

@@ -12,7 +12,7 @@ use crate::store::{
     epoch::{self, NewEpoch},
     error::Result,
     invitation,
-    quota::{self, Daily, Exceeded, Limits},
+    quota::{self, Daily, Exceeded, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -29,7 +29,7 @@ pub(crate) async fn create(
     creator: &NewParticipant<'_>,
     others: &[NewParticipant<'_>],
     first: Option<&NewEpoch<'_>>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Changed> {
     db.transaction(async |c| {
@@ -45,7 +45,7 @@ async fn insert(
     creator: &NewParticipant<'_>,
     others: &[NewParticipant<'_>],
     first: Option<&NewEpoch<'_>>,
-    limits: &Limits,
+    limits: &QuotaLimits,
     now: Timestamp,
 ) -> Result<Changed> {
     let ids: Vec<UserId> = others.iter().map(|one| one.user_id).collect();
@@ -103,21 +103,24 @@ async fn insert(
         Ok(invited) => invited,
         Err(refused) => return Ok(refused),
     };
-    let mut concerned = participants(c, conversation).await?;
+    let mut recipients = participants(c, conversation).await?;
     if let Some(first) = first {
-        if concerned.iter().copied().collect::<BTreeSet<_>>() != *first.members
+        if recipients.iter().copied().collect::<BTreeSet<_>>() != *first.members
             || !epoch::is_true_roster(c, first).await?
         {
-            return Ok(Changed::StaleRoster(concerned));
+            return Ok(Changed::StaleRoster(recipients));
         }
         epoch::stage(c, conversation, first).await?;
         epoch::begin(c, conversation, first, now).await?;
     }
-    concerned.extend(
+    recipients.extend(
         invitation::visible_in(c, conversation)
             .await?
             .into_iter()
             .map(|(user, _)| user),
     );
-    Ok(Changed::Done { concerned, invited })
+    Ok(Changed::Done {
+        recipients,
+        invited,
+    })
 }

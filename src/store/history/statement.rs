@@ -13,6 +13,7 @@ use parlance_wire::{
     id::{MessageId, ReportId, StationId, UserId},
     text::Instance,
     time::Timestamp,
+    word::ReportType,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +44,14 @@ pub(super) struct Start {
 
 /// A row of the result. One is the conversation's, with its instance; the others are messages,
 /// which have a number, and reports, which have an id.
-struct Row {
+struct PageRow {
     instance: Option<Instance>,
     message_seq: Option<i64>,
     report_seq: Option<i64>,
     report_id: Option<ReportId>,
     message_id: Option<MessageId>,
-    r#type: Option<String>,
+    message_type: Option<String>,
+    report_type: Option<ReportType>,
     created_at: Option<Timestamp>,
     valid_until: Option<Timestamp>,
     data: Option<String>,
@@ -60,7 +62,7 @@ struct Row {
     erased: Option<i64>,
 }
 
-impl Row {
+impl PageRow {
     /// Converts the conversation's row into its head and the start of the read. Returns `None` if a
     /// column is missing.
     fn head(self) -> Option<(HistoryHead, Start)> {
@@ -84,7 +86,7 @@ impl Row {
             (Some(seq), None) => Some(HistoryRow::Message(MessageRow {
                 seq,
                 message_id: self.message_id?,
-                r#type: self.r#type?,
+                r#type: self.message_type?,
                 created_at: self.created_at?,
                 valid_until: self.valid_until?,
                 data: self.data?,
@@ -94,7 +96,7 @@ impl Row {
             })),
             (None, Some(report_id)) => Some(HistoryRow::Report(ReportRow {
                 report_id,
-                r#type: self.r#type?,
+                r#type: self.report_type?,
                 created_at: self.created_at?,
                 valid_until: self.valid_until?,
                 user_id: self.user_id?,
@@ -109,10 +111,11 @@ impl Row {
 /// A single text for both directions, which differ in the side of the start that they read, and in
 /// their order. A parameter for the direction would prevent the use of the index, as PostgreSQL
 /// plans the statement only once.
+// Not a file in `sql/`, although it is long: `query_file!` cannot put a text together.
 macro_rules! rows {
     ($query:ident, $start:ident, $limits:ident, $side:literal, $order:literal) => {
         sqlx::query_as!(
-            Row,
+            PageRow,
             r#"
             with seen as materialized (
                 -- The conversation, if the reader takes part in it, and where to begin: at a number, or
@@ -138,7 +141,7 @@ macro_rules! rows {
                 where instance = $3 and message_seq is not null and report_seq is not null
             )
             select s.instance as "instance?: Instance", s.message_seq, s.report_seq, s.last_report_id as "report_id?: ReportId",
-                   null::uuid as "message_id: MessageId", null::text as type,
+                   null::uuid as "message_id: MessageId", null::text as message_type, null::text as "report_type: ReportType",
                    null::timestamptz as "created_at: Timestamp", null::timestamptz as "valid_until: Timestamp",
                    null::text as data, null::uuid as "user_id: UserId", null::uuid as "station_id: StationId",
                    s.chain as "chain?: Chain", s.last_seq as "last_seq?", s.erased as "erased?"
@@ -146,7 +149,7 @@ macro_rules! rows {
             union all
             (
                 select null, m.seq, null, null,
-                       m.message_id, m.type, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null, null
+                       m.message_id, m.type, null, m.created_at, m.valid_until, m.data, m.user_id, m.station_id, m.chain, null, null
                 from messages m
                 where m.conversation_id = $1 and m.seq > (select cleared_seq from start) and m.seq "#
                 + $side
@@ -158,7 +161,7 @@ macro_rules! rows {
             union all
             (
                 select null, null, null, r.report_id,
-                       r.message_id, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null, null
+                       r.message_id, null, r.type, r.created_at, r.valid_until, null, r.user_id, r.station_id, null, null, null
                 from reports r
                 where r.conversation_id = $1 and r.seq > (select cleared_seq from start) and r.seq "#
                 + $side

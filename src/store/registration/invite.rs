@@ -8,19 +8,13 @@ use parlance_wire::{
     key::SecretHash,
     text::Email,
     time::Timestamp,
+    word::InvitePurpose,
 };
-
-/// The purpose of an invitation.
-pub(super) enum Purpose {
-    Join,
-    First,
-    Reset,
-}
 
 pub(super) struct Invite {
     pub id: InviteId,
     pub inviter: Option<UserId>,
-    pub purpose: Purpose,
+    pub purpose: InvitePurpose,
 }
 
 /// The invitation with this code, locked, if this address can register with it. Of two concurrent
@@ -43,7 +37,7 @@ pub(super) async fn valid_invite(
     .fetch_all(&mut *c)
     .await?;
     let row = sqlx::query!(
-        r#"select invite_id as "id: InviteId", inviter_id as "inviter: UserId", purpose from invites
+        r#"select invite_id as "id: InviteId", inviter_id as "inviter: UserId", purpose as "purpose: InvitePurpose" from invites
         where code_hash = $1 and used < uses and expires_at > $2 and revoked_at is null and (email is null or email = $3)
         for update"#,
         code.as_bytes(),
@@ -53,8 +47,8 @@ pub(super) async fn valid_invite(
     .fetch_optional(&mut *c)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let (purpose, is_valid) = match row.purpose.as_str() {
-        "first" => {
+    let is_valid = match row.purpose {
+        InvitePurpose::First => {
             // Two first links may be used at the same moment: the second one waits here, and then
             // finds the first user.
             sqlx::query!("select from audit_head for update")
@@ -65,23 +59,23 @@ pub(super) async fn valid_invite(
             )
             .fetch_one(&mut *c)
             .await?;
-            (Purpose::First, !has_users)
+            !has_users
         }
-        "reset" => {
+        InvitePurpose::Reset => {
             let exists = sqlx::query!(
                 "select from users where user_id = $1 and deleted_at is null",
                 UserId::of(email) as _,
             )
             .fetch_optional(&mut *c)
             .await?;
-            (Purpose::Reset, exists.is_some())
+            exists.is_some()
         }
-        _ => (Purpose::Join, true),
+        InvitePurpose::Join => true,
     };
     Ok(is_valid.then_some(Invite {
         id: row.id,
         inviter: row.inviter,
-        purpose,
+        purpose: row.purpose,
     }))
 }
 

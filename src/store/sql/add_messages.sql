@@ -16,6 +16,8 @@ with input as materialized (
     join participants p using (conversation_id, user_id)
 ), locked as materialized (
     -- The conversations, locked in the order of their ids, so that two nodes cannot deadlock.
+    -- (`roster` keeps its name in the table: nodes of an earlier release, which go on serving while a newer one
+    -- has migrated, read it under that name.)
     select conversation_id, is_group, instance, last_seq, last_message_id, chain as head, roster as members_version,
            epoch as current_epoch
     from conversations
@@ -59,7 +61,7 @@ with input as materialized (
                    select from blocks b where b.user_id = i.peer_id and b.blocked_id = i.user_id
                ) then 'blocked'
                when i.is_ended then 'ended'
-               -- Whoever has stored as much as they may stores no further bytes.
+               -- A sender over their storage limit stores nothing more.
                when i.bytes is null then 'full'
                when not i.can_have_files then 'no_file'
                else 'new'

@@ -60,7 +60,8 @@ with account as materialized (
         offset $4 - 1
     )
 )
-select user_id as "user_id: UserId", full_name, nick, encrypted_private_key, role, vault_version, kind,
+select user_id as "user_id: UserId", full_name, nick, encrypted_private_key, role as "role: UserRole",
+       vault_version, kind as "kind: CredentialKind",
        -- True if there were other stations, and this one is new.
        not is_known and exists (select from stations s where s.user_id = account.user_id) as "is_new_station!",
        user_id in (select user_id from admitted) as "is_admitted!",

@@ -1,4 +1,4 @@
--- Users by address, after $5, with the figures that an operator sees.
+-- Users by address, after $5, with the numbers that an operator sees.
 with page as (
     select u.*, s.last_seen_at, s.stations
     from users u
@@ -17,7 +17,7 @@ with page as (
     -- What is not added up yet.
     select user_id, sum(bytes) as bytes from usage_change group by user_id
 )
-select user_id as "user_id: UserId", email as "email!", full_name, nick, role, created_at as "created_at: Timestamp",
+select user_id as "user_id: UserId", email as "email!", full_name, nick, role as "role: UserRole", created_at as "created_at: Timestamp",
        disabled_at as "disabled_at: Timestamp", last_seen_at as "last_seen_at: Timestamp", stations as "stations!",
        -- Only of living nodes: a node that was killed leaves its rows for a moment.
        (select coalesce(sum(l.sockets), 0) from listeners l join nodes n using (node_id)

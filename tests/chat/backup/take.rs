@@ -15,11 +15,11 @@ async fn a_backup_that_is_taken_while_people_write_is_one_moment_and_can_be_used
     let (ann, ben, conversation) = world.conversation().await;
     let before = ann.adds(&conversation, "before").await;
     ben.views(&conversation, &[before.clone()]).await.ok();
-    let (stop, mut is_over) = tokio::sync::oneshot::channel::<()>();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
     let writes = tokio::spawn({
         let (ann, conversation) = (ann.clone(), conversation.clone());
         async move {
-            while is_over.try_recv().is_err() {
+            while stopped.try_recv().is_err() {
                 ann.adds(&conversation, "meanwhile").await;
             }
         }

@@ -173,7 +173,7 @@ async fn a_database_of_a_newer_version_is_refused_with_a_sentence() {
     .execute(&sqlx::PgPool::connect_lazy_with(options.clone()))
     .await
     .unwrap();
-    let sentence = store::migrate(&db).await.unwrap_err();
+    let sentence = store::migrate(&db).await.unwrap_err().to_string();
     assert!(
         sentence.contains("newer") && sentence.contains("99999999"),
         "{sentence}"

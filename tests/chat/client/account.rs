@@ -1,7 +1,7 @@
 //! The client's calls for accounts, and for v4's additions to lists and sockets.
 
 use parlance_client::{
-    ErrorCode, News, Server, SocketEnd, StationId,
+    ErrorCode, Server, SocketEnd, StationId, Update,
     keys::{Account, KeyPair},
     message,
 };
@@ -32,7 +32,7 @@ async fn stations_are_listed_announced_and_signed_out() {
         .await
         .unwrap();
     loop {
-        if let News::NewStations(stations) = feed.next().await.unwrap() {
+        if let Update::NewStations(stations) = feed.next().await.unwrap() {
             assert_eq!(stations, [phone.identity().station]);
             break;
         }
@@ -132,7 +132,7 @@ async fn changes_to_a_list_and_erased_messages_are_told() {
         assert_eq!(erased.await.unwrap(), gone);
     }
     loop {
-        if let News::Erased { messages, .. } = feed.next().await.unwrap() {
+        if let Update::Erased { messages, .. } = feed.next().await.unwrap() {
             assert_eq!(messages, [id]);
             break;
         }

@@ -26,12 +26,12 @@ async fn group(admin: &Person, others: &[&Person]) -> Conversation {
 
 /// Whether the server knows what anyone's transactions have changed, or has to look at all of a reader's conversations.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+enum Lookup {
     ByChanges,
     ByLooking,
 }
 
-impl Way {
+impl Lookup {
     async fn is_taken(self, world: &World) {
         if self == Self::ByLooking {
             world
@@ -43,9 +43,9 @@ impl Way {
 
 #[tokio::test]
 async fn each_change_is_told_and_nothing_else() {
-    for way in [Way::ByChanges, Way::ByLooking] {
+    for lookup in [Lookup::ByChanges, Lookup::ByLooking] {
         let world = World::new().await;
-        way.is_taken(&world).await;
+        lookup.is_taken(&world).await;
         each_change_is_told(&world).await;
         world.end().await;
     }
@@ -117,9 +117,9 @@ async fn each_change_is_told(world: &Arc<World>) {
 
 #[tokio::test]
 async fn what_is_unread_and_expires_is_told() {
-    for way in [Way::ByChanges, Way::ByLooking] {
+    for lookup in [Lookup::ByChanges, Lookup::ByLooking] {
         let world = World::new().await;
-        way.is_taken(&world).await;
+        lookup.is_taken(&world).await;
         let (ann, ben, direct) = world.conversation().await;
         ann.adds(&direct, "x").await;
         world
@@ -132,7 +132,7 @@ async fn what_is_unread_and_expires_is_told() {
         parlance::store::purge::expired(&world.store, before)
             .await
             .unwrap();
-        assert_eq!(held.hears(&ben).await.0, [direct.id.clone()], "{way:?}");
+        assert_eq!(held.hears(&ben).await.0, [direct.id.clone()], "{lookup:?}");
         assert_eq!(held.lines[&direct.id]["unread"], 0);
         world.end().await;
     }
@@ -349,16 +349,16 @@ async fn a_commit_that_was_on_its_way_during_a_list_is_told_after_it() {
 
 #[tokio::test]
 async fn nothing_is_missed_however_many_write_at_once() {
-    for way in [Way::ByChanges, Way::ByLooking] {
-        nothing_is_missed(way).await;
+    for lookup in [Lookup::ByChanges, Lookup::ByLooking] {
+        nothing_is_missed(lookup).await;
     }
 }
 
-async fn nothing_is_missed(way: Way) {
+async fn nothing_is_missed(lookup: Lookup) {
     const GROUPS: usize = 12;
     let world = World::new().await;
     let other_node = world.another().await;
-    way.is_taken(&world).await;
+    lookup.is_taken(&world).await;
     let (ann, ben) = world.friends().await;
     fill(&world, &ann, &ben, GROUPS).await;
     let mut held = Held::whole(&ben).await;

@@ -9,7 +9,7 @@ use parlance_client::{
 };
 use parlance_wire::{key::PublicKey, request::epoch::ShareEpochs, text::Email};
 
-use super::{person::PASSWORD, person::Person, talk, wrong};
+use super::{channel, person::PASSWORD, person::Person, wrong};
 use crate::world::World;
 
 pub(super) async fn deletes_account(person: &Person) {
@@ -20,7 +20,7 @@ pub(super) async fn deletes_account(person: &Person) {
 
 #[tokio::test]
 async fn a_new_account_with_the_address_of_a_deleted_one_is_a_new_identity_with_the_next_number() {
-    let (world, [mut ann, ben], [mut anns, _]) = talk().await;
+    let (world, [mut ann, ben], [mut anns, _]) = channel().await;
     ann.says("Hello", &mut anns).await.unwrap();
     deletes_account(&ben).await;
     let mut second = Person::new(&world, "Ben").await;
@@ -66,7 +66,7 @@ async fn a_new_account_with_the_address_of_a_deleted_one_is_a_new_identity_with_
 
 #[tokio::test]
 async fn no_secret_is_stored_for_a_deleted_account() {
-    let (world, [mut ann, ben], [anns, _]) = talk().await;
+    let (world, [mut ann, ben], [anns, _]) = channel().await;
     let key = ann.meets(&[ben.user()]).await.unwrap().keys;
     let wrapped = anns.secret.wrap(&key[&ben.user()]).unwrap();
     deletes_account(&ben).await;
@@ -114,7 +114,7 @@ fn key_of_both(person: &Person, mut keys: Keys) -> Keys {
 
 #[tokio::test]
 async fn secrets_for_a_lost_key_are_deleted_and_can_be_shared_again() {
-    let (world, [mut ann, ben], [mut anns, _]) = talk().await;
+    let (world, [mut ann, ben], [mut anns, _]) = channel().await;
     ann.says("Hello", &mut anns).await.unwrap();
     let again = ben.resets(&world).await.session;
     let stored = format!("epoch_secrets where user_id = '{}'", ben.user());

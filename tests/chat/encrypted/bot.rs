@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlance_client::{Device, Feed, NewUser, News, Server, UserId, keys::Account};
+use parlance_client::{Device, Feed, NewUser, Server, Update, UserId, keys::Account};
 use parlance_wire::text::Email;
 use tokio::time::timeout;
 
@@ -34,7 +34,7 @@ async fn hears(feed: &mut Feed, messages: usize) {
     let all = async {
         let mut heard = 0;
         while heard < messages {
-            if let News::Message { .. } = feed.next().await.unwrap() {
+            if let Update::Message { .. } = feed.next().await.unwrap() {
                 heard += 1;
             }
         }

@@ -5,7 +5,7 @@ use parlance_client::{
     e2ee::{FileReference, file::Shape},
 };
 
-use super::{Person, Wrong, talk};
+use super::{Person, Wrong, channel};
 
 async fn fetches(person: &Person, file: &FileReference) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![];
@@ -15,11 +15,11 @@ async fn fetches(person: &Person, file: &FileReference) -> Result<Vec<u8>, Error
 
 #[tokio::test]
 async fn a_file_is_sent_on_from_where_it_was_interrupted_and_read_whole_or_not_at_all() {
-    let (world, [ann, ben], [talk, _]) = talk().await;
+    let (world, [ann, ben], [channel, _]) = channel().await;
     let sends = async |upload: &Upload, mut content: &[u8]| {
         let session = &ann.session;
         session
-            .send_file(&talk.conversation, upload, &mut content)
+            .send_file(&channel.conversation, upload, &mut content)
             .await
     };
     for length in [0, 1, 262_128, 5_000_001] {

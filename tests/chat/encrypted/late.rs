@@ -6,13 +6,14 @@ use parlance_client::e2ee::{EpochSecret, Error as Wrong};
 
 use super::{
     account::deletes_account,
-    person::{Person, Talk},
-    talk, wrong,
+    channel,
+    person::{Channel, Person},
+    wrong,
 };
 use crate::world::World;
 
 /// A group of Ann, its admin, Ben, Cleo and Dan, in its first epoch, which all follow.
-async fn group() -> (Arc<World>, [Person; 4], Talk) {
+async fn group() -> (Arc<World>, [Person; 4], Channel) {
     let world = World::new().await;
     let mut people = vec![];
     for name in ["Ann", "Ben", "Cleo", "Dan"] {
@@ -23,13 +24,13 @@ async fn group() -> (Arc<World>, [Person; 4], Talk) {
     for friend in [&ben, &cleo, &dan] {
         ann.befriends(friend).await;
     }
-    let talk = ann
+    let channel = ann
         .creates_group(&[ben.user(), cleo.user(), dan.user()])
         .await;
     for member in [&mut ben, &mut cleo, &mut dan] {
         member.follows().await.unwrap();
     }
-    (world, [ann, ben, cleo, dan], talk)
+    (world, [ann, ben, cleo, dan], channel)
 }
 
 /// A new device of somebody, which knows nobody.
@@ -82,14 +83,14 @@ async fn a_new_device_reads_and_rekeys_after_changes_that_nobody_has_announced()
 
 #[tokio::test]
 async fn who_has_lost_everything_begins_the_next_epoch_on_a_new_device() {
-    let (world, [mut ann, ben], [mut anns, _]) = talk().await;
+    let (world, [mut ann, ben], [mut anns, _]) = channel().await;
     ann.says("Hello", &mut anns).await.unwrap();
     let mut again = ben.resets(&world).await;
     again.publishes_first_card().await;
     // His new keys open nothing.
     assert!(again.follows().await.is_err());
     let conversation = again.session.list().await.unwrap().remove(0);
-    let mut agains = Talk {
+    let mut agains = Channel {
         conversation,
         secret: EpochSecret::generate().unwrap(),
     };
@@ -106,7 +107,7 @@ async fn who_has_lost_everything_begins_the_next_epoch_on_a_new_device() {
 
 #[tokio::test]
 async fn a_useless_copy_of_a_secret_is_healed_by_the_next_epoch() {
-    let (world, [mut ann, mut ben], [mut anns, mut bens]) = talk().await;
+    let (world, [mut ann, mut ben], [mut anns, mut bens]) = channel().await;
     let keys = ann.meets(&[ben.user()]).await.unwrap().keys;
     let other = EpochSecret::generate().unwrap();
     let other = other.wrap(&keys[&ben.user()]).unwrap();

@@ -9,8 +9,8 @@ use parlance_client::{
 };
 
 use super::{
+    channel,
     person::{PASSWORD, Person},
-    talk,
 };
 use crate::client::Relay;
 
@@ -35,7 +35,7 @@ async fn says(
 
 #[tokio::test]
 async fn no_number_is_used_twice_when_an_answer_was_lost() {
-    let (world, [mut ann, mut ben], [mut anns, mut bens]) = talk().await;
+    let (world, [mut ann, mut ben], [mut anns, mut bens]) = channel().await;
     let relay = Relay::open().await;
     relay.leads_to(&world);
     let retry = Retry {

@@ -23,11 +23,11 @@ use parlance_client::{
     e2ee::{self, EpochSecret, Error as Wrong},
 };
 
-use self::person::{PASSWORD, Person, Talk};
+use self::person::{Channel, PASSWORD, Person};
 use crate::world::World;
 
 /// Ann and Ben, friends with a conversation that Ann created.
-async fn talk() -> (Arc<World>, [Person; 2], [Talk; 2]) {
+async fn channel() -> (Arc<World>, [Person; 2], [Channel; 2]) {
     let world = World::new().await;
     let (mut ann, mut ben) = (
         Person::new(&world, "Ann").await,
@@ -49,7 +49,7 @@ fn wrong<T>(result: Result<T, Error>) -> Wrong {
 
 #[tokio::test]
 async fn messages_can_be_read_across_epochs_and_cards() {
-    let (world, [mut ann, mut ben], [mut anns, mut bens]) = talk().await;
+    let (world, [mut ann, mut ben], [mut anns, mut bens]) = channel().await;
     ann.says("Hello", &mut anns).await.unwrap();
     ben.says("Hi", &mut bens).await.unwrap();
     ann.says("How are you?", &mut anns).await.unwrap();
@@ -68,8 +68,8 @@ async fn messages_can_be_read_across_epochs_and_cards() {
     assert_ne!(bens.secret.commitment(), old);
     assert_eq!(bens.conversation.epoch, 2);
     let all = ["Hello", "Hi", "How are you?", "In time"];
-    for (person, talk) in [(&ann, &anns), (&ben, &bens)] {
-        assert_eq!(person.hears(talk).await.unwrap(), all);
+    for (person, channel) in [(&ann, &anns), (&ben, &bens)] {
+        assert_eq!(person.hears(channel).await.unwrap(), all);
     }
     world.end().await;
 }
@@ -100,8 +100,8 @@ async fn a_member_without_all_friendships_rekeys_and_a_removed_member_reads_no_m
     ann.rekeys(&mut anns, &[], &[cleo.user()]).await.unwrap();
     ben.says("three", &mut bens).await.unwrap();
     let all = ["one", "two", "three"];
-    for (person, talk) in [(&ann, &anns), (&ben, &bens)] {
-        assert_eq!(person.hears(talk).await.unwrap(), all);
+    for (person, channel) in [(&ann, &anns), (&ben, &bens)] {
+        assert_eq!(person.hears(channel).await.unwrap(), all);
     }
     let refused = cleo.says("four", &mut cleos).await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::ConversationNotFound));
@@ -140,7 +140,7 @@ async fn a_member_who_left_is_excluded_by_the_next_epoch_and_nothing_is_sent_bef
 
 #[tokio::test]
 async fn a_server_that_tampers_with_its_data_is_detected() {
-    let (world, [mut ann, mut ben], [mut anns, bens]) = talk().await;
+    let (world, [mut ann, mut ben], [mut anns, bens]) = channel().await;
     ann.says("One", &mut anns).await.unwrap();
     ann.says("Two", &mut anns).await.unwrap();
     assert_eq!(ben.hears(&bens).await.unwrap(), ["One", "Two"]);

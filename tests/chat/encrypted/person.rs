@@ -26,7 +26,7 @@ pub(crate) struct Person {
 }
 
 /// A conversation, as far as a person has followed it.
-pub(crate) struct Talk {
+pub(crate) struct Channel {
     pub conversation: Conversation,
     pub secret: EpochSecret,
 }
@@ -152,7 +152,7 @@ impl Person {
     }
 
     /// Creates the direct conversation with a friend.
-    pub(crate) async fn creates(&mut self, friend: UserId) -> Talk {
+    pub(crate) async fn creates(&mut self, friend: UserId) -> Channel {
         let id = ConversationId::between(self.user(), friend);
         let users = [self.user(), friend];
         let (epoch, met) = self.first_epoch(id, &users, &[]).await;
@@ -164,14 +164,14 @@ impl Person {
             .create_encrypted(friend, &epoch, &met.keys, names.into());
         let conversation = created.await.unwrap();
         self.state.epochs.insert(id, epoch.accepted());
-        Talk {
+        Channel {
             conversation,
             secret: epoch.secret,
         }
     }
 
     /// Creates a group with friends.
-    pub(crate) async fn creates_group(&mut self, friends: &[UserId]) -> Talk {
+    pub(crate) async fn creates_group(&mut self, friends: &[UserId]) -> Channel {
         let id = ConversationId::random();
         let users: Vec<UserId> = friends.iter().copied().chain([self.user()]).collect();
         let (epoch, met) = self.first_epoch(id, &users, &[self.user()]).await;
@@ -182,20 +182,20 @@ impl Person {
             .create_encrypted_group(&epoch, &met.keys, name)
             .await;
         self.state.epochs.insert(id, epoch.accepted());
-        Talk {
+        Channel {
             conversation: created.unwrap().conversation,
             secret: epoch.secret,
         }
     }
 
     /// The only conversation, followed to its newest epoch.
-    pub(crate) async fn follows(&mut self) -> Result<Talk, Error> {
+    pub(crate) async fn follows(&mut self) -> Result<Channel, Error> {
         let listed = self.session.list().await?.into_iter().next();
         let mut conversation = listed.ok_or(Error::NotAParticipant)?;
         let followed = self
             .session
             .follow_epochs(&mut self.state, &mut conversation);
-        Ok(Talk {
+        Ok(Channel {
             secret: followed.await?,
             conversation,
         })
@@ -204,27 +204,27 @@ impl Person {
     /// Begins the next epoch, also with other participants.
     pub(crate) async fn rekeys(
         &mut self,
-        talk: &mut Talk,
+        channel: &mut Channel,
         add: &[UserId],
         remove: &[UserId],
     ) -> Result<(), Error> {
         let next = NextEpoch {
             add: add.iter().copied().collect(),
             remove: remove.iter().copied().collect(),
-            head: self.head(talk).await?,
+            head: self.head(channel).await?,
             name: Some("Another name"),
         };
-        let conversation = &mut talk.conversation;
+        let conversation = &mut channel.conversation;
         let rekeyed = self
             .session
             .rekey(&mut self.state, &self.sign, conversation, &next);
-        talk.secret = rekeyed.await?;
+        channel.secret = rekeyed.await?;
         Ok(())
     }
 
     /// The newest message.
-    async fn head(&self, talk: &Talk) -> Result<Head, Error> {
-        let (id, instance) = (talk.conversation.id, &talk.conversation.instance);
+    async fn head(&self, channel: &Channel) -> Result<Head, Error> {
+        let (id, instance) = (channel.conversation.id, &channel.conversation.instance);
         let newest = self
             .session
             .download_before(id, instance, None, None, 1)
@@ -242,7 +242,11 @@ impl Person {
     }
 
     /// Sends a text in the newest known epoch or, if there is a newer one, in that. Returns its id.
-    pub(crate) async fn says(&mut self, text: &str, talk: &mut Talk) -> Result<MessageId, Error> {
+    pub(crate) async fn says(
+        &mut self,
+        text: &str,
+        channel: &mut Channel,
+    ) -> Result<MessageId, Error> {
         let draft = Draft {
             id: MessageId::random(),
             created: Timestamp::now(),
@@ -250,7 +254,7 @@ impl Person {
                 at: Timestamp::now().whole_seconds(),
                 until: None,
                 n: self.sent + 1,
-                head: self.head(talk).await?,
+                head: self.head(channel).await?,
                 ep: None,
                 log: Some(self.state.log.mark()),
                 content: Content::Known(Kind::Text {
@@ -263,8 +267,8 @@ impl Person {
         let sent = self.session.add_sealed(
             &mut self.state,
             &self.sign,
-            &mut talk.secret,
-            &mut talk.conversation,
+            &mut channel.secret,
+            &mut channel.conversation,
             &draft,
         );
         let stored = sent.await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parlance_client::{Error, ErrorCode, UserId, e2ee::EpochSecret};
 
 use super::{
-    person::{Person, Talk},
+    person::{Channel, Person},
     reader::rosters,
 };
 use crate::world::World;
@@ -20,37 +20,37 @@ fn is_out(error: &Error) -> bool {
 }
 
 /// Sends this many texts, one after the other.
-async fn writes(mut person: Person, mut talk: Talk, name: &str) -> (Person, Talk) {
+async fn writes(mut person: Person, mut channel: Channel, name: &str) -> (Person, Channel) {
     for n in 0..MESSAGES {
         person
-            .says(&format!("{name} {n}"), &mut talk)
+            .says(&format!("{name} {n}"), &mut channel)
             .await
             .unwrap();
     }
-    (person, talk)
+    (person, channel)
 }
 
 /// Begins the next epoch, however often others are faster: their rounds end.
-async fn begins(person: &mut Person, talk: &mut Talk, add: &[UserId], remove: &[UserId]) {
-    while let Err(error) = person.rekeys(talk, add, remove).await {
+async fn begins(person: &mut Person, channel: &mut Channel, add: &[UserId], remove: &[UserId]) {
+    while let Err(error) = person.rekeys(channel, add, remove).await {
         assert_eq!(error.code(), Some(ErrorCode::StaleEpoch), "{error}");
     }
 }
 
 /// Begins the next epoch this many times, with the same people.
-async fn rekeys(mut person: Person, mut talk: Talk) {
+async fn rekeys(mut person: Person, mut channel: Channel) {
     for _ in 0..ROUNDS {
-        begins(&mut person, &mut talk, &[], &[]).await;
+        begins(&mut person, &mut channel, &[], &[]).await;
     }
 }
 
 /// Removes a user from the group, and adds them again.
-async fn changes(mut person: Person, mut talk: Talk, user: UserId) -> (Person, Talk) {
+async fn changes(mut person: Person, mut channel: Channel, user: UserId) -> (Person, Channel) {
     for _ in 0..ROUNDS {
-        begins(&mut person, &mut talk, &[], &[user]).await;
-        begins(&mut person, &mut talk, &[user], &[]).await;
+        begins(&mut person, &mut channel, &[], &[user]).await;
+        begins(&mut person, &mut channel, &[user], &[]).await;
     }
-    (person, talk)
+    (person, channel)
 }
 
 /// Follows and writes for as long as there are rounds, as a user who is removed and added again.
@@ -60,10 +60,10 @@ async fn comes_and_goes(mut person: Person) -> (Person, Vec<EpochSecret>) {
     let mut said = 0;
     while said < MESSAGES {
         let said_one = async {
-            let mut talk = person.follows().await?;
-            secrets.push(talk.secret.clone());
-            let sent = person.says(&format!("Dan {said}"), &mut talk).await;
-            secrets.push(talk.secret);
+            let mut channel = person.follows().await?;
+            secrets.push(channel.secret.clone());
+            let sent = person.says(&format!("Dan {said}"), &mut channel).await;
+            secrets.push(channel.secret);
             sent
         };
         match said_one.await {
@@ -110,22 +110,22 @@ async fn concurrent_writers_and_rekeyings_use_no_ended_epoch_and_lock_nobody_out
     );
     // Nobody is locked out: each sends a last message, and everyone reads it.
     let mut dans = dan.follows().await.unwrap();
-    for (person, talk) in [
+    for (person, channel) in [
         (&mut ann, &mut anns),
         (&mut ben, &mut bens),
         (&mut cleo, &mut cleos),
         (&mut dan, &mut dans),
     ] {
-        person.says("the end", talk).await.unwrap();
+        person.says("the end", channel).await.unwrap();
     }
     let mut all = vec![];
-    for (person, talk) in [
+    for (person, channel) in [
         (&mut ann, &mut anns),
         (&mut ben, &mut bens),
         (&mut cleo, &mut cleos),
     ] {
-        *talk = person.follows().await.unwrap();
-        all.push(person.hears(talk).await.unwrap());
+        *channel = person.follows().await.unwrap();
+        all.push(person.hears(channel).await.unwrap());
     }
     assert_eq!(all[0].len(), 3 * MESSAGES + 4);
     assert!(all[0] == all[1] && all[0] == all[2], "{all:?}");

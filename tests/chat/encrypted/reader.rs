@@ -11,7 +11,7 @@ use parlance_client::{
 };
 use parlance_wire::chain::Chain;
 
-use super::person::{Person, Talk};
+use super::person::{Channel, Person};
 
 /// A message that was read and verified.
 pub(crate) struct Read {
@@ -53,8 +53,8 @@ impl Person {
     }
 
     /// Reads all messages, with all checks of a reader.
-    pub(crate) async fn reads(&self, talk: &Talk) -> Result<Vec<Read>, Error> {
-        let (conversation, mut reading) = (&talk.conversation, Reading::default());
+    pub(crate) async fn reads(&self, channel: &Channel) -> Result<Vec<Read>, Error> {
+        let (conversation, mut reading) = (&channel.conversation, Reading::default());
         let (id, instance) = (conversation.id, &conversation.instance);
         let epochs = self.epochs(id).await?;
         let page = self
@@ -98,8 +98,8 @@ impl Person {
     }
 
     /// The texts of all messages.
-    pub(crate) async fn hears(&self, talk: &Talk) -> Result<Vec<String>, Error> {
-        let read = self.reads(talk).await?;
+    pub(crate) async fn hears(&self, channel: &Channel) -> Result<Vec<String>, Error> {
+        let read = self.reads(channel).await?;
         Ok(read.into_iter().map(|message| message.text).collect())
     }
 }

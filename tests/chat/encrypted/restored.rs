@@ -6,8 +6,9 @@ use parlance_client::{
 };
 
 use super::{
+    channel,
     person::{PASSWORD, Person},
-    talk, wrong,
+    wrong,
 };
 use crate::{
     backup::Backup,
@@ -16,7 +17,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_restored_database_is_reported_and_accepted_by_hand() {
-    let (world, [mut ann, mut ben], [mut anns, _]) = talk().await;
+    let (world, [mut ann, mut ben], [mut anns, _]) = channel().await;
     ann.says("Kept", &mut anns).await.unwrap();
     let backup = Backup::of(&world);
     // What follows is lost: a user, Ben's new card, an epoch and a message.

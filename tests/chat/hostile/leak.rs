@@ -174,7 +174,7 @@ async fn the_log_has_one_line_per_request_and_no_secrets() {
     // Sockets carry their signature in the URL: an accepted one, one from a station that never
     // logged in, one with another path, and one that is not a handshake.
     let now = crate::world::now();
-    let knock = |person: &Person| {
+    let handshake = |person: &Person| {
         let signature = person.signs("chatserver", "websocket", &now);
         let encode = |text: &str| {
             text.replace('+', "%2B")
@@ -191,8 +191,8 @@ async fn the_log_has_one_line_per_request_and_no_secrets() {
         );
         (query, signature)
     };
-    let (good, first) = knock(&ann);
-    let (refused, second) = knock(&Person {
+    let (good, first) = handshake(&ann);
+    let (refused, second) = handshake(&Person {
         station: "ab".repeat(16),
         ..ann.clone()
     });

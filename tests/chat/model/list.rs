@@ -205,7 +205,7 @@ impl Model {
         self.shows(conversation, who, &view);
     }
 
-    pub(super) async fn arrange(&mut self, who: Who, conversation: usize, how: How) {
+    pub(super) async fn set_property(&mut self, who: Who, conversation: usize, how: How) {
         let (action, fields) = match how {
             How::Favorite(is) => (if is { "favorite" } else { "unfavorite" }, json!({})),
             How::Muted(is) => (if is { "mute" } else { "unmute" }, json!({})),

@@ -193,7 +193,7 @@ impl Model {
                 who,
                 conversation,
                 how,
-            } => self.arrange(who, self.which(conversation), how).await,
+            } => self.set_property(who, self.which(conversation), how).await,
             Step::Clear {
                 who,
                 conversation,

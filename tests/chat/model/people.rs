@@ -158,10 +158,10 @@ impl Model {
         let answer = self
             .asks_of(who, "chatfriends", action, "friendid", whom)
             .await;
-        let is_asked = action == "add" || self.friend_claims.contains_key(&(whom, who));
+        let is_incoming = action == "add" || self.friend_claims.contains_key(&(whom, who));
         let refusals: &[_] = if who == whom {
             &["bad_request"]
-        } else if is_asked {
+        } else if is_incoming {
             &[]
         } else {
             &["not_allowed"]

@@ -401,7 +401,7 @@ impl World {
     }
 
     /// Makes the server read its certificate again.
-    pub(crate) fn reads_certificate_again(&self) -> Result<bool, String> {
+    pub(crate) fn reads_certificate_again(&self) -> Result<bool, server::CertificateError> {
         self.running
             .lock()
             .unwrap()
@@ -436,8 +436,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(Instant::now() < deadline, "{what} did not come true");
-        // The only sleep in these tests, as a database, a program or a file does not notify of
-        // changes.
+        // A sleep, as a database, a program or a file does not notify of changes.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -12,7 +12,7 @@ export type Ask =
   | { kind: "seen"; id: ConversationId; seq: number }
   | { kind: "typing"; id: ConversationId }
   | { kind: "retry" | "discard"; message: string }
-  /** Compare everything; connect now; take the station back from where else it is used. */
+  /** Resync; connect now; take the station back from where else it is used. */
   | { kind: "resync" | "wake" | "useHere" | "state" };
 
 /** What tabs post. */

@@ -4,6 +4,9 @@ export type Added = {
   message: Stored;
 };
 
+/** A user's availability. */
+export type Availability = "available" | "away" | "busy" | "offline";
+
 /** Users and conversations that the caller does not want to see. */
 export type Blocklist = {
   /** The conversations that the caller has hidden. */
@@ -138,8 +141,8 @@ export type Event = {
 export type Friend = {
   /** Whether another user's nick looks like theirs, so that their id should be shown beside it. */
   alike?: boolean | undefined;
-  /** `available`, `away`, `busy` or `offline`. */
-  availability: string;
+  /** Theirs, or `Offline` if they have blocked the user. */
+  availability: Availability;
   /** Their id. */
   friendid: string;
   /** Their short name. */
@@ -459,11 +462,14 @@ export type Report = {
   MessageID: string;
   /** The station that it was sent from. */
   Station: string;
-  /** `viewed` or `delivered`. */
-  Type: string;
+  /** What happened to the message. */
+  Type: ReportType;
   /** The user who sent it. */
   User: string;
 };
+
+/** The type of a report about a message. */
+export type ReportType = "delivered" | "viewed";
 
 /** A card with its signatures, as it is published. */
 export type SignedCard = {

@@ -45,7 +45,8 @@ test("start and invitation", limit, async (t) => {
   await seen(tab.getByLabel("Password", { exact: true }));
   await seen(tab.getByRole("button", { name: "Log in", exact: true }));
 
-  const guest = await open(t, { scene: "out", hash: "#invite=abc&from=02b3&card=13f4&v=x" });
+  const guest = await open(t, { scene: "out", hash: `#invite=abc&from=${"02b3".repeat(8)}&card=${"13f4".repeat(16)}&v=${"a7".repeat(32)}&name=Ann+Berg` });
+  await seen(guest.getByText("Ann Berg").first());
   await guest.getByRole("textbox", { name: "E-mail", exact: true }).fill("nora@weiss.example");
   await guest.getByRole("textbox", { name: "Name", exact: true }).fill("Nora Weiss");
   const password = guest.getByRole("textbox", { name: "Password", exact: true });

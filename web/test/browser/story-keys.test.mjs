@@ -7,7 +7,7 @@ import { password, stories } from "./world.mjs";
 const { pair, story, joins } = stories({ REGISTRATION: "open" });
 
 const field = ({ tab }) =>
-  tab.locator("form", { has: tab.getByRole("button", { name: "Replace my keys", exact: true }) }).getByLabel("Present password", { exact: true });
+  tab.locator("form", { has: tab.getByRole("button", { name: "Replace my keys", exact: true }) }).getByLabel("Current password", { exact: true });
 
 story("who replaces their keys reads and writes on, stays verified, and is the only device left", async (t) => {
   const [ann, ben] = await pair(t);

@@ -9,7 +9,7 @@ story("a changed password is the only one that opens", async (t) => {
   await ann.looksAt("Security");
   const next = "another horse battery 7";
   const form = ann.tab.locator("form", { has: ann.button("Change password") });
-  await form.getByLabel("Present password").fill(password);
+  await form.getByLabel("Current password").fill(password);
   await form.getByRole("textbox", { name: "New password", exact: true }).fill(next);
   await form.getByRole("textbox", { name: "Repeat password", exact: true }).fill(next);
   await ann.button("Change password").click();

@@ -3,7 +3,7 @@
 // Each answer holds both themes, as a CSS light-dark(): nothing is computed anew when the theme changes.
 
 /** How many colours are kept before all are forgotten. */
-const MOST_KEPT = 10_000;
+const MAX_KEPT = 10_000;
 
 type Rgb = readonly [number, number, number];
 
@@ -86,7 +86,7 @@ function kept<T>(compute: (of: string) => T): (of: string) => T {
   return (of) => {
     const found = known.get(of);
     if (found !== undefined) return found;
-    if (known.size >= MOST_KEPT) known.clear();
+    if (known.size >= MAX_KEPT) known.clear();
     const made = compute(of);
     known.set(of, made);
     return made;

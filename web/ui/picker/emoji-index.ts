@@ -48,7 +48,7 @@ export function emojiStarting(text: string, most: number): Emoji[] {
 }
 
 const KEY = "parlance.emoji";
-const MOST_RECENT = 16;
+const MAX_RECENT = 16;
 
 /** What was used lately, newest first. */
 export function recentEmoji(): string[] {
@@ -58,6 +58,6 @@ export function recentEmoji(): string[] {
 
 /** Remembers that one was used. */
 export function rememberEmoji(emoji: string): void {
-  const all = [emoji, ...recentEmoji().filter((one) => one !== emoji)].slice(0, MOST_RECENT);
+  const all = [emoji, ...recentEmoji().filter((one) => one !== emoji)].slice(0, MAX_RECENT);
   localStorage.setItem(KEY, all.join(" "));
 }

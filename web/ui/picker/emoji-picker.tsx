@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import { type Emoji, emojiGroups, emojiStarting, loadEmoji, recentEmoji, rememberEmoji } from "./emoji-index.ts";
 
-const MOST_FOUND = 64;
+const MAX_FOUND = 64;
 
 function Grid(props: { label: string; all: readonly Emoji[]; first: boolean; onTake: (emoji: string) => void }): JSX.Element {
   return (
@@ -72,7 +72,7 @@ export function EmojiPicker({ onTake }: { onTake: (emoji: string) => void }): JS
   const groups = emojiGroups.value;
   const names = new Map(groups.flatMap((group) => group.all.map((one) => [one.emoji, one.name])));
   const recent = recentEmoji().map((emoji) => ({ emoji, name: names.get(emoji) ?? emoji }));
-  const found = text ? emojiStarting(text, MOST_FOUND) : null;
+  const found = text ? emojiStarting(text, MAX_FOUND) : null;
   return (
     <div class="emoji-picker" onKeyDown={walk}>
       <input

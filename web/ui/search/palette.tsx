@@ -31,8 +31,8 @@ interface Section {
   options: Option[];
 }
 
-const MOST_NAMED = 8;
-const MOST_HITS = 6;
+const MAX_NAMED = 8;
+const MAX_HITS = 6;
 
 async function openSaved(): Promise<void> {
   const opened = await client().saved();
@@ -77,7 +77,7 @@ function useSections(typed: string): Section[] {
   const sections: Section[] = [
     {
       title: w.people,
-      options: named.slice(0, MOST_NAMED).map((c) => ({
+      options: named.slice(0, MAX_NAMED).map((c) => ({
         key: c.id,
         picture: <ConversationAvatar conversation={c} size={32} />,
         label: nameOf(c),
@@ -88,7 +88,7 @@ function useSections(typed: string): Section[] {
     },
     {
       title: w.messagesHere,
-      options: (found?.hits ?? []).slice(0, MOST_HITS).map((hit) => ({
+      options: (found?.hits ?? []).slice(0, MAX_HITS).map((hit) => ({
         key: hit.message,
         picture: <Avatar of={{ kind: "person", id: hit.user, name: hit.name }} size={32} />,
         label: around(hit.text, text),

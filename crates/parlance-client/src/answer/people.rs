@@ -1,6 +1,9 @@
 //! Friends and blocks.
 
-use parlance_wire::id::{ConversationId, UserId};
+use parlance_wire::{
+    id::{ConversationId, UserId},
+    word::Availability,
+};
 use serde::Deserialize;
 
 /// The caller's friends.
@@ -38,8 +41,8 @@ pub struct Friend {
     pub friendname: String,
     /// Their public key: base64 of the DER SubjectPublicKeyInfo.
     pub publickey: String,
-    /// `available`, `away`, `busy` or `offline`.
-    pub availability: String,
+    /// Theirs, or `Offline` if they have blocked the user.
+    pub availability: Availability,
     /// Whether another user's nick looks like theirs, so that their id should be shown beside it.
     #[serde(default)]
     pub alike: bool,

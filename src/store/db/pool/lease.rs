@@ -5,7 +5,7 @@ use std::time::Instant;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::SemaphorePermit;
 
-use super::{Idle, MAX_LIFETIME, Pool};
+use super::{Idle, MAX_CONNECTION_LIFETIME, Pool};
 use crate::store::error::Result;
 
 /// A connection in use. Dropping it closes the connection and abandons whatever is in progress on
@@ -33,7 +33,9 @@ impl Lease<'_> {
             // The idle ones most likely ended as well, as with a restart of the database.
             Err(error) if error.ends_connection() => pool.locked().idle.clear(),
             // After `close`, nobody would empty the idle list again.
-            _ if held.opened_at.elapsed() < MAX_LIFETIME && !pool.permits.is_closed() => {
+            _ if held.opened_at.elapsed() < MAX_CONNECTION_LIFETIME
+                && !pool.permits.is_closed() =>
+            {
                 pool.locked().idle.push(Idle {
                     since: Instant::now(),
                     ..held

@@ -31,7 +31,7 @@ impl Story {
             admins: self.epochs().newest().admins().clone(),
             added: BTreeSet::new(),
             removed: BTreeSet::new(),
-            commit: self.talk.secret.commitment(),
+            commit: self.channel.secret.commitment(),
             by,
             head: self.epochs().newest().head(),
         };
@@ -105,7 +105,7 @@ fn secrets(story: &Story) -> Vec<Case> {
             Knows::All,
             Does::Follow,
             "WrongSecret",
-            story.sets_secret(&story.ann, &story.talk.secret),
+            story.sets_secret(&story.ann, &story.channel.secret),
         ),
         case(
             "the secret of an epoch before",

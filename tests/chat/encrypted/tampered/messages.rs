@@ -39,7 +39,7 @@ struct Forged<'a> {
 impl Story {
     /// A sixth message.
     fn adds(&self, forged: &Forged<'_>) -> String {
-        let (id, instance) = (MessageId::random(), &self.talk.conversation.instance);
+        let (id, instance) = (MessageId::random(), &self.channel.conversation.instance);
         let (user, station) = (forged.of.user(), forged.of.session.identity().station);
         let envelope = Envelope {
             conversation: self.group(),
@@ -95,7 +95,7 @@ impl Story {
     }
 
     fn beginning(&self) -> Head {
-        let conversation = &self.talk.conversation;
+        let conversation = &self.channel.conversation;
         Head {
             seq: 0,
             chain: Some(Chain::beginning(conversation.id, &conversation.instance)),
@@ -199,7 +199,7 @@ fn rows(story: &Story) -> Vec<Case> {
 }
 
 fn forgeries(story: &Story, first: &EpochSecret) -> Vec<Case> {
-    let secret = || story.talk.secret.clone();
+    let secret = || story.channel.secret.clone();
     let honest = || Forged {
         of: &story.ann,
         by: &story.ann.sign,

@@ -14,7 +14,7 @@ use parlance_client::{
     e2ee::{Kind, State},
 };
 
-use super::person::{PASSWORD, Person, Talk};
+use super::person::{Channel, PASSWORD, Person};
 use crate::world::World;
 
 /// What the reader, Ben, knew before the database was changed.
@@ -85,7 +85,7 @@ struct Story {
     ben: Person,
     cleo: Person,
     eve: Person,
-    talk: Talk,
+    channel: Channel,
     early: State,
 }
 
@@ -102,20 +102,20 @@ impl Story {
             ann.befriends(friend).await;
         }
         ben.befriends(&eve).await;
-        let mut talk = ann.creates_group(&[ben.user(), cleo.user()]).await;
+        let mut channel = ann.creates_group(&[ben.user(), cleo.user()]).await;
         let (mut bens, mut cleos) = (ben.follows().await.unwrap(), cleo.follows().await.unwrap());
-        ann.says("One", &mut talk).await.unwrap();
+        ann.says("One", &mut channel).await.unwrap();
         reads(&ben.session, &mut ben.state).await.unwrap();
         let early = ben.state.clone();
         world
             .sql("create schema saved; create table saved.early_head as table key_log_head")
             .await;
         cleo.renews().await;
-        ann.rekeys(&mut talk, &[], &[]).await.unwrap();
-        ann.says("Two", &mut talk).await.unwrap();
+        ann.rekeys(&mut channel, &[], &[]).await.unwrap();
+        ann.says("Two", &mut channel).await.unwrap();
         cleo.says("Three", &mut cleos).await.unwrap();
-        ann.rekeys(&mut talk, &[], &[]).await.unwrap();
-        ann.says("Four", &mut talk).await.unwrap();
+        ann.rekeys(&mut channel, &[], &[]).await.unwrap();
+        ann.says("Four", &mut channel).await.unwrap();
         ben.says("Five", &mut bens).await.unwrap();
         reads(&ben.session, &mut ben.state).await.unwrap();
         for table in TABLES {
@@ -131,13 +131,13 @@ impl Story {
             ben,
             cleo,
             eve,
-            talk,
+            channel,
             early,
         }
     }
 
     fn group(&self) -> ConversationId {
-        self.talk.conversation.id
+        self.channel.conversation.id
     }
 
     /// Checks that each case is refused, and that without a change nothing is.

@@ -143,20 +143,20 @@ impl Session {
         page: &[answer::Epoch],
     ) -> Result<Epochs, Error> {
         let before = known.newest().epoch();
-        let mut news: Vec<SignedAnnouncement> = page
+        let mut newer: Vec<SignedAnnouncement> = page
             .iter()
             .map(|one| one.announcement.clone())
             .filter(|one| one.announcement.epoch() > before)
             .collect();
-        news.reverse();
-        if !news.is_empty() {
+        newer.reverse();
+        if !newer.is_empty() {
             let users = known.members().keys().copied().collect();
-            let users = everyone_after(users, &news);
+            let users = everyone_after(users, &newer);
             let met = self.meet(state, &users).await?;
             let state = &*state;
             let pins = &state.pins;
             known.follow(
-                &news,
+                &newer,
                 |user| pins.cards(user),
                 |user| keys(state, &met.keys, user),
             )?;
@@ -230,10 +230,10 @@ pub(super) fn members(
 /// participants after them.
 fn everyone_after<'a>(
     mut users: BTreeSet<UserId>,
-    news: impl IntoIterator<Item = &'a SignedAnnouncement>,
+    newer: impl IntoIterator<Item = &'a SignedAnnouncement>,
 ) -> BTreeSet<UserId> {
     let mut makers = BTreeSet::new();
-    for one in news.into_iter().map(|one| &one.announcement) {
+    for one in newer.into_iter().map(|one| &one.announcement) {
         users.retain(|user| !one.removed().contains(user));
         users.extend(one.added());
         makers.insert(one.by());

@@ -69,7 +69,7 @@ pub(super) struct Planted {
 }
 
 /// Ann (the admin), Ben and Cleo. Everything that they write is in the ledger. Ben reads.
-pub(super) struct Talk {
+pub(super) struct Group {
     pub people: Vec<Someone>,
     pub conversation: Conversation,
     /// All epochs, oldest first.
@@ -85,7 +85,7 @@ pub(super) struct Talk {
     rng: Rng,
 }
 
-impl Talk {
+impl Group {
     pub(super) fn new() -> Self {
         let (key, server) = (KeyPair::generate().unwrap(), ServerId::random());
         let mut directory = Directory {
@@ -115,7 +115,7 @@ impl Talk {
         };
         let admins = [people[0].user].into();
         let first = first_epoch(people[0].maker(), id, members.collect(), admins, head).unwrap();
-        let mut talk = Self {
+        let mut group = Self {
             conversation: Conversation {
                 id: GROUP,
                 r#use: Use::Group,
@@ -134,9 +134,9 @@ impl Talk {
             rng: Rng::new(5),
             epochs: vec![],
         };
-        talk.ledger.instances.insert(GROUP, INSTANCE.into());
-        talk.announces(first);
-        talk
+        group.ledger.instances.insert(GROUP, INSTANCE.into());
+        group.announces(first);
+        group
     }
 
     /// Announces an epoch, which is answered OK. Ben follows.
