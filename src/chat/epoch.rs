@@ -110,8 +110,8 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
     rates::count_epoch_secrets(call, request.secrets.len())?;
     let mut changed = store::epoch::rekey(db, &rekey, &limits, call.now).await?;
     let is_done = matches!(changed, Changed::Done { .. });
-    if let Changed::Done { concerned, .. } = &mut changed {
-        *concerned = heard(call, &standing, std::mem::take(concerned));
+    if let Changed::Done { recipients, .. } = &mut changed {
+        *recipients = heard(call, &standing, std::mem::take(recipients));
     }
     group::done(call, changed, &limits)?;
     if is_done && standing.epoch > 0 {
