@@ -11,7 +11,7 @@ use super::{
     floor::start,
     load::{self, Load},
     options::Bench,
-    report::{Results, Row},
+    report::{Measurement, Results},
     scratch::free_address,
     workload::Workload,
 };
@@ -20,7 +20,7 @@ use super::{
 const NGINX: &str = "/usr/sbin/nginx";
 
 /// The rows of the actix handler.
-pub(super) async fn actix(bench: &Bench, dir: &Path) -> Result<Vec<Row>, String> {
+pub(super) async fn actix(bench: &Bench, dir: &Path) -> Result<Vec<Measurement>, String> {
     let failed = |error: std::io::Error| error.to_string();
     let files = dir.join("actix");
     fs::create_dir(&files).map_err(failed)?;
@@ -33,7 +33,7 @@ pub(super) async fn actix(bench: &Bench, dir: &Path) -> Result<Vec<Row>, String>
 }
 
 /// The rows of nginx, if it is installed.
-pub(super) async fn nginx(bench: &Bench, dir: &Path) -> Result<Vec<Row>, String> {
+pub(super) async fn nginx(bench: &Bench, dir: &Path) -> Result<Vec<Measurement>, String> {
     let in_path = env::var_os("PATH").into_iter().flat_map(|path| {
         env::split_paths(&path)
             .map(|dir| dir.join("nginx"))
@@ -71,7 +71,7 @@ async fn measure(
     address: SocketAddr,
     path: &str,
     mut child: Child,
-) -> Result<Vec<Row>, String> {
+) -> Result<Vec<Measurement>, String> {
     let meter = Meter {
         server: child.id().and_then(|id| i32::try_from(id).ok()),
         postmaster: None,
@@ -105,8 +105,8 @@ async fn measure(
     }
     child.kill().await.map_err(|error| error.to_string())?;
     Ok(vec![
-        Row::median(format!("up, {name}"), connections, &up),
-        Row::median(format!("down, {name}"), connections, &down),
+        Measurement::median(format!("up, {name}"), connections, &up),
+        Measurement::median(format!("down, {name}"), connections, &down),
     ])
 }
 

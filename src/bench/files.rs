@@ -19,7 +19,7 @@ use super::{
     fixture::{Fixture, Needs},
     load::{self, Load},
     options::Bench,
-    report::{Results, Row},
+    report::{Measurement, Results},
     requests::{self, Asked, Caller, Signer},
     scratch::{interrupted, scratch_directory},
     target::Target,
@@ -53,7 +53,7 @@ pub(super) async fn run(
     bench: &Bench,
     settings: &Settings,
     tell: &mut impl FnMut(&str) -> Result<(), String>,
-) -> Result<Vec<Row>, String> {
+) -> Result<Vec<Measurement>, String> {
     let dir = scratch_directory("parlance-bench-files")?;
     let result = tokio::select! {
         result = measure(bench, settings, &dir, tell) => result,
@@ -71,18 +71,19 @@ async fn measure(
     settings: &Settings,
     dir: &Path,
     tell: &mut impl FnMut(&str) -> Result<(), String>,
-) -> Result<Vec<Row>, String> {
+) -> Result<Vec<Measurement>, String> {
     if !bench.json {
-        tell(&format!("{}  (an operation is 1 MiB)", Row::head()))?;
+        tell(&format!("{}  (an operation is 1 MiB)", Measurement::head()))?;
     }
     let mut rows = vec![];
-    let mut add = |more: Vec<Row>| {
+    let mut add = |more: Vec<Measurement>| {
         for row in more {
             let floor = ["nginx", "actix"].iter().find_map(|floor| {
                 let (what, of) = row.name.split_once(", ")?;
                 let name = format!("{what}, {floor}");
                 let is_floor = ["nginx", "actix"].contains(&of);
-                rows.iter().find(|row: &&Row| !is_floor && row.name == name)
+                rows.iter()
+                    .find(|row: &&Measurement| !is_floor && row.name == name)
             });
             let row = match floor {
                 Some(floor) => row.beside(floor),
@@ -119,7 +120,7 @@ async fn of_store(
     settings: &Settings,
     name: &str,
     place: &FileStore,
-) -> Result<Vec<Row>, String> {
+) -> Result<Vec<Measurement>, String> {
     let place = place.to_string();
     let mut variables = vec![
         ("FILE_STORE", OsStr::new(&place)),
@@ -137,7 +138,11 @@ async fn of_store(
     measured
 }
 
-async fn measure_store(bench: &Bench, target: &Target, name: &str) -> Result<Vec<Row>, String> {
+async fn measure_store(
+    bench: &Bench,
+    target: &Target,
+    name: &str,
+) -> Result<Vec<Measurement>, String> {
     let mut seed = Seeder::connect(&target.db)
         .await
         .map_err(|error| error.to_string())?;
@@ -183,22 +188,24 @@ async fn measure_store(bench: &Bench, target: &Target, name: &str) -> Result<Vec
     let [many_up, many_down] = file_flow::many(&files).await?;
     let slow = file_flow::slow_and_stalled(&files).await?;
     let mut rows = vec![
-        Row::median(format!("up, {name}"), connections, &up),
-        Row::median(format!("down, {name}"), connections, &down),
-        Row::median(format!("messages alone, {name}"), MESSENGERS, &[alone]),
-        Row::median(format!("messages beside, {name}"), MESSENGERS, &[beside]),
-        Row::median(
+        Measurement::median(format!("up, {name}"), connections, &up),
+        Measurement::median(format!("down, {name}"), connections, &down),
+        Measurement::median(format!("messages alone, {name}"), MESSENGERS, &[alone]),
+        Measurement::median(format!("messages beside, {name}"), MESSENGERS, &[beside]),
+        Measurement::median(
             format!("20 x 100 MiB up, {name}"),
             file_flow::MANY,
             &[many_up],
         ),
-        Row::median(
+        Measurement::median(
             format!("20 x 100 MiB down, {name}"),
             file_flow::MANY,
             &[many_down],
         ),
     ];
-    rows.extend(slow.map(|(what, results)| Row::median(format!("{what}, {name}"), 1, &[results])));
+    rows.extend(
+        slow.map(|(what, results)| Measurement::median(format!("{what}, {name}"), 1, &[results])),
+    );
     Ok(rows)
 }
 

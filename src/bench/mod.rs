@@ -70,7 +70,7 @@ async fn measure_target(
     bench: &Bench,
     settings: &Settings,
     tell: &mut impl FnMut(&str) -> Result<(), String>,
-) -> Result<Vec<Row>, String> {
+) -> Result<Vec<Measurement>, String> {
     let target = Target::open(bench, settings).await?;
     let result = tokio::select! {
         result = measure(bench, settings, &target, tell) => result,

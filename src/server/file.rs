@@ -50,13 +50,11 @@ const MAX_HEADER: usize = 4 << 10;
 /// Settles where files lie, when a server starts.
 ///
 /// # Errors
-/// A sentence for the operator.
-pub(super) async fn begin(state: &State) -> Result<(), String> {
+/// Those of the database, and of the store.
+pub(super) async fn begin(state: &State) -> store::error::Result<()> {
     let wanted = state.settings.file_store.as_ref();
     let stores = state.services.files.stores();
-    let present = store::file::begin(&state.services.db, stores, wanted)
-        .await
-        .map_err(|error| with_causes(&error))?;
+    let present = store::file::begin(&state.services.db, stores, wanted).await?;
     if let Some(wanted) = wanted.filter(|wanted| **wanted != present) {
         tracing::warn!(
             "FILE_STORE is {wanted}, but files lie in {present}, where new ones go, too; move them with: parlance files move --to {wanted}"

@@ -186,7 +186,11 @@ impl Db {
     fn counted<T>(&self, result: Result<T>) -> Result<T> {
         self.pool.note(&result);
         let class = match &result {
-            Ok(_) | Err(Error::Refused { .. }) => return result,
+            // Nor is a store of files that is away.
+            Ok(_)
+            | Err(Error::Refused { .. } | Error::FilesAway { .. } | Error::FilesFull { .. }) => {
+                return result;
+            }
             Err(Error::Away {
                 uncertain: false, ..
             }) => "away",
