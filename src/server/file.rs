@@ -29,7 +29,6 @@ use crate::{
     api::{self, error::Error},
     chat::{Call, file, rates::Allowed},
     store,
-    telemetry::with_causes,
 };
 use parlance_wire::{
     id::{StationId, UserId},
