@@ -112,7 +112,11 @@ async fn a_store_is_of_one_server_and_a_setting_moves_no_files() {
     others.database = Database::Given(Box::new(options));
     others.file_store = Some(place);
     let refused = server::start(others).await.map(|_| ()).unwrap_err();
-    assert!(refused.contains("another server"), "{refused}");
+    let causes = std::iter::successors(Some(&refused as &dyn std::error::Error), |error| {
+        error.source()
+    });
+    let told: Vec<String> = causes.map(ToString::to_string).collect();
+    assert!(told.join(": ").contains("another server"), "{told:?}");
     // A node with another setting uses what the database says.
     let elsewhere = Kind::Directory.place();
     let other_node = world
