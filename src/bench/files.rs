@@ -403,10 +403,10 @@ impl Files<'_> {
 
     /// The same, while two files are sent, and then read, again and again.
     async fn messages_beside_files(&self, bytes: usize, pieces: usize) -> Result<Results, String> {
-        let is_over = AtomicBool::new(false);
+        let has_ended = AtomicBool::new(false);
         let messages = async {
             let results = self.messages(bytes).await;
-            is_over.store(true, Ordering::Relaxed);
+            has_ended.store(true, Ordering::Relaxed);
             results
         };
         let load = Load {
@@ -415,7 +415,7 @@ impl Files<'_> {
             operations: 2 * pieces,
         };
         let flow = async {
-            while !is_over.load(Ordering::Relaxed) {
+            while !has_ended.load(Ordering::Relaxed) {
                 let uploads = self.begin(load.connections, pieces).await?;
                 let send = Arc::new(self.puts(&uploads)?);
                 load::run(self.target.address, load, send, || ()).await?;

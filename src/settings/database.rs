@@ -69,7 +69,7 @@ mod tests {
         }
         for (wrong, sentence) in [
             ("postgres://chat@one,two/chat", "one host"),
-            ("postgres://chat@/chat?host=one,two", "one host"),
+            ("postgres:///chat?user=chat&host=one,two", "one host"),
             (
                 "postgres://one/chat?hostaddr=192.0.2.1,192.0.2.2",
                 "one host",

@@ -94,6 +94,10 @@ fn directory(path: &str) -> Option<PathBuf> {
 }
 
 fn bucket(url: &str) -> Option<Bucket> {
+    // An escaped dot would be read as a step in the path, and left out.
+    if url.contains('%') {
+        return None;
+    }
     let url = Url::parse(url).ok()?;
     let is_plain = ["http", "https"].contains(&url.scheme())
         && url.query().is_none()

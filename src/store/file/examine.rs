@@ -149,7 +149,7 @@ pub async fn examine(db: &Db, stores: &Stores, left_over: LeftOver) -> Result<Ex
             let Some((store, _)) = piece.object.filter(|(store, _)| !away.contains(store)) else {
                 continue;
             };
-            match look_at(db, stores, &piece, &mut examined).await {
+            match verify(db, stores, &piece, &mut examined).await {
                 Err(Error::FilesAway { source }) => {
                     away.insert(store);
                     examined.note(Fault::Away, || source.to_string());
@@ -175,7 +175,7 @@ async fn next(db: &Db, after: FileKey) -> Result<Option<FileKey>> {
     .await
 }
 
-async fn look_at(db: &Db, stores: &Stores, piece: &Piece, examined: &mut Examined) -> Result<()> {
+async fn verify(db: &Db, stores: &Stores, piece: &Piece, examined: &mut Examined) -> Result<()> {
     let Some((_, object)) = piece.object else {
         return Ok(());
     };

@@ -44,10 +44,10 @@ async fn elsewhere(world: &World, kind: Kind) -> (i64, i64) {
 }
 
 /// Sends files, one after the other, and reads each.
-async fn sends(person: &Person, conversation: &Conversation, is_over: &AtomicBool) -> Vec<File> {
+async fn sends(person: &Person, conversation: &Conversation, has_ended: &AtomicBool) -> Vec<File> {
     let mut sent = vec![];
     // Not more, as each move takes all of them along.
-    while !is_over.load(Ordering::Relaxed) && sent.len() < 6 {
+    while !has_ended.load(Ordering::Relaxed) && sent.len() < 6 {
         let file = person.uploads(5 * RECORD + 7, conversation).await;
         assert!(person.gets(&file.id, None).await.bytes == file.bytes);
         let gone = person.uploads(RECORD + 1, conversation).await;
@@ -85,7 +85,7 @@ async fn files_move_while_they_are_sent_and_read() {
     ann.begins(&half, &conversation).await.ok();
     // Two requests, one within the other: an object of which records are elsewhere.
     ann.puts(&half, 1, half.records(1, 2)).await.ok();
-    let (is_over, reads) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (has_ended, reads) = (AtomicBool::new(false), AtomicUsize::new(0));
     let moving = async {
         for kind in [
             Kind::Directory,
@@ -107,10 +107,10 @@ async fn files_move_while_they_are_sent_and_read() {
             })
             .await;
         }
-        is_over.store(true, Ordering::Relaxed);
+        has_ended.store(true, Ordering::Relaxed);
     };
     let reading = async {
-        while !is_over.load(Ordering::Relaxed) {
+        while !has_ended.load(Ordering::Relaxed) {
             assert!(there.gets(&first.id, None).await.bytes == first.bytes);
             reads.fetch_add(1, Ordering::Relaxed);
         }
@@ -118,8 +118,8 @@ async fn files_move_while_they_are_sent_and_read() {
     let ((), (), of_ann, of_ben) = tokio::join!(
         moving,
         reading,
-        sends(&ann, &conversation, &is_over),
-        sends(&there, &conversation, &is_over),
+        sends(&ann, &conversation, &has_ended),
+        sends(&there, &conversation, &has_ended),
     );
     ann.puts(&half, 4, half.records(4, 2)).await.ok();
     ann.completes(&half).await.ok();
