@@ -93,7 +93,7 @@ async fn findings_of_the_doctor_are_exit_code_1_until_they_are_repaired() {
             said.contains(if json {
                 r#""repaired":1"#
             } else {
-                "Repaired: 1 rows."
+                "Repaired: 1 rows and objects."
             }),
             "{said}"
         );

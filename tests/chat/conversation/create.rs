@@ -120,7 +120,7 @@ async fn a_conversation_that_is_created_while_the_friendship_ends_is_ended() {
         person
             .does("add", &conversation, late)
             .await
-            .refused(403, "not_allowed");
+            .refused(403, "not_friends");
     }
     world.end().await;
 }

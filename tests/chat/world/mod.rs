@@ -305,7 +305,7 @@ impl World {
         sqlx::query(
             "insert into usage_changes (user_ids, bytes)
             select array[user_id], array[sum(bytes)::bigint] from (
-                select user_id, message_bytes(data) as bytes from messages
+                select user_id, bytes from stored_bytes
                 union all select user_id, -bytes from usage
                 union all select user_id, -bytes from usage_change
             ) counted
