@@ -121,8 +121,10 @@ pub(in crate::server) async fn download(
         first: None,
         _held: (in_progress, share),
     };
-    // Before the status is sent: a store that is away is an answer, too.
-    sending.first = Some(sending.next().await?);
+    if !sending.left.is_empty() {
+        // Before the status is sent: a store that is away is an answer, too.
+        sending.first = Some(sending.next().await?);
+    }
     Ok(response.body(SizedStream::new(length, sending.pieces())))
 }
 

@@ -208,11 +208,14 @@ async fn announcing_an_epoch_requires_a_card() {
     let (direct, _) = ann.creation_with_epoch(&ben);
     asks(&ann, &direct).await.refused(403, "not_allowed");
     let (of_group, _) = ann.group_with_epoch(&[&ben]);
-    ann.asks_as(4, "chatconversationgroup", of_group.clone())
+    ann.asks_as(4, "chatconversationgroup", of_group)
         .await
         .refused(403, "not_allowed");
+    // The rosters name cards.
     ann.has_card().await;
+    let (direct, _) = ann.creation_with_epoch(&ben);
     asks(&ann, &direct).await.ok();
+    let (of_group, _) = ann.group_with_epoch(&[&ben]);
     ann.asks_as(4, "chatconversationgroup", of_group).await.ok();
     world.end().await;
 }
