@@ -74,7 +74,9 @@ pub(crate) enum Error {
         size: u64,
     },
     /// The server's disk is nearly full.
-    #[error("The disk of the server is nearly full: no files can be uploaded at the moment. Messages can still be sent.")]
+    #[error(
+        "The disk of the server is nearly full: no files can be uploaded at the moment. Messages can still be sent."
+    )]
     DiskFull,
     /// The id names another message.
     #[error("The id names another message.")]
