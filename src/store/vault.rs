@@ -48,7 +48,8 @@ pub(crate) async fn kdfs(db: &Db, user: UserId, sample: &[u8]) -> Result<Kdfs> {
                     coalesce(
                         (select kdf from users where user_id >= encode($2, 'hex')::uuid and deleted_at is null
                          order by user_id limit 1),
-                        (select kdf from users where deleted_at is null order by user_id limit 1)
+                        (select kdf from users where user_id >= '00000000-0000-0000-0000-000000000000' and deleted_at is null
+                         order by user_id limit 1)
                     ) as sample"#,
                 user as _,
                 sample,
