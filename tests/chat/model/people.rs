@@ -103,10 +103,11 @@ impl Model {
             .collect()
     }
 
-    /// Expects notifications for everyone to whom another user looks different than before.
+    /// Expects notifications for everyone to whom another user looks different than before, but of those whom they have
+    /// blocked: these do not disturb them.
     fn expect_visibility_changes(&mut self, before: &[(Who, Who, Visibility)]) {
         for ((who, other, now), (.., then)) in self.visibilities().into_iter().zip(before) {
-            if now != *then {
+            if now != *then && !self.blocks.contains(&(who, other)) {
                 self.expected[who]
                     .friends
                     .insert(self.people[other].user.clone());
