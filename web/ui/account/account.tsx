@@ -69,13 +69,13 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
               class="account-entry"
               href={hashOf({ at: "account", section: one })}
               aria-current={one === section ? "page" : undefined}
-              aria-label={w[one]}
               aria-describedby={one === "security" && !self.hasSheet ? "no-sheet" : undefined}
             >
               <Icon name={icons[one]} />
               <span>{w[one]}</span>
-              {one === "security" && !self.hasSheet && <span id="no-sheet" class="chip warn">{w.noSheetYet}</span>}
             </a>
+            {/* Beside the link, whose name is a contract. */}
+            {one === "security" && !self.hasSheet && <span id="no-sheet" class="chip warn">{w.noSheetYet}</span>}
           </li>
         ))}
       </ul>
