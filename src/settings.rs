@@ -20,7 +20,7 @@ use crate::{clock::Clock, timings::Timings};
 
 pub use self::{
     disk::Disk,
-    file_store::{Bucket, FORM as FILE_STORE_FORM, FileStore, S3Keys},
+    file_store::{Bucket, FORM as FILE_STORE_FORM, FileStore, S3Keys, StoreOptions},
     per_user::PerUser,
 };
 
@@ -41,7 +41,7 @@ pub enum Registration {
     Closed,
     /// Anyone with an invitation.
     Invite,
-    /// Everyone.
+    /// Everyone, without an invitation.
     Open,
 }
 
@@ -50,7 +50,7 @@ pub enum Registration {
 pub enum Invites {
     /// All of them.
     Everyone,
-    /// Admins.
+    /// Admins alone.
     Admins,
 }
 
@@ -81,7 +81,7 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// Web Push.
+/// What Web Push needs.
 #[derive(Debug, Clone)]
 pub struct Push {
     /// Whom a push service may turn to, as a `mailto:` or `https:` address.
@@ -124,7 +124,7 @@ pub fn leads_nowhere(public_url: &str) -> bool {
     })
 }
 
-/// All settings.
+/// What an operator can set, and what tests change besides.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `LISTEN_ADDR`: where the server listens.
@@ -162,8 +162,8 @@ pub struct Settings {
     pub file_quota: u64,
     /// `FILE_STORE`: where the files of a new database lie. `None`, if that is not set.
     pub file_store: Option<FileStore>,
-    /// `AWS_ACCESS_KEY_ID` and what belongs to it: the keys of an S3 service in which files lie.
-    pub s3_keys: Option<S3Keys>,
+    /// How stores of files outside the database are used, with `AWS_ACCESS_KEY_ID` and what belongs to it.
+    pub stores: StoreOptions,
     /// Not for operators: the disk of the embedded PostgreSQL. `None`, where the database is elsewhere.
     pub file_disk: Option<Disk>,
     /// `SIGNATURE_WINDOW`: maximum difference between a request's timestamp and the server's clock.

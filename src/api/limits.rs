@@ -46,6 +46,8 @@ pub(super) struct LimitsView {
     filequota: u64,
     /// Bytes that the files of this user count.
     fileused: u64,
+    /// Bytes of files, an hour.
+    filebytes: u64,
     /// Seconds by which a client's clock may be wrong.
     clockdifference: i64,
     /// Seconds until a message without a `ValidUntil` expires.
@@ -73,6 +75,7 @@ impl LimitsView {
             file: settings.max_file_bytes.min(settings.file_quota),
             filequota: settings.file_quota,
             fileused,
+            filebytes: own.file_bytes,
             clockdifference: settings.signature_window.num_seconds(),
             messagelifetime: settings.message_lifetime.num_seconds(),
             expirygrace: settings.expiry_grace.num_seconds(),

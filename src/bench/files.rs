@@ -127,7 +127,7 @@ async fn of_store(
         ("MAX_FILE_BYTES", OsStr::new("4294967296")),
         ("FILE_QUOTA", OsStr::new("1000000000000")),
     ];
-    if let Some(keys) = &settings.s3_keys {
+    if let Some(keys) = &settings.stores.s3_keys {
         variables.push(("AWS_ACCESS_KEY_ID", OsStr::new(&keys.id)));
         variables.push(("AWS_SECRET_ACCESS_KEY", OsStr::new(&keys.secret)));
         variables.push(("AWS_REGION", OsStr::new(&keys.region)));

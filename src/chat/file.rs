@@ -52,7 +52,7 @@ impl Files {
             max_bytes: settings.max_file_bytes,
             quota: settings.file_quota,
             disk: settings.file_disk.clone(),
-            stores: Stores::new(settings.s3_keys.clone()),
+            stores: Stores::new(settings.stores.clone()),
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
             deleted: Notify::new(),
         }

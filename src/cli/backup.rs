@@ -38,7 +38,7 @@ enum Verb {
         /// The backup file
         file: PathBuf,
         /// Also read all files that lie outside the database, and compare them with the hashes in the
-        /// backup
+        /// backup. Those that the server's database has no longer were deleted since, and are only counted
         #[arg(long)]
         files: bool,
     },
@@ -126,7 +126,10 @@ pub enum Error {
 pub(super) async fn run(settings: &Settings, backup: Backup) -> Result<(), super::Error> {
     match (backup.command, backup.file) {
         (Some(Verb::Verify { file, files }), _) => {
-            let manifest = restore::verify(settings, &file, files).await?;
+            let (manifest, deleted) = restore::verify(settings, &file, files).await?;
+            if deleted > 0 {
+                eprintln!("{deleted} of the backup's files were deleted since");
+            }
             report("Verified", &file, &manifest, backup.json)
         }
         (None, Some(file)) if file == Path::new("-") => {
@@ -149,7 +152,12 @@ pub(super) async fn restore(
     settings: &Settings,
     Restore { file, json }: Restore,
 ) -> Result<(), super::Error> {
-    let manifest = restore::restore(settings, &file).await?;
+    let (manifest, stores) = restore::restore(settings, &file).await?;
+    for place in stores {
+        eprintln!(
+            "nothing is deleted in {place} until you run `parlance files adopt`: do that when the server that was backed up does not run any more"
+        );
+    }
     report("Restored", &file, &manifest, json)
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
     } else {
         Purpose::Look
     };
-    let stores = Stores::new(settings.s3_keys.clone());
+    let stores = Stores::new(settings.stores.clone());
     let (repaired, problems) = with_database(settings, purpose, async |db| {
         // Repairs first and examines afterwards, so that the findings and the exit code are about
         // what is left.
@@ -60,7 +60,7 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
             example: finding.example,
             meaning: finding.rule.meaning(),
         });
-        let files = files.findings().map(|finding| Problem {
+        let files = files.findings().into_iter().map(|finding| Problem {
             key: fault_key(finding.fault),
             name: format!("Files {:?}", finding.fault),
             count: finding.count,

@@ -92,7 +92,7 @@ pub enum Error {
     NotAFriend {
         /// Its address.
         service: String,
-        /// The person.
+        /// Who has to accept.
         to: String,
     },
     /// The person has other keys than before.
@@ -127,14 +127,19 @@ pub enum Error {
     /// Another command moves files.
     #[error("files are being moved already")]
     FilesAreMoved,
+    /// Root would make a directory that the server cannot read.
+    #[error(
+        "make {0} first, as the directory of the user that the server runs as, and run this as that user: what root makes, the server could not read"
+    )]
+    DirectoryOfRoot(String),
     /// Bytes of files are missing or damaged.
     #[error(
         "{count} pieces of files were left where they were, as their bytes are missing or damaged: as those of {example}; see parlance doctor"
     )]
     FilesUnreadable {
-        /// Pieces.
+        /// How many pieces.
         count: u64,
-        /// A file.
+        /// One of the files.
         example: String,
     },
     /// An error of `bench` or `selftest`, which have nothing but sentences: nobody handles them.

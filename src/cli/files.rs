@@ -1,12 +1,15 @@
 //! `parlance files`: where the bytes of files lie.
 
+use std::time::{Duration, Instant};
+
 use clap::{Args, Subcommand};
+use nix::unistd::geteuid;
 use serde_json::json;
 
 use super::{Error, Purpose, actor::actor, print_json, say, with_database};
 use crate::{
     settings::{FILE_STORE_FORM, FileStore, Settings},
-    store::file::{self, Moved, Stores},
+    store::file::{self, Moved, Progress, Stores},
 };
 use parlance_wire::time::Timestamp;
 
@@ -17,7 +20,19 @@ pub(super) enum Command {
     /// New files go there at once, and the others are copied; uploads and downloads go on. It can be
     /// interrupted, and begun again. Set FILE_STORE to the new place afterwards.
     Move(Move),
+    /// Let a restored server delete files in the stores of the one that was backed up
+    ///
+    /// Until then nothing is deleted there, so that a copy of a server, as for a drill, takes no bytes from
+    /// the original. Only when the original does not run any more.
+    Adopt {
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
+
+/// How often the progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Move {
@@ -34,11 +49,69 @@ fn place(text: &str) -> Result<FileStore, String> {
 }
 
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Error> {
-    let Command::Move(Move { to, json }) = command;
-    let stores = Stores::new(settings.s3_keys.clone());
+    match command {
+        Command::Move(order) => relocate(settings, order).await,
+        Command::Adopt { json } => adopt(settings, json).await,
+    }
+}
+
+async fn adopt(settings: &Settings, json: bool) -> Result<(), Error> {
+    let places = with_database(settings, Purpose::Change, async |db| {
+        Ok(file::adopt(db, &actor(), Timestamp::now()).await?)
+    })
+    .await?;
+    if json {
+        return print_json(&json!({ "adopted": places }));
+    }
+    if places.is_empty() {
+        return say(format_args!(
+            "There is nothing to adopt: this server may delete in all its stores."
+        ));
+    }
+    say(format_args!("Adopted: {}.", places.join(", ")))
+}
+
+/// # Errors
+/// Root is about to make a directory that the server's user could not read.
+fn check_directory(to: &FileStore) -> Result<(), Error> {
+    match to {
+        FileStore::Dir(path) if geteuid().is_root() && !path.exists() => {
+            Err(Error::DirectoryOfRoot(path.display().to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells the progress on stderr, at first and now and then.
+fn tell(to: &FileStore) -> impl FnMut(Progress) {
+    let mut told: Option<Instant> = None;
+    move |progress| {
+        if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return;
+        }
+        told = Some(Instant::now());
+        match progress {
+            Progress::Moved { bytes, of_bytes } => {
+                eprintln!("{bytes} of {of_bytes} bytes are moved to {to}");
+            }
+            Progress::Waiting(uploads) => {
+                eprintln!("waiting for {uploads} uploads to the old place");
+            }
+        }
+    }
+}
+
+async fn relocate(settings: &Settings, Move { to, json }: Move) -> Result<(), Error> {
+    check_directory(&to)?;
+    let stores = Stores::new(settings.stores.clone());
     let moved = with_database(settings, Purpose::Change, async |db| {
-        let by = actor();
-        let moved = file::relocate(db, &stores, &to, &by, Timestamp::now());
+        let order = file::Move {
+            to: &to,
+            disk: settings.file_disk.as_ref(),
+            by: &actor(),
+            now: Timestamp::now(),
+        };
+        let moved = file::relocate(db, &stores, order, tell(&to));
         moved.await?.ok_or(Error::FilesAreMoved)
     })
     .await?;

@@ -59,6 +59,11 @@ pub(super) async fn begin(state: &State) -> store::error::Result<()> {
             "FILE_STORE is {wanted}, but files lie in {present}, where new ones go, too; move them with: parlance files move --to {wanted}"
         );
     }
+    for place in store::file::disowned(&state.services.db).await? {
+        tracing::warn!(
+            "this database was restored, so nothing is deleted in {place}; when the server that was backed up does not run any more, run: parlance files adopt"
+        );
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use nix::sys::statvfs::statvfs;
 
 /// Bytes that files leave free on a disk: what messages need for a good while.
-const RESERVE: u64 = 1 << 30;
+pub(super) const RESERVE: u64 = 1 << 30;
 
 /// A disk that files must not fill up.
 #[derive(Debug, Clone)]
@@ -26,15 +26,25 @@ impl Disk {
         }
     }
 
+    /// Bytes that files may still take. Returns `None` if it has little room left.
+    ///
+    /// # Errors
+    /// The directory is not there.
+    pub fn room(&self) -> io::Result<Option<u64>> {
+        let stat = statvfs(&self.path)?;
+        let block = u128::from(stat.fragment_size());
+        let free = u128::from(stat.blocks_available()) * block;
+        let total = u128::from(stat.blocks()) * block;
+        let kept = total.div_ceil(20).max(self.reserve.into());
+        let room = free.checked_sub(kept);
+        Ok(room.map(|room| u64::try_from(room).unwrap_or(u64::MAX)))
+    }
+
     /// Returns `false` if it has little room left.
     ///
     /// # Errors
     /// The directory is not there.
     pub fn has_room(&self) -> io::Result<bool> {
-        let stat = statvfs(&self.path)?;
-        let block = u128::from(stat.fragment_size());
-        let free = u128::from(stat.blocks_available()) * block;
-        let total = u128::from(stat.blocks()) * block;
-        Ok(free >= u128::from(self.reserve) && free * 20 >= total)
+        Ok(self.room()?.is_some())
     }
 }

@@ -3,9 +3,12 @@
 use std::{
     fmt,
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 use url::Url;
+
+use super::disk::RESERVE;
 
 /// What `FILE_STORE` has to be.
 pub const FORM: &str = "postgres, dir:/path, or s3:https://endpoint/bucket";
@@ -26,7 +29,7 @@ pub enum FileStore {
 pub struct Bucket {
     /// The service's address: scheme, host and port.
     pub endpoint: String,
-    /// Its name.
+    /// Its name within the service.
     pub name: String,
     /// What all names begin with, without slashes at its ends; may be empty.
     pub prefix: String,
@@ -41,6 +44,30 @@ pub struct S3Keys {
     pub secret: String,
     /// `AWS_REGION`.
     pub region: String,
+}
+
+/// How stores outside the database are used.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `AWS_ACCESS_KEY_ID` and what belongs to it: the keys of an S3 service in which files lie.
+    pub s3_keys: Option<S3Keys>,
+    /// Maximum time of one operation, after which a store counts as away. Not for operators; tests shorten it.
+    // By `Timings::file_unfinished`, the writer of an unfinished object has given up long ago.
+    pub timeout: Duration,
+    /// Bytes that stay free on the disk of a directory. Not for operators.
+    pub reserve: u64,
+}
+
+impl StoreOptions {
+    /// The usual ones, with these keys.
+    #[must_use]
+    pub fn new(s3_keys: Option<S3Keys>) -> Self {
+        Self {
+            s3_keys,
+            timeout: Duration::from_secs(30),
+            reserve: RESERVE,
+        }
+    }
 }
 
 impl fmt::Debug for S3Keys {

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::{
     Database, Disk, Error, FILE_STORE_FORM, FileStore, Invites, LogFormat, PerUser, Push,
-    PushServices, Registration, S3Keys, Settings, Tls, database,
+    PushServices, Registration, S3Keys, Settings, StoreOptions, Tls, database,
     variables::{
         Variables, duration, nats_servers, networks, origins, postgres_settings, public_url,
     },
@@ -96,7 +96,7 @@ impl Settings {
             max_file_bytes: env.bytes("MAX_FILE_BYTES", 100 << 20, 1024..=4 << 30)?,
             file_quota: env.bytes("FILE_QUOTA", 1 << 30, 0..=1 << 50)?,
             file_store: env.file_store()?,
-            s3_keys: env.s3_keys()?,
+            stores: StoreOptions::new(env.s3_keys()?),
             signature_window: env.parse(
                 "SIGNATURE_WINDOW",
                 "5min",

@@ -41,6 +41,7 @@ pub(crate) enum Change {
     InviteRevoke,
     ConversationDelete,
     FilesMove,
+    FilesAdopt,
     DoctorRepair,
 }
 
@@ -65,6 +66,7 @@ impl Change {
             Self::InviteRevoke => "invite revoke",
             Self::ConversationDelete => "conversation delete",
             Self::FilesMove => "files move",
+            Self::FilesAdopt => "files adopt",
             Self::DoctorRepair => "doctor --repair",
         }
     }

@@ -16,8 +16,8 @@ pub(crate) use self::{
 pub use self::{
     delete::{abandoned, drain},
     examine::{Examined, Fault, Finding, LeftOver, examine},
-    relocate::{Moved, relocate},
-    stores::{Stores, begin, present},
+    relocate::{Move, Moved, Progress, relocate},
+    stores::{Stores, adopt, begin, disown, disowned, present},
 };
 
 use sqlx::PgConnection;
@@ -44,7 +44,6 @@ pub(crate) struct FileKey(i64);
 #[derive(Debug)]
 pub(crate) struct NewFile<'a> {
     pub id: FileId,
-    /// The uploader.
     pub user: UserId,
     pub conversation: ConversationId,
     /// The conversation's instance, according to the uploader.

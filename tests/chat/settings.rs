@@ -118,9 +118,9 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 49] = [
         &["file_store"],
         Some("dir:secret"),
     ),
-    ("AWS_ACCESS_KEY_ID", "key", &["s3_keys"], None),
-    ("AWS_SECRET_ACCESS_KEY", "secret", &["s3_keys"], None),
-    ("AWS_REGION", "eu-central-1", &["s3_keys"], None),
+    ("AWS_ACCESS_KEY_ID", "key", &["stores"], None),
+    ("AWS_SECRET_ACCESS_KEY", "secret", &["stores"], None),
+    ("AWS_REGION", "eu-central-1", &["stores"], None),
     ("PG_BIN", "/opt/postgres", &["pg_bin"], None),
     (
         "POSTGRES_SETTINGS",

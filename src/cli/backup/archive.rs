@@ -28,7 +28,6 @@ const MAX_MANIFEST: u64 = 1 << 20;
 /// The description of a backup.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
-    /// [`FORMAT`].
     pub format: u32,
     /// The version of Parlance that wrote it.
     pub parlance: String,

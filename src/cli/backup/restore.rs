@@ -9,23 +9,24 @@ use super::{
 };
 use crate::{
     bench::scratch::{interrupted, scratch_directory},
-    cli::{self, program},
+    cli::{self, Purpose, program},
     settings::{Database, Settings},
     store::{
         self, Db,
         backup::Snapshot,
         embedded::{IfMissing, attach},
-        file::{LeftOver, Stores},
+        file::{Examined, Fault, Finding, LeftOver, Stores},
+        key_log::server_identity,
     },
 };
 
 /// Restores a backup into a scratch database, which is removed afterwards. `with_files`: files outside the
-/// database are read, too.
+/// database are read, too. Returns also how many of them were deleted since the backup.
 pub(super) async fn verify(
     settings: &Settings,
     file: &Path,
     with_files: bool,
-) -> Result<Manifest, cli::Error> {
+) -> Result<(Manifest, u64), cli::Error> {
     let archive = open(file).await?;
     // A directory of its own: verifying must neither depend on a running server nor disturb it.
     let dir = scratch_directory("parlance-verify")?;
@@ -34,7 +35,14 @@ pub(super) async fn verify(
         database: Database::Embedded,
         ..settings.clone()
     };
-    let result = fill(&scratch, archive, with_files).await;
+    let result = fill(&scratch, archive, async |db| {
+        if with_files {
+            read_files(settings, db).await
+        } else {
+            Ok(0)
+        }
+    })
+    .await;
     if let Err(error) = tokio::fs::remove_dir_all(&dir).await {
         // Not an error: it is in the directory for temporary files, which the system cleans up.
         tracing::debug!(%error, dir = %dir.display(), "the scratch database could not be removed");
@@ -42,10 +50,17 @@ pub(super) async fn verify(
     result
 }
 
-/// Restores a backup into the database that the settings name.
-pub(super) async fn restore(settings: &Settings, file: &Path) -> Result<Manifest, cli::Error> {
+/// Restores a backup into the database that the settings name. Returns also the stores of files in which
+/// nothing is deleted until they are adopted.
+pub(super) async fn restore(
+    settings: &Settings,
+    file: &Path,
+) -> Result<(Manifest, Vec<String>), cli::Error> {
     let archive = open(file).await?;
-    fill(settings, archive, false).await
+    fill(settings, archive, async |db| {
+        Ok(store::file::disown(db).await?)
+    })
+    .await
 }
 
 async fn open(file: &Path) -> Result<Archive, cli::Error> {
@@ -67,17 +82,22 @@ async fn open(file: &Path) -> Result<Archive, cli::Error> {
     Ok(archive)
 }
 
-/// Restores a backup into an empty database, compares it, migrates it, and has the doctor check it.
-async fn fill(
+/// Restores a backup into an empty database, compares it, migrates it, has the doctor check it, and does
+/// this with it.
+async fn fill<T>(
     settings: &Settings,
     archive: Archive,
-    with_files: bool,
-) -> Result<Manifest, cli::Error> {
+    work: impl AsyncFnOnce(&Db) -> Result<T, cli::Error>,
+) -> Result<(Manifest, T), cli::Error> {
     // Attached first and detached last, also after Ctrl-C: a PostgreSQL that this command started
     // has to be shut down cleanly.
     let attached = attach(settings, IfMissing::Create).await?;
+    let filled = async {
+        let manifest = fill_attached(settings, &attached.db, archive).await?;
+        Ok((manifest, work(&attached.db).await?))
+    };
     let result = tokio::select! {
-        result = fill_attached(settings, &attached.db, archive, with_files) => result,
+        result = filled => result,
         () = interrupted() => Err(cli::Error::Interrupted),
     };
     attached.detach().await;
@@ -88,7 +108,6 @@ async fn fill_attached(
     settings: &Settings,
     db: &Db,
     archive: Archive,
-    with_files: bool,
 ) -> Result<Manifest, cli::Error> {
     let mut before = Snapshot::take(db).await?;
     if !before.tables().await?.is_empty() {
@@ -110,27 +129,64 @@ async fn fill_attached(
         );
         return Err(Error::Unhealthy(finding).into());
     }
-    if with_files {
-        let stores = Stores::new(settings.s3_keys.clone());
-        // What is not in the backup was uploaded later.
-        let examined = store::file::examine(db, &stores, LeftOver::Ignore).await?;
-        let findings: Vec<String> = examined
-            .findings()
-            .map(|finding| {
-                format!(
-                    "Files {:?} ({}, as {}): {}",
-                    finding.fault,
-                    finding.count,
-                    finding.example,
-                    finding.fault.meaning()
-                )
-            })
-            .collect();
-        if !findings.is_empty() {
-            return Err(Error::Unhealthy(findings.join("; ")).into());
+    Ok(manifest)
+}
+
+/// Reads all files that lie outside the database. Returns how many were deleted since the backup, which is
+/// no fault of it.
+async fn read_files(settings: &Settings, scratch: &Db) -> Result<u64, cli::Error> {
+    let stores = Stores::new(settings.stores.clone());
+    // What is not in the backup was uploaded later.
+    let mut examined = store::file::examine(scratch, &stores, LeftOver::Ignore).await?;
+    let is_missing = |finding: &Finding| finding.fault == Fault::Missing;
+    let mut deleted = 0;
+    let mut unknown = String::new();
+    if examined.findings().iter().any(is_missing) {
+        match leave_out_deleted(settings, scratch, &mut examined).await {
+            Ok(count) => deleted = count,
+            Err(error) => {
+                unknown = format!(
+                    "; whether they were deleted since is not known, as the server's database cannot tell: {}",
+                    error.with_causes()
+                );
+            }
         }
     }
-    Ok(manifest)
+    let findings = examined.findings();
+    if findings.is_empty() {
+        return Ok(deleted);
+    }
+    let findings: Vec<String> = findings
+        .iter()
+        .map(|finding| {
+            format!(
+                "Files {:?} ({}, as {}): {}{}",
+                finding.fault,
+                finding.count,
+                finding.example,
+                finding.fault.meaning(),
+                if is_missing(finding) { &unknown } else { "" }
+            )
+        })
+        .collect();
+    Err(Error::Unhealthy(findings.join("; ")).into())
+}
+
+/// Asks the database that the settings name, if it is that of the server of this backup.
+async fn leave_out_deleted(
+    settings: &Settings,
+    scratch: &Db,
+    examined: &mut Examined,
+) -> Result<u64, cli::Error> {
+    let (backed_up, _) = server_identity(scratch).await?;
+    cli::with_database(settings, Purpose::Look, async |present| {
+        let (asked, _) = server_identity(present).await?;
+        if asked != backed_up {
+            return Err("it is another server's".to_owned().into());
+        }
+        Ok(examined.leave_out_deleted(present).await?)
+    })
+    .await
 }
 
 /// Writes a backup's dump to `pg_restore`.

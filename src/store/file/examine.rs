@@ -17,6 +17,10 @@ use crate::store::{
     Db,
     error::{Error, Result},
 };
+use parlance_wire::id::{FileId, UserId};
+
+/// Files that are looked up in one statement.
+const AT_ONCE: usize = 1000;
 
 /// What can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +53,7 @@ impl Fault {
                 "bytes of a file were changed: clients refuse it; restore them from a copy of the store"
             }
             Self::LeftOver => {
-                "a store has bytes of no file, as after a backup was restored; --repair deletes them"
+                "a store has bytes of no file, as after a backup was restored; --repair deletes them, after a restore once `parlance files adopt` was run"
             }
         }
     }
@@ -58,9 +62,9 @@ impl Fault {
 /// Something that is wrong.
 #[derive(Debug)]
 pub struct Finding {
-    /// Its kind.
+    /// What is wrong with it.
     pub fault: Fault,
-    /// How often.
+    /// How many objects, files or stores.
     pub count: u64,
     /// One of them.
     pub example: String,
@@ -70,6 +74,8 @@ pub struct Finding {
 #[derive(Debug, Default)]
 pub struct Examined {
     found: BTreeMap<Fault, (u64, String)>,
+    /// The files of which bytes are missing, with an object of each.
+    missing: BTreeMap<(UserId, FileId), ObjectId>,
     /// Files whose bytes were read.
     pub files: u64,
     /// Objects that were deleted because no file has them.
@@ -78,12 +84,55 @@ pub struct Examined {
 
 impl Examined {
     /// What is wrong.
-    pub fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
-        self.found.iter().map(|(fault, (count, example))| Finding {
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let first = self.missing.first_key_value();
+        let missing = first.map(|((user, file), object)| Finding {
+            fault: Fault::Missing,
+            count: self.missing.len() as u64,
+            example: format!("file {file} of user {user}, in {object}"),
+        });
+        let others = self.found.iter().map(|(fault, (count, example))| Finding {
             fault: *fault,
             count: *count,
             example: example.clone(),
-        })
+        });
+        let mut findings: Vec<_> = others.chain(missing).collect();
+        findings.sort_by_key(|finding| finding.fault);
+        findings
+    }
+
+    /// Leaves out the missing files that are not in this database any more, which is the present one of the
+    /// server of a backup: they were deleted since. Returns their number.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn leave_out_deleted(&mut self, present: &Db) -> Result<u64> {
+        let all: Vec<_> = self.missing.keys().copied().collect();
+        let mut deleted = 0;
+        for some in all.chunks(AT_ONCE) {
+            let (users, files): (Vec<_>, Vec<_>) = some.iter().copied().unzip();
+            let gone = present
+                .run(async |c| {
+                    sqlx::query!(
+                        r#"select i.user_id as "user!: UserId", i.file_id as "file!: FileId"
+                        from unnest($1::uuid[], $2::uuid[]) as i (user_id, file_id)
+                        where not exists (
+                            select from files f where f.file_id = i.file_id and f.user_id = i.user_id
+                        )"#,
+                        &users as _,
+                        &files as _,
+                    )
+                    .fetch_all(c)
+                    .await
+                })
+                .await?;
+            for row in gone {
+                self.missing.remove(&(row.user, row.file));
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
     }
 
     fn note(&mut self, fault: Fault, example: impl FnOnce() -> String) {
@@ -97,7 +146,7 @@ impl Examined {
 pub enum LeftOver {
     /// They are reported.
     Report,
-    /// They are deleted.
+    /// They are deleted, where this server may delete; elsewhere, they are reported.
     Delete,
     /// Nobody looks for them.
     Ignore,
@@ -114,7 +163,8 @@ pub async fn examine(db: &Db, stores: &Stores, left_over: LeftOver) -> Result<Ex
             sqlx::query!(
                 r#"select s.store_id as "id: StoreId", s.place,
                     exists (select from file_objects o where o.store_id = s.store_id)
-                        or exists (select from file_store_head h where h.store_id = s.store_id) as "is_used!"
+                        or exists (select from file_store_head h where h.store_id = s.store_id) as "is_used!",
+                    s.may_delete
                 from file_stores s order by s.store_id"#
             )
             .fetch_all(c)
@@ -123,6 +173,10 @@ pub async fn examine(db: &Db, stores: &Stores, left_over: LeftOver) -> Result<Ex
         .await?;
     let mut away = BTreeSet::new();
     for place in places {
+        let left_over = match left_over {
+            LeftOver::Delete if !place.may_delete => LeftOver::Report,
+            left_over => left_over,
+        };
         let looked = async {
             let store = stores.open(db, place.id).await?;
             if left_over == LeftOver::Ignore {
@@ -185,7 +239,13 @@ async fn verify(db: &Db, stores: &Stores, piece: &Piece, examined: &mut Examined
         Content::Damaged => Fault::Damaged,
     };
     // Not if it was deleted, or moved, meanwhile.
-    if piece.is_there(db).await? {
+    if !piece.is_there(db).await? {
+        return Ok(());
+    }
+    if fault == Fault::Missing {
+        let file = (piece.user, piece.file_id);
+        examined.missing.entry(file).or_insert(object);
+    } else {
         examined.note(fault, || {
             format!("file {} of user {}, in {object}", piece.file_id, piece.user)
         });

@@ -13,14 +13,11 @@ use uuid::Uuid;
 
 use self::{dir::Dir, s3::S3};
 use crate::{
-    settings::{FileStore, S3Keys},
+    settings::{FileStore, StoreOptions},
     store::error::{Cause, Error, Result},
 };
 use parlance_wire::id::ServerId;
 
-/// Maximum time of one operation. By [`super::sweep`]'s time for an unfinished object, its writer has given
-/// up long ago.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// The name of the object that says whose the store is.
 // Without it, a disk that is not mounted would look like an empty store, and two servers with different ids on
 // one store would take each other's objects for left over.
@@ -66,7 +63,14 @@ fn part_name(part: u16) -> String {
 
 /// An open store.
 #[derive(Debug)]
-pub(crate) enum Outside {
+pub(crate) struct Outside {
+    kind: Kind,
+    /// Maximum time of one operation.
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Kind {
     Dir(Dir),
     S3(Box<S3>),
 }
@@ -74,10 +78,14 @@ pub(crate) enum Outside {
 /// Does the same with either kind.
 macro_rules! either {
     ($self:expr, $store:ident => $work:expr) => {
-        match $self {
-            Outside::Dir($store) => $work,
-            Outside::S3($store) => $work,
-        }
+        $self
+            .bounded(async {
+                match &$self.kind {
+                    Kind::Dir($store) => $work.await,
+                    Kind::S3($store) => $work.await,
+                }
+            })
+            .await
     };
 }
 
@@ -88,64 +96,78 @@ impl Outside {
     /// `FilesAway`: it cannot be reached, or it is not this server's.
     pub(super) async fn open(
         place: &FileStore,
-        keys: Option<&S3Keys>,
+        options: &StoreOptions,
         server: ServerId,
     ) -> Result<Option<Self>> {
-        let Some(store) = Self::at(place, keys)? else {
+        let Some(store) = Self::at(place, options)? else {
             return Ok(None);
         };
         match store.owner().await? {
             Some(owner) if owner == server.to_string() => Ok(Some(store)),
+            Some(owner) if owner.is_empty() => Err(away(UNFINISHED_CLAIM)),
             Some(_) => Err(away("it has the files of another server")),
             None => Err(away(NOT_THERE)),
         }
     }
 
-    /// Opens a store, and makes it the server's if it is nobody's.
+    /// Opens a store, and makes it the server's if it is nobody's. Of several servers that do so at the same
+    /// time, one gets it.
     ///
     /// # Errors
-    /// As [`Outside::open`].
+    /// As [`Outside::open`]; and if it is a directory of another user of the system.
     pub(super) async fn claim(
         place: &FileStore,
-        keys: Option<&S3Keys>,
+        options: &StoreOptions,
         server: ServerId,
     ) -> Result<Option<Self>> {
-        let Some(store) = Self::at(place, keys)? else {
+        let Some(store) = Self::at(place, options)? else {
             return Ok(None);
         };
+        if let Kind::Dir(dir) = &store.kind {
+            store.bounded(dir.check_user()).await?;
+        }
         if store.owner().await?.is_none() {
             let text = Bytes::from(server.to_string());
-            bounded(async { either!(store, store => store.prepare(OWNER, text).await) }).await?;
+            either!(store, store => store.prepare(OWNER, text))?;
         }
-        Self::open(place, keys, server).await
+        Self::open(place, options, server).await
     }
 
-    fn at(place: &FileStore, keys: Option<&S3Keys>) -> Result<Option<Self>> {
-        Ok(match place {
-            FileStore::Postgres => None,
-            FileStore::Dir(path) => Some(Self::Dir(Dir::new(path.clone()))),
+    fn at(place: &FileStore, options: &StoreOptions) -> Result<Option<Self>> {
+        let kind = match place {
+            FileStore::Postgres => return Ok(None),
+            FileStore::Dir(path) => Kind::Dir(Dir::new(path.clone(), options.reserve)),
             FileStore::S3(bucket) => {
-                let keys = keys.ok_or_else(|| {
+                let keys = options.s3_keys.as_ref().ok_or_else(|| {
                     away("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set")
                 })?;
-                Some(Self::S3(Box::new(S3::new(bucket, keys).map_err(away)?)))
+                let s3 = S3::new(bucket, keys, options.timeout).map_err(away)?;
+                Kind::S3(Box::new(s3))
             }
-        })
+        };
+        Ok(Some(Self {
+            kind,
+            timeout: options.timeout,
+        }))
     }
 
     async fn owner(&self) -> Result<Option<String>> {
-        let text = bounded(async { either!(self, store => store.get(OWNER, None).await) }).await?;
-        let text = text.map(|text| String::from_utf8_lossy(&text).trim().to_owned());
-        // An empty one is of a claim that was interrupted.
-        Ok(text.filter(|text| !text.is_empty()))
+        let text = either!(self, store => store.get(OWNER, None))?;
+        Ok(text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()))
+    }
+
+    /// Bytes that files may still take; `u64::MAX` where that is not known. Returns `None` if the store has
+    /// little room left.
+    pub(super) async fn room(&self) -> Result<Option<u64>> {
+        match &self.kind {
+            Kind::Dir(dir) => self.bounded(dir.room()).await,
+            Kind::S3(_) => Ok(Some(u64::MAX)),
+        }
     }
 
     /// Returns `false` if the store has little room left, as far as that is known.
     pub(crate) async fn has_room(&self) -> Result<bool> {
-        match self {
-            Self::Dir(dir) => bounded(dir.has_room()).await,
-            Self::S3(_) => Ok(true),
-        }
+        Ok(self.room().await?.is_some())
     }
 
     /// Writes an object. It is safe once this returns.
@@ -154,7 +176,7 @@ impl Outside {
     /// `FilesAway`: it may have been written all the same, whole or in part; `FilesFull`.
     pub(super) async fn put(&self, object: ObjectId, bytes: Bytes) -> Result<()> {
         let path = path(object);
-        bounded(async { either!(self, store => store.put(&path, bytes).await) }).await
+        either!(self, store => store.put(&path, bytes))
     }
 
     /// Reads a part of an object: fewer bytes, if it ends before. Returns `None` if it is not there, although
@@ -164,8 +186,7 @@ impl Outside {
     /// `FilesAway`.
     pub(crate) async fn get(&self, object: ObjectId, range: Range<u64>) -> Result<Option<Bytes>> {
         let path = path(object);
-        let bytes = bounded(async { either!(self, store => store.get(&path, Some(range)).await) });
-        let bytes = bytes.await?;
+        let bytes = either!(self, store => store.get(&path, Some(range)))?;
         if bytes.is_none() {
             self.check_presence().await?;
         }
@@ -178,7 +199,7 @@ impl Outside {
     /// `FilesAway`.
     pub(super) async fn has(&self, object: ObjectId) -> Result<bool> {
         let path = path(object);
-        bounded(async { either!(self, store => store.has(&path).await) }).await
+        either!(self, store => store.has(&path))
     }
 
     /// Deletes an object, if it is there.
@@ -187,8 +208,7 @@ impl Outside {
     /// `FilesAway`.
     pub(super) async fn delete(&self, object: ObjectId) -> Result<()> {
         let path = path(object);
-        let was_there = bounded(async { either!(self, store => store.delete(&path).await) });
-        if was_there.await? {
+        if either!(self, store => store.delete(&path))? {
             return Ok(());
         }
         self.check_presence().await
@@ -199,12 +219,12 @@ impl Outside {
     /// # Errors
     /// `FilesAway`.
     pub(super) fn list(&self) -> impl Stream<Item = Result<Vec<ObjectId>>> {
-        let names = match self {
-            Self::Dir(dir) => stream::iter(0..PARTS)
-                .then(move |part| async move { bounded(dir.list(&part_name(part))).await })
+        let names = match &self.kind {
+            Kind::Dir(dir) => stream::iter(0..PARTS)
+                .then(move |part| async move { self.bounded(dir.list(&part_name(part))).await })
                 .boxed(),
             // As many requests as it takes, each of which has a time limit of its own.
-            Self::S3(s3) => s3.list().map_err(away).boxed(),
+            Kind::S3(s3) => s3.list().map_err(away).boxed(),
         };
         names.map_ok(|names| {
             let ids = names.iter().filter_map(|name| ObjectId::parse(name));
@@ -220,6 +240,18 @@ impl Outside {
             None => Err(away(NOT_THERE)),
         }
     }
+
+    async fn bounded<T>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, Cause>>,
+    ) -> Result<T> {
+        match timeout(self.timeout, work).await {
+            Err(elapsed) => Err(away(elapsed)),
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(source)) if is_full(&*source) => Err(Error::FilesFull { source }),
+            Ok(Err(source)) => Err(away(source)),
+        }
+    }
 }
 
 /// Where an object lies in its store.
@@ -229,19 +261,13 @@ fn path(object: ObjectId) -> String {
 
 /// Why a store is away that can be reached.
 const NOT_THERE: &str = "there is no store of this server; is it mounted?";
+/// The same, after a power cut at the wrong moment.
+const UNFINISHED_CLAIM: &str =
+    "its object parlance-server, which says whose it is, is empty; remove that if the store is new";
 
 fn away(source: impl Into<Cause>) -> Error {
     Error::FilesAway {
         source: source.into(),
-    }
-}
-
-async fn bounded<T>(work: impl Future<Output = std::result::Result<T, Cause>>) -> Result<T> {
-    match timeout(TIMEOUT, work).await {
-        Err(elapsed) => Err(away(elapsed)),
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(source)) if is_full(&*source) => Err(Error::FilesFull { source }),
-        Ok(Err(source)) => Err(away(source)),
     }
 }
 

@@ -316,7 +316,7 @@ async fn compare(
 /// Where the bytes of a record are.
 #[derive(Debug)]
 pub(crate) enum Located {
-    /// Here: these.
+    /// In the row of the record, as these.
     Row(Vec<u8>),
     /// In an object.
     Object(Place),

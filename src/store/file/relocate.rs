@@ -16,16 +16,16 @@ use super::{
     stores::{StoreId, Stores, set_head},
 };
 use crate::{
-    settings::FileStore,
+    settings::{Disk, FileStore},
     store::{
         Db,
         audit::{self, Actor, Change},
         db::End,
-        error::Result,
+        error::{Error, Result},
     },
     telemetry::with_causes,
 };
-use parlance_wire::time::Timestamp;
+use parlance_wire::{request::file::RECORD, time::Timestamp};
 
 /// A number for the lock that only one move holds.
 const LOCK: i64 = 0x6669_6c65_7320_6d76;
@@ -41,7 +41,7 @@ const BATCH: i64 = 100;
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Moved {
-    /// Records.
+    /// Records that have another place now.
     pub records: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -51,16 +51,44 @@ pub struct Moved {
     pub left_over: u64,
 }
 
-/// Moves all files to this place. Returns `None` if somebody else is moving files.
+/// What is to be moved where, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Move<'a> {
+    /// The new place of all files.
+    pub to: &'a FileStore,
+    /// The database's disk, if it is this machine's.
+    pub disk: Option<&'a Disk>,
+    /// Who moves them.
+    pub by: &'a Actor,
+    /// The time in the audit log.
+    pub now: Timestamp,
+}
+
+/// How far a move is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So much was moved, of so much.
+    Moved {
+        /// Bytes that have another place now.
+        bytes: u64,
+        /// Bytes that lay elsewhere when it began.
+        of_bytes: u64,
+    },
+    /// It waits for so many uploads whose bytes are being written to the old place.
+    Waiting(u64),
+}
+
+/// Moves all files to another place. `tell` is told now and then how far it is. Returns `None` if somebody
+/// else is moving files.
 ///
 /// # Errors
-/// Those of the stores and of the database. What was moved until then stays where it is now.
+/// `FilesFull`, before anything was moved, if the place has not the room; those of the stores and of the
+/// database. What was moved until then stays where it is now.
 pub async fn relocate(
     db: &Db,
     stores: &Stores,
-    to: &FileStore,
-    by: &Actor,
-    now: Timestamp,
+    order: Move<'_>,
+    mut tell: impl FnMut(Progress),
 ) -> Result<Option<Moved>> {
     // Held by a connection of its own: it ends with this process.
     let mut lock = db.options().connect().await?;
@@ -70,7 +98,7 @@ pub async fn relocate(
     if !is_alone {
         return Ok(None);
     }
-    let moved = move_to(db, stores, to, by, now).await;
+    let moved = move_to(db, stores, order, &mut tell).await;
     // A server notices only some time later that a connection was closed.
     sqlx::query_scalar!("select pg_advisory_unlock($1)", LOCK)
         .fetch_one(&mut lock)
@@ -82,31 +110,89 @@ pub async fn relocate(
 async fn move_to(
     db: &Db,
     stores: &Stores,
-    to: &FileStore,
-    by: &Actor,
-    now: Timestamp,
+    order: Move<'_>,
+    tell: &mut impl FnMut(Progress),
 ) -> Result<Moved> {
-    let target = stores.claim(db, to).await?;
+    let target = stores.claim(db, order.to).await?;
+    let of_bytes = bytes_elsewhere(db, target).await?;
+    check_room(db, stores, target, order.disk, of_bytes).await?;
+    tell(Progress::Moved { bytes: 0, of_bytes });
     db.transaction(async |c| {
         set_head(c, target).await?;
-        let details = [("to", to.to_string())];
-        audit::append(c, by, Change::FilesMove, "", details, now).await?;
+        let details = [("to", order.to.to_string())];
+        audit::append(c, order.by, Change::FilesMove, "", details, order.now).await?;
         Ok(End::Commit(()))
     })
     .await?;
     let mut moved = Moved::default();
-    move_all(db, stores, target, &mut moved).await?;
+    let mut moving = |moved: &Moved| {
+        tell(Progress::Moved {
+            bytes: moved.bytes,
+            of_bytes,
+        });
+    };
+    move_all(db, stores, target, &mut moved, &mut moving).await?;
     // Uploads whose bytes are being written to the old place end there, and are moved then.
     delete_rest(db, stores).await;
-    while count(db, target, "begun").await? > 0 {
+    loop {
+        let waiting = count(db, target, "begun").await?;
+        if waiting == 0 {
+            break;
+        }
+        tell(Progress::Waiting(waiting));
         tokio::time::sleep(LOOK_EVERY).await;
         delete_rest(db, stores).await;
     }
     moved.unreadable = None;
-    move_all(db, stores, target, &mut moved).await?;
+    // Told of what came later, too, which was not counted at the beginning.
+    let mut moving = |moved: &Moved| {
+        tell(Progress::Moved {
+            bytes: moved.bytes,
+            of_bytes: of_bytes.max(moved.bytes),
+        });
+    };
+    move_all(db, stores, target, &mut moved, &mut moving).await?;
     delete_rest(db, stores).await;
     moved.left_over = count(db, target, "gone").await?;
     Ok(moved)
+}
+
+/// The bytes of all records that lie elsewhere.
+async fn bytes_elsewhere(db: &Db, target: Option<StoreId>) -> Result<u64> {
+    let (mut bytes, mut after) = (0, FileKey(0));
+    loop {
+        let batch = next(db, target, after).await?;
+        let Some((last, _)) = batch.last() else {
+            return Ok(bytes);
+        };
+        after = *last;
+        bytes += batch.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    }
+}
+
+/// # Errors
+/// `FilesFull`: so many bytes more would leave the place with little room.
+async fn check_room(
+    db: &Db,
+    stores: &Stores,
+    target: Option<StoreId>,
+    disk: Option<&Disk>,
+    bytes: u64,
+) -> Result<()> {
+    let room = match (target, disk) {
+        (Some(store), _) => stores.open(db, store).await?.room().await?,
+        (None, Some(disk)) => disk.room().map_err(|error| Error::FilesAway {
+            source: error.into(),
+        })?,
+        (None, None) => return Ok(()),
+    };
+    let room = room.unwrap_or(0);
+    if bytes <= room {
+        return Ok(());
+    }
+    Err(Error::FilesFull {
+        source: format!("{bytes} bytes are to be moved there, and it has room for {room}").into(),
+    })
 }
 
 /// Deletes what nobody needs any more, that of deleted files included, so that the old place can be taken
@@ -141,6 +227,7 @@ async fn move_all(
     stores: &Stores,
     target: Option<StoreId>,
     moved: &mut Moved,
+    tell: &mut impl FnMut(&Moved),
 ) -> Result<()> {
     let mut after = FileKey(0);
     loop {
@@ -149,26 +236,29 @@ async fn move_all(
             return Ok(());
         };
         after = *last;
-        for (file, _) in batch.iter().filter(|(_, is_elsewhere)| *is_elsewhere) {
+        for (file, _) in batch.iter().filter(|(_, bytes)| *bytes > 0) {
             move_file(db, stores, target, *file, moved).await?;
+            tell(moved);
         }
     }
 }
 
-/// The next files, and whether they have records elsewhere.
-async fn next(db: &Db, target: Option<StoreId>, after: FileKey) -> Result<Vec<(FileKey, bool)>> {
+/// The next files, and the bytes of their records that lie elsewhere.
+async fn next(db: &Db, target: Option<StoreId>, after: FileKey) -> Result<Vec<(FileKey, u64)>> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
-                r#"select f.file_key as "key: FileKey", exists (
-                    select from file_records r
+                r#"select f.file_key as "key: FileKey", coalesce((
+                    select sum(least(f.size - r.record * $4::bigint, $4))
+                    from file_records r
                     left join file_objects o on o.object_id = r.object_id
                     where r.file_key = f.file_key and o.store_id is distinct from $2
-                ) as "is_elsewhere!"
+                ), 0)::bigint as "bytes!"
                 from files f where f.file_key > $1 order by f.file_key limit $3"#,
                 after as _,
                 target as _,
                 BATCH,
+                RECORD.cast_signed(),
             )
             .fetch_all(c)
             .await
@@ -176,7 +266,7 @@ async fn next(db: &Db, target: Option<StoreId>, after: FileKey) -> Result<Vec<(F
         .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.key, row.is_elsewhere))
+        .map(|row| (row.key, row.bytes.unsigned_abs()))
         .collect())
 }
 

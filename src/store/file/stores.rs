@@ -9,14 +9,16 @@ use sqlx::PgConnection;
 
 use super::outside::Outside;
 use crate::{
-    settings::{FileStore, S3Keys},
+    settings::{FileStore, StoreOptions},
     store::{
         Db,
+        audit::{self, Actor, Change},
         db::End,
         error::{Error, Result, impossible},
         key_log::server_identity,
     },
 };
+use parlance_wire::time::Timestamp;
 
 /// The number of a store outside the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
@@ -26,16 +28,16 @@ pub(crate) struct StoreId(i32);
 /// The stores that this node has opened.
 #[derive(Debug)]
 pub struct Stores {
-    keys: Option<S3Keys>,
+    options: StoreOptions,
     opened: Mutex<HashMap<StoreId, Arc<Outside>>>,
 }
 
 impl Stores {
-    /// None is open yet. `keys` are those of an S3 service, if there are any.
+    /// None is open yet.
     #[must_use]
-    pub fn new(keys: Option<S3Keys>) -> Self {
+    pub fn new(options: StoreOptions) -> Self {
         Self {
-            keys,
+            options,
             opened: Mutex::default(),
         }
     }
@@ -51,7 +53,7 @@ impl Stores {
         }
         let place = db.run(async |c| place(c, id).await).await?;
         let (server, _) = server_identity(db).await?;
-        let store = Outside::open(&place, self.keys.as_ref(), server).await?;
+        let store = Outside::open(&place, &self.options, server).await?;
         let store = Arc::new(store.ok_or_else(|| impossible("a store outside that is none"))?);
         opened().insert(id, store.clone());
         Ok(store)
@@ -74,7 +76,7 @@ impl Stores {
     /// As [`Stores::open`].
     pub(super) async fn claim(&self, db: &Db, place: &FileStore) -> Result<Option<StoreId>> {
         let (server, _) = server_identity(db).await?;
-        let Some(store) = Outside::claim(place, self.keys.as_ref(), server).await? else {
+        let Some(store) = Outside::claim(place, &self.options, server).await? else {
             return Ok(None);
         };
         let id = db
@@ -135,6 +137,54 @@ pub async fn present(db: &Db) -> Result<FileStore> {
     db.run(async |c| match head(&mut *c).await? {
         None => Ok::<_, Error>(FileStore::Postgres),
         Some(id) => place(c, id).await,
+    })
+    .await
+}
+
+/// Notes of a restored database that the server that was backed up may go on using its stores: nothing is
+/// deleted there until they are adopted. Returns their places.
+///
+/// # Errors
+/// Those of the database.
+pub async fn disown(db: &Db) -> Result<Vec<String>> {
+    db.run(async |c| {
+        sqlx::query_scalar!("update file_stores set may_delete = false returning place")
+            .fetch_all(c)
+            .await
+    })
+    .await
+}
+
+/// The places of stores in which nothing is deleted, because the database was restored.
+///
+/// # Errors
+/// Those of the database.
+pub async fn disowned(db: &Db) -> Result<Vec<String>> {
+    db.run(async |c| {
+        sqlx::query_scalar!("select place from file_stores where not may_delete order by store_id")
+            .fetch_all(c)
+            .await
+    })
+    .await
+}
+
+/// Makes the stores of a restored database this server's alone. Returns their places.
+///
+/// # Errors
+/// Those of the database.
+pub async fn adopt(db: &Db, by: &Actor, now: Timestamp) -> Result<Vec<String>> {
+    db.transaction(async |c| {
+        let places = sqlx::query_scalar!(
+            "update file_stores set may_delete = true where not may_delete returning place"
+        )
+        .fetch_all(&mut *c)
+        .await?;
+        if places.is_empty() {
+            return Ok(End::Rollback(places));
+        }
+        let details = [("places", places.join(", "))];
+        audit::append(c, by, Change::FilesAdopt, "", details, now).await?;
+        Ok(End::Commit(places))
     })
     .await
 }

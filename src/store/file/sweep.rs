@@ -32,7 +32,7 @@ pub(super) async fn end(db: &Db, file: FileKey) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the bytes of all objects that are gone, and of those that have been written for longer than
+/// Deletes the bytes of all objects that are gone, where this server may delete them, and of those that have been written for longer than
 /// `unfinished`, by the database's clock: whoever wrote them has ended. Returns the number of objects.
 /// May run on several nodes at once.
 ///
@@ -75,8 +75,9 @@ async fn gone(db: &Db, after: ObjectId) -> Result<Vec<(ObjectId, StoreId)>> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
-                r#"select object_id as "object: ObjectId", store_id as "store: StoreId" from file_objects
-                where state = 'gone' and object_id > $1 order by object_id limit $2"#,
+                r#"select object_id as "object: ObjectId", store_id as "store: StoreId" from file_objects o
+                where state = 'gone' and object_id > $1
+                    and exists (select from file_stores s where s.store_id = o.store_id and s.may_delete) order by object_id limit $2"#,
                 after as _,
                 BATCH,
             )

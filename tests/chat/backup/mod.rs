@@ -69,12 +69,10 @@ fn verify(file: &Path) -> std::process::Output {
 /// The same, with options.
 fn verify_with(options: &[&str], file: &Path) -> std::process::Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_parlance"));
+    // Where there is no database of a server.
+    command.current_dir(file.parent().unwrap());
     run(
-        command
-            .current_dir(std::env::temp_dir())
-            .args(["backup", "verify"])
-            .args(options)
-            .arg(file),
+        command.args(["backup", "verify"]).args(options).arg(file),
         "",
     )
 }

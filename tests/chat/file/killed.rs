@@ -99,7 +99,7 @@ async fn a_killed_server_loses_no_record_that_it_acknowledged(kind: Kind) {
     let examined = store::file::examine(&world.store, &stores(), LeftOver::Report)
         .await
         .unwrap();
-    assert_eq!(examined.findings().count(), 0);
+    assert!(examined.findings().is_empty());
     world.end().await;
 }
 

@@ -46,6 +46,7 @@ async fn a_user_has_room_for_so_much_however_many_ask_at_once() {
         (90_000, [3, 0, 0])
     );
     let limits = limits(&ann).await;
+    assert_eq!(limits["filebytes"], 1_u64 << 40);
     assert_eq!(
         (&limits["file"], &limits["filequota"], &limits["fileused"]),
         (&json!(100_000), &json!(100_000), &json!(90_000))

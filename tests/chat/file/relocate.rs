@@ -6,8 +6,11 @@ use std::{
 };
 
 use parlance::{
-    settings::FileStore,
-    store::file::{self, LeftOver},
+    settings::{FileStore, StoreOptions},
+    store::{
+        error::Error,
+        file::{self, LeftOver, Progress, Stores},
+    },
 };
 use parlance_wire::time::Timestamp;
 use serde_json::json;
@@ -16,18 +19,37 @@ use crate::{
     cli::{bad, good, parlance, run},
     world::{
         Conversation, File, Hold, Kind, Person, RECORD, World, eventually, lying, message,
-        operator, stores,
+        operator, s3_keys, stores,
     },
 };
 
-async fn moves(world: &World, to: &FileStore) -> file::Moved {
-    let (stores, by) = (stores(), operator());
-    let moved = file::relocate(&world.store, &stores, to, &by, Timestamp::now());
-    moved.await.unwrap().expect("nobody else moves files")
+/// Moves all files, and returns also what was told of the progress. `None`: somebody else moves files.
+pub(super) async fn tries_to_move(
+    world: &World,
+    to: &FileStore,
+    options: StoreOptions,
+) -> Result<Option<(file::Moved, Vec<Progress>)>, Error> {
+    let (stores, by, mut told) = (Stores::new(options), operator(), vec![]);
+    let order = file::Move {
+        to,
+        disk: None,
+        by: &by,
+        now: Timestamp::now(),
+    };
+    let moved =
+        file::relocate(&world.store, &stores, order, |progress| told.push(progress)).await?;
+    Ok(moved.map(|moved| (moved, told)))
+}
+
+pub(super) async fn moves(world: &World, to: &FileStore) -> file::Moved {
+    let moved = tries_to_move(world, to, StoreOptions::new(Some(s3_keys()))).await;
+    let (moved, told) = moved.unwrap().expect("nobody else moves files");
+    assert!(matches!(told[0], Progress::Moved { bytes: 0, .. }));
+    moved
 }
 
 /// The number of records that are not in this kind of store, and of objects beside theirs.
-async fn elsewhere(world: &World, kind: Kind) -> (i64, i64) {
+pub(super) async fn elsewhere(world: &World, kind: Kind) -> (i64, i64) {
     let (records, objects) = match kind {
         Kind::Postgres => ("object_id is not null", "true"),
         Kind::Directory | Kind::S3 => (
@@ -62,7 +84,7 @@ async fn sends(person: &Person, conversation: &Conversation, has_ended: &AtomicB
 }
 
 /// The number of records that files have elsewhere.
-async fn left_behind(world: &World) -> i64 {
+pub(super) async fn left_behind(world: &World) -> i64 {
     world
         .count(
             "files join file_records using (file_key) left join file_objects using (object_id), file_store_head h
@@ -203,8 +225,16 @@ async fn the_command_moves_files_and_leaves_what_cannot_be_read() {
     assert_eq!(move_to("dir:relative").status.code(), Some(2));
     let sentence = bad(&move_to("s3:http://127.0.0.1:1/files"));
     assert!(sentence.contains("AWS_ACCESS_KEY_ID"), "{sentence}");
-    let to = Kind::Directory.place().to_string();
-    let said = good(&move_to(&to));
+    let place = Kind::Directory.place();
+    let to = place.to_string();
+    let FileStore::Dir(path) = place else {
+        unreachable!()
+    };
+    std::fs::create_dir_all(&path).unwrap();
+    let output = move_to(&to);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("0 of 262164 bytes"), "{told}");
+    let said = good(&output);
     assert!(
         said.contains("3 records, 262164 bytes") && said.contains(&to),
         "{said}"

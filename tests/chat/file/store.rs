@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use nix::sys::signal::Signal;
+use futures_util::future::join_all;
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 use parlance::{
     server,
     settings::{Database, FileStore},
@@ -94,6 +98,82 @@ async fn an_s3_server_that_is_stopped_is_away_and_comes_back() {
     )
     .await;
     again.expect("it was started").stop();
+}
+
+#[tokio::test]
+async fn an_s3_server_that_hangs_is_away_and_comes_back() {
+    let server = S3Server::start(&directory().join("s3-that-hangs"), 0);
+    let place = server.place("files");
+    let world = World::with(|settings| {
+        settings.file_store = Some(place);
+        settings.stores.timeout = Duration::from_secs(3);
+    })
+    .await;
+    comes_back(
+        world,
+        async || server.signal(Signal::SIGSTOP),
+        async || server.signal(Signal::SIGCONT),
+    )
+    .await;
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_hangs_is_away_and_comes_back() {
+    let place = Kind::Directory.place();
+    let world = World::with(|settings| {
+        settings.file_store = Some(place);
+        settings.stores.timeout = Duration::from_secs(1);
+    })
+    .await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let file = ann.uploads(10, &conversation).await;
+    let object = lying(&world).await.remove(0);
+    let bytes = fs::read(&object).unwrap();
+    // Who opens it waits for somebody who writes.
+    fs::remove_file(&object).unwrap();
+    mkfifo(&object, Mode::S_IRWXU).unwrap();
+    // More than the directory has turns.
+    let reads = join_all((0..20).map(|_| ben.gets(&file.id, None)));
+    let others = async {
+        ann.adds(&conversation, "messages go on").await;
+    };
+    let (answers, ()) = tokio::join!(reads, others);
+    for answer in answers {
+        answer.answer().refused(503, "unavailable");
+    }
+    // All who wait are let go, as those are who ask meanwhile.
+    drop(fs::File::options().read(true).write(true).open(&object));
+    fs::remove_file(&object).unwrap();
+    fs::write(&object, bytes).unwrap();
+    eventually("it comes back", async || {
+        ben.gets(&file.id, None).await.bytes == file.bytes
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_two_servers_that_claim_a_directory_at_once_one_gets_it() {
+    for _ in 0..5 {
+        let place = Kind::Directory.place();
+        let starts = async || {
+            let options = database().await;
+            let id = "update server_identity set server_id = gen_random_uuid()";
+            let mut connection = options.connect().await.unwrap();
+            sqlx::raw_sql(id).execute(&mut connection).await.unwrap();
+            let mut settings = settings();
+            settings.database = Database::Given(Box::new(options));
+            settings.file_store = Some(place.clone());
+            settings
+        };
+        let (one, other) = (starts().await, starts().await);
+        let (one, other) = tokio::join!(server::start(one), server::start(other));
+        assert!(one.is_ok() != other.is_ok(), "{place:?}");
+        for running in [one, other].into_iter().flatten() {
+            running.stop().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -223,6 +303,7 @@ async fn missing_damaged_and_left_over_bytes_are_found(kind: Kind) {
         let examined = examined.unwrap();
         let found: Vec<_> = examined
             .findings()
+            .into_iter()
             .map(|finding| (finding.fault, finding.count))
             .collect();
         (found, examined.files, examined.deleted)
@@ -236,6 +317,11 @@ async fn missing_damaged_and_left_over_bytes_are_found(kind: Kind) {
     damaged[5] ^= 1;
     fs::write(&objects[0], &damaged).unwrap();
     assert_eq!(faults(LeftOver::Report).await.0, [(Fault::Damaged, 1)]);
+    // One ends too early, also before the record that is read.
+    for kept in [7, 0] {
+        fs::write(&objects[0], &bytes[..kept]).unwrap();
+        assert_eq!(faults(LeftOver::Report).await.0, [(Fault::Damaged, 1)]);
+    }
     fs::write(&objects[0], &bytes).unwrap();
     // One is missing: and its file's readers get an error, not something else.
     let taken: Vec<_> = parts(&objects[1])

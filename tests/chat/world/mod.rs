@@ -26,7 +26,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parlance::{
     clock::Clock,
     server::{self, Running},
-    settings::{Database, Invites, LogFormat, PerUser, Registration, Settings},
+    settings::{Database, Invites, LogFormat, PerUser, Registration, Settings, StoreOptions},
     store::{
         Db,
         audit::Actor,
@@ -79,7 +79,7 @@ pub(crate) fn settings() -> Settings {
         file_quota: 1 << 30,
         file_disk: None,
         file_store: None,
-        s3_keys: Some(s3_keys()),
+        stores: StoreOptions::new(Some(s3_keys())),
         signature_window: TimeDelta::minutes(5),
         login_tries: 10,
         registrations: 1000,
@@ -323,7 +323,7 @@ impl World {
         let files = examine(&self.store, &stores(), LeftOver::Report)
             .await
             .unwrap();
-        let wrong: Vec<_> = files.findings().collect();
+        let wrong = files.findings();
         assert!(wrong.is_empty(), "{wrong:#?}");
         self.db.close().await;
         self.stop().await;

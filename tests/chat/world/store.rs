@@ -15,7 +15,7 @@ use nix::{
     unistd::Pid,
 };
 use parlance::{
-    settings::{Bucket, FileStore, S3Keys, Settings},
+    settings::{Bucket, FileStore, S3Keys, Settings, StoreOptions},
     store::{self, file::Stores},
 };
 
@@ -60,7 +60,7 @@ pub(crate) fn s3_keys() -> S3Keys {
 
 /// The stores of files, for calls that bypass the wire.
 pub(crate) fn stores() -> Stores {
-    Stores::new(Some(s3_keys()))
+    Stores::new(StoreOptions::new(Some(s3_keys())))
 }
 
 impl Kind {

@@ -282,6 +282,8 @@ export type Limits = {
   expirygrace: number;
   /** Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 where there are no files. */
   file?: number | undefined;
+  /** Bytes of files that a user uploads in an hour; 0 where that is not told. */
+  filebytes?: number | undefined;
   /** Bytes of all files of a user; 0 where there are none. */
   filequota?: number | undefined;
   /** Bytes that this user's files count. */

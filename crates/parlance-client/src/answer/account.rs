@@ -45,7 +45,7 @@ pub struct Invites {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Invite {
-    /// Its id.
+    /// By which it is revoked; the code is told once, when it is made.
     pub inviteid: InviteId,
     /// The only address that may register with it; empty if any may.
     pub email: String,
@@ -106,7 +106,7 @@ pub struct Push {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StationInfo {
-    /// Its id.
+    /// By which it is signed out.
     pub stationid: StationId,
     /// The name that its user gave it; empty if there is none.
     pub name: String,
@@ -142,9 +142,9 @@ pub struct Keys {
 pub struct CredentialInfo {
     /// Its id, for [`Session::revoke`](crate::Session::revoke).
     pub keyid: CredentialId,
-    /// Its purpose.
+    /// What it opens, and for whom.
     pub kind: CredentialKind,
-    /// Its name.
+    /// What its maker called it.
     pub label: String,
     /// When it was created.
     pub created: Timestamp,
@@ -190,6 +190,9 @@ pub struct Limits {
     /// Bytes that this user's files count.
     #[serde(default)]
     pub fileused: u64,
+    /// Bytes of files that a user uploads in an hour; 0 where that is not told.
+    #[serde(default)]
+    pub filebytes: u64,
     /// Seconds by which a client's clock may be wrong.
     pub clockdifference: i64,
     /// Seconds until a message without a `ValidUntil` expires.

@@ -4,13 +4,15 @@ use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use nix::unistd::geteuid;
 use tokio::{sync::Semaphore, task::spawn_blocking};
+use uuid::Uuid;
 
 use super::{PARTS, part_name};
 use crate::{settings::Disk, store::error::Cause};
@@ -19,7 +21,6 @@ use crate::{settings::Disk, store::error::Cause};
 // Each keeps a thread, of which the process has only so many, for as long as a disk hangs.
 const AT_ONCE: usize = 16;
 
-/// The directory.
 #[derive(Debug)]
 pub(crate) struct Dir {
     path: PathBuf,
@@ -28,21 +29,42 @@ pub(crate) struct Dir {
 }
 
 impl Dir {
-    pub(super) fn new(path: PathBuf) -> Self {
+    /// `reserve`: bytes that stay free on its disk.
+    pub(super) fn new(path: PathBuf, reserve: u64) -> Self {
         Self {
-            disk: Disk::of(path.clone()),
+            disk: Disk {
+                path: path.clone(),
+                reserve,
+            },
             path,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
-    /// Returns `false` if its disk has little room left.
-    pub(super) async fn has_room(&self) -> Result<bool, Cause> {
+    /// Bytes that its disk has room for. Returns `None` if that is little.
+    pub(super) async fn room(&self) -> Result<Option<u64>, Cause> {
         let disk = self.disk.clone();
-        self.blocking(move || disk.has_room()).await
+        self.blocking(move || disk.room()).await
     }
 
-    /// Makes the directory a store: all directories in it first, and then this file, which says so.
+    /// # Errors
+    /// The directory is another user's of the system.
+    // What root writes there, as in a command that was to be a service user's, that user cannot read.
+    pub(super) async fn check_user(&self) -> Result<(), Cause> {
+        let path = self.path.clone();
+        let owner = self.blocking(move || if_there(fs::metadata(path))).await?;
+        match owner.map(|directory| directory.uid()) {
+            Some(owner) if owner != geteuid().as_raw() => Err(format!(
+                "the directory is another user's, number {owner}, and this runs as number {}: run it as the server's user, who has to own the directory",
+                geteuid()
+            )
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the directory a store: all directories in it first, and then this file, which says so, unless
+    /// it is there.
     pub(super) async fn prepare(&self, name: &str, text: Bytes) -> Result<(), Cause> {
         let (path, file) = (self.path.clone(), self.path.join(name));
         self.blocking(move || {
@@ -58,7 +80,7 @@ impl Dir {
             for dir in created {
                 sync_parent(dir)?;
             }
-            write(&file, &text)
+            write_new(&file, &text)
         })
         .await
     }
@@ -129,6 +151,19 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_data()?;
     // Its name, too, has to be there after a power cut.
     sync_parent(path)
+}
+
+/// Writes a file that is whole once it has this name, unless there is one.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let whole = path.with_extension(Uuid::new_v4().to_string());
+    write(&whole, bytes)?;
+    // Of several, one succeeds, which renaming would not tell.
+    let linked = fs::hard_link(&whole, path);
+    fs::remove_file(&whole)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_parent(path),
+    }
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

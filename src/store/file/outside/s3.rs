@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream::TryChunksError};
 use object_store::{
-    ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt, RetryConfig,
+    ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
     path::Path,
 };
@@ -15,13 +15,10 @@ use crate::{
     store::error::Cause,
 };
 
-/// Maximum time of one attempt.
-const ATTEMPT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Names that are listed at a time.
 const LISTED: usize = 1000;
 
-/// The bucket.
 #[derive(Debug)]
 pub(crate) struct S3 {
     bucket: AmazonS3,
@@ -29,14 +26,17 @@ pub(crate) struct S3 {
 }
 
 impl S3 {
-    pub(super) fn new(bucket: &Bucket, keys: &S3Keys) -> Result<Self, Cause> {
+    /// `timeout`: maximum time of one operation.
+    pub(super) fn new(bucket: &Bucket, keys: &S3Keys, timeout: Duration) -> Result<Self, Cause> {
+        // What fails is repeated within the time; what is not answered takes most of it.
+        let attempt = timeout * 2 / 3;
         let options = ClientOptions::new()
             .with_allow_http(bucket.endpoint.starts_with("http://"))
-            .with_timeout(ATTEMPT)
+            .with_timeout(attempt)
             .with_connect_timeout(CONNECT);
         let retry = RetryConfig {
             max_retries: 2,
-            retry_timeout: ATTEMPT,
+            retry_timeout: attempt,
             ..RetryConfig::default()
         };
         let client = AmazonS3Builder::new()
@@ -60,9 +60,14 @@ impl S3 {
         Path::from(format!("{}/{name}", self.prefix))
     }
 
-    /// Makes the bucket a store: writes this object, which says so.
+    /// Makes the bucket a store: writes this object, which says so, unless it is there.
     pub(super) async fn prepare(&self, name: &str, text: Bytes) -> Result<(), Cause> {
-        self.put(name, text).await
+        let (path, new) = (self.path(name), PutMode::Create.into());
+        match self.bucket.put_opts(&path, text.clone().into(), new).await {
+            Ok(_) | Err(Error::AlreadyExists { .. }) => Ok(()),
+            // Not every service knows this condition; the others refuse it, or ignore it.
+            Err(_) => self.put(name, text).await,
+        }
     }
 
     pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Cause> {
