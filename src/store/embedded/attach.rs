@@ -6,7 +6,7 @@ use std::{fs::File, time::Duration};
 use sqlx::ConnectOptions;
 use tokio::time::{Instant, sleep};
 
-use super::{Db, Embedded, Error, POLL, cluster, lock, paths::ClusterPaths, run};
+use super::{Db, Embedded, Error, POLL, cluster, connections, lock, paths::ClusterPaths, run};
 use crate::settings::{Database, Settings};
 
 /// How long a command waits for a starting server, and for other commands to end.
@@ -16,7 +16,7 @@ const CONNECTIONS: u32 = 2;
 
 /// A database that a command uses.
 pub struct Attached {
-    /// The connections.
+    /// Connections to it: few, beside those of a server.
     pub db: Db,
     /// The embedded PostgreSQL, if this command had to start it.
     embedded: Option<Embedded>,
@@ -27,7 +27,7 @@ pub struct Attached {
 /// What a command does if there is no embedded database yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
-    /// Creates one.
+    /// Creates one, as the first start of a server does.
     Create,
     /// Fails, and leaves nothing behind.
     Fail,
@@ -40,6 +40,7 @@ pub enum IfMissing {
 /// There is no database, or it does not answer.
 pub async fn attach(settings: &Settings, if_missing: IfMissing) -> Result<Attached, Error> {
     if let Database::Given(options) = &settings.database {
+        connections::refuse_pooler(options).await?;
         return Ok(Attached {
             db: Db::new((**options).clone(), CONNECTIONS),
             embedded: None,

@@ -16,15 +16,7 @@ const LISTENER: u32 = 1;
 /// The database cannot be queried, or allows too few.
 pub(super) async fn affordable(options: &PgConnectOptions, wanted: u32) -> Result<u32, Error> {
     let needed = wanted + LISTENER;
-    let offer = match db::offer(&Db::new(options.clone(), 1)).await {
-        Ok(offer) => offer,
-        Err(error) if is_pooler(&error) => return Err(Error::Pooler),
-        Err(error) => return Err(Error::Unreachable(error)),
-    };
-    // A pooler that drops what it does not know, instead of refusing it.
-    if !offer.has_settings {
-        return Err(Error::Pooler);
-    }
+    let offer = offer(options).await?;
     // Reserved connections may exceed the limit, which leaves none.
     let limit = u32::try_from(offer.connections).unwrap_or(0);
     if limit < 1 + LISTENER {
@@ -42,6 +34,22 @@ pub(super) async fn affordable(options: &PgConnectOptions, wanted: u32) -> Resul
         affordable + LISTENER
     );
     Ok(affordable)
+}
+
+/// # Errors
+/// A pooler is in between; the database cannot be queried.
+pub(super) async fn refuse_pooler(options: &PgConnectOptions) -> Result<(), Error> {
+    offer(options).await.map(|_| ())
+}
+
+async fn offer(options: &PgConnectOptions) -> Result<db::Offer, Error> {
+    match db::offer(&Db::new(options.clone(), 1)).await {
+        Ok(offer) if offer.has_settings => Ok(offer),
+        // One that drops what it does not know, instead of refusing it.
+        Ok(_) => Err(Error::Pooler),
+        Err(error) if is_pooler(&error) => Err(Error::Pooler),
+        Err(error) => Err(Error::Unreachable(error)),
+    }
 }
 
 /// Returns `true` for the refusal with which `PgBouncer` answers a session's settings.

@@ -55,7 +55,7 @@ pub enum Error {
     /// A file or a directory could not be used.
     #[error("{} cannot be {action}", .path.display())]
     File {
-        /// The path.
+        /// What could not be used.
         path: PathBuf,
         /// The failed action: "created", "read".
         action: &'static str,
@@ -139,7 +139,7 @@ pub enum Error {
     /// The socket's directory belongs to another user, or is accessible to others.
     #[error("{} is not a private directory of the user that runs PostgreSQL", .dir.display())]
     NotPrivate {
-        /// The directory.
+        /// The socket's directory.
         dir: PathBuf,
     },
     /// PostgreSQL's user cannot traverse the directories above the data.

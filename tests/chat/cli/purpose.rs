@@ -185,6 +185,19 @@ async fn a_pooler_that_drops_settings_is_refused_with_the_way_out() {
                 sentence.contains("connect to PostgreSQL itself"),
                 "{mode}, {more:?}: {sentence}"
             );
+            for command in [&["user", "list"][..], &["doctor"], &["migrate"], &["psql"]] {
+                let mut command = command
+                    .iter()
+                    .fold(parlance(&options), |mut all, argument| {
+                        all.arg(argument);
+                        all
+                    });
+                let sentence = bad(&run(command.env("DATABASE_URL", url(&through)), ""));
+                assert!(
+                    sentence.contains("connect to PostgreSQL itself"),
+                    "{mode}, {more:?}, {command:?}: {sentence}"
+                );
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ mod end;
 mod push;
 
 use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -12,7 +14,7 @@ use std::{
 
 use parlance::settings::{Database, Settings};
 
-use crate::world::{Changes, Person, World, database, eventually, settings};
+use crate::world::{Changes, Person, World, database, eventually, file, settings};
 
 /// A real nats-server on a port of its own.
 pub(crate) struct Nats {
@@ -40,10 +42,16 @@ impl Nats {
     }
 
     fn start_with(&mut self, arguments: &[&str]) {
+        self.start_by(|command| {
+            command.args(arguments);
+        });
+    }
+
+    fn start_by(&mut self, change: impl FnOnce(&mut Command)) {
         let mut command = Command::new("nats-server");
+        change(&mut command);
         command
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         self.child = Some(command.spawn().expect("nats-server is there"));
@@ -125,6 +133,33 @@ async fn a_node_logs_in_to_nats_with_what_its_url_says() {
         let world = World::with(|settings| settings.nats_url = vec![url.parse().unwrap()]).await;
         eventually("the bus", async || has_bus(&world, "connected").await).await;
         world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn the_shipped_nats_lets_nobody_in_without_its_password() {
+    let mut nats = Nats::new();
+    nats.start_by(|command| {
+        let config = file("deploy/nats.conf");
+        command.arg("-c").arg(config).env("NATS_PASSWORD", "ab12");
+    });
+    let url = nats.url().replace("//", "//parlance:ab12@");
+    let world = World::with(|settings| settings.nats_url = vec![url.parse().unwrap()]).await;
+    eventually("the bus", async || has_bus(&world, "connected").await).await;
+    world.end().await;
+    for (login, answer) in [
+        (r#"{"user":"parlance","pass":"ab12"}"#, "PONG"),
+        (r#"{"user":"parlance","pass":"ab13"}"#, "-ERR"),
+        (r#"{"user":"parlance","pass":""}"#, "-ERR"),
+        ("{}", "-ERR"),
+    ] {
+        let stream = TcpStream::connect(("127.0.0.1", nats.port)).unwrap();
+        (&stream)
+            .write_all(format!("CONNECT {login}\r\nPING\r\n").as_bytes())
+            .unwrap();
+        let mut lines = BufReader::new(&stream).lines().map(Result::unwrap);
+        let answered = lines.find(|line| !line.starts_with("INFO") && line != "+OK");
+        assert!(answered.unwrap().starts_with(answer), "{login}");
     }
 }
 

@@ -113,6 +113,21 @@ fn the_balancer_finds_each_node_at_an_address_that_stays() {
 }
 
 #[test]
+fn the_nodes_log_in_to_nats() {
+    let compose = std::fs::read_to_string(file("docker-compose.yml")).unwrap();
+    let nats = std::fs::read_to_string(file("deploy/nats.conf")).unwrap();
+    let user = |text: &str, before: &str| {
+        let (_, rest) = text.split_once(before).unwrap();
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap();
+        rest[..end].to_owned()
+    };
+    assert_eq!(user(&nats, "user: "), user(&compose, "NATS_URL: nats://"));
+    assert!(compose.contains("./deploy/nats.conf:/etc/nats/nats-server.conf:ro"));
+    assert_eq!(compose.matches("${NATS_PASSWORD:?").count(), 2);
+    assert!(nats.contains("password: $NATS_PASSWORD\n"));
+}
+
+#[test]
 fn the_balancer_logs_no_query() {
     let nginx = std::fs::read_to_string(file("deploy/nginx.conf")).unwrap();
     let (_, format) = nginx.split_once("log_format").unwrap();
