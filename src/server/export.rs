@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_web::{
@@ -21,7 +21,7 @@ use actix_web::{
     },
     web::Bytes,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::Instrument;
 
 use super::{answer::JSON, load::InProgress, state::State};
@@ -53,6 +53,7 @@ pub(super) struct Exports {
     /// An export that takes longer for a piece, or in all, makes room for others.
     max_piece: Duration,
     max_total: Duration,
+    clock: Clock,
     running: Arc<Mutex<HashMap<UserId, Arc<Progress>>>>,
     of_day: Buckets<UserId>,
 }
@@ -70,6 +71,7 @@ struct Progress {
 /// Permission for one export, released when dropped.
 #[derive(Debug)]
 struct Slot {
+    clock: Clock,
     running: Arc<Mutex<HashMap<UserId, Arc<Progress>>>>,
     user: UserId,
     progress: Arc<Progress>,
@@ -81,6 +83,7 @@ impl Exports {
         Self {
             max_piece: timings.export_piece,
             max_total: timings.export,
+            clock: clock.clone(),
             running: Arc::default(),
             of_day: Buckets::new(MAX_PER_DAY, DAY, clock),
         }
@@ -102,12 +105,13 @@ impl Exports {
             Rule::UsedUp(sentence, wait)
         })?;
         let progress = Arc::new(Progress {
-            begun: Instant::now(),
+            begun: self.clock.instant(),
             piece_since: Mutex::default(),
             is_cut: AtomicBool::new(false),
         });
         running.insert(user, progress.clone());
         Ok(Slot {
+            clock: self.clock.clone(),
             running: self.running.clone(),
             user,
             progress,
@@ -119,8 +123,8 @@ impl Exports {
     fn make_room(&self, running: &mut HashMap<UserId, Arc<Progress>>) {
         running.retain(|_, export| {
             let is_slow = locked(&export.piece_since)
-                .is_some_and(|since| since.elapsed() > self.max_piece)
-                || export.begun.elapsed() > self.max_total;
+                .is_some_and(|since| self.clock.since(since) > self.max_piece)
+                || self.clock.since(export.begun) > self.max_total;
             if is_slow {
                 export.is_cut.store(true, Ordering::Release);
             }
@@ -199,7 +203,7 @@ impl MessageBody for Export {
         };
         Poll::Ready(piece.map(|piece| match piece {
             Ok(bytes) => {
-                *locked(&progress.piece_since) = Some(Instant::now());
+                *locked(&progress.piece_since) = Some(self.slot.clock.instant());
                 Ok(bytes.into())
             }
             Err(error) => {
@@ -223,5 +227,30 @@ impl Responder for Export {
             HeaderValue::from_static("attachment; filename=\"parlance-export.json\""),
         );
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_exports_make_room_by_the_servers_clock() {
+        let clock = Clock::default();
+        let exports = Exports::new(&Timings::default(), &clock);
+        let begin = |digit: &str| exports.begin(UserId::parse(&digit.repeat(32)).unwrap());
+        let running: Vec<Slot> = ["1", "2", "3", "4"].map(|one| begin(one).unwrap()).into();
+        for slot in &running[1..] {
+            *locked(&slot.progress.piece_since) = Some(clock.instant());
+        }
+        assert!(begin("5").is_err());
+        clock.advance(Duration::from_secs(17));
+        let next = begin("5").unwrap();
+        let cut = |slot: &Slot| slot.progress.is_cut.load(Ordering::Acquire);
+        assert!(running[1..].iter().all(cut) && !cut(&running[0]) && !cut(&next));
+        // One that waits for the database all the time is cut in the end.
+        clock.advance(Duration::from_hours(1));
+        let more = ["6", "7", "8"].map(begin);
+        assert!(more.iter().all(Result::is_ok) && cut(&running[0]));
     }
 }

@@ -5,12 +5,13 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     mem,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use chrono::TimeDelta;
+use tokio::time::Instant;
 
-use crate::chat::buckets::PerKey;
+use crate::{chat::buckets::PerKey, clock::Clock};
 use parlance_wire::id::{StationId, UserId};
 
 /// Maximum nonces of a user that are remembered for certain; at most twice as many are. Each user has a
@@ -23,6 +24,7 @@ const MAX_NONCE_LIFETIME: Duration = Duration::from_hours(24 * 365);
 /// The nonces that were used within the last two signature windows.
 pub(super) struct Nonces {
     lifetime: Duration,
+    clock: Clock,
     by_user: PerKey<UserId, Used>,
     hasher: RandomState,
 }
@@ -46,7 +48,7 @@ impl fmt::Debug for Nonces {
 impl Nonces {
     /// Remembers each nonce for as long as its request could be replayed under this
     /// `SIGNATURE_WINDOW`.
-    pub(super) fn new(window: TimeDelta) -> Self {
+    pub(super) fn new(window: TimeDelta, clock: &Clock) -> Self {
         // Twice the window: the client's clock may be one window ahead, and its request is valid
         // for one window after that.
         let lifetime = window
@@ -56,6 +58,7 @@ impl Nonces {
             .min(MAX_NONCE_LIFETIME);
         Self {
             lifetime,
+            clock: clock.clone(),
             by_user: PerKey::new(lifetime),
             hasher: RandomState::new(),
         }
@@ -63,10 +66,7 @@ impl Nonces {
 
     /// Marks a nonce as used. Returns `false` if it was used before.
     pub(super) fn use_once(&self, user: UserId, station: StationId, nonce: &str) -> bool {
-        self.use_at(user, station, nonce, Instant::now())
-    }
-
-    fn use_at(&self, user: UserId, station: StationId, nonce: &str, now: Instant) -> bool {
+        let now = self.clock.instant();
         let hash = self.hasher.hash_one((station, nonce));
         let new = || Used {
             recent: HashSet::new(),
@@ -104,20 +104,22 @@ mod tests {
     #[test]
     fn a_nonce_is_remembered_for_as_long_as_its_request_is_good() {
         // A request whose clock is one window ahead is valid for one window after that.
-        let (nonces, start) = (Nonces::new(TimeDelta::minutes(5)), Instant::now());
+        let clock = Clock::default();
+        let nonces = Nonces::new(TimeDelta::minutes(5), &clock);
         let (ann, _, station) = ids();
-        let at = |nonce, minutes| {
-            nonces.use_at(ann, station, nonce, start + Duration::from_mins(minutes))
+        let after = |minutes, nonce| {
+            clock.advance(Duration::from_mins(minutes));
+            nonces.use_once(ann, station, nonce)
         };
-        assert!(at("first", 0) && at("one", 9) && at("two", 10));
-        assert!(!at("one", 18) && !at("two", 19));
+        assert!(after(0, "first") && after(9, "one") && after(1, "two"));
+        assert!(!after(8, "one") && !after(1, "two"));
         // In the end nothing of it is kept.
-        assert!(at("three", 60) && at("one", 60));
+        assert!(after(41, "three") && after(0, "one"));
     }
 
     #[test]
     fn one_who_sends_very_many_requests_makes_nobody_elses_forgotten() {
-        let nonces = Nonces::new(TimeDelta::minutes(5));
+        let nonces = Nonces::new(TimeDelta::minutes(5), &Clock::default());
         let (ann, ben, station) = ids();
         assert!(nonces.use_once(ann, station, "captured"));
         for n in 0..3 * MAX_PER_USER {

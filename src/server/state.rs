@@ -68,7 +68,7 @@ impl State {
                 settings.bad_signatures,
                 &settings.clock,
             ),
-            nonces: Nonces::new(settings.signature_window),
+            nonces: Nonces::new(settings.signature_window, &settings.clock),
             keys: Keys::new(settings.per_user, &settings.clock).map_err(StartError::StandIn)?,
             notifications: Arc::default(),
             resync: Arc::default(),

@@ -7,7 +7,6 @@ use std::ops::Range;
 pub(super) enum Wanted {
     /// All of it: there is no range, or one that is not understood, which counts as none.
     All,
-    /// These bytes.
     Part(Range<u64>),
     /// Bytes that are not there.
     Nothing,
