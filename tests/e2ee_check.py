@@ -345,6 +345,27 @@ def open_sealed(form, text, secret, key, aad_of, cards_of):
     return body_text, value, int.from_bytes(epoch, "big"), signer
 
 
+def is_id(text):
+    return isinstance(text, str) and len(text.replace("-", "")) == 32 and int(text.replace("-", ""), 16) >= 0
+
+
+def check_kind(body):
+    """The fields of texts and files, as the table of kinds has them."""
+    if body["v"] != 1 or body["kind"] not in ("text", "file"):
+        return
+    is_file = body["kind"] == "file"
+    refuse_unless(isinstance(body.get("text", "" if is_file else None), str), "Malformed")
+    refuse_unless(all(is_id(user) for user in body.get("mentions", [])), "Malformed")
+    if "reply" in body:
+        reply = body["reply"]
+        refuse_unless(set(reply) == {"id", "user", "quote"}, "Malformed")
+        refuse_unless(is_id(reply["id"]) and is_id(reply["user"]) and len(reply["quote"]) <= 200, "Malformed")
+    for file in body["files"] if is_file else []:
+        always = {"id", "name", "mime", "size", "records", "key", "digest"}
+        refuse_unless(always <= set(file) <= always | {"w", "h", "ms", "thumb", "wave"}, "Malformed")
+        refuse_unless(len(unbase64(file["key"])) == 32 and len(bytes.fromhex(file["digest"])) == 32, "Malformed")
+
+
 def check_message(case):
     ids = [id_bytes(case[name]) for name in ("conversation", "id", "user", "station")]
     conversation, message, user, station = ids
@@ -360,6 +381,7 @@ def check_message(case):
         [card(text) for text in case["cards"]],
     )
     refuse_unless(isinstance(body.get("n"), int) and isinstance(body.get("head"), list), "Json")
+    check_kind(body)
     signed_by = signer(case["user"])
     if "view" in case:
         view = case["view"]

@@ -241,6 +241,8 @@ impl Sender {
             Kind::File {
                 files: self.upload(conversation, files).await?,
                 text: text.clone(),
+                reply: None,
+                mentions: vec![],
             }
         };
         match self.device.say(conversation, id, kind).await {
@@ -295,7 +297,9 @@ impl Sender {
                     Content::Known(Kind::Text { text: sent, .. }) => {
                         sent == text && attachments.is_empty()
                     }
-                    Content::Known(Kind::File { text: sent, files }) => {
+                    Content::Known(Kind::File {
+                        text: sent, files, ..
+                    }) => {
                         sent == text
                             && files
                                 .iter()

@@ -81,7 +81,7 @@ pub struct Upload {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conversation {
-    /// Its id.
+    /// By which calls name it. Clearing does not change it.
     pub id: ConversationId,
     /// Whether it is a group, even if it has only two participants.
     pub isgroup: bool,
@@ -160,7 +160,7 @@ pub struct Participant {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Properties {
-    /// The user.
+    /// Whose settings these are.
     pub userid: UserId,
     /// Whether notifications are muted.
     pub ismuted: bool,
@@ -168,7 +168,7 @@ pub struct Properties {
     pub isfavorite: bool,
     /// The instances hidden, each followed by `;`.
     pub hideid: String,
-    /// `#rrggbb`.
+    /// The color of its line in the list, as `#rrggbb`; empty if none was chosen.
     pub listitembackgroundcolor: String,
 }
 
@@ -176,10 +176,10 @@ pub struct Properties {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
-    /// Its id.
+    /// Chosen by its sender: whoever sends it again repeats it.
     #[serde(rename = "ID")]
     pub id: MessageId,
-    /// Its type.
+    /// `Message` counts as unread, `Update` does not; others are the clients' own.
     // Text instead of an enum: types are the clients' own, and a new one must not make a whole page
     // unreadable.
     #[serde(rename = "Type")]
@@ -193,7 +193,7 @@ pub struct Message {
     /// Its content, encrypted.
     #[serde(rename = "Data")]
     pub data: Data,
-    /// The sender.
+    /// Who sent it, as the server says.
     #[serde(rename = "User")]
     pub user: UserId,
     /// The station that it was sent from.
@@ -211,7 +211,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// Its id.
+    /// With which the next download begins ([`History`](crate::History)).
     #[serde(rename = "ID")]
     pub id: ReportId,
     /// What happened to the message.
@@ -235,7 +235,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stored {
-    /// Its id.
+    /// Chosen by its sender: whoever sends it again repeats it.
     #[serde(rename = "ID")]
     pub id: MessageId,
     /// When it was written; if that was in the future, the server's time.
@@ -250,9 +250,9 @@ pub struct Stored {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
-    /// The messages.
+    /// Oldest first.
     pub messages: Vec<Message>,
-    /// The reports.
+    /// What others have received and seen, oldest first.
     pub reports: Vec<Report>,
     /// Whether there are more rows.
     #[serde(default)]
@@ -276,7 +276,7 @@ pub struct Link {
     /// The message's number.
     #[serde(rename = "Seq")]
     pub seq: i64,
-    /// The message.
+    /// Of which this is the link.
     #[serde(rename = "ID")]
     pub id: MessageId,
     /// SHA-256 of its `Data`, hex.
@@ -291,7 +291,7 @@ pub struct Link {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Group {
-    /// The group.
+    /// As it is after the call.
     pub conversation: Conversation,
     /// The users who were invited instead. Whether they got an invitation is not disclosed.
     #[serde(default)]
@@ -302,9 +302,9 @@ pub struct Group {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Invitation {
-    /// The group.
+    /// The group that the user is invited to.
     pub conversationid: ConversationId,
-    /// The inviter.
+    /// Who invites, so that a client can show whether it is a friend.
     pub inviterid: UserId,
     /// Their short name.
     pub invitername: String,

@@ -109,7 +109,7 @@ impl Device {
         self.save()
     }
 
-    /// The session.
+    /// For calls that need no encryption, such as those about friends.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session

@@ -97,7 +97,7 @@ impl History {
         }
     }
 
-    /// The instance.
+    /// The instance whose rows are held.
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.instance

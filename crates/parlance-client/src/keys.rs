@@ -51,7 +51,7 @@ pub enum KeyError {
     /// The bytes are not an RSA key pair of at least 2048 bits.
     #[error("not an RSA key pair of at least 2048 bits")]
     NotAKeyPair,
-    /// Signing failed.
+    /// The library refused to sign with this key.
     #[error("a text could not be signed")]
     Sign,
     /// The text is not an encrypted private key, or the password is not the one it was encrypted under.

@@ -29,7 +29,7 @@ use crate::{
 /// What opens an account with a vault.
 #[derive(Clone, Copy)]
 pub enum Unlock<'a> {
-    /// The password.
+    /// What the user remembers.
     Password(&'a str),
     /// The printed key, if the password is lost. It is replaced together with the password
     /// ([`Unlocked::replace_password`]).
@@ -252,6 +252,7 @@ impl Unlocked {
 }
 
 /// The earlier pairs that a vault keeps.
+// Each takes a good part of the 16 KiB that a server takes for all of it.
 const MAX_EARLIER: usize = 2;
 
 impl Unlocked {

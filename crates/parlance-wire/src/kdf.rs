@@ -19,7 +19,7 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
         (MIN..=MAX).contains(&number).then_some(Self(number))
     }
 
-    /// The number.
+    /// The number, which is within the bounds.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0
@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for Salt {
 pub type Memory = Whole<65_536, 1_048_576>;
 /// Passes over the memory.
 pub type Passes = Whole<3, 48>;
-/// Lanes.
+/// Parts of the memory that can be filled at the same time.
 pub type Lanes = Whole<1, 16>;
 
 /// How the password of an account is turned into its keys (docs/e2ee.md, Vault).
@@ -104,9 +104,9 @@ pub enum Kdf {
         m: Memory,
         /// Passes over it.
         t: Passes,
-        /// Lanes.
+        /// Parts of the memory that can be filled at the same time.
         p: Lanes,
-        /// The salt.
+        /// Each account's own, so that equal passwords give different keys.
         salt: Salt,
     },
     /// PBKDF2, for accounts of the published form (docs/api.md, End-to-end encryption).

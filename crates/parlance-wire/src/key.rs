@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::e2ee::RsaKeyHash;
 
 /// Maximum bytes of a secret.
+// It is hashed at each login, and no longer one is harder to guess.
 const MAX_SECRET: usize = 256;
 
 /// A user's RSA public key, parsed once. On the wire and in PostgreSQL: base64 of the DER

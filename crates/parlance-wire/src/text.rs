@@ -119,7 +119,7 @@ text!(
 );
 
 impl EncryptedKey {
-    /// Maximum bytes.
+    /// Maximum bytes that a server takes.
     pub const MAX_BYTES: usize = 16384;
 }
 

@@ -11,7 +11,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// The word.
+            /// The word on the wire, and in the database.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -59,7 +59,7 @@ macro_rules! words {
 words!(
     /// A user's availability.
     Availability {
-        /// Online.
+        /// Has a socket open.
         Available = "available",
         /// Online, but away.
         Away = "away",
@@ -90,9 +90,9 @@ words!(
 words!(
     /// A user's role on a server.
     UserRole {
-        /// Administers it.
+        /// May invite others where `INVITES=admins`.
         Admin = "admin",
-        /// Uses it.
+        /// Everybody else.
         User = "user",
     }
 );

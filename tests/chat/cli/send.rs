@@ -140,7 +140,8 @@ async fn files_are_sent_with_the_text_as_their_caption() {
     let [one] = &received[..] else {
         panic!("{received:?}")
     };
-    let Content::Known(Kind::File { files, text }) = &one.content.as_ref().unwrap().body.content
+    let Content::Known(Kind::File { files, text, .. }) =
+        &one.content.as_ref().unwrap().body.content
     else {
         panic!("{one:?}")
     };

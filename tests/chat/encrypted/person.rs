@@ -1,5 +1,7 @@
 //! A person with a client of version 4, which checks everything from the server.
 
+use std::collections::BTreeSet;
+
 use parlance_client::{
     ConversationId, Draft, Error, MessageId, Met, NewUser, NextEpoch, Server, Session, StationId,
     Timestamp, UserId,
@@ -210,14 +212,35 @@ impl Person {
     ) -> Result<(), Error> {
         let next = NextEpoch {
             add: add.iter().copied().collect(),
+            admins: None,
             remove: remove.iter().copied().collect(),
             head: self.head(channel).await?,
             name: Some("Another name"),
         };
+        self.begins(channel, &next).await
+    }
+
+    /// Begins the next epoch, with these admins.
+    pub(crate) async fn appoints(
+        &mut self,
+        channel: &mut Channel,
+        admins: &[UserId],
+    ) -> Result<(), Error> {
+        let next = NextEpoch {
+            add: BTreeSet::new(),
+            admins: Some(admins.iter().copied().collect()),
+            remove: BTreeSet::new(),
+            head: self.head(channel).await?,
+            name: None,
+        };
+        self.begins(channel, &next).await
+    }
+
+    async fn begins(&mut self, channel: &mut Channel, next: &NextEpoch<'_>) -> Result<(), Error> {
         let conversation = &mut channel.conversation;
         let rekeyed = self
             .session
-            .rekey(&mut self.state, &self.sign, conversation, &next);
+            .rekey(&mut self.state, &self.sign, conversation, next);
         channel.secret = rekeyed.await?;
         Ok(())
     }

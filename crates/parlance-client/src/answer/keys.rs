@@ -42,7 +42,7 @@ pub struct KeyLogPage {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Epoch {
-    /// Its number.
+    /// Counted from 1, without holes.
     pub epoch: u32,
     /// Its announcement, signed by its creator.
     #[serde(flatten)]
@@ -55,7 +55,7 @@ pub struct Epoch {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Epochs {
-    /// The epochs.
+    /// Newest first.
     pub epochs: Vec<Epoch>,
     /// Whether there are earlier ones.
     pub hasmore: bool,

@@ -54,9 +54,9 @@ impl Notification {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
-    /// The conversation.
+    /// In which something is new.
     pub conversationid: ConversationId,
-    /// Its instance.
+    /// Another one than before means that it was cleared.
     pub instance: Instance,
     /// The row, if it is a message.
     #[serde(default)]
@@ -72,9 +72,9 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Erased {
-    /// The conversation.
+    /// In which something is new.
     pub conversationid: ConversationId,
-    /// The messages.
+    /// Whose content is gone.
     pub messageids: Vec<MessageId>,
 }
 
@@ -82,7 +82,7 @@ pub struct Erased {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Typing {
-    /// The conversation.
+    /// In which something is new.
     pub conversationid: ConversationId,
     /// The user who writes.
     pub userid: UserId,

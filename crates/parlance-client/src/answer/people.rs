@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Friends {
-    /// The friends.
+    /// Who may be written to.
     #[serde(rename = "availabilities")]
     pub friends: Vec<Friend>,
     /// Requests to the caller.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::Error;
 
 /// Maximum size of a body. Servers accept less by default.
+// A bound for what is parsed, whatever a server lets through.
 pub const MAX_BODY: usize = 1 << 20;
 
 /// The content of a message.
@@ -62,7 +63,7 @@ pub enum Content {
     Known(Kind),
     /// Another kind: its `alt` text is shown, or a sentence in its place.
     Unknown {
-        /// Its name.
+        /// As the body names it.
         kind: String,
         /// The text to show in its place.
         alt: Option<String>,

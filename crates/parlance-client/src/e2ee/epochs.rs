@@ -72,7 +72,7 @@ impl Epochs {
         &self.newest
     }
 
-    /// The participants.
+    /// The participants of the newest epoch, and the keys for which its secret is wrapped.
     #[must_use]
     pub fn members(&self) -> &Members {
         &self.members

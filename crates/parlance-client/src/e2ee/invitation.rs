@@ -16,7 +16,7 @@ use super::{Error, cipher, number::card_hash};
 pub struct Invitation {
     /// The code with which the server lets the newcomer register.
     pub code: Credential,
-    /// The inviter.
+    /// The inviter, whose card is pinned if it has this hash.
     pub from: UserId,
     /// The inviter's card, which the newcomer pins.
     pub card: CardHash,

@@ -38,19 +38,20 @@ const HEADER_LEN: usize = 2 + 4 + 8;
 /// Bytes of a signature.
 const SIGNATURE_LEN: usize = 64;
 /// Plaintexts are padded to one of these sizes, and larger ones to multiples of the last.
+// So that a message's length tells little: most texts have the smallest one.
 const SIZES: [usize; 5] = [256, 512, 1024, 2048, 4096];
 
 /// The row that a message belongs to: everything about it that someone could change in a database.
 /// A message that was written under other ids is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
-    /// The conversation.
+    /// Where the row lies.
     pub conversation: ConversationId,
-    /// Its instance.
+    /// The instance in which it was sent: after a clearing, the row opens no more.
     pub instance: &'a Instance,
     /// The message's id.
     pub id: MessageId,
-    /// Its sender.
+    /// Its sender, as the server says.
     pub user: UserId,
     /// The sender's station.
     pub station: StationId,
@@ -70,7 +71,7 @@ pub struct Sealed {
 /// A message that was opened, and whose signature is valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened {
-    /// The content.
+    /// What its sender signed.
     pub body: Body,
     /// The text of the body, which is stored so that a newer version can parse it again.
     pub text: String,

@@ -8,6 +8,7 @@
 //! | messages and names | [`seal`], [`Sealed`], [`Body`], [`Reading`] |
 //! | comparing keys | [`safety_number`], [`Code`], [`Invitation`] |
 //! | files | [`file::Sealer`], [`file::Opener`] |
+//! | what a conversation shows | [`timeline::Timeline`] |
 //! | passwords, and recovery | [`Vault`], [`Root`], [`RecoveryKey`] |
 //! | the key log | [`KeyLog`] |
 //! | state between two starts | [`State`] |
@@ -35,6 +36,7 @@ mod secret;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod vault;
 #[cfg(all(test, feature = "password"))]
 mod vectors;

@@ -50,9 +50,9 @@ fn half(card: &Card) -> Vec<String> {
 pub struct Code {
     /// The user who shows it.
     pub user: UserId,
-    /// Their card.
+    /// The card that they hold.
     pub card: CardHash,
-    /// The conversation.
+    /// Where the transcripts are compared.
     pub conversation: ConversationId,
     /// The number of a message.
     pub seq: i64,

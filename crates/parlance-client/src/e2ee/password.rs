@@ -16,9 +16,9 @@ pub enum Kdf {
     Argon2id {
         /// KiB of memory.
         m: u32,
-        /// Passes.
+        /// How often the memory is passed over.
         t: u32,
-        /// Lanes.
+        /// How many parts of it can be filled at the same time.
         p: u32,
         /// The salt, 16 bytes in hex.
         salt: String,
@@ -30,9 +30,7 @@ pub enum Kdf {
 
 /// KiB of memory: 64 MiB.
 const MEMORY: u32 = 65_536;
-/// Passes.
 const PASSES: u32 = 3;
-/// Lanes.
 const LANES: u32 = 1;
 
 impl Kdf {

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::{Error, Root, cipher::secret_key};
 
 /// The alphabet of a recovery key: RFC 4648, section 6, without padding.
+// It has no 0 and no 1, which people read as letters.
 const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Its length: 256 bits, 5 per letter.
 const RECOVERY_LEN: usize = 52;

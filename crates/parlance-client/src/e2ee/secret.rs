@@ -25,7 +25,7 @@ secret_key!(
 );
 
 impl EpochSecret {
-    /// Its bytes.
+    /// Its bytes, for a store that keeps them as secret.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -37,7 +37,7 @@ impl EpochSecret {
         commitment(&self.0)
     }
 
-    /// Its name.
+    /// The name that messages give it, which tells nothing of it.
     #[must_use]
     pub fn kid(&self) -> Kid {
         let mut kid = [0; 8];

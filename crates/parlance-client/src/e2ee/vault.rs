@@ -24,14 +24,15 @@ pub use contents::{Contents, VaultPin};
 /// The prefix of a vault; an account of the published form has PEM instead.
 const PREFIX: &str = "parlance-vault:1:";
 /// Maximum bytes of a vault's JSON.
+// More than servers take today: a later one may take more, and this is only to bound what is parsed.
 const MAX_VAULT: usize = 64 << 10;
 
 /// The owner of a vault, which only opens on this server for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// The server.
+    /// The server that has it: a vault of another one does not open.
     pub server: ServerId,
-    /// The user.
+    /// Whose it is.
     pub user: UserId,
 }
 
@@ -76,7 +77,7 @@ impl Owner {
 }
 
 impl Root {
-    /// Its bytes.
+    /// Its bytes, for a store that keeps them as secret.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -23,6 +23,7 @@ use crate::{
 };
 
 /// Records that are read with one request: 4 MiB.
+// Few round trips, and little memory.
 const RECORDS_READ: u64 = 16;
 
 /// A file to be uploaded, and its key. Whoever keeps it can go on with an upload that was interrupted.

@@ -66,7 +66,7 @@ impl Session {
         .await
     }
 
-    /// Removes participants.
+    /// Removes participants, as an admin. In encrypted groups the next epoch does so ([`rekey`](Self::rekey)).
     pub async fn remove_participants(
         &self,
         conversationid: ConversationId,

@@ -62,7 +62,7 @@ pub struct Changes {
     pub removed: BTreeSet<UserId>,
     /// The commitment to the new secret.
     pub commit: Commitment,
-    /// Its creator.
+    /// Who announces it, and signs.
     pub by: UserId,
     /// The newest message that the creator saw.
     pub head: Head,
@@ -156,13 +156,13 @@ impl Announcement {
         [label::EPOCH.as_bytes(), self.text.as_bytes()].concat()
     }
 
-    /// The conversation.
+    /// The conversation to which it belongs.
     #[must_use]
     pub fn conversation(&self) -> ConversationId {
         self.fields.conversation
     }
 
-    /// Its number.
+    /// Its number, one more than that of the epoch before.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.fields.epoch
@@ -180,7 +180,7 @@ impl Announcement {
         self.fields.roster
     }
 
-    /// The admins.
+    /// Who may add people from it on; empty in a direct conversation.
     #[must_use]
     pub fn admins(&self) -> &BTreeSet<UserId> {
         &self.fields.admins
@@ -204,7 +204,7 @@ impl Announcement {
         self.fields.commit
     }
 
-    /// Its creator.
+    /// Who announced it.
     #[must_use]
     pub fn by(&self) -> UserId {
         self.fields.by
@@ -244,7 +244,7 @@ impl<'de> Deserialize<'de> for Announcement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct SignedAnnouncement {
-    /// The announcement.
+    /// What was signed.
     pub announcement: Announcement,
     /// By the creator's signing key.
     pub signature: Signature,

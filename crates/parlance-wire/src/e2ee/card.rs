@@ -144,7 +144,7 @@ impl Card {
         [label::CARD.as_bytes(), self.text.as_bytes()].concat()
     }
 
-    /// Its owner.
+    /// Whose keys it has.
     #[must_use]
     pub fn user(&self) -> UserId {
         self.fields.user

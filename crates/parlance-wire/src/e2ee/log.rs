@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 /// Size of an entry in bytes.
 pub const LOG_ENTRY_LEN: usize = 72;
 /// Maximum size of a head in bytes.
+// All its fields but the size have a fixed length.
 const MAX_HEAD: usize = 256;
 
 /// An entry of the log, which records that a card was published. 72 bytes: tag, number
@@ -178,7 +179,7 @@ impl LogHead {
         [label::LOG.as_bytes(), self.text.as_bytes()].concat()
     }
 
-    /// The server.
+    /// The server whose log it is.
     #[must_use]
     pub fn server(&self) -> ServerId {
         self.fields.server
@@ -220,7 +221,7 @@ impl<'de> Deserialize<'de> for LogHead {
 /// A head with the server's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedLogHead {
-    /// The head.
+    /// What was signed.
     pub head: LogHead,
     /// By the server's key.
     pub signature: Signature,

@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// Maximum people who register with one invitation of a user's.
+// More would be open registration, which is the operator's to decide.
 pub const MAX_INVITE_USES: usize = 100;
 
 /// The version of a vault. It only grows.

@@ -44,7 +44,7 @@ pub enum Action {
     },
     /// Page "Conversation / Partial download": the newest rows before the cursor.
     DownloadPartial {
-        /// The conversation.
+        /// Whose rows are read.
         conversationid: ConversationId,
         /// Its instance, according to the caller.
         instance: Instance,
@@ -82,11 +82,11 @@ pub enum Action {
     },
     /// Page "Conversation / Add": stores a message.
     Add {
-        /// The conversation.
+        /// To which the message is added.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
-        /// The message.
+        /// What is stored, and under which id.
         #[serde(with = "field::document")]
         #[cfg_attr(test, schemars(with = "SentMessage"))]
         message: SentMessage,
@@ -103,7 +103,7 @@ pub enum Action {
     },
     /// Ours, for v4 clients: deletes the content of messages. Their links in the chain remain.
     Erase {
-        /// The conversation.
+        /// In which the messages lie.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
@@ -114,31 +114,31 @@ pub enum Action {
     },
     /// Page "Conversation / Clear": begins a new instance for everyone.
     Clear {
-        /// The conversation.
+        /// Which begins anew.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
     },
     /// Page "Conversation / Favorite".
     Favorite {
-        /// The conversation.
+        /// Which the caller marks.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Unfavorite".
     Unfavorite {
-        /// The conversation.
+        /// Whose mark is taken back.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Change Color".
     SetListItemBackgroundColor {
-        /// The conversation.
+        /// Whose line in the caller's list gets the color.
         conversationid: ConversationId,
-        /// The color.
+        /// The new color of the conversation's line.
         color: Color,
     },
     /// Page "Conversation / Download": from the cursor on, including its row.
     Download {
-        /// The conversation.
+        /// Whose rows are read.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
@@ -173,17 +173,17 @@ pub enum Action {
     },
     /// Page "Conversation / Mute".
     Mute {
-        /// The conversation.
+        /// Of which the caller is woken no more.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Unmute".
     Unmute {
-        /// The conversation.
+        /// Of which the caller is woken again.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Hide": until the instance changes or, without `hideid`, for good.
     Hide {
-        /// The conversation.
+        /// Which leaves the caller's list.
         conversationid: ConversationId,
         /// The instances hidden, each followed by `;`.
         #[serde(
@@ -195,12 +195,12 @@ pub enum Action {
     },
     /// Page "Conversation / Unhide": undoes both.
     Unhide {
-        /// The conversation.
+        /// Which is back in the caller's list.
         conversationid: ConversationId,
     },
     /// Ours: the data with which a client verifies the chain of all messages (docs/transcript.md).
     Transcript {
-        /// The conversation.
+        /// Whose links are read.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
@@ -213,7 +213,7 @@ pub enum Action {
     },
     /// Ours: the direct conversation with a friend.
     Create {
-        /// The friend.
+        /// The other one of the conversation.
         participantid: UserId,
         /// The conversation's secret, wrapped for each of the two.
         #[serde(default)]
@@ -234,7 +234,7 @@ pub enum Action {
     ShareEpochs(Box<ShareEpochs>),
     /// Ours: the epochs, newest first.
     Epochs {
-        /// The conversation.
+        /// Whose epochs are read.
         conversationid: ConversationId,
         /// Only those before this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]

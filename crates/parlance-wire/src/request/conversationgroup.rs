@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// Maximum participants of a group, including invited users.
+// Their wrapped secrets fit into one request of 4 MiB, so that an epoch begins in one commit.
 pub const MAX_PARTICIPANTS: usize = 5000;
 
 /// The actions of this API, all of them extensions.
@@ -40,14 +41,14 @@ pub enum Action {
     },
     /// Renames the group for some or all participants.
     Rename {
-        /// The group.
+        /// The group that gets the names.
         conversationid: ConversationId,
         /// The names, encrypted for each.
         displaynames: BTreeMap<UserId, DisplayName>,
     },
     /// Adds participants: friends are added, others invited.
     AddParticipants {
-        /// The group.
+        /// The group that they join, or are invited to.
         conversationid: ConversationId,
         /// The users to add. Existing participants stay as they are.
         #[serde(deserialize_with = "ids")]
@@ -60,7 +61,7 @@ pub enum Action {
     },
     /// Removes participants, who no longer see the conversation, and withdraws invitations.
     RemoveParticipants {
-        /// The group.
+        /// The group that they are removed from.
         conversationid: ConversationId,
         /// The users to remove, without the caller.
         #[serde(deserialize_with = "ids")]
@@ -68,26 +69,26 @@ pub enum Action {
     },
     /// The caller leaves.
     Leave {
-        /// The group.
+        /// The group that the caller leaves.
         conversationid: ConversationId,
     },
     /// Lists the groups that the caller is invited to.
     Invitations,
     /// Accepts the caller's invitation.
     Accept {
-        /// The group.
+        /// The group that the caller joins.
         conversationid: ConversationId,
     },
     /// Declines the caller's invitation.
     Decline {
-        /// The group.
+        /// The group that the caller does not join.
         conversationid: ConversationId,
     },
     /// Changes a participant's role.
     SetRole {
-        /// The group.
+        /// The group in which they have it.
         conversationid: ConversationId,
-        /// The participant.
+        /// Whose role it is.
         #[serde(alias = "userid")]
         participantid: UserId,
         /// Their new role.

@@ -18,7 +18,7 @@ pub const MAX_EPOCHS: usize = 50;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rekey {
-    /// The conversation.
+    /// The conversation whose next epoch begins.
     pub conversationid: ConversationId,
     /// Its instance, according to the caller.
     pub instance: Instance,
@@ -54,9 +54,9 @@ pub struct Rekey {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShareEpochs {
-    /// The conversation.
+    /// The conversation of the epochs.
     pub conversationid: ConversationId,
-    /// The participant.
+    /// Who gets the secrets.
     pub userid: UserId,
     /// The secrets, wrapped for them, by epoch.
     #[serde(deserialize_with = "secrets")]

@@ -56,7 +56,7 @@ pub enum Action {
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
-        /// The file.
+        /// The id that the caller chose: the same again is the same upload.
         fileid: FileId,
         /// Its size in bytes, as it is stored: encrypted.
         size: u64,
@@ -69,24 +69,24 @@ pub enum Action {
     Put(Put),
     /// What is there of an upload.
     Status {
-        /// The file.
+        /// The caller's own file.
         fileid: FileId,
     },
     /// Ends an upload: from then on the file can be read, and does not change any more.
     Complete {
-        /// The file.
+        /// The caller's own file.
         fileid: FileId,
         /// The digest of all its records.
         digest: FileDigest,
     },
     /// Deletes a file, also one that belongs to a message.
     Delete {
-        /// The file.
+        /// The caller's own file, or, for an admin of a group, anyone's.
         fileid: FileId,
     },
     /// Reads a file: with GET, and this is in the header `Ozeki-Request`.
     Get {
-        /// The file.
+        /// Any file that the caller may read.
         fileid: FileId,
     },
 }
@@ -95,7 +95,7 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Put {
-    /// The file.
+    /// The caller's own file, which has begun.
     pub fileid: FileId,
     /// The number of the first record, from 0.
     pub record: u32,
@@ -109,9 +109,9 @@ pub struct Put {
 /// included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Records {
-    /// The first.
+    /// The number of the first one, from 0.
     pub first: u32,
-    /// The last.
+    /// The number of the last one, itself included.
     pub last: u32,
 }
 

@@ -23,6 +23,7 @@ pub enum Action {
 }
 
 /// Maximum bytes of a client's frame.
+// The longest, `typing`, has about a hundred.
 pub const MAX_FRAME: usize = 4096;
 
 /// A frame that a v4 client may send over its socket.

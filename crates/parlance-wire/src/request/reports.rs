@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// Maximum messages that one request reports on.
+// As many as a page has, so that one report answers it.
 pub const MAX_MESSAGE_IDS: usize = 1000;
 
 /// The actions of this API.
@@ -27,7 +28,7 @@ pub enum Action {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// The conversation.
+    /// In which the messages lie.
     pub conversationid: ConversationId,
     /// Its instance, as the caller knows it.
     pub instance: Instance,

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub enum Kind {
     /// Text, in the documented subset of Markdown.
     Text {
-        /// The text.
+        /// What was written.
         text: String,
         /// The message that this is a reply to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,11 +23,17 @@ pub enum Kind {
     },
     /// Files, with a caption.
     File {
-        /// The files.
+        /// What is attached, in the order in which it is shown.
         files: Vec<FileReference>,
-        /// The caption.
+        /// The caption, which may be empty.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
+        /// The message that this is a reply to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply: Option<Reply>,
+        /// The users who are mentioned in the caption.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mentions: Vec<UserId>,
     },
     /// A new text for one of the user's own messages. The highest Seq wins.
     Edit {
@@ -41,14 +47,14 @@ pub enum Kind {
     },
     /// Hides messages: the user's own or, by an admin, those of others.
     Delete {
-        /// The messages.
+        /// Those that are hidden.
         of: Vec<MessageId>,
     },
     /// Adds or removes a reaction. The highest Seq wins, for each message, user and emoji.
     Reaction {
         /// The message.
         of: MessageId,
-        /// The emoji.
+        /// What is shown beside the message.
         emoji: String,
         /// Whether it is removed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -72,13 +78,13 @@ pub enum Kind {
     Settings(BTreeMap<String, Value>),
 }
 
-/// The message that a text replies to. Once that is available, its own content counts, and not the
+/// The message that a text or a caption replies to. Once that is available, its own content counts, and not the
 /// quote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The message.
     pub id: MessageId,
-    /// Its author.
+    /// Its author, as the writer of the reply says.
     pub user: UserId,
     /// Its beginning, at most 200 characters.
     pub quote: String,
@@ -89,7 +95,7 @@ pub struct Reply {
 pub struct FileReference {
     /// Its id on the server.
     pub id: FileId,
-    /// Its name.
+    /// Its name, as the sender says: no path, and nothing to trust.
     pub name: String,
     /// Its media type, according to the sender.
     pub mime: String,
@@ -135,7 +141,7 @@ pub enum WireType {
 }
 
 impl WireType {
-    /// The word.
+    /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -17,7 +17,7 @@ use crate::e2ee::{EpochSecret, Error, SigningKey};
 pub struct NewEpoch {
     /// The announcement to send.
     pub announcement: SignedAnnouncement,
-    /// Its secret.
+    /// To seal messages with, once the server has accepted the epoch.
     pub secret: EpochSecret,
     members: Members,
 }
@@ -53,7 +53,7 @@ impl NewEpoch {
 /// The creator of an announcement.
 #[derive(Debug, Clone, Copy)]
 pub struct Maker<'a> {
-    /// The user.
+    /// Who is named as its creator.
     pub user: UserId,
     /// The key of their newest card.
     pub key: &'a SigningKey,

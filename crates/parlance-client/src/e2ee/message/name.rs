@@ -21,7 +21,7 @@ const NAME: u8 = b'N';
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Name {
     v: u32,
-    /// The name.
+    /// The name, for people.
     pub name: String,
     /// The user who set it.
     pub by: UserId,

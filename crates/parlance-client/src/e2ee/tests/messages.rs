@@ -132,6 +132,12 @@ fn each_kind_comes_back_as_it_was() {
         Kind::File {
             files: vec![file],
             text: String::new(),
+            reply: Some(Reply {
+                id,
+                user,
+                quote: "Hi".into(),
+            }),
+            mentions: vec![user],
         },
         Kind::Edit {
             of: id,

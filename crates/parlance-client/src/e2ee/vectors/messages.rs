@@ -192,6 +192,17 @@ pub(super) fn messages() -> Value {
         ),
         ("good: a newer version", says(json!({ "v": 2 }))),
         (
+            "good: a file with a caption, a reply that mentions somebody",
+            says(json!({
+                "kind": "file", "text": "For you, @Ben", "mentions": [ben.user],
+                "reply": { "id": "e64fa984-9b2c-4d32-a965-a1faca1d5b83", "user": ben.user, "quote": "Where is it?" },
+                "files": [{
+                    "id": "6e7f5f8a-2d6b-4d0c-9d1e-0f1e2d3c4b5a", "name": "map.png", "mime": "image/png", "size": 5,
+                    "records": 1, "key": STANDARD.encode([7; 32]), "digest": "11".repeat(32), "w": 2, "h": 1,
+                }],
+            })),
+        ),
+        (
             "good: an unknown field",
             says(json!({ "later": [1, "é", null] })),
         ),

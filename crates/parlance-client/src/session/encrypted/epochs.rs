@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// Maximum attempts of a call because others were faster each time.
+// Not for ever: a server could pretend that somebody else is faster each time.
 pub(super) const MAX_TRIES: usize = 10;
 
 /// Epochs.

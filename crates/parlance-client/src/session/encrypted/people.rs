@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// Maximum attempts because cards were replaced after they were fetched.
+// Not for ever: a server could replace cards as fast as they are fetched.
 const MAX_TRIES: usize = 5;
 
 /// The verified keys of people.

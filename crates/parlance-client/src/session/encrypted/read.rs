@@ -13,7 +13,8 @@ use parlance_wire::{
 use crate::{
     answer::{Conversation, Message},
     e2ee::{
-        self, Envelope, EpochSecret, Epochs, Opened, Reading, Sealed, State, View, check_older,
+        self, Envelope, EpochSecret, Epochs, Opened, Reading, Sealed, State, View, WireType,
+        check_older, timeline::Row,
     },
     error::Error,
     history::History,
@@ -26,13 +27,64 @@ const FIRST_PAGE: usize = 500;
 /// A message, and what came of its checks.
 #[derive(Debug)]
 pub struct Received {
-    /// The row.
+    /// As the server stored it.
     pub message: Message,
     /// Its content, or why it was refused.
     pub content: Result<Opened, e2ee::Error>,
     /// What is wrong although the sender wrote it: they were shown other messages, epochs or
     /// another key log, or earlier messages of theirs are missing. Shown together with it.
     pub problem: Option<e2ee::Error>,
+}
+
+impl Received {
+    /// As a [`Timeline`](e2ee::timeline::Timeline) takes it.
+    ///
+    /// ```no_run
+    /// use parlance_client::{
+    ///     ConversationId, Device, Feed, Timestamp, Update, e2ee::timeline::Timeline,
+    /// };
+    ///
+    /// # async fn run(
+    /// #     mut device: Device, mut feed: Feed, shown: ConversationId,
+    /// # ) -> Result<(), parlance_client::Error> {
+    /// let mut timeline = Timeline::new(device.session().user());
+    /// loop {
+    ///     for received in device.read(shown).await? {
+    ///         timeline.add(received.row());
+    ///     }
+    ///     for entry in timeline.entries(&[].into(), Timestamp::now()) {
+    ///         println!("{} {:?}", entry.text, entry.progress);
+    ///     }
+    ///     match feed.next().await? {
+    ///         Update::Report { report, .. } => {
+    ///             timeline.report(report.user, report.message_id, report.r#type);
+    ///         }
+    ///         Update::Erased { messages, .. } => messages.into_iter().for_each(|id| timeline.erase(id)),
+    ///         Update::Cleared { .. } => timeline = Timeline::new(device.session().user()),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn row(&self) -> Row {
+        let message = &self.message;
+        let body = self.content.as_ref().ok().map(|opened| &opened.body);
+        Row {
+            seq: message.seq,
+            id: message.id,
+            user: message.user,
+            at: body.map_or(message.created, |body| body.at),
+            until: body.and_then(|body| body.until),
+            wire_type: if message.r#type == WireType::Update.as_str() {
+                WireType::Update
+            } else {
+                WireType::Message
+            },
+            content: body.map(|body| body.content.clone()),
+            has_problem: self.problem.is_some(),
+        }
+    }
 }
 
 /// The reader's copy of an epoch's secret.

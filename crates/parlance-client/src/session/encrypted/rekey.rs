@@ -17,6 +17,10 @@ use crate::{
 pub struct NextEpoch<'a> {
     /// Users who join the group with it. Only an admin adds people.
     pub add: BTreeSet<UserId>,
+    /// The admins of the group from it on: only an admin changes them, after calling
+    /// [`set_role`](Session::set_role) for each who becomes one, or is one no longer. `None`: those of
+    /// the epoch before who stay.
+    pub admins: Option<BTreeSet<UserId>>,
     /// Users who are removed from the group with it, which only an admin may do. Users who have
     /// left by themselves are not listed.
     pub remove: BTreeSet<UserId>,
@@ -89,7 +93,11 @@ impl Session {
             user: self.user(),
             key: sign,
         };
-        let admins = admins(&epochs, &users, &conversation.admins);
+        // The server's list alone appoints nobody: it could name whomever it likes.
+        let admins = match &next.admins {
+            Some(admins) => admins.clone(),
+            None => admins(&epochs, &users, &conversation.admins),
+        };
         let new = epochs.rekey(maker, members, admins, next.head)?;
         let number = new.announcement.announcement.epoch();
         let names = match next.name {

@@ -136,6 +136,7 @@ impl Session {
         if state.epochs.get(&conversation.id).map(Epochs::members) != Some(&members) {
             let next = NextEpoch {
                 add: BTreeSet::new(),
+                admins: None,
                 remove: BTreeSet::new(),
                 head,
                 name: None,

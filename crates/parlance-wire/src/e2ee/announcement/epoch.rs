@@ -21,7 +21,7 @@ impl Epoch {
         (number > 0).then_some(Self(number))
     }
 
-    /// Its number.
+    /// Its number, at least 1.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0

@@ -52,7 +52,7 @@ pub struct CardSignatures {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct SignedCard {
-    /// The card.
+    /// What was signed.
     pub card: Card,
     /// The signatures over it.
     pub signatures: CardSignatures,

@@ -1,0 +1,454 @@
+//! What a conversation shows: its rows, with the edits, deletions, reactions and receipts that came after
+//! them put into their places.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use parlance_wire::{
+    id::{MessageId, UserId},
+    time::Timestamp,
+    word::ReportType,
+};
+
+use super::{Content, FileReference, Kind, Reply, WireType};
+
+/// Characters of a quote.
+// As many as a reply may carry.
+const MAX_QUOTE: usize = 200;
+
+/// The rows of a conversation's instance, in whatever order they come.
+///
+/// ```
+/// use parlance_client::{
+///     MessageId, ReportType, Timestamp, UserId,
+///     e2ee::{
+///         Content, Kind,
+///         timeline::{Progress, Row, Timeline},
+///     },
+/// };
+///
+/// let ann = UserId::parse("11111111111111111111111111111111").unwrap();
+/// let ben = UserId::parse("22222222222222222222222222222222").unwrap();
+/// let text = MessageId::random();
+/// let row = |seq, id, user, kind: Kind| Row {
+///     seq,
+///     id,
+///     user,
+///     at: Timestamp::now(),
+///     until: None,
+///     wire_type: kind.wire_type(),
+///     content: Some(Content::Known(kind)),
+///     has_problem: false,
+/// };
+///
+/// let mut timeline = Timeline::new(ann);
+/// let written = Kind::Text { text: "Helo".into(), reply: None, mentions: vec![] };
+/// timeline.add(row(1, text, ann, written));
+/// let edit = Kind::Edit { of: text, text: "Hello".into(), mentions: vec![] };
+/// timeline.add(row(2, MessageId::random(), ann, edit));
+/// let reaction = Kind::Reaction { of: text, emoji: "👋".into(), off: false };
+/// timeline.add(row(3, MessageId::random(), ben, reaction));
+/// timeline.report(ben, text, ReportType::Viewed);
+///
+/// let shown = timeline.entries(&[].into(), Timestamp::now());
+/// assert_eq!(shown.len(), 1);
+/// assert_eq!(shown[0].text, "Hello");
+/// assert!(shown[0].is_edited);
+/// assert_eq!(shown[0].reactions[0].users, [ben]);
+/// assert_eq!(shown[0].progress, Some(Progress::Seen));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    me: UserId,
+    rows: BTreeMap<i64, Row>,
+    seqs: HashMap<MessageId, i64>,
+    erased: BTreeSet<MessageId>,
+    // By message, whose number may come later than the report.
+    reports: BTreeMap<UserId, BTreeMap<MessageId, ReportType>>,
+}
+
+/// A message or an update, as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its number.
+    pub seq: i64,
+    /// Its id.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub user: UserId,
+    /// When it was written.
+    pub at: Timestamp,
+    /// When it expires.
+    pub until: Option<Timestamp>,
+    /// Its `Type`: an update is not shown by itself, whatever it says.
+    pub wire_type: WireType,
+    /// What it says; `None` if it cannot be opened.
+    pub content: Option<Content>,
+    /// Whether a reader's checks failed: then an update has no effect.
+    pub has_problem: bool,
+}
+
+/// A message as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its number.
+    pub seq: i64,
+    /// Its id.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub user: UserId,
+    /// When it was written.
+    pub at: Timestamp,
+    /// When it expires.
+    pub until: Option<Timestamp>,
+    /// The newest version of its text, or a caption. Empty if it was deleted.
+    pub text: String,
+    /// Who is mentioned in that.
+    pub mentions: Vec<UserId>,
+    /// What is attached.
+    pub files: Vec<FileReference>,
+    /// What it replies to: if that is here, its writer and its present text, whatever the reply says.
+    pub reply: Option<Reply>,
+    /// Whether its text was changed.
+    pub is_edited: bool,
+    /// Whether it was deleted: by its writer, by an admin, or on the server.
+    pub is_deleted: bool,
+    /// By emoji, in the order in which they came.
+    pub reactions: Vec<Reactions>,
+    /// How far it has come; `None` if it is somebody else's.
+    pub progress: Option<Progress>,
+    /// Which others have seen it, if it is one's own.
+    pub seen_by: Vec<UserId>,
+    /// Why it is not shown as it should be.
+    pub trouble: Option<Trouble>,
+}
+
+/// The users who have reacted to a message with the same emoji.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reactions {
+    /// The emoji.
+    pub emoji: String,
+    /// In the order of their first reactions.
+    pub users: Vec<UserId>,
+}
+
+/// How far one's own message has come: to at least one of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// The server has it.
+    Sent,
+    /// A station has it.
+    Delivered,
+    /// Somebody has seen it.
+    Seen,
+}
+
+/// Why a message is not shown as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It cannot be opened.
+    Unreadable,
+    /// It is of a kind or version that this one does not know, and says nothing in its place.
+    NewerClient,
+    /// A reader's checks failed; it is shown all the same.
+    HasProblem,
+}
+
+/// An update of a message.
+#[derive(Debug, Clone, Copy)]
+struct Update<'a> {
+    user: UserId,
+    kind: &'a Kind,
+}
+
+/// The updates of each message, by their numbers.
+type Updates<'a> = HashMap<MessageId, Vec<Update<'a>>>;
+
+/// How far messages have come to somebody: the number of the newest one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    delivered: i64,
+    seen: i64,
+}
+
+impl Timeline {
+    /// Without rows, for this reader. When a conversation is cleared, another one begins.
+    #[must_use]
+    pub fn new(me: UserId) -> Self {
+        Self {
+            me,
+            rows: BTreeMap::new(),
+            seqs: HashMap::new(),
+            erased: BTreeSet::new(),
+            reports: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a row, or replaces it, as when it can be opened by now.
+    pub fn add(&mut self, row: Row) {
+        self.seqs.insert(row.id, row.seq);
+        self.rows.insert(row.seq, row);
+    }
+
+    /// Notes that a message has arrived at somebody, or was seen by them.
+    pub fn report(&mut self, user: UserId, message: MessageId, r#type: ReportType) {
+        let of_user = self.reports.entry(user).or_default();
+        // What was seen is not just delivered again.
+        if of_user.get(&message) != Some(&ReportType::Viewed) {
+            of_user.insert(message, r#type);
+        }
+    }
+
+    /// Notes that a message's content was deleted on the server, for everyone.
+    pub fn erase(&mut self, message: MessageId) {
+        self.erased.insert(message);
+    }
+
+    /// What is shown, oldest first. `admins` are those of the newest announcement of a group
+    /// ([`Announcement::admins`](super::Announcement::admins)); what has expired by `now` is left out.
+    #[must_use]
+    pub fn entries(&self, admins: &BTreeSet<UserId>, now: Timestamp) -> Vec<Entry> {
+        let view = Around {
+            timeline: self,
+            admins,
+            now,
+            updates: self.updates(),
+            reach: self.reach(),
+        };
+        let shown = self.rows.values().filter(|row| view.shows(row));
+        shown.map(|row| view.entry(row)).collect()
+    }
+
+    fn updates(&self) -> Updates<'_> {
+        let mut updates = Updates::new();
+        // Without a good signature, and all else that is checked, an update has no effect.
+        for row in self.rows.values().filter(|row| !row.has_problem) {
+            let Some(Content::Known(kind)) = &row.content else {
+                continue;
+            };
+            let targets = match kind {
+                Kind::Delete { of } => &of[..],
+                Kind::Edit { of, .. } | Kind::Reaction { of, .. } => std::slice::from_ref(of),
+                Kind::Text { .. }
+                | Kind::File { .. }
+                | Kind::Pin { .. }
+                | Kind::Verify { .. }
+                | Kind::Settings(_) => &[],
+            };
+            for target in targets {
+                let user = row.user;
+                updates
+                    .entry(*target)
+                    .or_default()
+                    .push(Update { user, kind });
+            }
+        }
+        updates
+    }
+
+    fn reach(&self) -> BTreeMap<UserId, Reach> {
+        let mut all = BTreeMap::<_, Reach>::new();
+        for (user, reports) in self.reports.iter().filter(|(user, _)| **user != self.me) {
+            let reach = all.entry(*user).or_default();
+            for (message, r#type) in reports {
+                let Some(seq) = self.seqs.get(message) else {
+                    continue;
+                };
+                reach.delivered = reach.delivered.max(*seq);
+                if *r#type == ReportType::Viewed {
+                    reach.seen = reach.seen.max(*seq);
+                }
+            }
+        }
+        all
+    }
+}
+
+/// What rows are shown with.
+struct Around<'a> {
+    timeline: &'a Timeline,
+    admins: &'a BTreeSet<UserId>,
+    now: Timestamp,
+    updates: Updates<'a>,
+    reach: BTreeMap<UserId, Reach>,
+}
+
+impl Around<'_> {
+    fn shows(&self, row: &Row) -> bool {
+        let is_message = match &row.content {
+            None | Some(Content::Unknown { .. } | Content::Newer(_)) => true,
+            Some(Content::Known(kind)) => kind.wire_type() == WireType::Message,
+        };
+        row.wire_type == WireType::Message && is_message && !self.is_over(row)
+    }
+
+    fn is_over(&self, row: &Row) -> bool {
+        row.until.is_some_and(|until| until <= self.now)
+    }
+
+    fn updates(&self, row: &Row) -> &[Update<'_>] {
+        self.updates.get(&row.id).map_or(&[], |updates| updates)
+    }
+
+    fn is_deleted(&self, row: &Row) -> bool {
+        let may = |update: &Update<'_>| {
+            let is_admin = self.admins.contains(&update.user);
+            matches!(update.kind, Kind::Delete { .. })
+                && update.kind.may_change(update.user, row.user, is_admin)
+        };
+        self.timeline.erased.contains(&row.id) || self.updates(row).iter().any(may)
+    }
+
+    /// The newest version of a text, with those whom it mentions, and whether it was changed.
+    fn written<'b>(&'b self, row: &'b Row) -> (&'b str, &'b [UserId], bool) {
+        let edits = self.updates(row).iter().rev();
+        let newest = edits
+            .filter(|update| update.user == row.user)
+            .find_map(|update| match update.kind {
+                Kind::Edit { text, mentions, .. } => Some((&text[..], &mentions[..], true)),
+                _ => None,
+            });
+        newest.unwrap_or_else(|| match &row.content {
+            Some(Content::Known(
+                Kind::Text { text, mentions, .. } | Kind::File { text, mentions, .. },
+            )) => (text, mentions, false),
+            Some(Content::Unknown { alt: Some(alt), .. }) => (alt, &[], false),
+            _ => ("", &[], false),
+        })
+    }
+
+    fn entry(&self, row: &Row) -> Entry {
+        let is_own = row.user == self.timeline.me;
+        let shown = Entry {
+            seq: row.seq,
+            id: row.id,
+            user: row.user,
+            at: row.at,
+            until: row.until,
+            text: String::new(),
+            mentions: vec![],
+            files: vec![],
+            reply: None,
+            is_edited: false,
+            is_deleted: true,
+            reactions: vec![],
+            progress: is_own.then(|| self.progress(row.seq)),
+            seen_by: if is_own {
+                self.seen_by(row.seq)
+            } else {
+                vec![]
+            },
+            trouble: None,
+        };
+        if self.is_deleted(row) {
+            return shown;
+        }
+        let (text, mentions, is_edited) = self.written(row);
+        Entry {
+            text: text.to_owned(),
+            mentions: mentions.to_vec(),
+            files: files(row).to_vec(),
+            reply: self.reply(row),
+            is_edited,
+            is_deleted: false,
+            reactions: self.reactions(row),
+            trouble: trouble(row),
+            ..shown
+        }
+    }
+
+    /// For each user and emoji the newest counts.
+    fn reactions(&self, row: &Row) -> Vec<Reactions> {
+        let mut all: Vec<(&str, Vec<(UserId, bool)>)> = vec![];
+        for update in self.updates(row) {
+            let Kind::Reaction { emoji, off, .. } = update.kind else {
+                continue;
+            };
+            let at = all.iter().position(|(known, _)| known == emoji);
+            let at = at.unwrap_or_else(|| {
+                all.push((emoji, vec![]));
+                all.len() - 1
+            });
+            let Some((_, users)) = all.get_mut(at) else {
+                continue;
+            };
+            match users.iter_mut().find(|(user, _)| *user == update.user) {
+                Some((_, is_on)) => *is_on = !off,
+                None => users.push((update.user, !off)),
+            }
+        }
+        // Who took theirs back stays in the list until here, and keeps their place if they react again.
+        let on = |users: Vec<(UserId, bool)>| -> Vec<UserId> {
+            let on = users.into_iter().filter(|(_, is_on)| *is_on);
+            on.map(|(user, _)| user).collect()
+        };
+        let all = all.into_iter().map(|(emoji, users)| Reactions {
+            emoji: emoji.to_owned(),
+            users: on(users),
+        });
+        all.filter(|one| !one.users.is_empty()).collect()
+    }
+
+    fn reply(&self, row: &Row) -> Option<Reply> {
+        let Some(Content::Known(Kind::Text { reply, .. } | Kind::File { reply, .. })) =
+            &row.content
+        else {
+            return None;
+        };
+        let reply = reply.as_ref()?;
+        let timeline = self.timeline;
+        let target = timeline.seqs.get(&reply.id);
+        let target = target.and_then(|seq| timeline.rows.get(seq));
+        let Some(target) = target.filter(|target| !self.is_over(target)) else {
+            return Some(reply.clone());
+        };
+        // What is here counts, not what the reply says of it.
+        let names = || {
+            let names = files(target).iter().map(|file| &file.name[..]);
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let words = match self.written(target) {
+            _ if self.is_deleted(target) => String::new(),
+            ("", ..) => names(),
+            (text, ..) => text.to_owned(),
+        };
+        Some(Reply {
+            id: reply.id,
+            user: target.user,
+            quote: words.chars().take(MAX_QUOTE).collect(),
+        })
+    }
+
+    fn progress(&self, seq: i64) -> Progress {
+        let of = |reach: &Reach| match reach {
+            Reach { seen, .. } if *seen >= seq => Progress::Seen,
+            Reach { delivered, .. } if *delivered >= seq => Progress::Delivered,
+            _ => Progress::Sent,
+        };
+        let newest = self.reach.values().map(of).max();
+        newest.unwrap_or(Progress::Sent)
+    }
+
+    fn seen_by(&self, seq: i64) -> Vec<UserId> {
+        let seen = self.reach.iter().filter(|(_, reach)| reach.seen >= seq);
+        seen.map(|(user, _)| *user).collect()
+    }
+}
+
+fn files(row: &Row) -> &[FileReference] {
+    match &row.content {
+        Some(Content::Known(Kind::File { files, .. })) => files,
+        _ => &[],
+    }
+}
+
+fn trouble(row: &Row) -> Option<Trouble> {
+    match &row.content {
+        None => Some(Trouble::Unreadable),
+        _ if row.has_problem => Some(Trouble::HasProblem),
+        Some(Content::Newer(_) | Content::Unknown { alt: None, .. }) => Some(Trouble::NewerClient),
+        Some(Content::Unknown { alt: Some(alt), .. }) if alt.is_empty() => {
+            Some(Trouble::NewerClient)
+        }
+        Some(Content::Known(_) | Content::Unknown { .. }) => None,
+    }
+}
