@@ -36,7 +36,6 @@ pub(crate) struct Load {
     pub operations: usize,
 }
 
-/// The results.
 #[derive(Debug)]
 pub(crate) struct Tally {
     /// Good answers, in microseconds.

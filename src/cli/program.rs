@@ -32,7 +32,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// It failed.
+    /// It ran, and reported an error.
     #[error("{name} failed: {stderr}")]
     Failed {
         /// The program's name.

@@ -60,7 +60,6 @@ pub(crate) enum Event {
     },
     /// A user logged in from a new station. Their other stations are notified.
     StationAdded {
-        /// The user.
         user: UserId,
         /// The new station.
         station: StationId,

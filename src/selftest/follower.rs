@@ -30,7 +30,6 @@ use crate::bench::sockets::Socket;
 
 const POLL_PAUSE: Duration = Duration::from_millis(60);
 
-/// A reader.
 pub(super) struct Follower {
     test: Arc<Test>,
     pub channel: Channel,

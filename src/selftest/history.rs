@@ -24,7 +24,6 @@ pub(super) struct Held {
     /// The holder's name, for findings.
     pub holder: String,
     pub conversation: Id,
-    /// Its instance.
     pub instance: String,
     /// When the holder began to gather them.
     pub since: Instant,

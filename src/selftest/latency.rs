@@ -18,7 +18,6 @@ pub(super) struct Latencies(BTreeMap<(Channel, bool), Histogram<u64>>);
 /// One channel's latencies, in calm or disturbed stretches.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Line {
-    /// The channel.
     pub reader: Channel,
     /// Nothing disturbed the cluster meanwhile, nor shortly before.
     pub is_calm: bool,

@@ -41,7 +41,6 @@ pub(super) struct Reported {
 /// A value that only one client changes.
 #[derive(Debug, Clone)]
 pub(super) struct Settled<T> {
-    /// The value.
     pub value: T,
     /// When it was settled; `None` while it is being changed.
     pub since: Option<Instant>,

@@ -32,7 +32,6 @@ pub(super) enum Use {
 #[derive(Debug, Clone)]
 pub(super) struct Conversation {
     pub id: Id,
-    /// Its use.
     pub r#use: Use,
     /// Its members, as indexes of [`People::writers`].
     pub members: Vec<usize>,
@@ -52,7 +51,6 @@ pub(super) struct User {
 pub(super) struct People {
     /// The RSA key of all users.
     pub public_key: PublicKey,
-    /// The users.
     pub users: Vec<User>,
     /// Their knowledge of each other.
     pub directory: Directory,

@@ -86,9 +86,7 @@ impl Setting {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub setting: Setting,
-    /// Writing time.
     pub duration: Duration,
-    /// Maximum messages.
     pub messages: usize,
     /// Maximum messages a second.
     pub rate: f64,

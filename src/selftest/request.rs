@@ -109,7 +109,6 @@ impl Request {
     }
 }
 
-/// A refusal.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     /// The error code, or the HTTP status of an answer without one. `None`: no answer came in a long time.

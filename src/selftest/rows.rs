@@ -30,7 +30,6 @@ pub(super) struct Message {
 /// The part of a message that only v4 clients are shown.
 #[derive(Debug, Clone)]
 pub(super) struct V4 {
-    /// Its sender.
     pub sender: Station,
     pub seq: i64,
     /// The chain up to it.

@@ -32,7 +32,6 @@ pub(super) struct Sealing {
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
     pub id: Id,
-    /// Its sender.
     pub sender: Station,
     pub conversation: Id,
     /// The instance that it is written for.
@@ -142,7 +141,6 @@ impl Sent {
         time(self.created)
     }
 
-    /// Its text.
     pub(super) fn text(&self) -> String {
         data(self.id, self.bytes)
     }

@@ -41,7 +41,6 @@ pub(super) struct Outcome {
     pub latencies: Vec<Line>,
     /// Maximum lag of the test itself, in milliseconds.
     pub own_lag_ms: u64,
-    /// The findings.
     pub findings: BTreeMap<Kind, Found>,
     /// Writing time in seconds.
     pub seconds: f64,

@@ -36,7 +36,6 @@ pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     type Outcome: Send + fmt::Debug;
     /// What the entries are, for the metrics.
     const KIND: &'static str;
-    /// See [`Entry::key`].
     type Key: Hash + Eq + Send;
 
     /// Two entries of the same key are never in one batch.

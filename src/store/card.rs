@@ -21,9 +21,7 @@ use crate::store::rows::{CardRow, KeysRow};
 /// A card to be published, whose signatures are verified.
 #[derive(Debug, Clone, Copy)]
 pub struct NewCard<'a> {
-    /// The server.
     pub server: ServerId,
-    /// The card.
     pub signed: &'a SignedCard,
     /// Maximum cards that the user publishes within 24 hours.
     pub max_per_day: u32,

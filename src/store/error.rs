@@ -19,7 +19,7 @@ pub enum Error {
     Refused {
         /// The name that its migration gave it.
         constraint: String,
-        /// PostgreSQL's error.
+        /// What PostgreSQL said.
         #[source]
         source: sqlx::Error,
     },
@@ -35,14 +35,14 @@ pub enum Error {
     /// The store of files' bytes cannot do this at the moment; the database is there.
     #[error("the store of files is away")]
     FilesAway {
-        /// The cause.
+        /// What the store, or the system, said.
         #[source]
         source: Cause,
     },
     /// The store of files' bytes has no room.
     #[error("the store of files is full")]
     FilesFull {
-        /// The cause.
+        /// What the store, or the system, said.
         #[source]
         source: Cause,
     },

@@ -32,7 +32,7 @@ pub struct Filter {
 /// A conversation, as operators list it.
 #[derive(Debug)]
 pub struct Overview {
-    /// Its id.
+    /// By which commands name it.
     pub conversation_id: ConversationId,
     /// Whether it is a group; otherwise it is a direct conversation.
     pub is_group: bool,

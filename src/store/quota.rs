@@ -40,7 +40,6 @@ pub(crate) enum Daily {
     Invitations,
     /// Changes of the user's nick.
     Nicks,
-    /// Friend requests.
     FriendRequests,
 }
 

@@ -33,7 +33,6 @@ pub struct NewUser<'a> {
     pub nick: &'a Nick,
     /// The hash of their apikey.
     pub key_hash: &'a SecretHash,
-    /// Its purpose.
     pub kind: CredentialKind,
     /// The key's name in lists.
     pub label: &'a str,

@@ -17,7 +17,6 @@ use parlance_wire::{
 /// A prepared reset.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// The invitation.
     pub invite: InviteId,
     /// The only address that may use it: the user's.
     pub email: String,

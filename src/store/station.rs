@@ -84,7 +84,6 @@ pub(crate) async fn list(db: &Db, user: UserId) -> Result<Vec<StationRow>> {
 /// Selects the stations of a user to end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Which {
-    /// This one.
     One(StationId),
     /// All but this one.
     AllBut(StationId),

@@ -128,7 +128,6 @@ pub(super) async fn run(settings: &Settings, limits: &SetLimits) -> Result<(), E
     Ok(())
 }
 
-/// One limit.
 struct Line {
     name: &'static str,
     what: &'static str,

@@ -43,7 +43,6 @@ pub(in crate::cli) struct List {
     json: bool,
 }
 
-/// Lists users.
 pub(super) async fn run(settings: &Settings, list: &List) -> Result<(), Error> {
     let filter = Filter {
         search: list.search.as_deref(),

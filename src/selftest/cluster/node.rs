@@ -21,7 +21,6 @@ const RESTART: Duration = Duration::from_millis(200);
 
 /// A node, whether it runs or not.
 pub(super) struct Node {
-    /// Its address.
     pub address: SocketAddr,
     log: PathBuf,
     process: Mutex<Option<Process>>,

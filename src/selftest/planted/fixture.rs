@@ -29,7 +29,6 @@ pub(super) const READER: Id = 3;
 /// A correct server, for a conversation of some messages, all in the ledger.
 pub(super) struct Fixture {
     pub ledger: Ledger,
-    /// The findings.
     pub findings: Findings,
     /// The messages, as the wire shows them.
     pub messages: Vec<Value>,

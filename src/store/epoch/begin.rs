@@ -29,11 +29,9 @@ use crate::store::{
 /// An epoch that is about to begin.
 #[derive(Debug)]
 pub(crate) struct NewEpoch<'a> {
-    /// Its number.
     pub number: i32,
     /// The creator's announcement with its signature, which is verified.
     pub signed: &'a SignedAnnouncement,
-    /// Its participants.
     pub members: &'a BTreeSet<UserId>,
     /// Its secret, wrapped for each of them.
     pub secrets: &'a BTreeMap<UserId, Secret>,
