@@ -33,6 +33,7 @@ pub struct NewUser<'a> {
     pub nick: &'a Nick,
     /// The hash of their apikey.
     pub key_hash: &'a SecretHash,
+    /// What the credential opens: see [`CredentialKind`].
     pub kind: CredentialKind,
     /// The key's name in lists.
     pub label: &'a str,

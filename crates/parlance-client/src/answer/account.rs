@@ -142,7 +142,7 @@ pub struct Keys {
 pub struct CredentialInfo {
     /// Its id, for [`Session::revoke`](crate::Session::revoke).
     pub keyid: CredentialId,
-    /// What it opens, and for whom.
+    /// How it is made: from the password, from the recovery key, or at random.
     pub kind: CredentialKind,
     /// What its maker called it.
     pub label: String,

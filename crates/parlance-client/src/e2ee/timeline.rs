@@ -278,10 +278,10 @@ impl Around<'_> {
             None | Some(Content::Unknown { .. } | Content::Newer(_)) => true,
             Some(Content::Known(kind)) => kind.wire_type() == WireType::Message,
         };
-        row.wire_type == WireType::Message && is_message && !self.is_over(row)
+        row.wire_type == WireType::Message && is_message && !self.has_expired(row)
     }
 
-    fn is_over(&self, row: &Row) -> bool {
+    fn has_expired(&self, row: &Row) -> bool {
         row.until.is_some_and(|until| until <= self.now)
     }
 
@@ -372,13 +372,13 @@ impl Around<'_> {
                 continue;
             };
             match users.iter_mut().find(|(user, _)| *user == update.user) {
-                Some((_, is_on)) => *is_on = !off,
+                Some((_, is_set)) => *is_set = !off,
                 None => users.push((update.user, !off)),
             }
         }
         // Who took theirs back stays in the list until here, and keeps their place if they react again.
         let on = |users: Vec<(UserId, bool)>| -> Vec<UserId> {
-            let on = users.into_iter().filter(|(_, is_on)| *is_on);
+            let on = users.into_iter().filter(|(_, is_set)| *is_set);
             on.map(|(user, _)| user).collect()
         };
         let all = all.into_iter().map(|(emoji, users)| Reactions {
@@ -398,7 +398,7 @@ impl Around<'_> {
         let timeline = self.timeline;
         let target = timeline.seqs.get(&reply.id);
         let target = target.and_then(|seq| timeline.rows.get(seq));
-        let Some(target) = target.filter(|target| !self.is_over(target)) else {
+        let Some(target) = target.filter(|target| !self.has_expired(target)) else {
             return Some(reply.clone());
         };
         // What is here counts, not what the reply says of it.

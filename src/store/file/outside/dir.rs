@@ -53,13 +53,15 @@ impl Dir {
     pub(super) async fn check_user(&self) -> Result<(), Cause> {
         let path = self.path.clone();
         let owner = self.blocking(move || if_there(fs::metadata(path))).await?;
-        match owner.map(|directory| directory.uid()) {
-            Some(owner) if owner != geteuid().as_raw() => Err(format!(
+        // One of root's may be for a group, in which the server's user is.
+        let is_anothers = |owner: &u32| ![0, geteuid().as_raw()].contains(owner);
+        match owner.map(|directory| directory.uid()).filter(is_anothers) {
+            None => Ok(()),
+            Some(owner) => Err(format!(
                 "the directory is another user's, number {owner}, and this runs as number {}: run it as the server's user, who has to own the directory",
                 geteuid()
             )
             .into()),
-            _ => Ok(()),
         }
     }
 
