@@ -27,6 +27,7 @@ export async function openWorld(settings = { REGISTRATION: "open" }, browserOpti
   const browser = await launch(browserOptions);
   /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
   const tells = async (say) => {
+    say(`the server's log ends with\n${server.lastLines}`);
     mkdirSync(failed, { recursive: true });
     const tabs = browser.contexts().flatMap((context) => context.pages());
     for (const [i, tab] of tabs.entries()) {
