@@ -1,7 +1,8 @@
 // What can be set for a conversation, groups of three, and what a person is told of outside of the page.
 
 import assert from "node:assert/strict";
-import { stories } from "./world.mjs";
+import { violations } from "./chromium.mjs";
+import { password, Person, stories } from "./world.mjs";
 
 const { world, story, joins, pair } = stories({ REGISTRATION: "open" }, { isWhole: true });
 
@@ -114,12 +115,19 @@ story("one notification, however many tabs; the title counts; a muted conversati
   await second.waitForFunction(() => document.title === "Parlance");
 });
 
-story("a new version waits until the person says so", async (t) => {
+const isControlled = (tab) => tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+const offer = (tab) => tab.getByText("A new version is ready.");
+
+story("a new version waits until the person says so, in each tab", async (t) => {
   const ann = await joins(t, "Ann");
-  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  await isControlled(ann.tab);
+  const other = await ann.context.newPage();
+  await other.goto(world.way.address);
+  await isControlled(other);
+  await other.evaluate(() => (globalThis.isFirstPage = true));
   world.way.upgrade();
   await ann.tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
-  await ann.tab.getByText("A new version is ready.").waitFor();
+  for (const tab of [ann.tab, other]) await offer(tab).waitFor();
   const isNewPage = ann.tab.waitForEvent("load");
   await ann.button("Reload").click();
   await isNewPage;
@@ -128,5 +136,38 @@ story("a new version waits until the person says so", async (t) => {
     const registration = await navigator.serviceWorker.getRegistration();
     return registration?.active?.state === "activated" && registration.waiting === null && registration.installing === null;
   });
-  assert.equal(await ann.tab.getByText("A new version is ready.").count(), 0);
+  assert.equal(await offer(ann.tab).count(), 0);
+  // The other one goes on as it is, and still says so.
+  await other.waitForFunction(() => navigator.serviceWorker.controller.state === "activated");
+  await offer(other).waitFor();
+  assert.equal(await other.evaluate(() => globalThis.isFirstPage), true);
+  const isNewOther = other.waitForEvent("load");
+  await other.getByRole("button", { name: "Reload", exact: true }).click();
+  await isNewOther;
+  await other.getByRole("textbox", { name: "Search", exact: true }).waitFor();
+  assert.equal(await offer(other).count(), 0);
+});
+
+story("a part whose file is gone with its version leads to the new one, before the login, too", async (t) => {
+  // Without a worker nothing keeps the files of a version.
+  const ann = await joins(t, "Ann", { serviceWorkers: "block" });
+  const there = await Person.at(world, "", ann.name, ann.email, { serviceWorkers: "block" });
+  t.after(() => there.context.close());
+  await there.button("Log in").waitFor();
+  await ann.looksAt("Appearance");
+  world.way.upgrade();
+  await ann.tab.getByRole("radio", { name: "Magyar" }).check();
+  await offer(ann.tab).waitFor();
+  assert.deepEqual(await violations(ann.tab), []);
+  await ann.button("Reload").click();
+  await ann.tab.getByRole("heading", { level: 1, name: "Megjelenés" }).waitFor();
+  await there.fills("E-mail", there.email);
+  await there.fills("Password", password);
+  await there.button("Log in").click();
+  await offer(there.tab).waitFor();
+  await there.tab.getByText("The server does not answer").waitFor();
+  assert.deepEqual(await violations(there.tab), []);
+  await there.button("Reload").click();
+  await there.logsIn();
+  assert.equal(await offer(there.tab).count(), 0);
 });
