@@ -33,7 +33,16 @@ story("hide, colour, keep, clear and block do what they say", async (t) => {
   await ann.says("kept for a week");
   await ben.article("kept for a week").getByText("7 d").waitFor({ state: "attached" });
   await ann.chooses("Hide");
-  await ann.button("Hidden (1)").waitFor();
+  const fold = ann.button("Hidden (1)");
+  const hidden = ann.tab.getByRole("list", { name: "Hidden (1)", exact: true });
+  await hidden.getByRole("link", { name: /^Ben\b/ }).waitFor();
+  // The fold is no conversation: the list has only what it is called by.
+  assert.equal(await ann.list.getByRole("listitem").count(), 0);
+  assert.equal(await ann.tab.getByRole("list").filter({ has: fold }).count(), 0);
+  assert.deepEqual(await violations(ann.tab), []);
+  await fold.click();
+  assert.equal(await fold.getAttribute("aria-expanded"), "true");
+  await hidden.getByRole("link", { name: /^Ben\b/ }).waitFor();
   await ann.chooses("Hide");
   await ann.button("Hidden (1)").waitFor({ state: "detached" });
   await ann.chooses("Clear history");
