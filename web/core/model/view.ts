@@ -37,7 +37,8 @@ export interface Member extends Person {
 export type Barrier =
   | { kind: "keysChanged"; user: UserId; name: string }
   | { kind: "stranger"; names: readonly string[] }
-  | { kind: "ended"; name: string }
+  /** The two are not in contact any more; `left`: they have deleted their account. */
+  | { kind: "ended" | "left"; name: string }
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 

@@ -134,7 +134,7 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
             {readers} {c.renewedAt !== null && w.keysRenewed(c.renewedAt, Date.now())}
           </span>
         </p>
-        {c.kind !== "saved" && (
+        {c.kind !== "saved" && c.barrier?.kind !== "left" && (
           <Button onClick={() => void attempt(client().renewKeys(c.id), w.lineRenewed)} icon="key">
             {w.renewKeys}
           </Button>

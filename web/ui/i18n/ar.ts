@@ -371,6 +371,7 @@ export const ar: Catalogue = {
   theyBlock: (name) => `${name} لا يستقبل رسائلك.`,
   youBlock: (name) => `لقد حظرت ${name}.`,
   ended: (name) => `لم تعودا على اتصال، أنت و${name}. ما كُتب يبقى هنا.`,
+  left: (name) => `حذف ${name} حسابه. ما هو هنا يبقى.`,
 
   offline: "أنت غير متصل. ما تكتبه يُرسل لاحقًا.",
   connecting: "جارٍ الاتصال …",

@@ -371,6 +371,7 @@ export const de: Catalogue = {
   theyBlock: (name) => `${name} nimmt keine Nachrichten von dir an.`,
   youBlock: (name) => `Du hast ${name} blockiert.`,
   ended: (name) => `Du und ${name} seid nicht mehr in Kontakt. Was geschrieben wurde, bleibt hier.`,
+  left: (name) => `${name} hat das Konto gelöscht. Was hier ist, bleibt.`,
 
   offline: "Du bist offline. Was du schreibst, wird später gesendet.",
   connecting: "Verbinden …",

@@ -265,6 +265,7 @@ export const en = {
   theyBlock: (name: string) => `${name} does not take messages from you.`,
   youBlock: (name: string) => `You have blocked ${name}.`,
   ended: (name: string) => `You and ${name} are no longer in contact. What was written stays here.`,
+  left: (name: string) => `${name} has deleted their account. What is here stays.`,
 
   // Bars
   offline: "You are offline. What you write is sent later.",

@@ -371,6 +371,7 @@ export const hu: Catalogue = {
   theyBlock: (name) => `${name} nem fogad tőled üzenetet.`,
   youBlock: (name) => `Letiltottad: ${name}.`,
   ended: (name) => `${name} és te már nem vagytok kapcsolatban. Amit írtatok, itt marad.`,
+  left: (name) => `${name} törölte a fiókját. Ami itt van, megmarad.`,
 
   offline: "Nincs kapcsolat. Amit írsz, később megy el.",
   connecting: "Kapcsolódás …",

@@ -95,7 +95,7 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
             <>
               <b class="row-draft">{w.draft}</b> {c.draft}
             </>
-          ) : other && !other.friend && c.preview === null ? (
+          ) : other && !other.friend && c.preview === null && c.barrier === null ? (
             w.acceptsAwaited
           ) : (
             previewOf(c)
