@@ -26,6 +26,10 @@ export interface Person {
   blocked: boolean;
   /** Whether both have agreed to write to each other. */
   friend: boolean;
+  /** They were a friend, and have deleted their account. */
+  left: boolean;
+  /** Somebody else's name looks like theirs: their id tells the two apart. */
+  alike: boolean;
 }
 
 /** A member of a group. */
@@ -192,6 +196,8 @@ export interface Request {
   name: string;
   user: UserId;
   group: string;
+  /** Somebody else's name looks like theirs. */
+  alike: boolean;
 }
 
 /** How it stands with the server. */

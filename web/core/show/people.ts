@@ -19,6 +19,8 @@ export const showPerson = (of: PersonRecord): Person => ({
   trust: of.trust,
   blocked: of.blocked,
   friend: of.friend,
+  left: of.left ?? false,
+  alike: of.alike ?? false,
 });
 
 /** What people are called. */

@@ -56,6 +56,8 @@ export interface PersonRecord {
   ended?: boolean;
   /** They were a friend, and have deleted their account. */
   left?: boolean;
+  /** Somebody else's name looks like theirs. */
+  alike?: boolean;
   blocked: boolean;
   /** All their cards that were ever accepted, oldest first: old ones verify old messages. */
   cards: string[];

@@ -26,12 +26,12 @@ const DAY_MS = 86_400_000;
 
 /** Who asks for something: in `meta` under `requests`. */
 export interface RequestsRecord {
-  friends: { id: UserId; name: string }[];
+  friends: { id: UserId; name: string; alike?: boolean }[];
   groups: GroupInvitation[];
 }
 
 const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsRecord => ({
-  friends: requests.map(({ friendid, friendname }) => ({ id: friendid, name: friendname })),
+  friends: requests.map(({ friendid, friendname, alike }) => ({ id: friendid, name: friendname, alike })),
   groups,
 });
 

@@ -58,6 +58,7 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told
       friend: friend !== undefined,
       ended: !friend && (before.friend || before.ended === true),
       left: !friend && left.has(id),
+      alike: friend?.alike ?? false,
       blocked: blocked.has(id),
     };
     if (id === told.me) return { ...person, publicKey: told.ownKey };

@@ -6,8 +6,8 @@ import type { Blocklist, Cards, CardSignatures, Friend, FriendRequest, Friends a
 import { type Caller, done } from "./call.ts";
 import { answer, flag, list, optional, parsed, record, text } from "./decode.ts";
 
-const friend = answer<Friend>()({ friendid: parsed(userId), friendname: text, publickey: text, availability: text });
-const request = answer<FriendRequest>()({ friendid: parsed(userId), friendname: text });
+const friend = answer<Friend>()({ friendid: parsed(userId), friendname: text, publickey: text, availability: text, alike: optional(flag, false) });
+const request = answer<FriendRequest>()({ friendid: parsed(userId), friendname: text, alike: optional(flag, false) });
 const gone = answer<FriendWhoLeft>()({ friendid: parsed(userId), friendname: text });
 const friendsAnswer = answer<FriendsJson>()({ availabilities: list(friend), requests: optional(list(request), []), left: optional(list(gone), []) });
 

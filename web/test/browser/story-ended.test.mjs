@@ -39,6 +39,8 @@ story("of who has deleted their account it says so at once", async (t) => {
   await ben.button("Log in").waitFor();
   await ann.tab.getByText("Ben has deleted their account. What is here stays.").waitFor();
   assert.equal(await ann.box.count(), 0);
+  await ann.row("Ben", "Account deleted").waitFor();
+  await ann.tab.locator(".pane-title").getByText("Account deleted").waitFor();
   await ann.sees("Goodbye");
   assert.deepEqual(await violations(ann.tab), []);
 });

@@ -20,6 +20,8 @@ const person = (n: number, name: string, email: string, more: Partial<Person> = 
   trust: "seen",
   blocked: false,
   friend: true,
+  left: false,
+  alike: false,
   ...more,
 });
 
@@ -242,4 +244,4 @@ export const state: State = {
   alarm: [],
   uploads: new Map([[sending.id, { done: 42_300_000, all: 96_000_000, stalled: false }]]),
 };
-export const request = { kind: "friend" as const, id: lena.id, name: lena.name, user: lena.id, group: "" };
+export const request = { kind: "friend" as const, id: lena.id, name: lena.name, user: lena.id, group: "", alike: false };

@@ -182,6 +182,8 @@ export const ar: Catalogue = {
   away: "بعيد",
   busy: "مشغول",
   invisible: "غير ظاهر",
+  accountDeleted: "حُذف الحساب",
+  alike: "اسم شخص آخر يشبه هذا الاسم. المعرّف يميّز بينهما.",
   lastSeen: (ms, now) => `آخر ظهور ${f.ago(ms, now)}`,
   verified: "موثَّق",
   notVerified: "لم يوثَّق بعد",

@@ -182,6 +182,8 @@ export const de: Catalogue = {
   away: "Abwesend",
   busy: "Beschäftigt",
   invisible: "Unsichtbar",
+  accountDeleted: "Konto gelöscht",
+  alike: "Jemand anderes hat einen ganz ähnlichen Namen. An der ID sind sie zu unterscheiden.",
   lastSeen: (ms, now) => `Zuletzt da: ${f.ago(ms, now)}`,
   verified: "Bestätigt",
   notVerified: "Noch nicht bestätigt",

@@ -117,6 +117,8 @@ export const en = {
   away: "Away",
   busy: "Busy",
   invisible: "Invisible",
+  accountDeleted: "Account deleted",
+  alike: "Somebody else has a name that looks like this one. The ID tells them apart.",
   lastSeen: (ms: number, now: number) => `Last seen ${f.ago(ms, now)}`,
   admin: "Admin",
   articleOf: (name: string, time: string) => `${name}, ${time}`,

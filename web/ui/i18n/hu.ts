@@ -182,6 +182,8 @@ export const hu: Catalogue = {
   away: "Nincs a gépnél",
   busy: "Elfoglalt",
   invisible: "Láthatatlan",
+  accountDeleted: "Fiók törölve",
+  alike: "Valaki másnak a neve nagyon hasonlít ehhez. Az azonosító különbözteti meg őket.",
   lastSeen: (ms, now) => `Utoljára itt: ${f.ago(ms, now)}`,
   verified: "Igazolt",
   notVerified: "Még nem igazolt",
