@@ -20,8 +20,6 @@ export interface Person {
   name: string;
   email: string;
   presence: Presence;
-  /** When they were last here, in ms since 1970; null if not known. */
-  seenAt: number | null;
   trust: Trust;
   blocked: boolean;
   /** Whether both have agreed to write to each other. */
@@ -264,8 +262,10 @@ export interface Device {
   id: string;
   /** Empty if it did not say. */
   name: string;
-  /** To the hour. */
+  /** Its last use, to the hour: it may be as much later. */
   seenAt: number;
+  /** How long ago that is by the server's clock: this device's may be wrong. */
+  idleMs: number;
   /** When it logged in for the first time; null if that is not known. */
   since: number | null;
   here: boolean;

@@ -15,7 +15,6 @@ export const showPerson = (of: PersonRecord): Person => ({
   name: of.name || of.email || of.id.slice(0, 8),
   email: of.email,
   presence: presenceOf(of.availability),
-  seenAt: null,
   trust: of.trust,
   blocked: of.blocked,
   friend: of.friend,

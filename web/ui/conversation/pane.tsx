@@ -33,8 +33,7 @@ export function subtitle(c: Conversation): string {
   const other = c.other ? people.value.get(c.other) : undefined;
   if (!other) return "";
   if (other.left) return w.accountDeleted;
-  if (other.presence !== "offline") return w[other.presence];
-  return other.seenAt === null ? "" : w.lastSeen(other.seenAt, Date.now());
+  return other.presence === "offline" ? "" : w[other.presence];
 }
 
 interface HeadProps {

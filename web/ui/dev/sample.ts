@@ -16,7 +16,6 @@ const person = (n: number, name: string, email: string, more: Partial<Person> = 
   name,
   email,
   presence: "offline",
-  seenAt: daysAgo(1),
   trust: "seen",
   blocked: false,
   friend: true,

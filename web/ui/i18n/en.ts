@@ -119,7 +119,6 @@ export const en = {
   invisible: "Invisible",
   accountDeleted: "Account deleted",
   alike: "Somebody else has a name that looks like this one. The ID tells them apart.",
-  lastSeen: (ms: number, now: number) => `Last seen ${f.ago(ms, now)}`,
   admin: "Admin",
   articleOf: (name: string, time: string) => `${name}, ${time}`,
   sending: "Sending",
