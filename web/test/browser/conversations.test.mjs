@@ -93,25 +93,57 @@ story("a group of three: all read it, it says who has seen, and who is removed r
   await cat.row("Choir").waitFor({ state: "detached" });
 });
 
-story("one notification, however many tabs; the title counts; a muted conversation is quiet", async (t) => {
-  const [ann, ben] = await pair(t);
-  await ben.context.grantPermissions(["notifications"], { origin: new URL(world.way.address).origin });
-  await ben.context.addInitScript(() => {
-    document.hasFocus = () => false;
+/** What is told is written down, and nobody looks at any tab until it says that it has the focus. Answers a second tab. */
+async function withTwoTabs(person) {
+  await person.context.grantPermissions(["notifications"], { origin: new URL(world.way.address).origin });
+  await person.context.addInitScript(() => {
+    document.hasFocus = () => globalThis.isFocused === true;
+    const { query } = LockManager.prototype;
+    // Each message that may be told asks once who looks.
+    LockManager.prototype.query = async function asked() {
+      const found = await query.call(this);
+      localStorage.setItem("asked", String(Number(localStorage.getItem("asked")) + 1));
+      return found;
+    };
     ServiceWorkerRegistration.prototype.showNotification = (title, { body }) => {
       const all = JSON.parse(localStorage.getItem("told") ?? "[]");
       localStorage.setItem("told", JSON.stringify([...all, `${title}: ${body}`]));
       return Promise.resolve();
     };
   });
-  await ben.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
-  await ben.tab.goto(`${world.way.address}#/`);
-  await ben.tab.reload();
-  await ben.tab.evaluate(() => navigator.serviceWorker.ready);
-  const second = await ben.context.newPage();
+  await person.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
+  await person.tab.goto(`${world.way.address}#/`);
+  await person.tab.reload();
+  await person.tab.evaluate(() => navigator.serviceWorker.ready);
+  const second = await person.context.newPage();
   await second.goto(`${world.way.address}#/`);
-  const row = (tab, more) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: new RegExp(`^Ann${more}`) });
-  for (const tab of [ben.tab, second]) await row(tab, "").waitFor();
+  for (const tab of [person.tab, second]) await row(tab, "").waitFor();
+  return second;
+}
+const row = (tab, more) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: new RegExp(`^Ann${more}`) });
+
+story("nothing is told of what somebody looks at in another tab", async (t) => {
+  const [ann, ben] = await pair(t);
+  const second = await withTwoTabs(ben);
+  const focuses = (isFocused) =>
+    second.evaluate((is) => {
+      globalThis.isFocused = is;
+      dispatchEvent(new Event(is ? "focus" : "blur"));
+    }, isFocused);
+  await row(second, "").click();
+  await focuses(true);
+  await ann.says("seen there");
+  await second.getByRole("article").getByText("seen there").waitFor();
+  await second.waitForFunction(() => localStorage.getItem("asked") === "1");
+  await focuses(false);
+  await ann.says("not seen");
+  await second.waitForFunction(() => localStorage.getItem("told") !== null);
+  assert.deepEqual(JSON.parse(await second.evaluate(() => localStorage.getItem("told"))), ["Ann: not seen"]);
+});
+
+story("one notification, however many tabs; the title counts; a muted conversation is quiet", async (t) => {
+  const [ann, ben] = await pair(t);
+  const second = await withTwoTabs(ben);
   await ann.says("psst **Ben**");
   for (const tab of [ben.tab, second]) await tab.waitForFunction(() => document.title === "(1) Parlance");
   await second.waitForFunction(() => localStorage.getItem("told") !== null);
