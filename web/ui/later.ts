@@ -26,6 +26,8 @@ const later = rest.component;
 
 /** Loads it; once. */
 export const loadRest = async (): Promise<void> => void (await rest.get());
+/** Follows what has to do with pushes, from when it is there. */
+export const followPush = async (): Promise<void> => (await rest.get()).followPush();
 /** What makes chosen files ready to be sent. */
 export const loadPicked = async () => (await files.get()).picked;
 

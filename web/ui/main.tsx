@@ -7,8 +7,8 @@ import { keepStorage, openPorts } from "../browser/open.ts";
 import { type Client, startClient } from "../core/index.ts";
 import { install, watchFiles } from "./install.ts";
 import { speak } from "./i18n/words.ts";
+import { followPush } from "./later.ts";
 import { followNews } from "./notify.ts";
-import { followPush } from "./push.ts";
 import { settings } from "./settings.ts";
 import { session } from "./state.ts";
 import { CannotOpen, NotSecure, TooOld } from "./start/pages.tsx";
@@ -48,7 +48,7 @@ async function start(): Promise<void> {
   });
   followNews(client);
   await install();
-  followPush();
+  await followPush();
 }
 
 void start();
