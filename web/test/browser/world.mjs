@@ -198,6 +198,25 @@ export class Person {
     await this.tab.getByRole("heading", { level: 1, name: section, exact: true }).waitFor();
   }
 
+  /** What another client of theirs asks of the server: the keys lie in the browser, and sign for any page of it. */
+  async asks(api, action, fields) {
+    const sign = async ([toApi, body]) => {
+      const opened = (request) => new Promise((done, fails) => Object.assign(request, { onsuccess: () => done(request.result), onerror: () => fails(request.error) }));
+      const database = await opened(indexedDB.open("parlance"));
+      const { user, station, keys } = await opened(database.transaction("meta").objectStore("meta").get("session"));
+      database.close();
+      const text = new TextEncoder().encode(["chatserver", toApi, user, station, body].join("\n"));
+      const signature = new Uint8Array(await crypto.subtle.sign("RSASSA-PKCS1-v1_5", keys.rsaSign, text));
+      const headers = { "Ozeki-User": user, "Ozeki-Station": station, "Ozeki-Signature": btoa(String.fromCharCode(...signature)) };
+      return (await fetch(`?srv=chatserver&api=${toApi}`, { method: "POST", body, headers })).json();
+    };
+    const timestamp = new Date().toISOString().slice(0, 19).replace("T", " ");
+    const body = JSON.stringify({ action, ...fields, clientversioncode: 4, timestamp, nonce: crypto.randomUUID() });
+    const answer = await this.tab.evaluate(sign, [api, body]);
+    if (answer.status !== "OK") throw new Error(`${action}: ${answer.errormessage}`);
+    return answer;
+  }
+
   /** The texts of the log, from the oldest. */
   async texts() {
     return this.log.getByRole("article").locator(".text").allTextContents();
