@@ -49,7 +49,7 @@ export type Conversation = {
   epochs?: readonly Epoch[] | undefined;
   /** The caller, if they have hidden it for good. */
   hiddenby: readonly string[];
-  /** Its id. */
+  /** By which calls name it. Clearing does not change it. */
   id: string;
   /** The present instance of its content. */
   instance: string;
@@ -84,9 +84,9 @@ export type CredentialInfo = {
   created: string;
   /** Its id, for [`Session::revoke`](crate::Session::revoke). */
   keyid: string;
-  /** Its purpose. */
+  /** How it is made: from the password, from the recovery key, or at random. */
   kind: CredentialKind;
-  /** Its name. */
+  /** What its maker called it. */
   label: string;
   /** The last login with it, to the hour. */
   lastused?: string | null | undefined;
@@ -97,9 +97,9 @@ export type CredentialKind = "password" | "recovery" | "apikey";
 
 /** An epoch of a conversation. */
 export type Epoch = {
-  /** The announcement. */
+  /** What was signed. */
   announcement: string;
-  /** Its number. */
+  /** Counted from 1, without holes. */
   epoch: number;
   /** The caller's copy of its secret, wrapped; empty if the caller has none. */
   secret: string;
@@ -109,7 +109,7 @@ export type Epoch = {
 
 /** A page of a conversation's epochs, the newest first. */
 export type Epochs = {
-  /** The epochs. */
+  /** Newest first. */
   epochs: readonly Epoch[];
   /** Whether there are earlier ones. */
   hasmore: boolean;
@@ -117,9 +117,9 @@ export type Epochs = {
 
 /** The messages that were erased in a conversation. */
 export type Erased = {
-  /** The conversation. */
+  /** In which something is new. */
   conversationid: string;
-  /** The messages. */
+  /** Whose content is gone. */
   messageids: readonly string[];
 };
 
@@ -127,9 +127,9 @@ export type Erased = {
 export type Event = {
   /** The id of the preceding row of this kind, or empty. */
   after: string;
-  /** The conversation. */
+  /** In which something is new. */
   conversationid: string;
-  /** Its instance. */
+  /** Another one than before means that it was cleared. */
   instance: string;
   /** The row, if it is a message. */
   message?: Message | null | undefined;
@@ -171,7 +171,7 @@ export type FriendWhoLeft = {
 
 /** The caller's friends. */
 export type Friends = {
-  /** The friends. */
+  /** Who may be written to. */
   availabilities: readonly Friend[];
   /** Friends who have deleted their accounts, until the caller removes them. */
   left?: readonly FriendWhoLeft[] | undefined;
@@ -181,7 +181,7 @@ export type Friends = {
 
 /** A group after a call, and the users who were invited instead of added. */
 export type Group = {
-  /** The group. */
+  /** As it is after the call. */
   conversation: Conversation;
   /** The users who were invited instead. Whether they got an invitation is not disclosed. */
   invited?: readonly string[] | undefined;
@@ -189,13 +189,13 @@ export type Group = {
 
 /** An invitation to a group. */
 export type Invitation = {
-  /** The group. */
+  /** The group that the user is invited to. */
   conversationid: string;
   /** The group's name, encrypted. */
   displayname: string;
   /** When the user was invited. */
   invited: string;
-  /** The inviter. */
+  /** Who invites, so that a client can show whether it is a friend. */
   inviterid: string;
   /** Their short name. */
   invitername: string;
@@ -217,7 +217,7 @@ export type Invite = {
   email: string;
   /** When it expires. */
   expires: string;
-  /** Its id. */
+  /** By which it is revoked; the code is told once, when it is made. */
   inviteid: string;
   /** Whether somebody can still register with it. */
   open: boolean;
@@ -238,9 +238,9 @@ export type Kdf = {
   kdf: "argon2id";
   /** Memory, in KiB. */
   m: number;
-  /** Lanes. */
+  /** Parts of the memory that can be filled at the same time. */
   p: number;
-  /** The salt. */
+  /** Each account's own, so that equal passwords give different keys. */
   salt: string;
   /** Passes over it. */
   t: number;
@@ -316,7 +316,7 @@ export type Link = {
   Chain: string;
   /** SHA-256 of its `Data`, hex. */
   DataHash: string;
-  /** The message. */
+  /** Of which this is the link. */
   ID: string;
   /** The message's number. */
   Seq: number;
@@ -364,15 +364,15 @@ export type Message = {
   Created: string;
   /** Its content, encrypted. */
   Data: string;
-  /** Its id. */
+  /** Chosen by its sender: whoever sends it again repeats it. */
   ID: string;
   /** Its number in the conversation. */
   Seq: number;
   /** The station that it was sent from. */
   Station: string;
-  /** Its type. */
+  /** `Message` counts as unread, `Update` does not; others are the clients' own. */
   Type: string;
-  /** The sender. */
+  /** Who sent it, as the server says. */
   User: string;
   /** When it expires. */
   ValidUntil: string;
@@ -418,9 +418,9 @@ export type OneConversation = {
 export type Page = {
   /** Whether there are more rows. */
   hasmore?: boolean | undefined;
-  /** The messages. */
+  /** Oldest first. */
   messages: readonly Message[];
-  /** The reports. */
+  /** What others have received and seen, oldest first. */
   reports: readonly Report[];
 };
 
@@ -440,9 +440,9 @@ export type Properties = {
   isfavorite: boolean;
   /** Whether notifications are muted. */
   ismuted: boolean;
-  /** `#rrggbb`. */
+  /** The color of its line in the list, as `#rrggbb`; empty if none was chosen. */
   listitembackgroundcolor: string;
-  /** The user. */
+  /** Whose settings these are. */
   userid: string;
 };
 
@@ -458,7 +458,7 @@ export type Push = {
 export type Report = {
   /** When the server received it. */
   Created: string;
-  /** Its id. */
+  /** With which the next download begins ([`History`](crate::History)). */
   ID: string;
   /** The message that it is about. */
   MessageID: string;
@@ -475,7 +475,7 @@ export type ReportType = "delivered" | "viewed";
 
 /** A card with its signatures, as it is published. */
 export type SignedCard = {
-  /** The card. */
+  /** What was signed. */
   card: string;
   /** The signatures over it. */
   signatures: CardSignatures;
@@ -493,7 +493,7 @@ export type StationInfo = {
   lastseen: string;
   /** The name that its user gave it; empty if there is none. */
   name: string;
-  /** Its id. */
+  /** By which it is signed out. */
   stationid: string;
 };
 
@@ -507,7 +507,7 @@ export type Stations = {
 export type Stored = {
   /** When it was written; if that was in the future, the server's time. */
   Created: string;
-  /** Its id. */
+  /** Chosen by its sender: whoever sends it again repeats it. */
   ID: string;
   /** When it expires. */
   ValidUntil: string;
@@ -523,7 +523,7 @@ export type Transcript = {
 
 /** A user is writing a message. */
 export type Typing = {
-  /** The conversation. */
+  /** In which something is new. */
   conversationid: string;
   /** The user who writes. */
   userid: string;

@@ -57,9 +57,9 @@ export type Kdf = {
   kdf: "argon2id";
   /** Memory, in KiB. */
   m: number;
-  /** Lanes. */
+  /** Parts of the memory that can be filled at the same time. */
   p: number;
-  /** The salt. */
+  /** Each account's own, so that equal passwords give different keys. */
   salt: string;
   /** Passes over it. */
   t: number;
@@ -69,7 +69,7 @@ export type Kdf = {
 
 /** One to [`MAX_RECORDS`] whole records, which follow each other. */
 export type Put = {
-  /** The file. */
+  /** The caller's own file, which has begun. */
   fileid: string;
   /** The length of the body in bytes. */
   length: number;
@@ -109,7 +109,7 @@ export type Rekey = {
   addparticipants?: readonly string[] | undefined;
   /** The epoch's announcement, signed by the caller. */
   announcement: string;
-  /** The conversation. */
+  /** The conversation whose next epoch begins. */
   conversationid: string;
   /** The name, encrypted with the new secret, for some or all of them. */
   displaynames?: Readonly<Record<string, string>> | undefined;
@@ -127,7 +127,7 @@ export type Rekey = {
 
 /** The messages of a report. */
 export type Report = {
-  /** The conversation. */
+  /** In which the messages lie. */
   conversationid: string;
   /** Published, and checked for its form; the ids are sufficient. */
   firstmessagedate?: string | null | undefined;
@@ -158,17 +158,17 @@ export type SentMessage = {
 
 /** The fields of `shareepochs`, which gives a participant the secrets of epochs that they do not have. */
 export type ShareEpochs = {
-  /** The conversation. */
+  /** The conversation of the epochs. */
   conversationid: string;
   /** The secrets, wrapped for them, by epoch. */
   secrets: Readonly<Record<string, string>>;
-  /** The participant. */
+  /** Who gets the secrets. */
   userid: string;
 };
 
 /** A card with its signatures, as it is published. */
 export type SignedCard = {
-  /** The card. */
+  /** What was signed. */
   card: string;
   /** The signatures over it. */
   signatures: CardSignatures;
@@ -212,7 +212,7 @@ export interface Requests {
     };
     /** Page "Conversation / Partial download": the newest rows before the cursor. */
     downloadpartial: {
-      /** The conversation. */
+      /** Whose rows are read. */
       conversationid: string;
       /** Its instance, according to the caller. */
       instance: string;
@@ -229,7 +229,7 @@ export interface Requests {
     };
     /** Page "Conversation / Add": stores a message. */
     add: {
-      /** The conversation. */
+      /** To which the message is added. */
       conversationid: string;
       /** Ours: the epoch whose secret it is encrypted with, of a v4 client. */
       epoch?: number | null | undefined;
@@ -237,12 +237,12 @@ export interface Requests {
       files?: readonly string[] | undefined;
       /** Its instance, as the caller knows it. */
       instance: string;
-      /** The message. */
+      /** What is stored, and under which id. */
       message: SentMessage;
     };
     /** Ours, for v4 clients: deletes the content of messages. Their links in the chain remain. */
     erase: {
-      /** The conversation. */
+      /** In which the messages lie. */
       conversationid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
@@ -251,31 +251,31 @@ export interface Requests {
     };
     /** Page "Conversation / Clear": begins a new instance for everyone. */
     clear: {
-      /** The conversation. */
+      /** Which begins anew. */
       conversationid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
     };
     /** Page "Conversation / Favorite". */
     favorite: {
-      /** The conversation. */
+      /** Which the caller marks. */
       conversationid: string;
     };
     /** Page "Conversation / Unfavorite". */
     unfavorite: {
-      /** The conversation. */
+      /** Whose mark is taken back. */
       conversationid: string;
     };
     /** Page "Conversation / Change Color". */
     setlistitembackgroundcolor: {
-      /** The color. */
+      /** The new color of the conversation's line. */
       color: string;
-      /** The conversation. */
+      /** Whose line in the caller's list gets the color. */
       conversationid: string;
     };
     /** Page "Conversation / Download": from the cursor on, including its row. */
     download: {
-      /** The conversation. */
+      /** Whose rows are read. */
       conversationid: string;
       /** The time of the newest message that the caller holds, in case it is gone. */
       firstmessagedate?: string | null | undefined;
@@ -290,31 +290,31 @@ export interface Requests {
     };
     /** Page "Conversation / Mute". */
     mute: {
-      /** The conversation. */
+      /** Of which the caller is woken no more. */
       conversationid: string;
     };
     /** Page "Conversation / Unmute". */
     unmute: {
-      /** The conversation. */
+      /** Of which the caller is woken again. */
       conversationid: string;
     };
     /** Page "Conversation / Hide": until the instance changes or, without `hideid`, for good. */
     hide: {
-      /** The conversation. */
+      /** Which leaves the caller's list. */
       conversationid: string;
       /** The instances hidden, each followed by `;`. */
       hideid?: string | null | undefined;
     };
     /** Page "Conversation / Unhide": undoes both. */
     unhide: {
-      /** The conversation. */
+      /** Which is back in the caller's list. */
       conversationid: string;
     };
     /** Ours: the data with which a client verifies the chain of all messages (docs/transcript.md). */
     transcript: {
       /** The `seq` of the message after which the page begins. */
       afterseq?: number | undefined;
-      /** The conversation. */
+      /** Whose links are read. */
       conversationid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
@@ -327,7 +327,7 @@ export interface Requests {
       announcement?: string | null | undefined;
       /** The conversation's name, encrypted for each of the two. */
       displaynames?: Readonly<Record<string, string>> | undefined;
-      /** The friend. */
+      /** The other one of the conversation. */
       participantid: string;
       /** The conversation's secret, wrapped for each of the two. */
       secrets?: Readonly<Record<string, string>> | undefined;
@@ -342,7 +342,7 @@ export interface Requests {
     epochs: {
       /** Only those before this one. */
       before?: number | null | undefined;
-      /** The conversation. */
+      /** Whose epochs are read. */
       conversationid: string;
       /** The maximum number of epochs. */
       limit?: number | undefined;
@@ -366,14 +366,14 @@ export interface Requests {
     };
     /** Renames the group for some or all participants. */
     rename: {
-      /** The group. */
+      /** The group that gets the names. */
       conversationid: string;
       /** The names, encrypted for each. */
       displaynames: Readonly<Record<string, string>>;
     };
     /** Adds participants: friends are added, others invited. */
     addparticipants: {
-      /** The group. */
+      /** The group that they join, or are invited to. */
       conversationid: string;
       /** The name, encrypted for each of them. */
       displaynames?: Readonly<Record<string, string>> | undefined;
@@ -384,33 +384,33 @@ export interface Requests {
     };
     /** Removes participants, who no longer see the conversation, and withdraws invitations. */
     removeparticipants: {
-      /** The group. */
+      /** The group that they are removed from. */
       conversationid: string;
       /** The users to remove, without the caller. */
       participantids: readonly string[];
     };
     /** The caller leaves. */
     leave: {
-      /** The group. */
+      /** The group that the caller leaves. */
       conversationid: string;
     };
     /** Lists the groups that the caller is invited to. */
     invitations: Record<string, never>;
     /** Accepts the caller's invitation. */
     accept: {
-      /** The group. */
+      /** The group that the caller joins. */
       conversationid: string;
     };
     /** Declines the caller's invitation. */
     decline: {
-      /** The group. */
+      /** The group that the caller does not join. */
       conversationid: string;
     };
     /** Changes a participant's role. */
     setrole: {
-      /** The group. */
+      /** The group in which they have it. */
       conversationid: string;
-      /** The participant. */
+      /** Whose role it is. */
       participantid: string;
       /** Their new role. */
       role: Role;
@@ -421,7 +421,7 @@ export interface Requests {
     create: {
       /** The conversation whose participants may read the file. */
       conversationid: string;
-      /** The file. */
+      /** The id that the caller chose: the same again is the same upload. */
       fileid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
@@ -434,24 +434,24 @@ export interface Requests {
     put: Put;
     /** What is there of an upload. */
     status: {
-      /** The file. */
+      /** The caller's own file. */
       fileid: string;
     };
     /** Ends an upload: from then on the file can be read, and does not change any more. */
     complete: {
       /** The digest of all its records. */
       digest: string;
-      /** The file. */
+      /** The caller's own file. */
       fileid: string;
     };
     /** Deletes a file, also one that belongs to a message. */
     delete: {
-      /** The file. */
+      /** The caller's own file, or, for an admin of a group, anyone's. */
       fileid: string;
     };
     /** Reads a file: with GET, and this is in the header `Ozeki-Request`. */
     get: {
-      /** The file. */
+      /** Any file that the caller may read. */
       fileid: string;
     };
   };
@@ -483,7 +483,7 @@ export interface Requests {
     get: {
       /** The number of the newest card that the caller has of some of them; only later ones are returned. */
       after?: Readonly<Record<string, number>> | undefined;
-      /** The users. */
+      /** Whose cards are wanted. */
       userids: readonly string[];
     };
     /** Gets a part of the key log. */
