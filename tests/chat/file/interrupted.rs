@@ -19,7 +19,8 @@ use super::{
 use crate::{
     cli::{bad, parlance, run},
     world::{
-        Conversation, File, Hold, Kind, Person, RECORD, World, eventually, lying, s3_keys, stores,
+        Conversation, File, Hold, Kind, Person, RECORD, World, eventually, lying, message, s3_keys,
+        stores,
     },
 };
 
@@ -164,6 +165,10 @@ async fn files_that_end_during_a_move_leave_nothing() {
     let deleted = ann.uploads(RECORD + 1, &conversation).await;
     let purged = ann.uploads(RECORD + 2, &conversation).await;
     let cleared = ann.uploads(RECORD + 3, &other).await;
+    // With a message: others without one end after a day.
+    ann.adds_files(&other, &message("a file"), &[&cleared])
+        .await
+        .ok();
     // One is deleted at the moment when its bytes have been copied; the others after the move has seen that
     // they are there.
     let hold = Hold::by(
