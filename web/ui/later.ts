@@ -47,6 +47,7 @@ export const MembersDialog = later((from) => from.MembersDialog);
 export const NewConversation = later((from) => from.NewConversation);
 export const NewGroup = later((from) => from.NewGroup);
 export const Palette = later((from) => from.Palette);
+export const QuestionDialog = later((from) => from.QuestionDialog);
 export const Recover = later((from) => from.Recover);
 export const RecoverySheet = later((from) => from.RecoverySheet);
 export const SafetyPage = later((from) => from.SafetyPage);

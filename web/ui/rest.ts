@@ -13,6 +13,7 @@ export { NewGroup } from "./group/new-group.tsx";
 export { InviteDialog } from "./list/invite-dialog.tsx";
 export { InvitedDialog } from "./list/invited-dialog.tsx";
 export { NewConversation } from "./list/new-conversation.tsx";
+export { QuestionDialog } from "./parts/question.tsx";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
 export { Palette } from "./search/palette.tsx";
 export { SearchHere } from "./search/here.tsx";

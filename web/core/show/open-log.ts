@@ -6,7 +6,7 @@ import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
-import { counts } from "../sync/inbox.ts";
+import { counts } from "../sync/counts.ts";
 import { Serial } from "../sync/serial.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { reuseList } from "../model/equal.ts";

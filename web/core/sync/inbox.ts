@@ -8,9 +8,7 @@ import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import type { WireMessage, WireReport } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-
-/** Whether a message counts as unread. */
-export const counts = (row: WireMessage, me: UserId): boolean => row.Type === "Message" && row.User !== me;
+import { counts } from "./counts.ts";
 
 /** The links of rows, as the chain has them. */
 export const linksOf = (rows: readonly WireMessage[]): Link[] =>
