@@ -1,14 +1,25 @@
 // What is written, and what can be said of it afterwards.
 
 import type { FileInfo } from "./file.ts";
+import type { MessageId } from "./ids.ts";
+
+/** Somebody whom a message has reached; `at` is null where they have said so of a later message only. */
+export interface Reached {
+  name: string;
+  at: number | null;
+}
 
 /** What the information about a message says. */
 export interface MessageInfo {
   at: number;
-  position: string;
+  /** Its number in the conversation, and the chain's hash at it. */
+  seq: number;
+  chain: string;
+  /** Whether it continues what is before it; null where nothing before it is on this device. */
+  fits: boolean | null;
   signed: boolean;
-  delivered: readonly string[];
-  seen: readonly string[];
+  delivered: readonly Reached[];
+  seen: readonly Reached[];
   versions: readonly { at: number; text: string }[];
 }
 

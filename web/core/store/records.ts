@@ -100,6 +100,15 @@ export interface ConversationRecord {
   gone?: boolean;
 }
 
+/** When a message of one's own has reached somebody, or was seen by them, as they have said. */
+export interface ReportRecord {
+  seq: number;
+  user: UserId;
+  type: "delivered" | "viewed";
+  /** Of the server's clock; ms since 1970. */
+  at: number;
+}
+
 /** Bytes under the device's key. */
 export interface Boxed {
   iv: Uint8Array<ArrayBuffer>;

@@ -51,6 +51,7 @@ interface Conversation {
   displaynames: Record<string, string>;
   epochs: Epoch[];
   messages: Message[];
+  reports: Fields[];
 }
 
 class Refusal extends Error {
@@ -73,6 +74,8 @@ export class Version4 {
   private readonly seed = random(32);
   readonly entries: Bytes[] = [];
   private readonly sockets = new Map<SocketListener, { user: string; station: string; protocols: readonly string[] }>();
+  /** Whether it tells others who has got and seen what. */
+  keepsReports = false;
   /** What was asked, in order. */
   readonly asked: string[] = [];
   /** Who does not know of somebody's new card, once. */
@@ -254,15 +257,21 @@ export class Version4 {
       case "chatconversation.add":
         return this.add(fields, user, station);
       case "chatconversation.downloadpartial":
-        return { messages: this.one(fields, user).messages, reports: [] };
+        return { messages: this.one(fields, user).messages, reports: this.one(fields, user).reports };
       case "chatconversation.download": {
-        const { messages } = this.one(fields, user);
+        const { messages, reports } = this.one(fields, user);
         const from = messages.findIndex(({ ID }) => ID === fields["firstmessageid"]);
-        return { messages: messages.slice(Math.max(0, from)), reports: [] };
+        const since = reports.findIndex(({ ID }) => ID === fields["firstreportid"]);
+        return { messages: messages.slice(Math.max(0, from)), reports: reports.slice(Math.max(0, since)) };
+      }
+      case "chatconversation.transcript": {
+        const later = this.one(fields, user).messages.filter(({ Seq }) => Seq > Number(fields["afterseq"]));
+        const transcript = later.map(({ Seq, ID, Chain, Data }) => ({ Seq, ID, Chain, DataHash: createHash("sha256").update(Data).digest("hex") }));
+        return { transcript, hasmore: false };
       }
       case "chatreports.delivered":
       case "chatreports.viewed":
-        return {};
+        return this.report(fields, user);
       default:
         throw new Refusal(404, "unknown_action");
     }
@@ -334,7 +343,7 @@ export class Version4 {
       participants: [...c.participants].sort().map((id) => ({ userid: id, username: this.accounts.get(id)?.nick ?? "?" })),
       displayname: c.displaynames[user] ?? c.displaynames[""] ?? "",
       lastmessageid: c.messages.at(-1)?.ID ?? "",
-      lastreportid: "",
+      lastreportid: c.reports.at(-1)?.["ID"] ?? "",
       lastaccess: 1,
       secret: newest?.secrets[user] ?? "",
       instance: c.instance,
@@ -355,7 +364,7 @@ export class Version4 {
     if (this.missesCard(user)) throw new Refusal(409, "stale_roster", { participantids: users });
     const id = parseAnnouncement(epoch.announcement).conversation;
     const displaynames = isGroup ? { "": String(fields["displayname"]) } : {};
-    const made: Conversation = { id, isGroup, instance: "abcdefghij", participants: new Set(users), displaynames, epochs: [epoch], messages: [] };
+    const made: Conversation = { id, isGroup, instance: "abcdefghij", participants: new Set(users), displaynames, epochs: [epoch], messages: [], reports: [] };
     if (!this.conversations.has(id)) this.conversations.set(id, made);
     this.announce(users);
     return { conversation: this.view(this.conversations.get(id) ?? made, user) };
@@ -374,6 +383,19 @@ export class Version4 {
     c.epochs.push(epoch);
     this.announce([...before, ...c.participants]);
     return { conversation: this.view(c, user) };
+  }
+
+  private report(fields: Fields, user: string): Fields {
+    if (!this.keepsReports) return {};
+    const c = this.one(fields, user);
+    const Type = fields["action"];
+    for (const MessageID of fields["messageids"] as string[]) {
+      if (c.reports.some((one) => one["MessageID"] === MessageID && one["User"] === user && one["Type"] === Type)) continue;
+      const Created = `2026-11-24 12:00:${String(c.reports.length % 60).padStart(2, "0")}`;
+      c.reports.push({ ID: randomUUID(), Type, Created, User: user, MessageID });
+    }
+    this.announce(c.participants);
+    return {};
   }
 
   // One after the other, as each link follows the one before.

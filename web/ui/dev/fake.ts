@@ -116,7 +116,7 @@ export function fakeClient(state: State): Client {
       update(id, message, () => null);
       return Promise.resolve();
     },
-    info: async () => Promise.resolve({ at: NOW, position: "1204 · 9c71 03fa", signed: true, delivered: ["Ágnes", "Ben"], seen: ["Ágnes"], versions: [] }),
+    info: async () => Promise.resolve({ at: NOW, seq: 1204, chain: "9c7103fa".repeat(8), fits: true, signed: true, delivered: ["Ágnes", "Ben"].map((name) => ({ name, at: NOW })), seen: [{ name: "Ágnes", at: NOW }], versions: [] }),
     change: async (id, to) => {
       change(id, to);
       return ok(null);

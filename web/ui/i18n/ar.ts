@@ -318,6 +318,9 @@ export const ar: Catalogue = {
   signed: "وقّعها المرسل",
   notSigned: "غير موقعة",
   chain: "الموضع",
+  chainNumber: (n) => `الرقم ${f.number(n)} في هذه المحادثة.`,
+  chainFits: { yes: "تتابع ما قبلها.", no: "لا تتابع ما قبلها: شيء ما حُذف أو غُيّر أو أُضيف.", unknown: "ما قبلها ليس على هذا الجهاز." },
+  chainHash: "بصمة كل ما سبق",
   history: "صيغ سابقة",
 
   groupOf: (n) => f.plural(n, { two: "مجموعة من اثنين", few: "مجموعة من #", other: "مجموعة من #" }),

@@ -318,6 +318,9 @@ export const de: Catalogue = {
   signed: "Vom Absender unterschrieben",
   notSigned: "Nicht unterschrieben",
   chain: "Stelle",
+  chainNumber: (n) => `Nummer ${f.number(n)} in dieser Unterhaltung.`,
+  chainFits: { yes: "Sie setzt fort, was vor ihr steht.", no: "Sie setzt nicht fort, was vor ihr steht: Etwas wurde ausgelassen, geändert oder eingefügt.", unknown: "Was vor ihr steht, ist nicht auf diesem Gerät." },
+  chainHash: "Prüfsumme bis hierher",
   history: "Frühere Fassungen",
 
   groupOf: (n) => f.plural(n, { other: "Gruppe mit #" }),

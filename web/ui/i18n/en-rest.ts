@@ -120,6 +120,9 @@ export const enRest = {
   signed: "Signed by the sender",
   notSigned: "Not signed",
   chain: "Position",
+  chainNumber: (n: number) => `Number ${f.number(n)} in this conversation.`,
+  chainFits: { yes: "It continues what is before it.", no: "It does not continue what is before it: something was left out, changed or put in.", unknown: "What is before it is not on this device." },
+  chainHash: "Hash of all up to here",
 
   // Details
   groupOf: (n: number) => f.plural(n, { one: "Group of #", other: "Group of #" }),

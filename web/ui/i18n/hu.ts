@@ -318,6 +318,9 @@ export const hu: Catalogue = {
   signed: "A feladó aláírta",
   notSigned: "Nincs aláírva",
   chain: "Hely",
+  chainNumber: (n) => `A beszélgetés ${f.number(n)}. eleme.`,
+  chainFits: { yes: "Folytatja, ami előtte áll.", no: "Nem folytatja, ami előtte áll: valami kimaradt, megváltozott vagy bekerült.", unknown: "Ami előtte áll, nincs ezen az eszközön." },
+  chainHash: "Ellenőrző összeg idáig",
   history: "Korábbi változatok",
 
   groupOf: (n) => f.plural(n, { other: "# fős csoport" }),
