@@ -89,6 +89,9 @@ export class Version4 {
   /** Changes what somebody is shown of a conversation. */
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
 
+  /** Changes what somebody is shown of an epoch. */
+  tamperEpoch: (user: string, epoch: Fields) => Fields = (_user, epoch) => epoch;
+
   http: Http = async (path, body, headers) => {
     const fields = JSON.parse(String(body)) as Fields;
     const user = headers["Ozeki-User"] ?? "";
@@ -332,7 +335,7 @@ export class Version4 {
   }
 
   private epochView({ secrets, ...epoch }: Epoch, user: string): Fields {
-    return { ...epoch, secret: secrets[user] ?? "" };
+    return this.tamperEpoch(user, { ...epoch, secret: secrets[user] ?? "" });
   }
 
   private view(c: Conversation, user: string): Fields {
