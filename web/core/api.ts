@@ -77,7 +77,8 @@ export interface Client {
   close: () => Promise<void>;
 
   suggestPassword: () => string;
-  logIn: (email: string, password: string) => Promise<Outcome>;
+  /** `isRestored`: the person has heard that the server was restored from a backup, so an older vault than was seen here will do. */
+  logIn: (email: string, password: string, isRestored?: boolean) => Promise<Outcome>;
   /** Makes the account; answers the recovery key. The session begins with `enter`. */
   createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
   recover: (email: string, key: string, password: string) => Promise<Outcome<string>>;
@@ -161,6 +162,11 @@ export interface Client {
   newSheet: (password: string) => Promise<Outcome<string>>;
   /** Replaces all keys of the account, which those before vouch for; other devices are signed out. The password opens the vault. */
   newKeys: (password: string) => Promise<Outcome>;
+  /**
+   * Goes on with a server that was restored from an older backup; only for who has heard so in another way. What was written after
+   * the backup goes from this device, too.
+   */
+  acceptRestored: () => Promise<Outcome>;
   /** Everything that is on this device, readable. */
   exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;

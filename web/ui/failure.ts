@@ -35,7 +35,7 @@ export function sentenceOf(failure: Failure): string {
     case "tooMany":
       return w.tooManyTries(failure.minutes);
     case "unsafe":
-      return { server: w.unsafeServer, kdf: w.unsafeKdf, vault: w.unsafeVault, keys: w.unsafeKeys }[failure.by];
+      return { server: w.unsafeServer, kdf: w.unsafeKdf, vault: w.unsafeVault, keys: w.unsafeKeys, log: w.alarmKeys }[failure.by];
     case "refused":
       return w.notTaken(failure.sentence);
   }

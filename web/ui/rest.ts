@@ -6,6 +6,7 @@ import { paths } from "./parts/icon-paths-rest.ts";
 import { addIcons } from "./parts/icon.tsx";
 
 export { AccountPage } from "./account/account.tsx";
+export { Alarm, RestoredLogin } from "./alarm.tsx";
 export { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
 export { Details } from "./conversation/details.tsx";
 export { MembersDialog } from "./group/members.tsx";

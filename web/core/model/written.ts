@@ -1,5 +1,6 @@
 // What is written, and what can be said of it afterwards.
 
+import type { Content } from "./body.ts";
 import type { FileInfo } from "./file.ts";
 import type { MessageId } from "./ids.ts";
 
@@ -32,4 +33,14 @@ export interface Draft {
   mentions: ReadonlyMap<string, string>;
   /** What is attached: each was staged before. */
   files?: readonly FileInfo[];
+}
+
+/** A message before it is sealed. */
+export interface Unsealed {
+  id: MessageId;
+  content: Content;
+  /** Of an update: when its target disappears. */
+  until: number | null;
+  /** The number that this station gives it. */
+  n: number;
 }

@@ -149,9 +149,9 @@ export class OpenLog {
       this.close();
       return;
     }
-    const isOther = record.instance !== this.instance;
+    // It was cleared, or is fetched anew: what was open is gone.
+    const isOther = record.instance !== this.instance || (record.first === null && this.from > 0);
     if (isOther) {
-      // It was cleared: what was open is gone.
       this.instance = record.instance;
       this.from = 0;
       this.firstUnread = null;

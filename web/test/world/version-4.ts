@@ -71,7 +71,7 @@ export class Version4 {
   readonly accounts = new Map<string, Account>();
   readonly conversations = new Map<string, Conversation>();
   /** What the log's head is signed with, and the log. */
-  private readonly seed = random(32);
+  private seed = random(32);
   readonly entries: Bytes[] = [];
   private readonly sockets = new Map<SocketListener, { user: string; station: string; protocols: readonly string[] }>();
   /** Whether it tells others who has got and seen what. */
@@ -112,6 +112,27 @@ export class Version4 {
     setTimeout(() => listener.onOpen(), 0);
     return { send: () => undefined, close: () => this.sockets.delete(listener) };
   };
+
+  /** What lies in it, but for who is logged in. */
+  backup(): unknown {
+    return structuredClone({ accounts: [...this.accounts], conversations: [...this.conversations], entries: this.entries });
+  }
+
+  /** Goes back to a backup; who is logged in stays so. */
+  restore(backup: unknown): void {
+    const { accounts, conversations, entries } = structuredClone(backup) as { accounts: [string, Account][]; conversations: [string, Conversation][]; entries: Bytes[] };
+    const stations = new Map([...this.accounts].map(([user, account]) => [user, account.stations]));
+    this.accounts.clear();
+    this.conversations.clear();
+    for (const [user, account] of accounts) this.accounts.set(user, { ...account, stations: stations.get(user) ?? account.stations });
+    for (const [id, conversation] of conversations) this.conversations.set(id, conversation);
+    this.entries.splice(0, this.entries.length, ...entries);
+  }
+
+  /** Another server in its place. */
+  signsWithAnotherKey(): void {
+    this.seed = random(32);
+  }
 
   /** Tells these users that everything may have changed. */
   private announce(users: Iterable<string>): void {
@@ -182,6 +203,9 @@ export class Version4 {
         const { rsakey, version, kdf } = this.account(user);
         return { rsakey, version, kdf };
       }
+      case "chatlogin.changekeys":
+        Object.assign(this.account(user), { publickey: fields["publickey"] });
+        return this.change({ ...fields, signout: true }, this.account(user), station);
       case "chatlogin.changevault":
       case "chatlogin.changerecovery":
       case "chatlogin.changepassword":

@@ -183,6 +183,7 @@ export function fakeClient(state: State): Client {
     changePassword: done,
     newSheet: async () => ok("K7QFM2XD5TRBW4HN6PLC3VJGZ6KMD5SAR2YTH7EBX4NWQ7UFC3LP"),
     newKeys: done,
+    acceptRestored: async () => Promise.resolve(ok(null)),
     exportData: async () =>
       Promise.resolve({ user: me.id, name: me.name, email: me.email, at: new Date(NOW).toISOString(), contacts: [], conversations: [] }),
     deleteAccount: done,
