@@ -2,7 +2,7 @@
 
 import type { ConversationId, MessageId } from "./model/ids.ts";
 import type { FileInfo } from "./model/file.ts";
-import type { KeptDraft } from "./model/draft.ts";
+import type { ChosenFile, KeptDraft } from "./model/draft.ts";
 import type { AlarmOf, Connection, Conversation, Device, FileAbout, FileSource, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
 import type { Draft, MessageInfo } from "./model/written.ts";
 import type { Exported } from "./model/exported.ts";
@@ -103,6 +103,10 @@ export interface Client {
   send: (id: string, draft: Draft) => Promise<void>;
   /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */
   stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;
+  /** Remembers that it goes with what is written next there, until it is sent or taken back. */
+  keepChosen: (id: string, file: ChosenFile) => Promise<void>;
+  /** What was remembered, also by a page that is gone. */
+  chosenFiles: (id: string) => Promise<readonly ChosenFile[]>;
   /** Takes it back. */
   unstage: (file: string) => Promise<void>;
   /**

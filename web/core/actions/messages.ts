@@ -21,12 +21,12 @@ function replyOf(draft: Draft): Reply | null {
 
 const mentionsOf = (draft: Draft): ReturnType<typeof userId>[] => [...new Set([...draft.mentions.values()].map(userId))];
 
-/** Writes a message down; it is sent from there. The draft is emptied in the same step. */
-export function send({ account }: Open, conversation: ConversationId, draft: Draft): Promise<void> {
+/** Writes a message down; it is sent from there. The draft is emptied in the same step, in which `also` is written. */
+export function send({ account }: Open, conversation: ConversationId, draft: Draft, also: readonly Change[]): Promise<void> {
   const common = { text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
   const files = draft.files ?? [];
   const content: Content = files.length > 0 ? { kind: "file", files, ...common } : { kind: "text", ...common };
-  return say(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null));
+  return say(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null), ...also);
 }
 
 // An update lives as long as what it is about.

@@ -145,6 +145,8 @@ export interface FileRecord {
   at: number;
   /** How much room it takes. */
   bytes: number;
+  /** Of one that is to be sent with what is written next in a conversation: what is known of it besides its records. */
+  chosen?: { conversation: ConversationId; box: Boxed };
 }
 
 /** A message as it is sent. */

@@ -91,6 +91,8 @@ export function fakeClient(state: State): Client {
       return Promise.resolve();
     },
     stage: async (source, about) => Promise.resolve({ id: crypto.randomUUID() as FileId, size: source.size, records: 1, key: "", digest: "", ...about }),
+    keepChosen: nothing,
+    chosenFiles: async () => Promise.resolve([]),
     unstage: nothing,
     readFile: async (file, take) => {
       await take(await pictureBytes(file));
