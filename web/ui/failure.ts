@@ -28,6 +28,8 @@ export function sentenceOf(failure: Failure): string {
       return w.fileGone;
     case "fileDamaged":
       return w.fileDamaged;
+    case "otherType":
+      return w.otherType;
     case "unexpected":
       return w.strangerText(w.format.list(failure.names));
     case "noKey":

@@ -235,7 +235,7 @@ export type AlarmOf = "own" | "log" | "keys" | "vault";
 
 /** Why something did not work; `device`: nothing could be stored here; `otherType`: a file is not what it is said to be. */
 export type Failure =
-  | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" }
+  | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" | "otherType" }
   /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
   | { kind: "noKey" | "unexpected"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }

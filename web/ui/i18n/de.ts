@@ -228,6 +228,7 @@ export const de: Catalogue = {
   // Files
   fileGone: "Diese Datei gibt es nicht mehr.",
   fileDamaged: "Diese Datei ist nicht die, die gesendet wurde. Sie wird nicht gezeigt.",
+  otherType: "Diese Datei ist nicht, was sie sein soll, und wird darum nicht gezeigt. Du kannst sie speichern.",
   fileTooLarge: "Größer, als dieser Server erlaubt.",
   filesFull: "Dein Speicher für Dateien auf diesem Server ist voll.",
   serverFull: "Die Festplatte des Servers ist voll. Nachrichten gehen durch, Dateien nicht.",

@@ -159,6 +159,7 @@ export const en = {
   // Files
   fileGone: "This file is no longer there.",
   fileDamaged: "This file is not the one that was sent, so it is not shown.",
+  otherType: "This file is not what it is said to be, so it is not shown. You can save it.",
   fileTooLarge: "Larger than this server allows.",
   filesFull: "Your storage for files on this server is full.",
   serverFull: "The server's disk is full. Messages go through, files do not.",

@@ -228,6 +228,7 @@ export const hu: Catalogue = {
   // Files
   fileGone: "Ez a fájl már nincs meg.",
   fileDamaged: "Ez a fájl nem az, amit elküldtek, ezért nem látható.",
+  otherType: "Ez a fájl nem az, aminek mondják, ezért nem jelenik meg. El tudod menteni.",
   fileTooLarge: "Nagyobb, mint amit ez a kiszolgáló enged.",
   filesFull: "Betelt a tárhelyed a fájloknak ezen a kiszolgálón.",
   serverFull: "A kiszolgáló lemeze megtelt. Az üzenetek átmennek, a fájlok nem.",
