@@ -28,9 +28,11 @@ export async function openWay(upstream) {
   const sockets = new Set();
   let whole = true;
   let release = "";
+  const listeners = new Set();
 
   const server = createServer((question, answer) => {
     if (!whole) return question.socket.destroy();
+    for (const listener of listeners) listener(question);
     if (process.env.CLIENT && servesFile(process.env.CLIENT, question, answer, release)) return undefined;
     const { url: path, method } = question;
     const isWorker = path === "/sw.js" && release !== "";
@@ -76,6 +78,16 @@ export async function openWay(upstream) {
     mend: () => {
       whole = true;
     },
+    /** Resolves when so many requests have come that `picks` accepts. */
+    heard: (n, picks) =>
+      new Promise((resolve) => {
+        let left = n;
+        listeners.add(function count(question) {
+          if (!picks(question) || (left -= 1) > 0) return;
+          listeners.delete(count);
+          resolve();
+        });
+      }),
     /** The server has another version from now on: its worker differs. */
     upgrade: () => {
       release += "// newer\n";
