@@ -200,6 +200,10 @@ pub(super) fn cache_new_rows(call: &Call<'_>) -> Result<(), Error> {
             ..
         } = event
         {
+            // Most conversations that are written to have none, and to render costs more than to look.
+            if !chat::history::has_cached_page(call, *conversation) {
+                continue;
+            }
             for new in &new.rows {
                 let text = rendered(new)?.get().as_bytes();
                 chat::history::cache_new_row(call, *conversation, new, text);

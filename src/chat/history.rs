@@ -70,6 +70,11 @@ pub(crate) async fn download_partial(
     Ok(read.has_more)
 }
 
+/// Whether there is a cached page to append new rows to.
+pub(crate) fn has_cached_page(call: &Call<'_>, conversation: ConversationId) -> bool {
+    call.services.pages.is_appended_to(conversation)
+}
+
 /// Appends a row that was just stored and rendered to the cached page that it follows.
 pub(crate) fn cache_new_row(
     call: &Call<'_>,

@@ -123,6 +123,12 @@ impl PageCache {
         self.0.insert((conversation, version), Arc::new(cached));
     }
 
+    /// Whether the conversation has a page that [`Self::append`] may append to.
+    // Not `get`, which counts as a use: who writes does not read.
+    pub(super) fn is_appended_to(&self, conversation: ConversationId) -> bool {
+        self.0.contains_key(&(conversation, ClientVersion::V4))
+    }
+
     /// Appends a row that was just stored, as rendered for the sockets, to the v4 page that ends
     /// right before it.
     // Rows that were announced out of order are not appended: the page is then read again, as if it

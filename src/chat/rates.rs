@@ -159,27 +159,41 @@ pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> 
     Ok(())
 }
 
-/// Counts a change of the caller's availability.
-///
-/// # Errors
-/// `UsedUp`.
-pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
+/// Takes this much of one of the caller's limits; `sentence` says what the limit is.
+fn take(
+    call: &Call<'_>,
+    bucket: fn(&mut Buckets) -> &mut Bucket,
+    size: fn(&PerUser) -> Size,
+    amount: f64,
+    sentence: fn(&PerUser) -> String,
+) -> Result<(), Error> {
     let Allowed {
         limits,
         left,
         clock,
     } = &call.allowed;
-    let now = clock.instant();
-    let taken = locked(left)
-        .presence_changes
-        .take(presence_changes(limits), 1.0, now);
-    taken.map_err(|wait| {
-        let sentence = format!(
-            "You can change your availability at most {} times a minute. Try again in a moment.",
-            limits.presence_changes
-        );
-        Error::UsedUp(sentence, wait)
-    })
+    bucket(&mut locked(left))
+        .take(size(limits), amount, clock.instant())
+        .map_err(|wait| Error::UsedUp(sentence(limits), wait))
+}
+
+/// Counts a change of the caller's availability.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
+    take(
+        call,
+        |left| &mut left.presence_changes,
+        presence_changes,
+        1.0,
+        |limits| {
+            format!(
+                "You can change your availability at most {} times a minute. Try again in a moment.",
+                limits.presence_changes
+            )
+        },
+    )
 }
 
 /// Counts a call that names somebody who is not the caller's friend: how soon it is answered could
@@ -188,20 +202,18 @@ pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
-    let Allowed {
-        limits,
-        left,
-        clock,
-    } = &call.allowed;
-    let now = clock.instant();
-    let taken = locked(left).lookups.take(lookups(limits), 1.0, now);
-    taken.map_err(|wait| {
-        let sentence = format!(
-            "You can name somebody who is not your friend at most {} times an hour. Try again later.",
-            limits.lookups
-        );
-        Error::UsedUp(sentence, wait)
-    })
+    take(
+        call,
+        |left| &mut left.lookups,
+        lookups,
+        1.0,
+        |limits| {
+            format!(
+                "You can name somebody who is not your friend at most {} times an hour. Try again later.",
+                limits.lookups
+            )
+        },
+    )
 }
 
 /// Counts bytes of files that the caller is about to send.
@@ -209,21 +221,19 @@ pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error> {
-    let Allowed {
-        limits,
-        left,
-        clock,
-    } = &call.allowed;
-    let now = clock.instant();
     let bytes = size(bytes, HOUR).tokens;
-    let taken = locked(left).file_bytes.take(file_bytes(limits), bytes, now);
-    taken.map_err(|wait| {
-        let sentence = format!(
-            "You can upload at most {} bytes of files an hour. Send the rest later.",
-            limits.file_bytes
-        );
-        Error::UsedUp(sentence, wait)
-    })
+    take(
+        call,
+        |left| &mut left.file_bytes,
+        file_bytes,
+        bytes,
+        |limits| {
+            format!(
+                "You can upload at most {} bytes of files an hour. Send the rest later.",
+                limits.file_bytes
+            )
+        },
+    )
 }
 
 /// Counts a change that others are notified of, also one that turns out to change nothing: a request
@@ -232,20 +242,18 @@ pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error>
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
-    let Allowed {
-        limits,
-        left,
-        clock,
-    } = &call.allowed;
-    let now = clock.instant();
-    let taken = locked(left).changes.take(changes(limits), 1.0, now);
-    taken.map_err(|wait| {
-        let sentence = format!(
-            "You can make at most {} changes a minute that others are notified of. Try again in a moment.",
-            limits.changes
-        );
-        Error::UsedUp(sentence, wait)
-    })
+    take(
+        call,
+        |left| &mut left.changes,
+        changes,
+        1.0,
+        |limits| {
+            format!(
+                "You can make at most {} changes a minute that others are notified of. Try again in a moment.",
+                limits.changes
+            )
+        },
+    )
 }
 
 /// Counts the secrets of an epoch, which are stored for each participant.
@@ -253,22 +261,17 @@ pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_epoch_secrets(call: &Call<'_>, secrets: usize) -> Result<(), Error> {
-    let Allowed {
-        limits,
-        left,
-        clock,
-    } = &call.allowed;
-    let now = clock.instant();
-    let secrets = u64::try_from(secrets).unwrap_or(u64::MAX);
-    let taken =
-        locked(left)
-            .epoch_secrets
-            .take(epoch_secrets(limits), size(secrets, HOUR).tokens, now);
-    taken.map_err(|wait| {
-        let sentence = format!(
-            "You can store at most {} secrets of epochs an hour. Try again later.",
-            limits.epoch_secrets
-        );
-        Error::UsedUp(sentence, wait)
-    })
+    let secrets = size(u64::try_from(secrets).unwrap_or(u64::MAX), HOUR).tokens;
+    take(
+        call,
+        |left| &mut left.epoch_secrets,
+        epoch_secrets,
+        secrets,
+        |limits| {
+            format!(
+                "You can store at most {} secrets of epochs an hour. Try again later.",
+                limits.epoch_secrets
+            )
+        },
+    )
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::header::HeaderName};
 
 use super::{address::network, state::State};
 use crate::{
@@ -12,16 +12,21 @@ use crate::{
 };
 use parlance_wire::{
     id::{StationId, UserId},
-    signature::{self, Claim, SIGNATURE_HEADER, STATION_HEADER, USER_HEADER},
+    signature::{self, Claim, STATION_HEADER, USER_HEADER},
     time::Timestamp,
 };
+
+// The headers of `parlance_wire::signature`, as names: to look up a text is to parse it into one each time.
+const USER: HeaderName = HeaderName::from_static("ozeki-user");
+const STATION: HeaderName = HeaderName::from_static("ozeki-station");
+const SIGNATURE: HeaderName = HeaderName::from_static("ozeki-signature");
 
 /// The sender claimed by a request's headers.
 pub(super) fn claim(request: &HttpRequest) -> Claim<'_> {
     Claim {
-        user: header(request, USER_HEADER),
-        station: header(request, STATION_HEADER),
-        signature: header(request, SIGNATURE_HEADER),
+        user: header(request, &USER),
+        station: header(request, &STATION),
+        signature: header(request, &SIGNATURE),
     }
 }
 
@@ -198,7 +203,7 @@ pub(super) fn check_time(state: &State, request: &SignedRequest<'_>) -> Result<(
 }
 
 /// A header's text; an empty one counts as absent.
-fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
     request
         .headers()
         .get(name)?

@@ -5,31 +5,32 @@ use std::net::IpAddr;
 
 use actix_web::{
     HttpRequest,
-    http::header::{HOST, ORIGIN},
+    http::header::{HOST, HeaderName, ORIGIN},
 };
 use url::{Host, Url};
 
 use crate::{api::error::Error, chat::error::Error as Rule, settings::Settings};
 
-const FETCH_SITE: &str = "Sec-Fetch-Site";
+// As a name: to look up a text is to parse it into one each time.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Refuses a browser's request from a page that neither this server nor one of `ALLOWED_ORIGINS` served.
 ///
 /// # Errors
 /// `NotAllowed`.
 pub(super) fn check(settings: &Settings, request: &HttpRequest) -> Result<(), Error> {
-    let header = |name: &str| {
+    let header = |name: &HeaderName| {
         let value = request.headers().get(name)?;
         Some(value.to_str().unwrap_or_default())
     };
-    let (site, origin) = (header(FETCH_SITE), header(ORIGIN.as_str()));
+    let (site, origin) = (header(&FETCH_SITE), header(&ORIGIN));
     if site.is_none() && origin.is_none() {
         return Ok(());
     }
     if settings.allows_origin(origin) {
         return Ok(());
     }
-    let host = header(HOST.as_str()).unwrap_or_default();
+    let host = header(&HOST).unwrap_or_default();
     let own = matches!(site, None | Some("same-origin" | "none"))
         && origin.is_none_or(|origin| is_own_origin(settings, origin, host))
         && (!settings.listen_addr.ip().is_loopback() || is_own_name(settings, host));

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::store::rows::{New, NewMessage, Stored};
 use parlance_wire::{
-    chain::Chain,
+    chain::{Chain, DataHash},
     id::{ConversationId, MessageId, UserId},
     text::Instance,
     time::Timestamp,
@@ -87,6 +87,18 @@ async fn add(
             &batch.iter().map(|$message| $value).collect::<Vec<_>>()
         };
     }
+    let refusals: Vec<Option<&str>> = batch
+        .iter()
+        .zip(can_have_files)
+        .map(
+            |(message, can_have_files)| match (message.is_full, can_have_files) {
+                // A sender over their storage limit stores nothing more.
+                (true, _) => Some("full"),
+                (false, false) => Some("no_file"),
+                (false, true) => None,
+            },
+        )
+        .collect();
     let mut rows = sqlx::query_file!(
         "src/store/sql/add_messages.sql",
         column!(m => m.conversation_id) as _,
@@ -102,11 +114,12 @@ async fn add(
         // A retry of a message without an end is the same message, even if the operator has changed the
         // lifetime in between.
         column!(m => m.sent.valid_until.is_some()) as _,
-        column!(m => m.sent.data.as_str()) as _,
+        column!(m => DataHash::of(m.sent.data.as_str())) as _,
         column!(m => m.epoch) as _,
-        column!(m => (!m.is_full).then(|| i64::try_from(m.bytes()).unwrap_or(i64::MAX))) as _,
+        column!(m => i64::try_from(m.bytes()).unwrap_or(i64::MAX)) as _,
+        &refusals as _,
         column!(m => m.keep_until) as _,
-        can_have_files,
+        column!(m => m.sent.data.as_str()) as _,
     )
     .fetch_all(c)
     .await?;

@@ -53,6 +53,7 @@ mod presets;
 mod proxy;
 mod purge;
 mod push;
+mod query_data;
 mod quota;
 mod readme;
 mod ready;

@@ -136,11 +136,12 @@ fn arguments_of_add() -> String {
         one("null", "timestamptz"),
         one("now()", "timestamptz"),
         one("true", "bool"),
-        one("''", "text"),
+        one("sha256('')", "bytea"),
         one("1", "int"),
         one("1", "bigint"),
+        one("null", "text"),
         one("null", "timestamptz"),
-        one("true", "bool"),
+        one("''", "text"),
     ]
     .join(", ")
 }

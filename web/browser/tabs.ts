@@ -4,6 +4,7 @@ import type { Channel, Exclusive, Lead } from "../core/ports.ts";
 
 const LEADER = "parlance leader";
 const WRITER = "parlance writer";
+const LOOKED_AT = "parlance looked at";
 
 /** The lead by Web Locks: the browser hands it on when the tab that has it is closed or crashes. */
 export const lead: Lead = (task) => {
@@ -30,6 +31,27 @@ export const leadOnce = <T>(task: () => Promise<T>): Promise<T | null> =>
 export const exclusive: Exclusive = {
   run: <T>(task: () => Promise<T>): Promise<T> => navigator.locks.request(WRITER, task) as Promise<T>,
 };
+
+/** Holds a mark that all tabs see, as long as somebody looks at this one; the browser takes it away from one that crashes. */
+export function followLooks(): void {
+  let end: (() => void) | null = null;
+  const look = (): void => {
+    const isLookedAt = document.visibilityState === "visible" && document.hasFocus();
+    if (isLookedAt === (end !== null)) return;
+    end?.();
+    end = null;
+    if (!isLookedAt) return;
+    const held = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    void navigator.locks.request(LOOKED_AT, { mode: "shared" }, () => held);
+  };
+  look();
+  for (const name of ["focus", "blur", "visibilitychange"]) addEventListener(name, look);
+}
+
+/** Whether somebody looks at any tab. */
+export const isLookedAt = async (): Promise<boolean> => (await navigator.locks.query()).held?.some(({ name }) => name === LOOKED_AT) ?? false;
 
 /** What tabs tell each other. */
 export function openChannel(): Channel {

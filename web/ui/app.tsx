@@ -133,12 +133,8 @@ export function App(): JSX.Element {
   return (
     <Boundary instead={Broken}>
       <Screen />
-      {session.value.kind === "in" && (
-        <>
-          <Bars />
-          <Overlays />
-        </>
-      )}
+      <Bars />
+      {session.value.kind === "in" && <Overlays />}
       <Announcer />
     </Boundary>
   );

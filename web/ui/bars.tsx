@@ -9,7 +9,7 @@ import { reload as changeVersion } from "./install.ts";
 import { Alarm } from "./later.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
-import { alarm, client, clockOff, connection, newDevices, newVersion, waiting } from "./state.ts";
+import { alarm, client, clockOff, connection, newDevices, newVersion, session, waiting } from "./state.ts";
 
 const OFFLINE_MS = 2_000;
 const CONNECTING_MS = 5_000;
@@ -91,7 +91,8 @@ function useBack(): number {
 function useBar(): Bar | null {
   const w = words.value;
   const now = connection.value;
-  const away = now.kind === "offline" || now.kind === "waiting" || now.kind === "connecting";
+  // Before the login nothing is connected.
+  const away = session.value.kind === "in" && (now.kind === "offline" || now.kind === "waiting" || now.kind === "connecting");
   const saidAway = useHeld(away, OFFLINE_MS);
   const saidConnecting = useHeld(away, CONNECTING_MS);
   const seconds = useSeconds(now.kind === "waiting" ? now.until : null);
@@ -108,8 +109,9 @@ function useBar(): Bar | null {
   if (now.kind === "waiting" && saidAway) return { icon: "refresh", text: w.serverAway(seconds), kind: "plain", action: tryNow };
   if (now.kind === "connecting" && saidConnecting) return { icon: "refresh", text: w.connecting, kind: "plain", action: tryNow };
   if (back > 0) return { icon: "check", text: w.backOnline(back), kind: "ok" };
-  if (Math.abs(clockOff.value) >= CLOCK_FROM_MIN) return { icon: "clock", text: w.clockOff(Math.abs(clockOff.value)), kind: "warn" };
+  // Before what a reload cannot change.
   if (newVersion.value) return { icon: "refresh", text: w.newVersion, kind: "plain", action: reload };
+  if (Math.abs(clockOff.value) >= CLOCK_FROM_MIN) return { icon: "clock", text: w.clockOff(Math.abs(clockOff.value)), kind: "warn" };
   return null;
 }
 

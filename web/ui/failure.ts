@@ -43,13 +43,16 @@ export function sentenceOf(failure: Failure): string {
   }
 }
 
+/** Whether a part of the client could not be loaded: each engine has a sentence of its own for it. */
+export const isMissingFile = (error: unknown): boolean => error instanceof TypeError && /module/.test(error.message);
+
 /** How something went that has to be stored here; where there is no room for it, it throws. */
 export async function stored<T>(work: Promise<Outcome<T>>): Promise<Outcome<T>> {
   try {
     return await work;
   } catch (error) {
     reportError(error);
-    return { ok: false, failure: { kind: "device" } };
+    return { ok: false, failure: { kind: isMissingFile(error) ? "noAnswer" : "device" } };
   }
 }
 

@@ -1,6 +1,9 @@
 // The service worker: installed after the first paint, looked at for a new version now and then, changed when the
-// person says so.
+// person says so. Where it was changed by another tab, this one goes on, and still says that there is a new version.
 
+import { isMissingFile } from "./failure.ts";
+import { words } from "./i18n/words.ts";
+import { note } from "./parts/announcer.tsx";
 import { parseRoute, route } from "./route.ts";
 import { newVersion } from "./state.ts";
 
@@ -30,10 +33,16 @@ export async function install(): Promise<void> {
     history.pushState(null, "", data.show);
     route.value = parseRoute(data.show);
   });
+  let { controller } = navigator.serviceWorker;
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    // The first one is of this page's own version.
+    if (controller) newVersion.value = true;
+    controller = navigator.serviceWorker.controller;
+  });
   try {
     const registration = await navigator.serviceWorker.register(workerAddress());
     const look = (): void => {
-      newVersion.value = registration.waiting !== null && navigator.serviceWorker.controller !== null;
+      if (registration.waiting && navigator.serviceWorker.controller) newVersion.value = true;
     };
     look();
     registration.addEventListener("updatefound", () => {
@@ -43,6 +52,24 @@ export async function install(): Promise<void> {
   } catch {
     // A certificate that the browser only tolerates, or a private window: no worker, the rest works.
   }
+}
+
+/** Whether a reload would bring another version than this one. */
+async function isReplaced(): Promise<boolean> {
+  const own = document.querySelector("script[type=module]")?.getAttribute("src") ?? "";
+  const page = await fetch("./", { cache: "no-store" });
+  return page.ok && !(await page.text()).includes(own);
+}
+
+/** Offers a reload where a part cannot be loaded, as its file is gone with the version; else says that there is no answer. */
+export function watchFiles(): void {
+  const look = async (error: unknown): Promise<void> => {
+    if (!isMissingFile(error)) return;
+    if (await isReplaced().catch(() => false)) newVersion.value = true;
+    else note(words.value.noAnswer);
+  };
+  addEventListener("unhandledrejection", ({ reason }) => void look(reason));
+  addEventListener("error", ({ error }) => void look(error));
 }
 
 /** Changes to the version that waits, if one does, and loads the page anew. */

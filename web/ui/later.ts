@@ -8,13 +8,13 @@ import type { FileInfo } from "../core/index.ts";
 function part<Exports extends object>(load: () => Promise<Exports>) {
   let here: Exports | null = null;
   const get = async (): Promise<Exports> => (here ??= await load());
-  /** A component of it; it draws nothing until it is there. */
+  /** A component of it; it draws nothing until it is there. What could not be loaded is tried again when it is drawn again. */
   const component = <P extends object>(of: (exports: Exports) => FunctionComponent<P>): FunctionComponent<P> => (props) => {
     const [, drawAgain] = useState(false);
     const missing = here === null; // when it was drawn: it may have come since
     useEffect(() => {
       if (missing) void get().then(() => drawAgain(true));
-    }, []);
+    });
     return here ? createElement(of(here), props) : null;
   };
   return { get, component };
@@ -26,6 +26,8 @@ const later = rest.component;
 
 /** Loads it; once. */
 export const loadRest = async (): Promise<void> => void (await rest.get());
+/** Follows what has to do with pushes, from when it is there. */
+export const followPush = async (): Promise<void> => (await rest.get()).followPush();
 /** What makes chosen files ready to be sent. */
 export const loadPicked = async () => (await files.get()).picked;
 

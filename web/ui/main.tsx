@@ -5,10 +5,10 @@ import { type FunctionComponent, createElement, render } from "preact";
 import { effect } from "@preact/signals";
 import { keepStorage, openPorts } from "../browser/open.ts";
 import { type Client, startClient } from "../core/index.ts";
-import { install } from "./install.ts";
+import { install, watchFiles } from "./install.ts";
 import { speak } from "./i18n/words.ts";
+import { followPush } from "./later.ts";
 import { followNews } from "./notify.ts";
-import { followPush } from "./push.ts";
 import { settings } from "./settings.ts";
 import { session } from "./state.ts";
 import { CannotOpen, NotSecure, TooOld } from "./start/pages.tsx";
@@ -35,6 +35,7 @@ async function opened(): Promise<Client | null> {
 async function start(): Promise<void> {
   if (!isSecureContext) return show(NotSecure);
   if (!isModern()) return show(TooOld);
+  watchFiles();
   const client = await opened();
   if (!client) {
     await show(CannotOpen);
@@ -47,7 +48,7 @@ async function start(): Promise<void> {
   });
   followNews(client);
   await install();
-  followPush();
+  await followPush();
 }
 
 void start();

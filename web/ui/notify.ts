@@ -1,6 +1,7 @@
 // What is told outside of the page: the count in title and icon, and the browser's notifications.
 
 import { effect } from "@preact/signals";
+import { followLooks, isLookedAt } from "../browser/tabs.ts";
 import type { Client, News } from "../core/index.ts";
 import { go, hashOf, type Route } from "./route.ts";
 import { settings } from "./settings.ts";
@@ -42,10 +43,9 @@ function play(): void {
   });
 }
 
-/** Tells of a new message, unless it is being looked at. The tag keeps one message from being told twice. */
+/** Tells of a new message, unless somebody looks at a tab, this one or another. The tag keeps one message from being told twice. */
 async function tell(news: News): Promise<void> {
-  const looking = document.visibilityState === "visible" && document.hasFocus();
-  if (looking || !settings.value.notify || !("Notification" in window) || Notification.permission !== "granted") return;
+  if (!settings.value.notify || !("Notification" in window) || Notification.permission !== "granted" || (await isLookedAt())) return;
   if (settings.value.sound) play();
   const { preview } = settings.value;
   const title = preview ? (news.where === news.who ? news.who : `${news.who} · ${news.where}`) : "Parlance";
@@ -66,5 +66,6 @@ async function tell(news: News): Promise<void> {
 
 /** Follows what the client says is new; it says so in one tab only. */
 export function followNews(client: Client): void {
+  followLooks();
   client.onNews((news) => void tell(news));
 }

@@ -15,6 +15,7 @@ export { InviteDialog } from "./list/invite-dialog.tsx";
 export { InvitedDialog } from "./list/invited-dialog.tsx";
 export { NewConversation } from "./list/new-conversation.tsx";
 export { QuestionDialog } from "./parts/question.tsx";
+export { followPush } from "./push.ts";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
 export { Palette } from "./search/palette.tsx";
 export { SearchHere } from "./search/here.tsx";

@@ -5,16 +5,16 @@ import type { Device, Outcome } from "../model/view.ts";
 import type { Exported } from "../model/exported.ts";
 import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
-import { asDevice, signOutStation } from "../sync/stations.ts";
+import { devicesOf, signOutStation } from "../sync/stations.ts";
 import { updateSession } from "../sync/vault.ts";
 import { setProfile } from "../wire/account.ts";
-import { signOut as endStation, stations } from "../wire/login.ts";
+import { signOut as endStation } from "../wire/login.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
 /** The devices on which one is logged in. */
 export const devices = ({ account }: Open): Promise<Outcome<Device[]>> =>
-  attempt(async () => (await stations(account.caller)).map(asDevice));
+  attempt(() => devicesOf(account));
 
 /** Signs one out. */
 export const signOut = ({ account }: Open, device: string): Promise<Outcome> =>

@@ -20,12 +20,14 @@ export interface Person {
   name: string;
   email: string;
   presence: Presence;
-  /** When they were last here, in ms since 1970; null if not known. */
-  seenAt: number | null;
   trust: Trust;
   blocked: boolean;
   /** Whether both have agreed to write to each other. */
   friend: boolean;
+  /** They were a friend, and have deleted their account. */
+  left: boolean;
+  /** Somebody else's name looks like theirs: their id tells the two apart. */
+  alike: boolean;
 }
 
 /** A member of a group. */
@@ -37,7 +39,8 @@ export interface Member extends Person {
 export type Barrier =
   | { kind: "keysChanged"; user: UserId; name: string }
   | { kind: "stranger"; names: readonly string[] }
-  | { kind: "ended"; name: string }
+  /** The two are not in contact any more; `left`: they have deleted their account. */
+  | { kind: "ended" | "left"; name: string }
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 
@@ -191,6 +194,8 @@ export interface Request {
   name: string;
   user: UserId;
   group: string;
+  /** Somebody else's name looks like theirs. */
+  alike: boolean;
 }
 
 /** How it stands with the server. */
@@ -261,8 +266,10 @@ export interface Device {
   id: string;
   /** Empty if it did not say. */
   name: string;
-  /** To the hour. */
+  /** Its last use, to the hour: it may be as much later. */
   seenAt: number;
+  /** How long ago that is by the server's clock: this device's may be wrong. */
+  idleMs: number;
   /** When it logged in for the first time; null if that is not known. */
   since: number | null;
   here: boolean;

@@ -31,8 +31,10 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
   if (!record.wire.isgroup && other) {
     const person = people.get(other);
     if (person?.blocked) return { kind: "youBlock", user: other, name: names.of(other) };
-    // The server has said so; once they are friends again it may be tried again.
-    const isEnded = waiting.some(({ held }) => held?.kind === "ended");
+    if (person?.left) return { kind: "left", name: names.of(other) };
+    // A device that did not see it hears of it from the server, when a message is refused. Not being friends is not enough: where
+    // that is older than this rule, the server takes messages.
+    const isEnded = person?.ended === true || waiting.some(({ held }) => held?.kind === "ended");
     if (isEnded && !person?.friend) return { kind: "ended", name: names.of(other) };
   }
   const changed = others.find((user) => people.get(user)?.trust === "changed");

@@ -15,10 +15,11 @@ export const showPerson = (of: PersonRecord): Person => ({
   name: of.name || of.email || of.id.slice(0, 8),
   email: of.email,
   presence: presenceOf(of.availability),
-  seenAt: null,
   trust: of.trust,
   blocked: of.blocked,
   friend: of.friend,
+  left: of.left ?? false,
+  alike: of.alike ?? false,
 });
 
 /** What people are called. */

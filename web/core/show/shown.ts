@@ -189,12 +189,12 @@ export class AccountShown {
 
   private async requests(record: RequestsRecord | undefined): Promise<Request[]> {
     const friends = (record?.friends ?? []).map(
-      ({ id, name }): Request => ({ kind: "friend", id, name, user: id, group: "" }),
+      ({ id, name, alike = false }): Request => ({ kind: "friend", id, name, user: id, group: "", alike }),
     );
     const groups = (record?.groups ?? []).map(async (one): Promise<Request> => {
       const { conversationid, inviterid, invitername, secret, displayname } = one;
       const group = (await groupName(this.account.cipher, conversationid, secret, displayname, [])) ?? "";
-      return { kind: "group", id: conversationid, name: invitername, user: inviterid, group };
+      return { kind: "group", id: conversationid, name: invitername, user: inviterid, group, alike: false };
     });
     const asked = await showAsked(this.account, (id) => this.people.get(id)?.friend ?? false);
     return [...friends, ...(await Promise.all(groups)), ...asked];

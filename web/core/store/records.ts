@@ -52,6 +52,12 @@ export interface PersonRecord {
   offeredKey: string;
   availability: string;
   friend: boolean;
+  /** They were a friend, as this device has seen, and are none any more. */
+  ended?: boolean;
+  /** They were a friend, and have deleted their account. */
+  left?: boolean;
+  /** Somebody else's name looks like theirs. */
+  alike?: boolean;
   blocked: boolean;
   /** All their cards that were ever accepted, oldest first: old ones verify old messages. */
   cards: string[];

@@ -33,5 +33,5 @@ export const forgetAsked = (account: Account, id: UserId): Promise<void> => keep
 /** Those who have not answered yet, as they are shown. */
 export async function showAsked(account: Pick<Account, "store">, isFriend: (id: UserId) => boolean): Promise<Request[]> {
   const waiting = (await keptOf(account)).filter(({ id }) => !isFriend(id));
-  return waiting.map(({ id, name }) => ({ kind: "asked", id, name, user: id, group: "" }));
+  return waiting.map(({ id, name }) => ({ kind: "asked", id, name, user: id, group: "", alike: false }));
 }

@@ -27,12 +27,12 @@ const DAY_MS = 86_400_000;
 
 /** Who asks for something: in `meta` under `requests`. */
 export interface RequestsRecord {
-  friends: { id: UserId; name: string }[];
+  friends: { id: UserId; name: string; alike?: boolean }[];
   groups: GroupInvitation[];
 }
 
 const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsRecord => ({
-  friends: requests.map(({ friendid, friendname }) => ({ id: friendid, name: friendname })),
+  friends: requests.map(({ friendid, friendname, alike }) => ({ id: friendid, name: friendname, alike })),
   groups,
 });
 
@@ -109,7 +109,7 @@ async function mergeList(account: Account, { list, people, barred, groups }: Com
   const heads = await headsOf(store);
   const results = list.changed.map((wire) => merged(held.get(wire.id), wire, heads));
   const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
-  const told = { list: list.changed, friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
+  const told = { list: list.changed, people, blocked: barred, me: session.user, ownKey: session.publicKey };
   // It was taken away meanwhile, if another conversation was added that the answer may not have.
   const isMarked = ((await store.meta<string>("listMark")) ?? "") === list.marks.before;
   await store.write(
@@ -129,7 +129,7 @@ export async function comparePeople(account: Account): Promise<void> {
   const [people, barred] = await Promise.all([friends(caller), blocked(caller)]);
   await account.serial.run(async () => {
     const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
-    const told = { list: [], friends: people.availabilities, blocked: barred, me: session.user, ownKey: session.publicKey };
+    const told = { list: [], people, blocked: barred, me: session.user, ownKey: session.publicKey };
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);
     const persons = mergePeople(known, told).map((person) => noted(known.get(person.id), person, account.clock.now()));

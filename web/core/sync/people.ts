@@ -4,12 +4,12 @@
 import type { UserId } from "../model/ids.ts";
 import type { PersonRecord } from "../store/records.ts";
 import type { WireConversation } from "../wire/conversation.ts";
-import type { WireFriend } from "../wire/people.ts";
+import type { Friends } from "../wire/people.ts";
 
 /** What the server says of people. */
 export interface Told {
   list: readonly WireConversation[];
-  friends: readonly WireFriend[];
+  people: Friends;
   blocked: readonly UserId[];
   me: UserId;
   /** One's own RSA key, base64. */
@@ -42,19 +42,23 @@ export function offerKey(person: PersonRecord, publicKey: string): PersonRecord 
 
 /** Puts together what is known and what is told; answers those who are to be written. */
 export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told): PersonRecord[] {
-  const friends = new Map(told.friends.map((friend) => [friend.friendid, friend]));
+  const friends = new Map(told.people.availabilities.map((friend) => [friend.friendid, friend]));
+  const left = new Map(told.people.left.map(({ friendid, friendname }) => [friendid, friendname]));
   const blocked = new Set(told.blocked);
   const names = new Map<UserId, string>();
   for (const { participants } of told.list) for (const { userid, username } of participants) names.set(userid, username);
-  const ids = new Set<UserId>([told.me, ...known.keys(), ...friends.keys(), ...blocked, ...names.keys()]);
+  const ids = new Set<UserId>([told.me, ...known.keys(), ...friends.keys(), ...left.keys(), ...blocked, ...names.keys()]);
   return [...ids].map((id) => {
     const before = known.get(id) ?? stranger(id);
     const friend = friends.get(id);
     const person: PersonRecord = {
       ...before,
-      name: friend?.friendname ?? names.get(id) ?? before.name,
+      name: friend?.friendname ?? left.get(id) ?? names.get(id) ?? before.name,
       availability: friend?.availability ?? "offline",
       friend: friend !== undefined,
+      ended: !friend && (before.friend || before.ended === true),
+      left: !friend && left.has(id),
+      alike: friend?.alike ?? false,
       blocked: blocked.has(id),
     };
     if (id === told.me) return { ...person, publicKey: told.ownKey };

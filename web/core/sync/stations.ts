@@ -1,7 +1,7 @@
 // One's own stations: one that is new is told to the person, who may not know it.
 
 import type { Device } from "../model/view.ts";
-import { signOut as end, type Station, stations } from "../wire/login.ts";
+import { signOut as end, stations } from "../wire/login.ts";
 import type { Account } from "./account.ts";
 
 /** In `meta` under `stations`: those that were seen, and those among them that nobody has looked at. */
@@ -10,14 +10,18 @@ export interface StationsRecord {
   fresh: Device[];
 }
 
-/** A station as it is shown. */
-export const asDevice = ({ stationid, name, lastseen, created, current }: Station): Device => ({
-  id: stationid,
-  name,
-  seenAt: lastseen,
-  since: created,
-  here: current,
-});
+/** One's stations as they are shown. */
+export async function devicesOf({ caller }: Pick<Account, "caller">): Promise<Device[]> {
+  const found = await stations(caller);
+  return found.map(({ stationid, name, lastseen, created, current }) => ({
+    id: stationid,
+    name,
+    seenAt: lastseen,
+    idleMs: Math.max(0, caller.now() - lastseen),
+    since: created,
+    here: current,
+  }));
+}
 
 async function change({ store, serial, tell }: Account, to: (before: StationsRecord | undefined) => StationsRecord): Promise<void> {
   await serial.run(async () => {
@@ -29,12 +33,12 @@ async function change({ store, serial, tell }: Account, to: (before: StationsRec
 
 /** Looks for new ones. Those that are there when this device logs in are not new. */
 export async function compareStations(account: Account): Promise<void> {
-  const found = await stations(account.caller);
+  const found = await devicesOf(account);
   if (found.length === 0) return;
   await change(account, (before) => {
-    const seen = new Set(before?.seen ?? found.map(({ stationid }) => stationid));
-    const news = found.filter(({ stationid, current }) => !current && !seen.has(stationid)).map(asDevice);
-    const listed = new Set(found.map(({ stationid }) => stationid));
+    const seen = new Set(before?.seen ?? found.map(({ id }) => id));
+    const news = found.filter(({ id, here }) => !here && !seen.has(id));
+    const listed = new Set(found.map(({ id }) => id));
     const fresh = [...(before?.fresh ?? []).filter(({ id }) => listed.has(id)), ...news];
     return { seen: [...listed], fresh };
   });

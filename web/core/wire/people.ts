@@ -2,18 +2,19 @@
 
 import { parseCard, type SignedCard } from "../crypto/card.ts";
 import { userId, type UserId } from "../model/ids.ts";
-import type { Blocklist, Cards, CardSignatures, Friend, FriendRequest, Friends as FriendsJson, KeyLogPage, SignedCard as CardJson } from "./answers.ts";
+import type { Blocklist, Cards, CardSignatures, Friend, FriendRequest, Friends as FriendsJson, FriendWhoLeft, KeyLogPage, SignedCard as CardJson } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
 import { answer, flag, list, optional, parsed, record, text } from "./decode.ts";
 
-const friend = answer<Friend>()({ friendid: parsed(userId), friendname: text, publickey: text, availability: text });
-const request = answer<FriendRequest>()({ friendid: parsed(userId), friendname: text });
-const friendsAnswer = answer<FriendsJson>()({ availabilities: list(friend), requests: optional(list(request), []) });
+const friend = answer<Friend>()({ friendid: parsed(userId), friendname: text, publickey: text, availability: text, alike: optional(flag, false) });
+const request = answer<FriendRequest>()({ friendid: parsed(userId), friendname: text, alike: optional(flag, false) });
+const gone = answer<FriendWhoLeft>()({ friendid: parsed(userId), friendname: text });
+const friendsAnswer = answer<FriendsJson>()({ availabilities: list(friend), requests: optional(list(request), []), left: optional(list(gone), []) });
 
 /** A friend. */
 export type WireFriend = ReturnType<typeof friend>;
 
-/** Friends, and who would like to be one. */
+/** Friends, who would like to be one, and who was one and has deleted their account. */
 export type Friends = ReturnType<typeof friendsAnswer>;
 
 /** One's friends. */

@@ -1,7 +1,8 @@
 // What can be set for a conversation, groups of three, and what a person is told of outside of the page.
 
 import assert from "node:assert/strict";
-import { stories } from "./world.mjs";
+import { violations } from "./chromium.mjs";
+import { password, Person, stories } from "./world.mjs";
 
 const { world, story, joins, pair } = stories({ REGISTRATION: "open" }, { isWhole: true });
 
@@ -32,7 +33,16 @@ story("hide, colour, keep, clear and block do what they say", async (t) => {
   await ann.says("kept for a week");
   await ben.article("kept for a week").getByText("7 d").waitFor({ state: "attached" });
   await ann.chooses("Hide");
-  await ann.button("Hidden (1)").waitFor();
+  const fold = ann.button("Hidden (1)");
+  const hidden = ann.tab.getByRole("list", { name: "Hidden (1)", exact: true });
+  await hidden.getByRole("link", { name: /^Ben\b/ }).waitFor();
+  // The fold is no conversation: the list has only what it is called by.
+  assert.equal(await ann.list.getByRole("listitem").count(), 0);
+  assert.equal(await ann.tab.getByRole("list").filter({ has: fold }).count(), 0);
+  assert.deepEqual(await violations(ann.tab), []);
+  await fold.click();
+  assert.equal(await fold.getAttribute("aria-expanded"), "true");
+  await hidden.getByRole("link", { name: /^Ben\b/ }).waitFor();
   await ann.chooses("Hide");
   await ann.button("Hidden (1)").waitFor({ state: "detached" });
   await ann.chooses("Clear history");
@@ -83,25 +93,57 @@ story("a group of three: all read it, it says who has seen, and who is removed r
   await cat.row("Choir").waitFor({ state: "detached" });
 });
 
-story("one notification, however many tabs; the title counts; a muted conversation is quiet", async (t) => {
-  const [ann, ben] = await pair(t);
-  await ben.context.grantPermissions(["notifications"], { origin: new URL(world.way.address).origin });
-  await ben.context.addInitScript(() => {
-    document.hasFocus = () => false;
+/** What is told is written down, and nobody looks at any tab until it says that it has the focus. Answers a second tab. */
+async function withTwoTabs(person) {
+  await person.context.grantPermissions(["notifications"], { origin: new URL(world.way.address).origin });
+  await person.context.addInitScript(() => {
+    document.hasFocus = () => globalThis.isFocused === true;
+    const { query } = LockManager.prototype;
+    // Each message that may be told asks once who looks.
+    LockManager.prototype.query = async function asked() {
+      const found = await query.call(this);
+      localStorage.setItem("asked", String(Number(localStorage.getItem("asked")) + 1));
+      return found;
+    };
     ServiceWorkerRegistration.prototype.showNotification = (title, { body }) => {
       const all = JSON.parse(localStorage.getItem("told") ?? "[]");
       localStorage.setItem("told", JSON.stringify([...all, `${title}: ${body}`]));
       return Promise.resolve();
     };
   });
-  await ben.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
-  await ben.tab.goto(`${world.way.address}#/`);
-  await ben.tab.reload();
-  await ben.tab.evaluate(() => navigator.serviceWorker.ready);
-  const second = await ben.context.newPage();
+  await person.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
+  await person.tab.goto(`${world.way.address}#/`);
+  await person.tab.reload();
+  await person.tab.evaluate(() => navigator.serviceWorker.ready);
+  const second = await person.context.newPage();
   await second.goto(`${world.way.address}#/`);
-  const row = (tab, more) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: new RegExp(`^Ann${more}`) });
-  for (const tab of [ben.tab, second]) await row(tab, "").waitFor();
+  for (const tab of [person.tab, second]) await row(tab, "").waitFor();
+  return second;
+}
+const row = (tab, more) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: new RegExp(`^Ann${more}`) });
+
+story("nothing is told of what somebody looks at in another tab", async (t) => {
+  const [ann, ben] = await pair(t);
+  const second = await withTwoTabs(ben);
+  const focuses = (isFocused) =>
+    second.evaluate((is) => {
+      globalThis.isFocused = is;
+      dispatchEvent(new Event(is ? "focus" : "blur"));
+    }, isFocused);
+  await row(second, "").click();
+  await focuses(true);
+  await ann.says("seen there");
+  await second.getByRole("article").getByText("seen there").waitFor();
+  await second.waitForFunction(() => localStorage.getItem("asked") === "1");
+  await focuses(false);
+  await ann.says("not seen");
+  await second.waitForFunction(() => localStorage.getItem("told") !== null);
+  assert.deepEqual(JSON.parse(await second.evaluate(() => localStorage.getItem("told"))), ["Ann: not seen"]);
+});
+
+story("one notification, however many tabs; the title counts; a muted conversation is quiet", async (t) => {
+  const [ann, ben] = await pair(t);
+  const second = await withTwoTabs(ben);
   await ann.says("psst **Ben**");
   for (const tab of [ben.tab, second]) await tab.waitForFunction(() => document.title === "(1) Parlance");
   await second.waitForFunction(() => localStorage.getItem("told") !== null);
@@ -114,12 +156,19 @@ story("one notification, however many tabs; the title counts; a muted conversati
   await second.waitForFunction(() => document.title === "Parlance");
 });
 
-story("a new version waits until the person says so", async (t) => {
+const isControlled = (tab) => tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+const offer = (tab) => tab.getByText("A new version is ready.");
+
+story("a new version waits until the person says so, in each tab", async (t) => {
   const ann = await joins(t, "Ann");
-  await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  await isControlled(ann.tab);
+  const other = await ann.context.newPage();
+  await other.goto(world.way.address);
+  await isControlled(other);
+  await other.evaluate(() => (globalThis.isFirstPage = true));
   world.way.upgrade();
   await ann.tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
-  await ann.tab.getByText("A new version is ready.").waitFor();
+  for (const tab of [ann.tab, other]) await offer(tab).waitFor();
   const isNewPage = ann.tab.waitForEvent("load");
   await ann.button("Reload").click();
   await isNewPage;
@@ -128,5 +177,38 @@ story("a new version waits until the person says so", async (t) => {
     const registration = await navigator.serviceWorker.getRegistration();
     return registration?.active?.state === "activated" && registration.waiting === null && registration.installing === null;
   });
-  assert.equal(await ann.tab.getByText("A new version is ready.").count(), 0);
+  assert.equal(await offer(ann.tab).count(), 0);
+  // The other one goes on as it is, and still says so.
+  await other.waitForFunction(() => navigator.serviceWorker.controller.state === "activated");
+  await offer(other).waitFor();
+  assert.equal(await other.evaluate(() => globalThis.isFirstPage), true);
+  const isNewOther = other.waitForEvent("load");
+  await other.getByRole("button", { name: "Reload", exact: true }).click();
+  await isNewOther;
+  await other.getByRole("textbox", { name: "Search", exact: true }).waitFor();
+  assert.equal(await offer(other).count(), 0);
+});
+
+story("a part whose file is gone with its version leads to the new one, before the login, too", async (t) => {
+  // Without a worker nothing keeps the files of a version.
+  const ann = await joins(t, "Ann", { serviceWorkers: "block" });
+  const there = await Person.at(world, "", ann.name, ann.email, { serviceWorkers: "block" });
+  t.after(() => there.context.close());
+  await there.button("Log in").waitFor();
+  await ann.looksAt("Appearance");
+  world.way.upgrade();
+  await ann.tab.getByRole("radio", { name: "Magyar" }).check();
+  await offer(ann.tab).waitFor();
+  assert.deepEqual(await violations(ann.tab), []);
+  await ann.button("Reload").click();
+  await ann.tab.getByRole("heading", { level: 1, name: "Megjelenés" }).waitFor();
+  await there.fills("E-mail", there.email);
+  await there.fills("Password", password);
+  await there.button("Log in").click();
+  await offer(there.tab).waitFor();
+  await there.tab.getByText("The server does not answer").waitFor();
+  assert.deepEqual(await violations(there.tab), []);
+  await there.button("Reload").click();
+  await there.logsIn();
+  assert.equal(await offer(there.tab).count(), 0);
 });

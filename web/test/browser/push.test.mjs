@@ -48,8 +48,45 @@ async function withWorker(person) {
 }
 
 /** What a person's service worker answers. It is started anew where the browser has ended it. */
-function asksWorker(person, question) {
-  return person.context.serviceWorkers().at(-1).evaluate(question);
+function asksWorker(person, question, of) {
+  return person.context.serviceWorkers().at(-1).evaluate(question, of);
+}
+
+/**
+ * Plays the desktop's part of a click on the notification that is shown, once the worker is done with it: answers where a window
+ * was opened, and which one was brought to the front. A browser lets a worker do so for a click of its own only.
+ */
+function clicks(person) {
+  return asksWorker(person, async () => {
+    const done = [];
+    globalThis.clients.openWindow = async (address) => void done.push(`opened ${address}`);
+    globalThis.WindowClient.prototype.focus = async function focus() {
+      done.push("focused a window");
+      return this;
+    };
+    const [notification] = await globalThis.registration.getNotifications();
+    const work = [];
+    const click = Object.assign(new NotificationEvent("notificationclick", { notification }), { waitUntil: (task) => work.push(task) });
+    globalThis.dispatchEvent(click);
+    await Promise.all(work);
+    return done;
+  });
+}
+
+/** Plays the browser's part where it moves a subscription to another place, and says so, or leaves it to the worker to ask for it. */
+function movesSubscription(person, to, isTold) {
+  const move = async ([endpoint, told]) => {
+    PushManager.prototype.subscribe = async ({ userVisibleOnly, applicationServerKey }) => {
+      if (!userVisibleOnly || applicationServerKey.length !== 87) throw new Error("not as a browser wants it");
+      return { endpoint };
+    };
+    const work = [];
+    const newSubscription = told ? { endpoint } : null;
+    const moved = Object.assign(new ExtendableEvent("pushsubscriptionchange"), { newSubscription, waitUntil: (task) => work.push(task) });
+    globalThis.dispatchEvent(moved);
+    await Promise.all(work);
+  };
+  return asksWorker(person, move, [to, isTold]);
 }
 
 /** Asks the worker until the answer is as it has to be: it has nothing that could be awaited from outside. */
@@ -196,4 +233,43 @@ story("who logs out is woken no more, and a device that cannot read says at leas
   await ben.confirms("Log out");
   await ben.button("Log in").waitFor();
   await ben.tab.waitForFunction(() => localStorage.getItem("pushed") === null);
+});
+
+story("a click on a notification shows its conversation: in a new window, or in the one that is open", async (t) => {
+  const [ann, ben] = await desks(t);
+  await withWorker(ben);
+  await turnsOn(ben);
+  await closes(ben);
+  await writes(ann, "are you there?");
+  const [{ data }] = await isPushed(ben, (found) => found.length > 0);
+  const opened = await clicks(ben);
+  assert.deepEqual(opened, [`opened ${world.way.address}${data}`]);
+  assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
+  await ben.tab.goto(world.way.address + data);
+  await ben.sees("are you there?");
+  // Open, but not looked at, the window tells by itself.
+  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.row("Ann").waitFor();
+  await ben.tab.evaluate(() => {
+    document.hasFocus = () => false;
+    dispatchEvent(new Event("blur"));
+  });
+  await writes(ann, "and now?");
+  await shown(ben, (found) => found.some(({ body }) => body === "and now?"));
+  assert.deepEqual(await clicks(ben), ["focused a window"]);
+  await ben.tab.getByRole("heading", { level: 1, name: "Ann", exact: true }).waitFor();
+  await ben.sees("and now?");
+  assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
+});
+
+story("where the browser moves a subscription, the server is told the new place", async (t) => {
+  const ben = await joins(t, "Ben");
+  await withWorker(ben);
+  await turnsOn(ben);
+  const place = async () => (await ben.asks("chatlogin", "push", {})).endpoint;
+  assert.equal(await place(), endpoint);
+  for (const [to, isTold] of [[`${endpoint}-moved`, true], [`${endpoint}-again`, false]]) {
+    await movesSubscription(ben, to, isTold);
+    assert.equal(await place(), to);
+  }
 });

@@ -63,13 +63,18 @@ export class Server {
     });
     this.address = await new Promise((serves, fails) => {
       child.once("error", fails);
-      child.once("exit", (code, signal) => fails(new Error(`the server ended (${code ?? signal}):\n${this.#log.join("\n")}`)));
+      child.once("exit", (code, signal) => fails(new Error(`the server ended (${code ?? signal}):\n${this.lastLines}`)));
       lines.on("line", (line) => {
         this.#log = [...this.#log, line].slice(-LAST_LINES);
         const address = / serves (http:\S+)/.exec(line)?.[1];
         if (address) serves(address);
       });
     });
+  }
+
+  /** The end of its log. */
+  get lastLines() {
+    return this.#log.join("\n");
   }
 
   /** SIGKILL; what listens on its sockets is cut off. */

@@ -1,6 +1,7 @@
 // What people do with links, groups and themselves.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { violations } from "./chromium.mjs";
 import { stories } from "./world.mjs";
 
@@ -180,6 +181,26 @@ story("whom one has asked stands in the list until they answer, and can be asked
   await ben.button("Accept").click();
   await ann.row("Ben").waitFor();
   await card.waitFor({ state: "detached" });
+});
+
+story("a name that looks like another one has the id beside it, in the list, the details and a request", async (t) => {
+  const [ann, carl] = await Promise.all([joins(t, "Ann"), joins(t, "Carl")]);
+  await ann.befriends(carl);
+  const idOf = ({ email }) => createHash("md5").update(email).digest("hex");
+  assert.equal(await ann.tab.getByText(idOf(carl).slice(0, 8)).count(), 0);
+  const other = await joins(t, "Car1");
+  await other.button("New conversation").click();
+  await other.fills("E-mail", ann.email);
+  await other.button("Send request").click();
+  const card = ann.tab.getByRole("group", { name: "Car1", exact: true });
+  await card.getByText(idOf(other), { exact: true }).waitFor();
+  await ann.row("Carl", idOf(carl).slice(0, 8)).click();
+  await ann.tab.locator(".pane-title").getByText(idOf(carl).slice(0, 8)).waitFor();
+  await ann.tab.locator(".pane-title").click();
+  const details = ann.tab.getByRole("complementary", { name: "Details" });
+  await details.getByText("Somebody else has a name that looks like this one.").waitFor();
+  await details.getByText(idOf(carl), { exact: true }).waitFor();
+  assert.deepEqual(await violations(ann.tab), []);
 });
 
 story("how long one's messages are kept is set on one device and holds on the others, without anything in the list", async (t) => {

@@ -56,6 +56,10 @@ story("a device that is signed out from another one says so", async (t) => {
   t.after(() => second.context.close());
   await second.opens("Ben");
   await ann.looksAt("Devices");
+  const device = (text) => ann.tab.getByRole("listitem").filter({ hasText: text });
+  await device("This device").getByText(/^Now · logged in on/).waitFor();
+  // It is known to the hour.
+  await device("Sign out").getByText(/^Used within the last hour · logged in on/).waitFor();
   await ann.tab.getByRole("button", { name: /^Sign out (?!all)/ }).click();
   await ann.confirms("Sign out");
   await second.tab.getByText("This device was signed out. Log in to go on.").waitFor();

@@ -1,4 +1,5 @@
-// The way between browsers and a server: one address, whichever port the server has, that can be cut.
+// The way between browsers and a server: one address, whichever port the server has, that can be cut, and whose client can be
+// upgraded.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, request as forward } from "node:http";
@@ -8,17 +9,24 @@ import { pipeline } from "node:stream";
 
 const types = { ".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json" };
 
-/** Answers with a file of a client that lies in a folder, the worker with `release` after it; false if it is none. */
-function servesFile(folder, { method, url }, answer, release) {
-  const name = url === "/" ? "/index.html" : url;
+/** Answers with a file of a client that lies in a folder, changed by `change`; false if it is none. */
+function servesFile(folder, { method, path, change }, answer) {
+  const name = path === "/" ? "/index.html" : path;
   if (method !== "GET" || name.includes("?") || name.includes("..") || !existsSync(join(folder, name))) return false;
-  const end = name === "/sw.js" ? release : "";
-  const isPacked = end === "" && existsSync(join(folder, `${name}.br`));
+  const isPacked = !change && existsSync(join(folder, `${name}.br`));
   const caching = name.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache";
   answer.writeHead(200, { "content-type": types[extname(name)] ?? "text/plain", "cache-control": caching, ...(isPacked && { "content-encoding": "br" }) });
-  answer.end(Buffer.concat([readFileSync(join(folder, isPacked ? `${name}.br` : name)), Buffer.from(end)]));
+  const bytes = readFileSync(join(folder, isPacked ? `${name}.br` : name));
+  answer.end(change ? change(bytes.toString()) : bytes);
   return true;
 }
+
+/** A text of the client as a later release has it: other names for all that it loads, none of the sums, another cache. */
+const released = (text, release) =>
+  text
+    .replace(/(-[A-Z0-9]{8})(\.(?:js|css|woff2|svg))/g, `$1.${release}$2`)
+    .replace(/ integrity="[^"]*"/g, "")
+    .replace(/(["'`]|parlance-)([0-9a-f]{12})(?=["'`])/g, `$1$2-${release}`);
 
 /**
  * Opens it. `upstream` answers where the server is now; `cut` breaks all that is open and what comes, until `mend`. CLIENT names
@@ -27,23 +35,32 @@ function servesFile(folder, { method, url }, answer, release) {
 export async function openWay(upstream) {
   const sockets = new Set();
   let whole = true;
-  let release = "";
+  let release = 0;
   const listeners = new Set();
 
   const server = createServer((question, answer) => {
     if (!whole) return question.socket.destroy();
     for (const listener of listeners) listener(question);
-    if (process.env.CLIENT && servesFile(process.env.CLIENT, question, answer, release)) return undefined;
-    const { url: path, method } = question;
-    const isWorker = path === "/sw.js" && release !== "";
+    const { url, method } = question;
+    const [, name, ofRelease = "0", end] = /^(\/assets\/.*-[A-Z0-9]{8})(?:\.(\d+))?(\.\w+)$/.exec(url) ?? [];
+    // The server has the files of one version only.
+    if (name && Number(ofRelease) !== release) return answer.writeHead(404).end();
+    const path = name ? name + end : url;
+    const isChanged = release > 0 && method === "GET" && (name ? /^\.(?:js|css)$/.test(end) : ["/", "/sw.js"].includes(path));
+    const change = isChanged ? (text) => released(text, release) : null;
+    if (process.env.CLIENT && servesFile(process.env.CLIENT, { method, path, change }, answer)) return undefined;
     const { "accept-encoding": _encoding, "if-none-match": _tag, ...plain } = question.headers;
-    const headers = isWorker ? plain : question.headers;
+    const headers = change ? plain : question.headers;
     const sent = forward(upstream(), { path, method, headers, agent: false }, (got) => {
-      if (isWorker) got.headers["content-length"] = String(Number(got.headers["content-length"]) + release.length);
-      answer.writeHead(got.statusCode, got.headers);
-      if (!isWorker) return pipeline(got, answer, () => undefined);
-      got.on("data", (bytes) => answer.write(bytes));
-      return got.on("end", () => answer.end(release));
+      if (!change) {
+        answer.writeHead(got.statusCode, got.headers);
+        return pipeline(got, answer, () => undefined);
+      }
+      const { "content-length": _length, ...others } = got.headers;
+      answer.writeHead(got.statusCode, others);
+      let text = "";
+      got.setEncoding("utf8").on("data", (more) => (text += more));
+      return got.on("end", () => answer.end(change(text)));
     });
     sent.on("error", () => answer.destroy());
     return pipeline(question, sent, () => undefined);
@@ -88,9 +105,9 @@ export async function openWay(upstream) {
           resolve();
         });
       }),
-    /** The server has another version from now on: its worker differs. */
+    /** The server has another version of the client from now on: its files have other names, and those of the one before are gone. */
     upgrade: () => {
-      release += "// newer\n";
+      release += 1;
     },
     end: () => {
       server.close();

@@ -27,6 +27,7 @@ export async function openWorld(settings = { REGISTRATION: "open" }, browserOpti
   const browser = await launch(browserOptions);
   /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
   const tells = async (say) => {
+    say(`the server's log ends with\n${server.lastLines}`);
     mkdirSync(failed, { recursive: true });
     const tabs = browser.contexts().flatMap((context) => context.pages());
     for (const [i, tab] of tabs.entries()) {
@@ -195,6 +196,25 @@ export class Person {
     if (!(await this.tab.getByRole("link", { name: "Profile" }).isVisible())) await this.button("Account").click();
     await this.tab.getByRole("link", { name: section, exact: true }).click();
     await this.tab.getByRole("heading", { level: 1, name: section, exact: true }).waitFor();
+  }
+
+  /** What another client of theirs asks of the server: the keys lie in the browser, and sign for any page of it. */
+  async asks(api, action, fields) {
+    const sign = async ([toApi, body]) => {
+      const opened = (request) => new Promise((done, fails) => Object.assign(request, { onsuccess: () => done(request.result), onerror: () => fails(request.error) }));
+      const database = await opened(indexedDB.open("parlance"));
+      const { user, station, keys } = await opened(database.transaction("meta").objectStore("meta").get("session"));
+      database.close();
+      const text = new TextEncoder().encode(["chatserver", toApi, user, station, body].join("\n"));
+      const signature = new Uint8Array(await crypto.subtle.sign("RSASSA-PKCS1-v1_5", keys.rsaSign, text));
+      const headers = { "Ozeki-User": user, "Ozeki-Station": station, "Ozeki-Signature": btoa(String.fromCharCode(...signature)) };
+      return (await fetch(`?srv=chatserver&api=${toApi}`, { method: "POST", body, headers })).json();
+    };
+    const timestamp = new Date().toISOString().slice(0, 19).replace("T", " ");
+    const body = JSON.stringify({ action, ...fields, clientversioncode: 4, timestamp, nonce: crypto.randomUUID() });
+    const answer = await this.tab.evaluate(sign, [api, body]);
+    if (answer.status !== "OK") throw new Error(`${action}: ${answer.errormessage}`);
+    return answer;
   }
 
   /** The texts of the log, from the oldest. */

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { clock } from "../../browser/clock.ts";
 import { startClient, type Client, type Outcome } from "../../core/index.ts";
 import { fromBase64 } from "../../core/crypto/bytes.ts";
 import { makeKeys } from "../../core/crypto/keys.ts";
@@ -373,4 +374,16 @@ test("what a session still writes when it has ended is not written, and another 
   await ann.sees("the server", ({ connection }) => connection.kind === "live" || undefined);
   const { value } = (await backend.range("meta", { from: "session", to: "session" }))[0] ?? {};
   assert.ok(value, "the session that began since is there");
+});
+
+test("how long ago a device was used last is told by the server's clock, however wrong this one's is", async () => {
+  const server = new Version4();
+  // It says that every device was seen at noon.
+  const http: Ports["http"] = async (...request) => ({ ...(await server.http(...request)), date: "Tue, 24 Nov 2026 15:00:00 GMT" });
+  const wrong = { now: () => Date.UTC(2027, 0, 1), after: clock.after };
+  const ann = await joins(server, "Ann", { http, clock: wrong });
+  await again(ann, server);
+  const devices = await ann.client.devices();
+  assert.ok(devices.ok);
+  assert.deepEqual(devices.value.map(({ seenAt, idleMs }) => [seenAt, idleMs]), Array(2).fill([Date.UTC(2026, 10, 24, 12), 3 * 3_600_000]));
 });

@@ -29,6 +29,8 @@ interface Account {
   stations: Map<string, string>;
   friends: Set<string>;
   requests: Set<string>;
+  /** The names of friends who have deleted their accounts, by id. */
+  left: Map<string, string>;
 }
 interface Epoch {
   epoch: number;
@@ -144,6 +146,24 @@ export class Version4 {
     this.announce([user]);
   }
 
+  /** Somebody ends a friendship by another client. */
+  unfriend(user: string, friend: string): void {
+    this.account(user).friends.delete(friend);
+    this.account(friend).friends.delete(user);
+    this.announce([user, friend]);
+  }
+
+  /** Somebody deletes their account. */
+  deleteAccount(user: string): void {
+    const { nick, friends } = this.account(user);
+    this.accounts.delete(user);
+    for (const friend of friends) {
+      this.account(friend).friends.delete(user);
+      this.account(friend).left.set(user, nick);
+    }
+    this.announce(friends);
+  }
+
   private push(users: readonly string[], frame: Fields): void {
     for (const [listener, { user }] of this.sockets) {
       if (users.includes(user)) setTimeout(() => listener.onFrame(JSON.stringify(frame)), 0);
@@ -241,10 +261,10 @@ export class Version4 {
         return { cards: Object.fromEntries(cards.filter(([, list]) => list?.length)) };
       }
       case "chatfriends.list": {
-        const { friends, requests } = this.account(user);
+        const { friends, requests, left } = this.account(user);
         const named = (id: string): Fields => ({ friendid: id, friendname: this.account(id).nick });
         const availabilities = [...friends].map((id) => ({ ...named(id), publickey: this.account(id).publickey, availability: "available" }));
-        return { availabilities, requests: [...requests].map(named) };
+        return { availabilities, requests: [...requests].map(named), left: [...left].map(([friendid, friendname]) => ({ friendid, friendname })) };
       }
       case "chatfriends.add": {
         const friend = String(fields["friendid"] ?? md5(String(fields["email"])));
@@ -324,7 +344,7 @@ export class Version4 {
 
   /** An account of the published form. */
   addPublished(of: { email: string; nick: string; apikey: string; publickey: string; rsakey: string }): void {
-    const sets = { stations: new Map<string, string>(), friends: new Set<string>(), requests: new Set<string>() };
+    const sets = { stations: new Map<string, string>(), friends: new Set<string>(), requests: new Set<string>(), left: new Map<string, string>() };
     this.accounts.set(md5(of.email), { ...of, user: md5(of.email), recoverykey: "", kdf: PUBLISHED, version: 0, cards: [], ...sets });
   }
 
@@ -333,7 +353,8 @@ export class Version4 {
     const email = String(fields["email"]);
     const own = { email, user: md5(email), nick: String(fields["nick"]), kdf: (fields["kdf"] ?? PUBLISHED) as Fields };
     const keys = { apikey: apikey ?? "", recoverykey: recoverykey ?? "", publickey: publickey ?? "", rsakey: rsakey ?? "" };
-    const account = { ...own, ...keys, version: 0, cards: [], stations: new Map(), friends: new Set<string>(), requests: new Set<string>() };
+    const sets = { stations: new Map(), friends: new Set<string>(), requests: new Set<string>(), left: new Map<string, string>() };
+    const account = { ...own, ...keys, version: 0, cards: [], ...sets };
     this.accounts.set(own.user, account);
     if (fields["card"]) await this.publish(fields["card"] as Fields, account);
     const inviter = this.invites.get(String(fields["invite"]));

@@ -12,11 +12,13 @@ import { client, newDevices } from "../state.ts";
 
 const isPhone = (name: string): boolean => /android|iphone|ipad|phone/i.test(name);
 
-/** When it was used last, and since when one is logged in there. */
-function timesOf({ here, seenAt, since }: Device): string {
+const HOUR_MS = 3_600_000;
+
+/** When it was used last, which is known to the hour, and since when one is logged in there. */
+function timesOf({ here, seenAt, idleMs, since }: Device): string {
   const w = words.value;
-  const now = Date.now();
-  const used = here ? w.now : w.usedLast(seenAt, now);
+  const now = seenAt + idleMs;
+  const used = here ? w.now : idleMs < HOUR_MS ? w.usedLately : w.usedLast(seenAt, now);
   return since === null ? used : `${used} · ${w.loggedInOn(since, now)}`;
 }
 

@@ -6,6 +6,7 @@ import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
+import { Beside } from "../parts/beside.tsx";
 import { Button } from "../parts/button.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { PasswordField, Switch } from "../parts/field.tsx";
@@ -86,16 +87,17 @@ function Contacts(): JSX.Element {
   if (friends.length === 0) return <p class="account-text">{w.noFriends}</p>;
   return (
     <ul class="card devices">
-      {friends.map(({ id, name, trust }) => (
-        <li key={id}>
-          <Avatar of={{ kind: "person", id, name }} size={32} />
+      {friends.map((friend) => (
+        <li key={friend.id}>
+          <Avatar of={{ kind: "person", id: friend.id, name: friend.name }} size={32} />
           <span class="device-name">
             <b>
-              <bdi>{name}</bdi>
+              <bdi>{friend.name}</bdi>
+              <Beside of={friend} />
             </b>
-            <small>{{ verified: w.verified, seen: w.notVerified, changed: w.newKeys }[trust]}</small>
+            <small>{{ verified: w.verified, seen: w.notVerified, changed: w.newKeys }[friend.trust]}</small>
           </span>
-          {trust !== "verified" && <Button onClick={() => go({ at: "verify", user: id })}>{w.compare}</Button>}
+          {friend.trust !== "verified" && <Button onClick={() => go({ at: "verify", user: friend.id })}>{w.compare}</Button>}
         </li>
       ))}
     </ul>

@@ -75,7 +75,8 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
         </div>
       );
     case "ended":
-      return <Still text={w.ended(barrier.name)} />;
+    case "left":
+      return <Still text={w[barrier.kind](barrier.name)} />;
     case "youBlock":
       return (
         <Still

@@ -9,6 +9,7 @@ import { nameOf } from "../list/row.tsx";
 import type { Conversation, Member } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
+import { Beside, IdOf } from "../parts/beside.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
@@ -71,6 +72,7 @@ function Members({ conversation: c }: { conversation: Conversation }): JSX.Eleme
               dot={member.presence === "offline" ? null : member.presence}
             />
             <bdi class="cut">{member.name}</bdi>
+            <Beside of={member} />
             {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /></span>}
             {member.trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
             <small>{member.id === me.value.id ? (member.admin ? w.youAdmin : w.you) : member.admin ? w.admin : ""}</small>
@@ -92,8 +94,8 @@ function Trust({ conversation: c }: { conversation: Conversation }): JSX.Element
 /** The panel of details. */
 export function Details({ conversation: c }: { conversation: Conversation }): JSX.Element {
   const w = words.value;
-  const compared = c.other !== null && people.value.get(c.other)?.trust === "verified";
-  const readers = { group: w.onlyMembers, direct: compared ? w.comparedKeys(c.name) : w.onlyYouTwo(c.name), saved: w.beginSaved }[c.kind];
+  const other = c.other ? people.value.get(c.other) : undefined;
+  const readers = { group: w.onlyMembers, direct: other?.trust === "verified" ? w.comparedKeys(c.name) : w.onlyYouTwo(c.name), saved: w.beginSaved }[c.kind];
   return (
     <aside class="details" aria-label={w.details}>
       <header class="pane-head">
@@ -110,6 +112,7 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
             )}
           </h3>
           <p>{c.kind === "group" ? w.groupOf(c.memberCount) : subtitle(c)}</p>
+          {other?.alike && <IdOf user={other.id} />}
         </div>
         <ul class="details-entries">
           <Entry icon="timer" label={w.keepMessages} value={w.keepFor[c.keep]} onClick={() => show({ kind: "keep", id: c.id })} />
@@ -134,7 +137,7 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
             {readers} {c.renewedAt !== null && w.keysRenewed(c.renewedAt, Date.now())}
           </span>
         </p>
-        {c.kind !== "saved" && (
+        {c.kind !== "saved" && c.barrier?.kind !== "left" && (
           <Button onClick={() => void attempt(client().renewKeys(c.id), w.lineRenewed)} icon="key">
             {w.renewKeys}
           </Button>

@@ -8,6 +8,7 @@ import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
 import { Details, SearchHere } from "../later.ts";
 import type { Article, Conversation } from "../../core/index.ts";
+import { Beside } from "../parts/beside.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
@@ -31,8 +32,8 @@ export function subtitle(c: Conversation): string {
   }
   const other = c.other ? people.value.get(c.other) : undefined;
   if (!other) return "";
-  if (other.presence !== "offline") return w[other.presence];
-  return other.seenAt === null ? "" : w.lastSeen(other.seenAt, Date.now());
+  if (other.left) return w.accountDeleted;
+  return other.presence === "offline" ? "" : w[other.presence];
 }
 
 interface HeadProps {
@@ -48,7 +49,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
     // Where no composer takes the focus, as it would open the keyboard over the messages.
     if (matchMedia("(pointer: coarse)").matches) title.current?.focus({ preventScroll: true });
   }, [c.id]);
-  const verified = c.other !== null && people.value.get(c.other)?.trust === "verified";
+  const other = c.other ? people.value.get(c.other) : undefined;
   const details = detailsOpen();
   return (
     <header class="pane-head">
@@ -60,7 +61,8 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
         <span class="pane-names">
           <span class="pane-name">
             <bdi class="cut">{nameOf(c)}</bdi>
-            {verified && <Icon name="seal" size={18} />}
+            {!other?.left && <Beside of={other} />}
+            {other?.trust === "verified" && <Icon name="seal" size={18} />}
           </span>
           <small class="cut">{subtitle(c)}</small>
         </span>

@@ -173,9 +173,9 @@ export function fakeClient(state: State): Client {
     },
     devices: async () =>
       ok([
-        { id: "1", name: "Firefox, Linux", seenAt: NOW, since: NOW - 40 * 86_400_000, here: true },
-        { id: "2", name: "Chrome, Android", seenAt: NOW - 3 * 3_600_000, since: NOW - 3 * 86_400_000, here: false },
-        { id: "3", name: "Safari, macOS", seenAt: NOW - 15 * 86_400_000, since: null, here: false },
+        { id: "1", name: "Firefox, Linux", seenAt: NOW, idleMs: 0, since: NOW - 40 * 86_400_000, here: true },
+        { id: "2", name: "Chrome, Android", seenAt: NOW - 3 * 3_600_000, idleMs: 3 * 3_600_000, since: NOW - 3 * 86_400_000, here: false },
+        { id: "3", name: "Safari, macOS", seenAt: NOW - 15 * 86_400_000, idleMs: 15 * 86_400_000, since: null, here: false },
       ]),
     knowDevice: nothing,
     signOut: done,

@@ -16,10 +16,11 @@ const person = (n: number, name: string, email: string, more: Partial<Person> = 
   name,
   email,
   presence: "offline",
-  seenAt: daysAgo(1),
   trust: "seen",
   blocked: false,
   friend: true,
+  left: false,
+  alike: false,
   ...more,
 });
 
@@ -242,4 +243,4 @@ export const state: State = {
   alarm: [],
   uploads: new Map([[sending.id, { done: 42_300_000, all: 96_000_000, stalled: false }]]),
 };
-export const request = { kind: "friend" as const, id: lena.id, name: lena.name, user: lena.id, group: "" };
+export const request = { kind: "friend" as const, id: lena.id, name: lena.name, user: lena.id, group: "", alike: false };

@@ -182,6 +182,7 @@ export const enRest = {
   logOut: "Log out",
   devicesText: "Each browser where you are logged in. What you do not know, sign out.",
   thisDevice: "This device",
+  usedLately: "Used within the last hour",
   usedLast: (ms: number, now: number) => `Last used: ${f.ago(ms, now)}`,
   loggedInOn: (ms: number, now: number) => `logged in on ${f.day(ms, now)}`,
   signOutOf: (device: string) => `Sign out ${device}`,

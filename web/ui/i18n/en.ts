@@ -117,7 +117,8 @@ export const en = {
   away: "Away",
   busy: "Busy",
   invisible: "Invisible",
-  lastSeen: (ms: number, now: number) => `Last seen ${f.ago(ms, now)}`,
+  accountDeleted: "Account deleted",
+  alike: "Somebody else has a name that looks like this one. The ID tells them apart.",
   admin: "Admin",
   articleOf: (name: string, time: string) => `${name}, ${time}`,
   sending: "Sending",
@@ -266,6 +267,7 @@ export const en = {
   theyBlock: (name: string) => `${name} does not take messages from you.`,
   youBlock: (name: string) => `You have blocked ${name}.`,
   ended: (name: string) => `You and ${name} are no longer in contact. What was written stays here.`,
+  left: (name: string) => `${name} has deleted their account. What is here stays.`,
 
   // Bars
   offline: "You are offline. What you write is sent later.",

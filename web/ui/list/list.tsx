@@ -148,7 +148,7 @@ function Rows({ open }: { open: string | null }): JSX.Element {
   const others = all.filter((c) => !c.favorite && !c.hidden && isListed(c, open));
   const hidden = all.filter((c) => c.hidden);
   const shown = unfolded.value ? hidden : hidden.filter((c) => c.id === open);
-  const entry = open ?? favorites[0]?.id ?? others[0]?.id ?? null;
+  const entry = open ?? (favorites[0] ?? others[0] ?? shown[0])?.id ?? null;
   const block = (rows: readonly Conversation[]): JSX.Element => (
     <div key={isLast(rows.at(-1)) ? rows.at(-1)?.id : "end"} class="row-block" style={{ "--rows": rows.length }}>
       {rows.map((c) => (
@@ -157,42 +157,40 @@ function Rows({ open }: { open: string | null }): JSX.Element {
     </div>
   );
   return (
-    <div
-      ref={element}
-      class="list"
-      role="list"
-      aria-label={w.conversations}
-      onKeyDown={(event) => element.current && walk(event, element.current)}
-    >
-      {favorites.length > 0 && (
-        <div class="list-section" aria-hidden="true">
-          <Icon name="starFill" size={14} />
-          {w.favorites}
-        </div>
-      )}
-      {blocksOf(favorites).map(block)}
-      {favorites.length > 0 && others.length > 0 && (
-        <div class="list-section" aria-hidden="true">
-          {w.conversations}
-        </div>
-      )}
-      {blocksOf(others).map(block)}
+    <div ref={element} onKeyDown={(event) => element.current && walk(event, element.current)}>
+      <div role="list" aria-label={w.conversations}>
+        {favorites.length > 0 && (
+          <div class="list-section" aria-hidden="true">
+            <Icon name="starFill" size={14} />
+            {w.favorites}
+          </div>
+        )}
+        {blocksOf(favorites).map(block)}
+        {favorites.length > 0 && others.length > 0 && (
+          <div class="list-section" aria-hidden="true">
+            {w.conversations}
+          </div>
+        )}
+        {blocksOf(others).map(block)}
+      </div>
       {hidden.length > 0 && (
-        <div role="listitem">
-          <button
-            type="button"
-            class="list-fold"
-            aria-expanded={unfolded.value}
-            onClick={() => {
-              unfolded.value = !unfolded.value;
-            }}
-          >
-            <Icon name={unfolded.value ? "down" : "forward"} size={14} />
-            {w.hiddenOnes(hidden.length)}
-          </button>
+        <button
+          type="button"
+          class="list-fold"
+          aria-expanded={unfolded.value}
+          onClick={() => {
+            unfolded.value = !unfolded.value;
+          }}
+        >
+          <Icon name={unfolded.value ? "down" : "forward"} size={14} />
+          {w.hiddenOnes(hidden.length)}
+        </button>
+      )}
+      {shown.length > 0 && (
+        <div role="list" aria-label={w.hiddenOnes(hidden.length)}>
+          {blocksOf(shown).map(block)}
         </div>
       )}
-      {blocksOf(shown).map(block)}
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { words } from "../i18n/words.ts";
 import type { Request } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
+import { IdOf } from "../parts/beside.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { go } from "../route.ts";
 import { client, requests } from "../state.ts";
@@ -35,6 +36,7 @@ function RequestCard({ request }: { request: Request }): JSX.Element {
           <bdi>{request.name}</bdi>
         </strong>
         <span>{wrong ?? sentence}</span>
+        {request.alike && <IdOf user={request.user} />}
       </div>
       {request.kind !== "asked" && (
         <Button kind="primary" busy={busy} onClick={() => void answer(true)}>

@@ -8,6 +8,7 @@ import { LONG_PRESS_MS } from "../conversation/touch.ts";
 import { words } from "../i18n/words.ts";
 import { brief } from "../files/attached.tsx";
 import type { Conversation } from "../../core/index.ts";
+import { Beside, besideOf } from "../parts/beside.tsx";
 import { Menu } from "../parts/menu.tsx";
 import { type Anchor, at } from "../parts/popover.ts";
 import { colors, css } from "../parts/colors.ts";
@@ -31,13 +32,14 @@ function previewOf(c: Conversation): string {
 }
 
 /** What the eye sees as shapes and weights, in words, between the name and the text. */
-function spoken(c: Conversation): string {
+function spoken(c: Conversation, beside: string): string {
   const w = words.value;
   const parts = [
     c.unread > 0 ? w.unread(c.unread) : "",
     c.favorite ? w.isFavorite : "",
     c.muted ? w.isMuted : "",
     c.barrier?.kind === "keysChanged" ? w.newKeysMark : "",
+    beside,
     "",
   ];
   return parts.filter((part, i) => part || i === parts.length - 1).join(", ");
@@ -86,16 +88,17 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
         <ConversationAvatar conversation={c} />
         <span class="row-name">
           <bdi class="cut">{nameOf(c)}</bdi>
+          <Beside of={other} unspoken />
           {c.muted && <Icon name="bellOff" size={14} />}
           {c.barrier?.kind === "keysChanged" && <span class="row-warn"><Icon name="shieldWarn" size={16} /></span>}
         </span>
-        <span class="unseen">{spoken(c)}</span>
+        <span class="unseen">{spoken(c, besideOf(other))}</span>
         <span class="row-text cut" dir="auto">
           {c.draft ? (
             <>
               <b class="row-draft">{w.draft}</b> {c.draft}
             </>
-          ) : other && !other.friend && c.preview === null ? (
+          ) : other && !other.friend && c.preview === null && c.barrier === null ? (
             w.acceptsAwaited
           ) : (
             previewOf(c)

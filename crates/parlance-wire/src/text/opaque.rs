@@ -23,8 +23,7 @@ impl<const MAX: usize> Opaque<MAX> {
     #[must_use]
     // Takes the string, so that a message's content is not copied.
     pub fn parse(text: String) -> Option<Self> {
-        (text.len() <= MAX && text.bytes().all(|b| (b' '..=b'~').contains(&b)))
-            .then_some(Self(text))
+        (text.len() <= MAX && is_printable(text.as_bytes())).then_some(Self(text))
     }
 
     /// The text, unchanged.
@@ -32,6 +31,13 @@ impl<const MAX: usize> Opaque<MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns `true` if all are printable ASCII.
+// Without an early end: the compiler then compares many bytes at once.
+fn is_printable(bytes: &[u8]) -> bool {
+    let printable = |byte: &u8| (b' '..=b'~').contains(byte);
+    bytes.iter().fold(true, |all, byte| all & printable(byte))
 }
 
 impl<const MAX: usize> From<Opaque<MAX>> for String {

@@ -1,0 +1,31 @@
+// What stands beside a person's name where the name alone says too little.
+
+import type { JSX } from "preact";
+import type { Person } from "../../core/index.ts";
+import { words } from "../i18n/words.ts";
+
+/** How much of an id tells two people apart at a glance; the details show all of it. */
+const SHOWN = 8;
+
+type Of = Pick<Person, "id" | "left" | "alike"> | undefined;
+
+/** That their account is gone; or, where another name looks like theirs, the beginning of their id; else nothing. */
+export const besideOf = (of: Of): string => (of?.left ? words.value.accountDeleted : of?.alike ? of.id.slice(0, SHOWN) : "");
+
+/** The same, as it stands there; `unspoken`, where it is said elsewhere. */
+export function Beside({ of, unspoken = false }: { of: Of; unspoken?: boolean }): JSX.Element | null {
+  const text = besideOf(of);
+  if (text === "") return null;
+  return (
+    <small class="beside" title={of?.alike ? words.value.alike : ""} aria-hidden={unspoken}>
+      {text}
+    </small>
+  );
+}
+
+/** The whole id of somebody whose name looks like another one, and why it is shown. */
+export const IdOf = ({ user }: { user: string }): JSX.Element => (
+  <span class="id-of">
+    {words.value.alike} <code>{user}</code>
+  </span>
+);
