@@ -1,9 +1,9 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
 import type { ConversationId, MessageId } from "./model/ids.ts";
-import type { FileInfo } from "./model/file.ts";
+import type { FileInfo, FileSource } from "./model/file.ts";
 import type { ChosenFile, KeptDraft } from "./model/draft.ts";
-import type { AlarmOf, Connection, Conversation, Device, FileAbout, FileSource, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { AlarmOf, Connection, Conversation, Device, FileAbout, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
 import type { Draft, MessageInfo } from "./model/written.ts";
 import type { Exported } from "./model/exported.ts";
 

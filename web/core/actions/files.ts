@@ -3,9 +3,9 @@
 import { base64, type Bytes, hex, random, sha256 } from "../crypto/bytes.ts";
 import { DamagedFile, digestOf, encryptedLength, fileKey, Opening, padme, PLAIN, RECORD, recordsOf, sealRecord } from "../crypto/file.ts";
 import type { ChosenFile } from "../model/draft.ts";
-import { type FileInfo, shapeOf } from "../model/file.ts";
+import { type FileInfo, type FileSource, shapeOf } from "../model/file.ts";
 import { type ConversationId, type FileId, fileId } from "../model/ids.ts";
-import type { FileAbout, FileSource, Outcome } from "../model/view.ts";
+import type { FileAbout, Outcome } from "../model/view.ts";
 import { MAX_CACHED_BYTES, makeRoom } from "../outbox/files.ts";
 import type { Change } from "../store/backend.ts";
 import { box, unbox } from "../store/box.ts";

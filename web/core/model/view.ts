@@ -150,12 +150,6 @@ export interface Upload {
   stalled: boolean;
 }
 
-/** What is read of a file that was chosen: bytes from one place to another, without that one. */
-export interface FileSource {
-  size: number;
-  read: (from: number, to: number) => Promise<Uint8Array<ArrayBuffer>>;
-}
-
 /** What a file's message says of it besides where it is. */
 export type FileAbout = Pick<FileInfo, "name" | "mime" | "w" | "h" | "ms" | "thumb" | "wave">;
 
