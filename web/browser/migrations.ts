@@ -16,4 +16,7 @@ export const migrations: readonly Migration[] = [
   (database) => {
     for (const name of ["files", "records"]) database.createObjectStore(name);
   },
+  (database) => {
+    database.createObjectStore("reports");
+  },
 ];

@@ -1,9 +1,9 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
 import type { ConversationId, MessageId } from "./model/ids.ts";
-import type { FileInfo } from "./model/file.ts";
-import type { KeptDraft } from "./model/draft.ts";
-import type { AlarmOf, Connection, Conversation, Device, FileAbout, FileSource, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { FileInfo, FileSource } from "./model/file.ts";
+import type { ChosenFile, KeptDraft } from "./model/draft.ts";
+import type { AlarmOf, Connection, Conversation, Device, FileAbout, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
 import type { Draft, MessageInfo } from "./model/written.ts";
 import type { Exported } from "./model/exported.ts";
 
@@ -77,7 +77,8 @@ export interface Client {
   close: () => Promise<void>;
 
   suggestPassword: () => string;
-  logIn: (email: string, password: string) => Promise<Outcome>;
+  /** `isRestored`: the person has heard that the server was restored from a backup, so an older vault than was seen here will do. */
+  logIn: (email: string, password: string, isRestored?: boolean) => Promise<Outcome>;
   /** Makes the account; answers the recovery key. The session begins with `enter`. */
   createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
   recover: (email: string, key: string, password: string) => Promise<Outcome<string>>;
@@ -102,6 +103,10 @@ export interface Client {
   send: (id: string, draft: Draft) => Promise<void>;
   /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */
   stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;
+  /** Remembers that it goes with what is written next there, until it is sent or taken back. */
+  keepChosen: (id: string, file: ChosenFile) => Promise<void>;
+  /** What was remembered, also by a page that is gone. */
+  chosenFiles: (id: string) => Promise<readonly ChosenFile[]>;
   /** Takes it back. */
   unstage: (file: string) => Promise<void>;
   /**
@@ -161,6 +166,11 @@ export interface Client {
   newSheet: (password: string) => Promise<Outcome<string>>;
   /** Replaces all keys of the account, which those before vouch for; other devices are signed out. The password opens the vault. */
   newKeys: (password: string) => Promise<Outcome>;
+  /**
+   * Goes on with a server that was restored from an older backup; only for who has heard so in another way. What was written after
+   * the backup goes from this device, too.
+   */
+  acceptRestored: () => Promise<Outcome>;
   /** Everything that is on this device, readable. */
   exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;

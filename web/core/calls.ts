@@ -24,8 +24,13 @@ export function conversationCalls(session: () => Open, host: Host) {
     seenUpTo: (of: string, message: string) => host.seenUpTo(of, message),
     typing: (of: string) => host.typing(of),
     prepareDraft: (of: string, draft: KeptDraft) => host.prepareDraft(of, draft),
-    send: async (of, draft) => messages.send(session(), id(of), draft),
+    send: async (of, draft) => {
+      const also = draft.files?.length ? await (await inside()).files.unchosen(session(), draft.files) : [];
+      return messages.send(session(), id(of), draft, also);
+    },
     stage: async (source, about, ended) => (await inside()).files.stage(session(), source, about, ended),
+    keepChosen: async (of, file) => (await inside()).files.keepChosen(session(), id(of), file),
+    chosenFiles: async (of) => (await inside()).files.chosenFiles(session(), id(of)),
     unstage: async (file) => (await inside()).files.unstage(session(), fileId(file)),
     readFile: async (file, take, hashes = []) => (await inside()).files.readFile(session(), file, take, hashes),
     edit: async (of, message, draft) => messages.edit(session(), id(of), message, draft),
@@ -37,7 +42,7 @@ export function conversationCalls(session: () => Open, host: Host) {
     react: async (of, message, emoji, on) => messages.react(session(), id(of), message, emoji, on),
     retry: async (_of, message) => session().ask({ kind: "retry", message }),
     discard: async (_of, message) => messages.discard(session(), message),
-    info: async (of, message) => messages.info(session(), id(of), message),
+    info: async (of, message) => (await inside()).info(session(), id(of), message),
     change: async (of, to) => (await inside()).groups.changeSettings(session(), id(of), to),
     setKeep: async (of, keep) => (await inside()).groups.setKeep(session(), id(of), keep),
     clear: async (of) => (await inside()).groups.clear(session(), id(of)),

@@ -101,10 +101,10 @@ class ClientOfPorts {
     this.ports.backend.close();
   }
 
-  logIn(email: string, password: string): Promise<Outcome> {
+  logIn(email: string, password: string, isRestored = false): Promise<Outcome> {
     return attempt(async () => {
       const { logIn } = await import("./session/log-in.ts");
-      await this.keep(await logIn(this.ports, this.store, email, password));
+      await this.keep(await logIn(this.ports, this.store, email, password, isRestored));
       return null;
     });
   }
@@ -256,7 +256,7 @@ class ClientOfPorts {
       },
       close: () => this.close(),
       suggestPassword,
-      logIn: (email, password) => this.logIn(email, password),
+      logIn: (email, password, isRestored) => this.logIn(email, password, isRestored),
       createAccount: (of) => this.createAccount(of),
       recover: (email, key, password) => this.recover(email, key, password),
       enter: (sheetKept) => this.enter(sheetKept),
@@ -270,6 +270,7 @@ class ClientOfPorts {
       changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
       newSheet: (password) => this.newSheet(password),
       newKeys: (password) => this.newKeys(password),
+      acceptRestored: async () => (await later()).acceptRestored(session()),
       exportData: async () => (await inside()).own.exportData(session()),
       deleteAccount: (password) => this.deleteAccount(password),
       pushed: async () => (await inside()).push.pushed(session()),

@@ -18,6 +18,7 @@ import {
   NewConversation,
   NewGroup,
   Palette,
+  QuestionDialog,
   SafetyPage,
   ShortcutsDialog,
 } from "./later.ts";
@@ -27,7 +28,6 @@ import { Announcer } from "./parts/announcer.tsx";
 import { Boundary } from "./parts/boundary.tsx";
 import { Button } from "./parts/button.tsx";
 import { Mark } from "./parts/icon.tsx";
-import { QuestionDialog } from "./parts/question.tsx";
 import { go, type Route, route } from "./route.ts";
 import { LogIn } from "./start/login.tsx";
 import { Page } from "./start/pages.tsx";

@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { attempt } from "./failure.ts";
 import { words } from "./i18n/words.ts";
 import { reload as changeVersion } from "./install.ts";
+import { Alarm } from "./later.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
 import { alarm, client, clockOff, connection, newDevices, newVersion, session, waiting } from "./state.ts";
@@ -98,8 +99,6 @@ function useBar(): Bar | null {
   const back = useBack();
   const tryNow = { label: w.tryNow, run: () => client().connectNow() };
   const reload = { label: w.reload, run: () => void changeVersion() };
-  const [wrong] = alarm.value;
-  if (wrong) return { icon: "shieldWarn", text: wrong === "keys" ? w.alarmKeys : w.alarmVault, kind: "warn" };
   const unknown = newDevice();
   if (unknown) return unknown;
   if (now.kind === "elsewhere") return { icon: "devices", text: w.elsewhere, kind: "plain", action: { label: w.useHere, run: () => client().useHere() } };
@@ -119,6 +118,14 @@ function useBar(): Bar | null {
 /** The bar. Its region is always there, so that what appears in it is spoken. */
 export function Bars(): JSX.Element {
   const bar = useBar();
+  const [wrong] = alarm.value;
+  if (wrong) {
+    return (
+      <div class="bars warn" role="status">
+        <Alarm of={wrong} />
+      </div>
+    );
+  }
   return (
     <div class={bar ? `bars ${bar.kind}` : "bars"} role="status">
       {bar && (

@@ -28,6 +28,8 @@ export function sentenceOf(failure: Failure): string {
       return w.fileGone;
     case "fileDamaged":
       return w.fileDamaged;
+    case "otherType":
+      return w.otherType;
     case "unexpected":
       return w.strangerText(w.format.list(failure.names));
     case "noKey":
@@ -35,7 +37,7 @@ export function sentenceOf(failure: Failure): string {
     case "tooMany":
       return w.tooManyTries(failure.minutes);
     case "unsafe":
-      return { server: w.unsafeServer, kdf: w.unsafeKdf, vault: w.unsafeVault, keys: w.unsafeKeys }[failure.by];
+      return { server: w.unsafeServer, kdf: w.unsafeKdf, vault: w.unsafeVault, keys: w.unsafeKeys, log: w.alarmKeys }[failure.by];
     case "refused":
       return w.notTaken(failure.sentence);
   }

@@ -38,6 +38,7 @@ export const saveFiles = async (all: readonly FileInfo[]): Promise<void> => {
 };
 
 export const AccountPage = later((from) => from.AccountPage);
+export const Alarm = later((from) => from.Alarm);
 export const ConversationDialog = later((from) => from.ConversationDialog);
 export const Details = later((from) => from.Details);
 export const EmojiPicker = later((from) => from.EmojiPicker);
@@ -49,8 +50,10 @@ export const MembersDialog = later((from) => from.MembersDialog);
 export const NewConversation = later((from) => from.NewConversation);
 export const NewGroup = later((from) => from.NewGroup);
 export const Palette = later((from) => from.Palette);
+export const QuestionDialog = later((from) => from.QuestionDialog);
 export const Recover = later((from) => from.Recover);
 export const RecoverySheet = later((from) => from.RecoverySheet);
+export const RestoredLogin = later((from) => from.RestoredLogin);
 export const SafetyPage = later((from) => from.SafetyPage);
 export const SearchHere = later((from) => from.SearchHere);
 export const ShortcutsDialog = later((from) => from.ShortcutsDialog);

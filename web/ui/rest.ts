@@ -6,6 +6,7 @@ import { paths } from "./parts/icon-paths-rest.ts";
 import { addIcons } from "./parts/icon.tsx";
 
 export { AccountPage } from "./account/account.tsx";
+export { Alarm, RestoredLogin } from "./alarm.tsx";
 export { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
 export { Details } from "./conversation/details.tsx";
 export { MembersDialog } from "./group/members.tsx";
@@ -13,6 +14,7 @@ export { NewGroup } from "./group/new-group.tsx";
 export { InviteDialog } from "./list/invite-dialog.tsx";
 export { InvitedDialog } from "./list/invited-dialog.tsx";
 export { NewConversation } from "./list/new-conversation.tsx";
+export { QuestionDialog } from "./parts/question.tsx";
 export { followPush } from "./push.ts";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
 export { Palette } from "./search/palette.tsx";

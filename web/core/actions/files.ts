@@ -2,10 +2,13 @@
 
 import { base64, type Bytes, hex, random, sha256 } from "../crypto/bytes.ts";
 import { DamagedFile, digestOf, encryptedLength, fileKey, Opening, padme, PLAIN, RECORD, recordsOf, sealRecord } from "../crypto/file.ts";
-import { type FileInfo, shapeOf } from "../model/file.ts";
-import { type FileId, fileId } from "../model/ids.ts";
-import type { FileAbout, FileSource, Outcome } from "../model/view.ts";
+import type { ChosenFile } from "../model/draft.ts";
+import { type FileInfo, type FileSource, shapeOf } from "../model/file.ts";
+import { type ConversationId, type FileId, fileId } from "../model/ids.ts";
+import type { FileAbout, Outcome } from "../model/view.ts";
 import { MAX_CACHED_BYTES, makeRoom } from "../outbox/files.ts";
+import type { Change } from "../store/backend.ts";
+import { box, unbox } from "../store/box.ts";
 import { change } from "../store/store.ts";
 import type { Open } from "./context.ts";
 import { fetchPatiently } from "./fetch.ts";
@@ -43,6 +46,32 @@ export async function stage({ account }: Open, source: FileSource, about: FileAb
 
 /** Forgets a file that is not sent. */
 export const unstage = ({ account }: Open, id: FileId): Promise<void> => account.store.writeOwn(...change.forgetFile(id));
+
+/** Remembers that a staged file goes with what is written next in a conversation. */
+export async function keepChosen({ account }: Open, conversation: ConversationId, file: ChosenFile): Promise<void> {
+  const { store, session } = account;
+  const boxed = await box(session.box, JSON.stringify(file));
+  const held = await store.file(file.info.id);
+  if (held?.state === "staged") await store.writeOwn(change.file({ ...held, chosen: { conversation, box: boxed } }));
+}
+
+/** The files that were chosen in a conversation and not sent, in their order: also of a page that is gone. */
+export async function chosenFiles({ account }: Open, conversation: ConversationId): Promise<ChosenFile[]> {
+  const { store, session } = account;
+  const here = (await store.files()).filter(({ chosen }) => chosen?.conversation === conversation);
+  const opened = here.map(async ({ chosen }) => (chosen ? [JSON.parse(await unbox(session.box, chosen.box)) as ChosenFile] : []));
+  return (await Promise.all(opened)).flat().sort((one, other) => one.order - other.order);
+}
+
+/** What makes files that were chosen ones that are sent. */
+export async function unchosen({ account: { store } }: Open, files: readonly FileInfo[]): Promise<Change[]> {
+  const held = await Promise.all(files.map(({ id }) => store.file(id)));
+  return held.flatMap((file) => {
+    if (!file?.chosen) return [];
+    const { chosen: _, ...rest } = file;
+    return [change.file(rest)];
+  });
+}
 
 /** Reads a file, part by part, each checked before it is handed on; behind those whose `hashes` are handed in. */
 export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, hashes: Bytes[]): Promise<Outcome> {

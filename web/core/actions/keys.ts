@@ -8,6 +8,7 @@ import type { Outcome } from "../model/view.ts";
 import { rootOf, unlock } from "../session/door.ts";
 import { forget } from "../session/known.ts";
 import { passwordSlot, recoverySlot } from "../session/make-vault.ts";
+import { acceptRestored as takeRestored } from "../session/restored.ts";
 import { Unsafe } from "../session/unsafe.ts";
 import type { SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
@@ -181,3 +182,12 @@ export function deleteAccount({ account }: Open, password: string): Promise<Outc
   });
 }
 
+/** Goes on with a server that was restored from an older backup. */
+export async function acceptRestored({ account, ask }: Open): Promise<Outcome> {
+  const outcome = await attempt(async () => {
+    await takeRestored(account);
+    return null;
+  });
+  if (outcome.ok) await ask({ kind: "resync" });
+  return outcome;
+}

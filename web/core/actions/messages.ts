@@ -3,10 +3,9 @@
 import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
 import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
-import { versionsOf } from "../model/timeline.ts";
-import type { Draft, MessageInfo } from "../model/written.ts";
+import type { Draft } from "../model/written.ts";
 import { say, waiting } from "../outbox/queue.ts";
-import { openRows } from "../show/log.ts";
+import type { Change } from "../store/backend.ts";
 import { box } from "../store/box.ts";
 import { change } from "../store/store.ts";
 import { erase as eraseOnServer } from "../wire/conversation.ts";
@@ -22,12 +21,12 @@ function replyOf(draft: Draft): Reply | null {
 
 const mentionsOf = (draft: Draft): ReturnType<typeof userId>[] => [...new Set([...draft.mentions.values()].map(userId))];
 
-/** Writes a message down; it is sent from there. The draft is emptied in the same step. */
-export function send({ account }: Open, conversation: ConversationId, draft: Draft): Promise<void> {
+/** Writes a message down; it is sent from there. The draft is emptied in the same step, in which `also` is written. */
+export function send({ account }: Open, conversation: ConversationId, draft: Draft, also: readonly Change[]): Promise<void> {
   const common = { text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
   const files = draft.files ?? [];
   const content: Content = files.length > 0 ? { kind: "file", files, ...common } : { kind: "text", ...common };
-  return say(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null));
+  return say(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null), ...also);
 }
 
 // An update lives as long as what it is about.
@@ -82,26 +81,3 @@ export async function prepareDraft({ account }: Open, conversation: Conversation
 export const discard = async (open: Open, message: string): Promise<void> => {
   await open.ask({ kind: "discard", message });
 };
-
-/** What can be said of a message; null of one that the server does not have yet. */
-export async function info({ account, shown }: Open, conversation: ConversationId, message: string): Promise<MessageInfo | null> {
-  const { store, session } = account;
-  const record = await store.conversation(conversation);
-  const seq = await store.seqOf(conversation, messageId(message));
-  if (!record || seq === undefined) return null;
-  const [wire] = await store.rows(conversation, seq, seq);
-  const rows = await openRows(account, record, seq);
-  const row = rows.find((one) => one.seq === seq);
-  const others = Object.entries(record.reach).filter(([user]) => user !== session.user);
-  const reached = (of: "delivered" | "seen"): string[] =>
-    others.filter(([, reach]) => reach[of] >= seq).map(([user]) => shown.nameOf(userId(user)));
-  return {
-    at: row?.at ?? 0,
-    position: `${seq} ${wire?.Chain.slice(0, 16) ?? ""}`,
-    signed: record.roster !== null && row?.trouble === null,
-    delivered: reached("delivered"),
-    seen: reached("seen"),
-    versions: row ? versionsOf(row, rows) : [],
-  };
-}
-

@@ -24,7 +24,7 @@ export interface SignedHead {
 
 /** Why a log is refused. */
 export class InvalidLog extends Error {
-  constructor(readonly why: "form" | "signature" | "server" | "shorter" | "root" | "order" | "notMine" | "notLogged" | "forked") {
+  constructor(readonly why: "form" | "signature" | "server" | "shorter" | "root" | "order" | "notMine" | "notLogged" | "forked" | "replaced") {
     super(`the key log is refused: ${why}`);
     this.name = "InvalidLog";
   }

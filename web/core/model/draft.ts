@@ -1,5 +1,6 @@
 // What was begun and not sent, as it lies on the device: a text, and the message that it answers or is to change.
 
+import type { FileInfo } from "./file.ts";
 import { type MessageId, messageId, type UserId, userId } from "./ids.ts";
 
 /** A message that a draft is about. */
@@ -20,6 +21,20 @@ export interface DraftTarget {
 export interface KeptDraft {
   text: string;
   target: DraftTarget | null;
+}
+
+/** A file that was chosen to go with what is written next, and lies on this device ready to be sent. */
+export interface ChosenFile {
+  info: FileInfo;
+  /** Those with smaller ones were chosen before. */
+  order: number;
+  /** A smaller small picture, where many files share one message. */
+  tiny: string;
+  /** As it is, with the place and the camera that a picture may name. */
+  original: boolean;
+  /** What it was called, and of which type it was, before it was made ready. */
+  name: string;
+  type: string;
 }
 
 // A plain text is a draft without a target, as older clients wrote it; nobody types this character.

@@ -31,6 +31,12 @@ export interface FileInfo {
   wave: string;
 }
 
+/** What is read of a file that was chosen: bytes from one place to another, without that one. */
+export interface FileSource {
+  size: number;
+  read: (from: number, to: number) => Promise<Uint8Array<ArrayBuffer>>;
+}
+
 /** The most files that a message carries. */
 export const MAX_FILES = 32;
 const MAX_NAME = 255;

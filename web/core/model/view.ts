@@ -150,12 +150,6 @@ export interface Upload {
   stalled: boolean;
 }
 
-/** What is read of a file that was chosen: bytes from one place to another, without that one. */
-export interface FileSource {
-  size: number;
-  read: (from: number, to: number) => Promise<Uint8Array<ArrayBuffer>>;
-}
-
 /** What a file's message says of it besides where it is. */
 export type FileAbout = Pick<FileInfo, "name" | "mime" | "w" | "h" | "ms" | "thumb" | "wave">;
 
@@ -227,16 +221,20 @@ export type Session =
 
 /**
  * Why it is not safe to go on: `server`, the account lived on another one so far; `kdf`, the password's hash would be cheap;
- * `vault`, it is older than one that this device has seen; `keys`, what the password opens are not the keys.
+ * `vault`, it is older than one that this device has seen; `keys`, what the password opens are not the keys; `log`, no backup
+ * explains the list of keys.
  */
-export type UnsafeBy = "server" | "kdf" | "vault" | "keys";
+export type UnsafeBy = "server" | "kdf" | "vault" | "keys" | "log";
 
-/** What a person has to hear of: `keys`, a card in their name or the key log is not right; `vault`, the server has an older one. */
-export type AlarmOf = "keys" | "vault";
+/**
+ * What a person has to hear of: `own`, a card in their name is not theirs; `log`, the server has another key log than the one that
+ * was seen, sound in itself, as after a restored backup; `keys`, its log is not right at all; `vault`, it has an older one.
+ */
+export type AlarmOf = "own" | "log" | "keys" | "vault";
 
-/** Why something did not work; `device`: nothing could be stored here. */
+/** Why something did not work; `device`: nothing could be stored here; `otherType`: a file is not what it is said to be. */
 export type Failure =
-  | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" }
+  | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" | "otherType" }
   /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
   | { kind: "noKey" | "unexpected"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }

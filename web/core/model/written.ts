@@ -1,14 +1,26 @@
 // What is written, and what can be said of it afterwards.
 
+import type { Content } from "./body.ts";
 import type { FileInfo } from "./file.ts";
+import type { MessageId } from "./ids.ts";
+
+/** Somebody whom a message has reached; `at` is null where they have said so of a later message only. */
+export interface Reached {
+  name: string;
+  at: number | null;
+}
 
 /** What the information about a message says. */
 export interface MessageInfo {
   at: number;
-  position: string;
+  /** Its number in the conversation, and the chain's hash at it. */
+  seq: number;
+  chain: string;
+  /** Whether it continues what is before it; null where nothing before it is on this device. */
+  fits: boolean | null;
   signed: boolean;
-  delivered: readonly string[];
-  seen: readonly string[];
+  delivered: readonly Reached[];
+  seen: readonly Reached[];
   versions: readonly { at: number; text: string }[];
 }
 
@@ -21,4 +33,14 @@ export interface Draft {
   mentions: ReadonlyMap<string, string>;
   /** What is attached: each was staged before. */
   files?: readonly FileInfo[];
+}
+
+/** A message before it is sealed. */
+export interface Unsealed {
+  id: MessageId;
+  content: Content;
+  /** Of an update: when its target disappears. */
+  until: number | null;
+  /** The number that this station gives it. */
+  n: number;
 }

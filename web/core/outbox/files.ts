@@ -11,7 +11,7 @@ import { remove } from "../wire/files.ts";
 export const MAX_CACHED_BYTES = 4 << 20;
 /** What all kept pictures may take: bytes. */
 const ROOM = 64 << 20;
-/** What was chosen, and neither sent nor taken back: of a tab that is gone. */
+/** What was not ready when its tab went, or was sent by none. */
 const FORGOTTEN_MS = 86_400_000;
 
 /** Forgets the pictures that were looked at longest ago, until the rest fits. */
@@ -44,8 +44,11 @@ export async function dropFiles({ store, caller }: Account, files: readonly File
 export async function sweepFiles(account: Account): Promise<void> {
   const { store, clock } = account;
   const wanted = new Set((await store.outbox()).flatMap(({ files }) => files ?? []));
-  for (const { id, state, at } of await store.files()) {
-    if (state === "staged" && !wanted.has(id) && clock.now() - at > FORGOTTEN_MS) await store.writeOwn(...change.forgetFile(id));
+  const conversations = new Set((await store.conversations()).map(({ wire }) => wire.id));
+  for (const { id, state, at, chosen } of await store.files()) {
+    // What lies beside a draft stays as long as its conversation.
+    const isLeft = chosen ? !conversations.has(chosen.conversation) : clock.now() - at > FORGOTTEN_MS;
+    if (state === "staged" && !wanted.has(id) && isLeft) await store.writeOwn(...change.forgetFile(id));
   }
   await makeRoom(account);
 }

@@ -95,7 +95,11 @@ export class Sealer {
     } catch (error) {
       if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
       await hold(this.account, outgoing, { code: error instanceof NoKey ? "no_key" : "stranger", sentence: "" });
+      return;
     }
+    const now = await this.account.store.conversation(outgoing.conversation);
+    // Even the copy of one's own new secret comes back as another one: to begin one epoch after the other would not end it.
+    if (now && !(await this.account.cipher.hasSecret(now))) await hold(this.account, outgoing, { code: "epoch_refused", sentence: "" });
   }
 
   private async update(outgoing: Outgoing): Promise<void> {

@@ -14,7 +14,7 @@ import type { SessionRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { Caller } from "../wire/call.ts";
 import { hasRecoveryKey, type Kdf, login, type LoginAnswer, prelogin } from "../wire/login.ts";
-import { checkKnown, knownAccount, remember } from "./known.ts";
+import { checkKnown, forget, knownAccount, remember } from "./known.ts";
 import { callerOf } from "./record.ts";
 import { Unsafe } from "./unsafe.ts";
 
@@ -106,14 +106,22 @@ export async function unlock(rsakey: string, root: Bytes, { owner, slot, seen }:
   }
 }
 
+/** How a vault is entered. */
+interface Entry {
+  slot: Slot;
+  /** An older one than was seen here will do: the person knows why. */
+  isRestored: boolean;
+}
+
 /** Logs in with what a password, or a recovery key, makes, and opens the vault. */
-export async function enterVault(of: Door, { owner }: How, root: Bytes, slot: Slot): Promise<Entered & { master: Bytes }> {
+export async function enterVault(of: Door, { owner }: How, root: Bytes, { slot, isRestored }: Entry): Promise<Entered & { master: Bytes }> {
   const answer = await login(of.caller, await apikeyOfRoot(root, owner), of.ports.deviceName);
-  const seen = (await knownAccount(of.store, of.user))?.version ?? 0;
+  const seen = isRestored ? 0 : ((await knownAccount(of.store, of.user))?.version ?? 0);
   const { vault, master, contents } = await unlock(answer.rsakey, root, { owner, slot, seen });
   const kept = { answer, raw: contents.keys, server: owner.server, vault: answer.rsakey, master, hasSheet: true };
   const session = await record(of, kept);
   const hasSheet = slot === "recovery" || (await hasRecoveryKey(callerOf(of.ports, session)));
+  if (isRestored) await forget(of.store, of.user);
   await remember(of.store, of.user, { server: owner.server, version: vault.version });
   return { session: { ...session, hasSheet }, contents, master };
 }

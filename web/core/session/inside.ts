@@ -4,6 +4,7 @@ export * as own from "../actions/account.ts";
 export { befriend } from "../actions/befriend.ts";
 export * as files from "../actions/files.ts";
 export * as groups from "../actions/conversations.ts";
+export { info } from "../actions/info.ts";
 export * as invitations from "../actions/invitations.ts";
 export * as people from "../actions/people.ts";
 export { keepPresence, setPresence } from "../actions/presence.ts";

@@ -15,11 +15,14 @@ import { passwordSlot, recoverySlot, vaultOf } from "./make-vault.ts";
 import { callerOf } from "./record.ts";
 import { Unsafe } from "./unsafe.ts";
 
-/** Logs in; the keys are opened here and nowhere else. Throws `Refused`, `Unreachable`, `Unsafe`. */
-export async function logIn(ports: Ports, store: Store, email: string, password: string): Promise<Entered> {
+/**
+ * Logs in; the keys are opened here and nowhere else. `isRestored`: the person has heard that the server was restored from a backup,
+ * so that an older vault than this device has seen will do. Throws `Refused`, `Unreachable`, `Unsafe`.
+ */
+export async function logIn(ports: Ports, store: Store, email: string, password: string, isRestored = false): Promise<Entered> {
   const of = doorFor(ports, store, email);
   const how = await askHow(of);
-  if (how.kdf !== "published") return enterVault(of, how, await rootOf(password, how.kdf), "password");
+  if (how.kdf !== "published") return enterVault(of, how, await rootOf(password, how.kdf), { slot: "password", isRestored });
   const answer = await login(of.caller, await apikeyOf(of.email, password), of.ports.deviceName);
   const rsa = await openPublished(answer, password);
   try {

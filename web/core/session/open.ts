@@ -237,7 +237,8 @@ export class OpenSession {
   }
 
   private noticed(hint: Hint): void {
-    if (hint.list) this.account.cipher.forgetPeople();
+    if (hint.restored) this.account.cipher.forgetAll();
+    else if (hint.list) this.account.cipher.forgetPeople();
     this.shown.noticed(hint).catch(this.fault);
     this.engine?.noticed(hint);
     if (this.engine && hint.list) this.checkProofsAgain().catch(this.fault);
@@ -260,7 +261,7 @@ export class OpenSession {
         return;
       case "hint":
         if (post.hint.session) this.events.onEnded(null).catch(this.fault);
-        if (post.hint.keys) this.readSession().catch(this.fault);
+        if (post.hint.keys || post.hint.restored) this.readSession().catch(this.fault);
         this.noticed(post.hint);
         for (const end of [...this.waiting]) end();
         return;

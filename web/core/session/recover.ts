@@ -22,7 +22,7 @@ export async function recover(ports: Ports, store: Store, given: { email: string
   const how = await askHow(of);
   if (how.kdf === "published") return "noVault";
   const { owner } = how;
-  const { session } = await enterVault(of, how, key, "recovery");
+  const { session } = await enterVault(of, how, key, { slot: "recovery", isRestored: false });
   const caller = callerOf(ports, session);
   for (let tries = 1, { vault: rsakey } = session; ; tries++) {
     const opened = await unlock(rsakey, key, { owner, slot: "recovery", seen: readVault(session.vault).version });

@@ -6,7 +6,7 @@ import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
-import { counts } from "../sync/inbox.ts";
+import { counts } from "../sync/counts.ts";
 import { Serial } from "../sync/serial.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { reuseList } from "../model/equal.ts";
@@ -149,9 +149,9 @@ export class OpenLog {
       this.close();
       return;
     }
-    const isOther = record.instance !== this.instance;
+    // It was cleared, or is fetched anew: what was open is gone.
+    const isOther = record.instance !== this.instance || (record.first === null && this.from > 0);
     if (isOther) {
-      // It was cleared: what was open is gone.
       this.instance = record.instance;
       this.from = 0;
       this.firstUnread = null;

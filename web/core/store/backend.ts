@@ -2,7 +2,7 @@
 // IndexedDB in a browser (browser/backend.ts), memory for bots (memory.ts); test/store holds both to the same claims.
 
 /** The tables. */
-export const tables = ["meta", "people", "conversations", "rows", "ids", "epochs", "outbox", "drafts", "files", "records"] as const;
+export const tables = ["meta", "people", "conversations", "rows", "ids", "epochs", "outbox", "drafts", "files", "records", "reports"] as const;
 /** One of them. */
 export type Table = (typeof tables)[number];
 

@@ -106,6 +106,15 @@ export interface ConversationRecord {
   gone?: boolean;
 }
 
+/** When a message of one's own has reached somebody, or was seen by them, as they have said. */
+export interface ReportRecord {
+  seq: number;
+  user: UserId;
+  type: "delivered" | "viewed";
+  /** Of the server's clock; ms since 1970. */
+  at: number;
+}
+
 /** Bytes under the device's key. */
 export interface Boxed {
   iv: Uint8Array<ArrayBuffer>;
@@ -142,6 +151,8 @@ export interface FileRecord {
   at: number;
   /** How much room it takes. */
   bytes: number;
+  /** Of one that is to be sent with what is written next in a conversation: what is known of it besides its records. */
+  chosen?: { conversation: ConversationId; box: Boxed };
 }
 
 /** A message as it is sent. */

@@ -5,7 +5,7 @@ import type { ConversationId, FileId, MessageId, UserId } from "../model/ids.ts"
 import type { WireMessage } from "../wire/conversation.ts";
 import { type Backend, type Change, LostLead, type Range, tables } from "./backend.ts";
 import { unbox } from "./box.ts";
-import type { Boxed, ConversationRecord, EpochRecord, FileRecord, KnownAccount, Outgoing, OutgoingRecord, PersonRecord, SessionRecord } from "./records.ts";
+import type { Boxed, ConversationRecord, EpochRecord, FileRecord, KnownAccount, Outgoing, OutgoingRecord, PersonRecord, ReportRecord, SessionRecord } from "./records.ts";
 
 // Records of an older client have no value for what came later.
 type Older<Record, Name extends keyof Record> = Omit<Record, Name> & Partial<Pick<Record, Name>>;
@@ -32,10 +32,12 @@ export const change = {
     { put: "rows", key: [id, row.Seq], value: row },
     { put: "ids", key: [id, row.ID], value: row.Seq },
   ],
+  report: (id: ConversationId, { seq, user, type, at }: ReportRecord): Change => ({ put: "reports", key: [id, seq, user, type], value: at }),
   epoch: (id: ConversationId, record: EpochRecord): Change => ({ put: "epochs", key: [id, record.epoch], value: record }),
   forgetRows: (id: ConversationId): Change[] => [
     { clear: "rows", range: ofConversation(id) },
     { clear: "ids", range: anyId(id) },
+    { clear: "reports", range: ofConversation(id) },
   ],
   forgetConversation: (id: ConversationId): Change[] => [
     ...change.forgetRows(id),
@@ -141,6 +143,15 @@ export class Store {
   /** The number of a message that is here. */
   async seqOf(id: ConversationId, message: MessageId): Promise<number | undefined> {
     return (await this.backend.get("ids", [id, message])) as number | undefined;
+  }
+
+  /** Who has got or seen one's own message, and when. */
+  async reports(id: ConversationId, seq: number): Promise<ReportRecord[]> {
+    const found = await this.backend.range("reports", { from: [id, seq], to: [id, seq, "\uffff"] });
+    return found.map(({ key, value }) => {
+      const [, , user, type] = key as [ConversationId, number, UserId, ReportRecord["type"]];
+      return { seq, user, type, at: value as number };
+    });
   }
 
   /** All that waits, in order; or what waits between two places, both included. */

@@ -25,6 +25,8 @@ export interface Hint {
   session?: boolean;
   /** The account has new keys. */
   keys?: boolean;
+  /** The server was restored from a backup: what was read of it before does not count. */
+  restored?: boolean;
   typing?: readonly { conversationid: ConversationId; userid: UserId }[];
 }
 

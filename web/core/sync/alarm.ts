@@ -6,12 +6,15 @@ import type { Account } from "./account.ts";
 /** In `meta` under `alarm`: what is not right at present. */
 export type AlarmRecord = AlarmOf[];
 
-/** Says that something is not right, or is again. */
-export function setAlarm({ store, serial, tell }: Account, of: AlarmOf, on: boolean): Promise<void> {
+/** What may be wrong with keys; one of them at a time. */
+export const ofKeys: readonly AlarmOf[] = ["own", "log", "keys"];
+
+/** Says what is not right of these, or that nothing is. */
+export function setAlarm({ store, serial, tell }: Account, among: readonly AlarmOf[], now: AlarmOf | null): Promise<void> {
   return serial.run(async () => {
     const before = (await store.meta<AlarmRecord>("alarm")) ?? [];
-    if (before.includes(of) === on) return;
-    const value = on ? [...before, of] : before.filter((one) => one !== of);
+    const value = [...before.filter((one) => !among.includes(one)), ...(now ? [now] : [])];
+    if (value.join() === before.join()) return;
     await store.writeOwn({ put: "meta", key: "alarm", value });
     tell({ list: true });
   });

@@ -29,6 +29,7 @@ const hint: Decode<Hint> = object<Hint>({
   outbox: optional(flag, false),
   session: optional(flag, false),
   keys: optional(flag, false),
+  restored: optional(flag, false),
   typing: optional(list(object({ conversationid: id, userid: parsed(userId) })), []),
 });
 

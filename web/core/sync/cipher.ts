@@ -9,12 +9,13 @@ import { type Followed, UNKNOWN } from "../crypto/log.ts";
 import { unwrapWithAny } from "../crypto/keys.ts";
 import { epochOf, open, seal, Unreadable } from "../crypto/message.ts";
 import { openPublished, sealPublished } from "../crypto/published.ts";
-import { type Body, type Content, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
-import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import { type Body, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
+import type { ConversationId, UserId } from "../model/ids.ts";
 import { disappearsAt, endOf } from "../model/keep.ts";
 import { checkReading } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
+import type { Unsealed } from "../model/written.ts";
 import { type ConversationRecord, type EpochRecord, headOf, type SealedRecord, type SessionRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import type { WireMessage } from "../wire/conversation.ts";
@@ -41,16 +42,6 @@ interface Reading {
   signKeys: Map<UserId, Promise<readonly Bytes[]>>;
   /** The chain at the rows that are read. */
   chains: ReadonlyMap<number, string>;
-}
-
-/** A message before it is sealed. */
-export interface Unsealed {
-  id: MessageId;
-  content: Content;
-  /** Of an update: when its target disappears. */
-  until: number | null;
-  /** The number that this station gives it. */
-  n: number;
 }
 
 /** Reads and writes messages of one account. */
@@ -159,6 +150,12 @@ export class Cipher {
   /** People, or their keys, may be others by now. */
   forgetPeople(): void {
     this.signers.clear();
+  }
+
+  /** Nothing of what was read counts any more. */
+  forgetAll(): void {
+    this.log = null;
+    for (const kept of [this.read, this.newest, this.signers]) kept.clear();
   }
 
   /** What was read of a conversation is not kept any more. */

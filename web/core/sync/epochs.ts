@@ -50,7 +50,10 @@ export interface Accepted {
   epochs: EpochRecord[];
 }
 
-/** Checks epochs, newest first, against what is known; throws `InvalidEpoch`. `open` unwraps a secret, or answers null. */
+/**
+ * Checks epochs, newest first, against what is known; throws `InvalidEpoch`. `open` unwraps a secret, or answers null. Where the
+ * server has no copy of the newest secret that is of use, the epoch is followed all the same: the next one takes its place.
+ */
 export async function accept(
   conversation: string,
   held: Roster | null,
@@ -63,7 +66,7 @@ export async function accept(
   const roster = held
     ? await nextEpochs(held, [...fetched].reverse().map(signedOf), known)
     : await firstSeen(conversation, signedOf(newest), older.map((one) => parseAnnouncement(one.announcement)), known);
-  return { roster, epochs: await secretsOf(fetched, newest.epoch, open) };
+  return { roster, epochs: await secretsOf(fetched, open) };
 }
 
 /** Nobody who is in the newest epoch has announced yet that one has joined. */
@@ -71,21 +74,15 @@ export class NotInRosterYet extends Error {}
 
 /**
  * The secrets of these epochs: those that one has, and that fit what was announced. `open` answers null for what is not for one.
- * Throws `InvalidEpoch` for another secret of epoch `present`, under which one would write; of an older one it opens nothing, and
- * what lies under that stays unread.
+ * Another one opens nothing: what lies under it stays unread, and nothing is written under it.
  */
-async function secretsOf(
-  fetched: readonly WireEpoch[],
-  present: number,
-  open: (wrapped: string) => Promise<Bytes | null>,
-): Promise<EpochRecord[]> {
+async function secretsOf(fetched: readonly WireEpoch[], open: (wrapped: string) => Promise<Bytes | null>): Promise<EpochRecord[]> {
   const found: EpochRecord[] = [];
   for (const { epoch, announcement, secret } of fetched) {
     // Who joined later has no secret of what was before; who has lost their keys has none that they could open.
     const opened = secret === "" ? null : await open(secret);
     if (!opened) continue;
     if (await isAnnounced(announcement, opened)) found.push({ epoch, announcement, wrapped: secret });
-    else if (epoch === present) throw new InvalidEpoch("secret");
   }
   return found;
 }
@@ -108,7 +105,7 @@ async function fetchShared(account: Account, id: ConversationId, roster: Roster)
   const older = all.filter(({ epoch }) => epoch < roster.announcement.epoch);
   await checkOlder(roster.announcement, older.map(({ announcement }) => parseAnnouncement(announcement)));
   const missing = older.filter(({ epoch }) => !held.has(epoch));
-  const fresh = await secretsOf(missing, roster.announcement.epoch, (wrapped) => cipher.secretOrNull(wrapped));
+  const fresh = await secretsOf(missing, (wrapped) => cipher.secretOrNull(wrapped));
   if (fresh.length === 0) return;
   await serial.run(() => store.write(...fresh.map((one) => change.epoch(id, one))));
   tell({ conversations: [id] });

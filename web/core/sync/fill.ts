@@ -6,7 +6,8 @@ import type { ConversationRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { type Cursor, download, downloadBefore, type Rows, transcript, type WireMessage } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { counts, join, linksOf } from "./inbox.ts";
+import { counts } from "./counts.ts";
+import { join, linksOf } from "./inbox.ts";
 
 /** Rows of a page when a conversation is seen for the first time, and of each older page. */
 const PAGE = 50;

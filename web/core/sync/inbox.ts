@@ -3,14 +3,12 @@
 
 import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import type { ConversationRecord } from "../store/records.ts";
+import type { ConversationRecord, ReportRecord } from "../store/records.ts";
 import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import type { WireMessage, WireReport } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-
-/** Whether a message counts as unread. */
-export const counts = (row: WireMessage, me: UserId): boolean => row.Type === "Message" && row.User !== me;
+import { counts } from "./counts.ts";
 
 /** The links of rows, as the chain has them. */
 export const linksOf = (rows: readonly WireMessage[]): Link[] =>
@@ -25,17 +23,32 @@ async function unreadAfter(store: Store, record: ConversationRecord, fresh: read
   return seqs.size;
 }
 
-/** What reports say, put into a record. Reports about messages that are not here say nothing that could be shown. */
+type Reported = Pick<WireMessage, "Seq" | "User">;
+
+/**
+ * What reports say, put into a record; answers when one's own messages have reached others, to be kept. Reports about messages that
+ * are not here say nothing that could be shown.
+ */
 async function applyReports(
   store: Store,
   record: ConversationRecord,
   reports: readonly WireReport[],
-  fresh: ReadonlyMap<MessageId, number>,
+  fresh: ReadonlyMap<MessageId, Reported>,
   me: UserId,
-): Promise<void> {
-  for (const { Type, User, MessageID } of reports) {
-    const seq = fresh.get(MessageID) ?? (await store.seqOf(record.wire.id, MessageID));
-    if (seq === undefined) continue;
+): Promise<ReportRecord[]> {
+  const { id } = record.wire;
+  const held = async (message: MessageId): Promise<Reported | undefined> => {
+    const seq = await store.seqOf(id, message);
+    return seq === undefined ? undefined : (await store.rows(id, seq, seq))[0];
+  };
+  const known = new Map<MessageId, Reported | undefined>(fresh);
+  const kept: ReportRecord[] = [];
+  for (const { Type, User, MessageID, Created } of reports) {
+    if (!known.has(MessageID)) known.set(MessageID, await held(MessageID));
+    const row = known.get(MessageID);
+    if (!row) continue;
+    const seq = row.Seq;
+    if (row.User === me && User !== me && (Type === "viewed" || Type === "delivered")) kept.push({ seq, user: User, type: Type, at: Created });
     const { delivered, seen } = record.reach[User] ?? { delivered: 0, seen: 0 };
     const isSeen = Type === "viewed";
     record.reach[User] = { delivered: Math.max(delivered, seq), seen: isSeen ? Math.max(seen, seq) : seen };
@@ -45,6 +58,7 @@ async function applyReports(
   if (last) record.report = { id: last.ID, date: last.Created };
   record.seenTold = Math.max(record.seenTold, record.reach[me]?.seen ?? 0);
   record.deliveredTold = Math.max(record.deliveredTold, record.reach[me]?.delivered ?? 0, record.seenTold);
+  return kept;
 }
 
 /** Rows that join at the end of what is held. Messages that are held already are passed over. */
@@ -72,9 +86,10 @@ export async function join(account: Account, record: ConversationRecord, arrived
   const messages = arrived.messages.filter(({ Seq }) => Seq > last);
   const changes: Change[] = messages.flatMap((row) => change.row(arrived.id, row));
   if (messages.length > 0) await extend(record, messages, session.station, me);
-  const fresh = new Map(messages.map(({ ID, Seq }) => [ID, Seq]));
+  const fresh = new Map(messages.map((row) => [row.ID, row]));
   const seenBefore = record.seen;
-  await applyReports(store, record, arrived.reports, fresh, me);
+  const reports = await applyReports(store, record, arrived.reports, fresh, me);
+  changes.push(...reports.map((report) => change.report(arrived.id, report)));
   if (record.seen === seenBefore) record.unread += messages.filter((row) => row.Seq > record.seen && counts(row, me)).length;
   else record.unread = await unreadAfter(store, record, messages, me);
   // Own answer and own echo both end up here; whichever is second finds nothing to settle.

@@ -1,7 +1,7 @@
 // Follows the key log from its first entry on: a card in one's own name that somebody else made, or one that was made for a
 // single reader, is seen here.
 
-import { type Bytes, fromBase64 } from "../crypto/bytes.ts";
+import { type Bytes, fromBase64, hex } from "../crypto/bytes.ts";
 import { cardHash } from "../crypto/card.ts";
 import { checkLogged, ENTRY_LENGTH, type Followed, followLog, InvalidLog, tagOf, UNKNOWN } from "../crypto/log.ts";
 import type { PersonRecord } from "../store/records.ts";
@@ -28,11 +28,9 @@ async function fetchAfter(account: Account, size: number): Promise<{ entries: By
   throw new InvalidLog("form");
 }
 
-/** Follows the log, and compares it with the cards of everybody; throws `InvalidLog`. Servers of the published form have none. */
-export async function compareLog(account: Account): Promise<void> {
+/** Asks for what follows `held`, and follows it; throws `InvalidLog`. */
+async function followFrom(account: Account, held: Followed): Promise<{ followed: Followed; entries: Bytes[] }> {
   const { store, session } = account;
-  if (session.server === "") return;
-  const held = (await store.meta<Followed>("log")) ?? UNKNOWN;
   const next = await fetchAfter(account, held.tree.size);
   const own = await store.person(session.user);
   const followed = await followLog(held, {
@@ -42,6 +40,46 @@ export async function compareLog(account: Account): Promise<void> {
     head: { head: next.head, signature: next.signature },
     own: { tag: await tagOf(session.server, session.user), cards: new Set(await Promise.all((own?.cards ?? []).map(cardHash))) },
   });
+  return { followed, entries: next.entries };
+}
+
+/** A log from its first entry on. */
+export interface WholeLog {
+  followed: Followed;
+  /** All cards that were ever logged: tag and hash, in hex. */
+  cards: ReadonlySet<string>;
+}
+
+const heldLog = async ({ store }: Account): Promise<Followed> => (await store.meta<Followed>("log")) ?? UNKNOWN;
+
+/** Follows the log as if nothing were known of it but the server's key; throws `InvalidLog`. */
+export async function wholeLog(account: Account): Promise<WholeLog> {
+  const { serverKey } = await heldLog(account);
+  const { followed, entries } = await followFrom(account, { ...UNKNOWN, serverKey });
+  return { followed, cards: new Set(entries.map((entry) => `${hex(entry.slice(0, 32))}/${hex(entry.slice(40))}`)) };
+}
+
+/** What it looks like where a log does not go on as it began: an older backup was restored, or somebody has forged it. */
+const breaks = new Set<InvalidLog["why"]>(["shorter", "root", "order"]);
+
+async function follow(account: Account, held: Followed): Promise<Followed> {
+  try {
+    return (await followFrom(account, held)).followed;
+  } catch (error) {
+    if (!(error instanceof InvalidLog) || !breaks.has(error.why)) throw error;
+    await wholeLog(account);
+    throw new InvalidLog("replaced");
+  }
+}
+
+/**
+ * Follows the log, and compares it with the cards of everybody; throws `InvalidLog`: "replaced" for one that is sound in itself, by
+ * the same key, and not the one that was followed so far. Servers of the published form have none.
+ */
+export async function compareLog(account: Account): Promise<void> {
+  const { store, session } = account;
+  if (session.server === "") return;
+  const followed = await follow(account, await heldLog(account));
   await account.serial.run(async () => {
     const unlogged = await withoutEntry(await store.people(), followed, session.server);
     await store.write({ put: "meta", key: "log", value: followed }, ...unlogged.map(change.person));

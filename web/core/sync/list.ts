@@ -4,6 +4,7 @@ import { noted } from "../model/key-history.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Head } from "../crypto/epoch.ts";
 import { InvalidLog } from "../crypto/log.ts";
+import type { AlarmOf } from "../model/view.ts";
 import { type ConversationRecord, newConversation, type PersonRecord } from "../store/records.ts";
 import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
@@ -12,7 +13,7 @@ import { type GroupInvitation, groupInvitations } from "../wire/group.ts";
 import { blocked, type Friends, friends } from "../wire/people.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
-import { setAlarm } from "./alarm.ts";
+import { ofKeys, setAlarm } from "./alarm.ts";
 import { compareCards, NotOwnCard } from "./cards.ts";
 import { tryEpochs } from "./epochs.ts";
 import { catchUp } from "./fill.ts";
@@ -138,15 +139,20 @@ export async function comparePeople(account: Account): Promise<void> {
   await compareCards(account);
 }
 
+function alarmOf(error: InvalidLog | NotOwnCard): AlarmOf {
+  if (error instanceof NotOwnCard || error.why === "notMine") return "own";
+  return error.why === "replaced" ? "log" : "keys";
+}
+
 /** Compares cards and the key log. What is refused is told: it must not stop everything else. */
 async function compareKeys(account: Account, onRefused: (error: unknown) => void): Promise<void> {
   try {
     await compareCards(account);
     await compareLog(account);
-    await setAlarm(account, "keys", false);
+    await setAlarm(account, ofKeys, null);
   } catch (error) {
     if (!(error instanceof InvalidLog) && !(error instanceof NotOwnCard)) throw error;
-    await setAlarm(account, "keys", true);
+    await setAlarm(account, ofKeys, alarmOf(error));
     onRefused(error);
   }
 }

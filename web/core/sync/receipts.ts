@@ -6,7 +6,7 @@ import { change } from "../store/store.ts";
 import { sendReport, type WireMessage } from "../wire/conversation.ts";
 import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
-import { counts } from "./inbox.ts";
+import { counts } from "./counts.ts";
 
 /** Messages that one report names. */
 const MAX_IDS = 1000;

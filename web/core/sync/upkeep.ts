@@ -68,9 +68,9 @@ export class Upkeep {
   private async guarded(task: () => Promise<void>): Promise<void> {
     try {
       await task();
-      await setAlarm(this.account, "vault", false);
+      await setAlarm(this.account, ["vault"], null);
     } catch (error) {
-      if (error instanceof OldVault) await setAlarm(this.account, "vault", true);
+      if (error instanceof OldVault) await setAlarm(this.account, ["vault"], "vault");
       throw error;
     }
   }

@@ -1,8 +1,8 @@
 // A real server for the tests in browsers: the binary that `cargo test` compiled, with the client embedded, on data of its own.
 // PARLANCE names another binary.
 
-import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -80,6 +80,19 @@ export class Server {
   /** SIGKILL; what listens on its sockets is cut off. */
   async kill() {
     await this.#end("SIGKILL");
+  }
+
+  /** Keeps its data as they are now, as a backup does; it has to be started again. */
+  async keepCopy() {
+    await this.#end("SIGTERM");
+    execFileSync("cp", ["-a", join(this.#directory, "data"), join(this.#directory, "copy")]);
+  }
+
+  /** Goes back to the data that were kept; it has to be started again. */
+  async goBack() {
+    await this.#end("SIGTERM");
+    rmSync(join(this.#directory, "data"), { recursive: true });
+    renameSync(join(this.#directory, "copy"), join(this.#directory, "data"));
   }
 
   /** SIGKILL for its PostgreSQL; the server starts it again. */

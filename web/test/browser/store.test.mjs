@@ -72,10 +72,14 @@ test("a database of each older version is lifted, with all that is in it", async
     newest = await opened.evaluate((of) => globalThis.openOlder(of), version);
     const found = await opened.evaluate(async () => {
       const backend = await globalThis.openBackend();
-      await backend.write([{ put: "records", key: "file", value: "bytes" }]);
-      return [await backend.get("meta", "note"), await backend.get("drafts", "conversation"), await backend.get("records", "file")];
+      await backend.write([
+        { put: "records", key: "file", value: "bytes" },
+        { put: "reports", key: ["conversation", 1, "user", "viewed"], value: 2 },
+      ]);
+      const reports = await backend.range("reports", { from: ["conversation", 1], to: ["conversation", 1, "\uffff"] });
+      return [await backend.get("meta", "note"), await backend.get("drafts", "conversation"), await backend.get("records", "file"), reports.length];
     });
-    assert.deepEqual(found, ["kept", "a draft", "bytes"], `version ${version}`);
+    assert.deepEqual(found, ["kept", "a draft", "bytes", 1], `version ${version}`);
     await opened.context().close();
   }
 });

@@ -1,9 +1,10 @@
 // Files: chosen, pasted and dropped, sent over a line that breaks, seen on every device, and gone with their message.
 
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { violations } from "./chromium.mjs";
+import { chooses, file, picture, saves, sha256 } from "./files.mjs";
 import { stories } from "./world.mjs";
 
 const { world, story, joins } = stories({ REGISTRATION: "open", MAX_FILE_BYTES: String(8 << 20) }, { isWhole: true });
@@ -19,55 +20,6 @@ const pair = () =>
     await ann.opens("Ben");
     return [ann, ben];
   })());
-
-const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
-const file = (name, buffer, mimeType = "application/octet-stream") => ({ name, mimeType, buffer });
-
-/** A picture of two halves, red beside blue, that stands on its side: what turns it upright is in its EXIF, beside a place. */
-async function picture(tab, name = "hall.jpg") {
-  const base64 = await tab.evaluate(async () => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 320 });
-    const context = canvas.getContext("2d");
-    context.fillStyle = "#c00";
-    context.fillRect(0, 0, 320, 320);
-    context.fillStyle = "#00c";
-    context.fillRect(320, 0, 320, 320);
-    return canvas.toDataURL("image/jpeg", 0.9).split(",")[1];
-  });
-  const plain = Buffer.from(base64, "base64");
-  // Orientation 6: to be turned by a quarter, to the right. Then the camera's name.
-  const entry = (tag, type, count, value) => {
-    const bytes = Buffer.alloc(12);
-    bytes.writeUInt16BE(tag, 0);
-    bytes.writeUInt16BE(type, 2);
-    bytes.writeUInt32BE(count, 4);
-    if (type === 3) bytes.writeUInt16BE(value, 8);
-    else bytes.writeUInt32BE(value, 8);
-    return bytes;
-  };
-  const count = Buffer.from([0, 2]);
-  const body = Buffer.concat([Buffer.from("MM\0*\0\0\0\x08", "latin1"), count, entry(0x10f, 2, 14, 38), entry(0x112, 3, 1, 6), Buffer.alloc(4), Buffer.from("SecretCamera 1\0", "latin1")]);
-  const exif = Buffer.concat([Buffer.from("Exif\0\0", "latin1"), body]);
-  const head = Buffer.from([0xff, 0xe1, (exif.length + 2) >> 8, (exif.length + 2) & 255]);
-  return file(name, Buffer.concat([plain.subarray(0, 2), head, exif, plain.subarray(2)]), "image/jpeg");
-}
-
-/** Chooses files by the button's own dialog. */
-async function chooses(person, ...files) {
-  const chooser = person.tab.waitForEvent("filechooser");
-  await person.button("Attach files").click();
-  await (await chooser).setFiles(files);
-  await person.tab.waitForFunction((n) => document.querySelectorAll(".chosen.ready").length === n, files.length);
-}
-
-/** Saves a file; answers its bytes. */
-async function saves(person, name) {
-  const download = person.tab.waitForEvent("download");
-  await person.log.getByRole("button", { name: `Save ${name}`, exact: true }).click();
-  const saved = await download;
-  assert.equal(saved.suggestedFilename(), name);
-  return readFileSync(await saved.path());
-}
 
 const withFile = (person, name) => person.log.getByRole("article").filter({ hasText: name });
 /** The picture in the log, as its colours at its top and at its foot. */

@@ -82,6 +82,10 @@ story("what was edited opens its history", async (t) => {
   await ann.does("At seven", "Info");
   const info = ann.tab.getByRole("dialog", { name: "Message info" });
   await info.getByText("Seen by").waitFor();
+  // By whom and when, and its place in the chain.
+  await info.getByRole("listitem").filter({ hasText: /^Ben .*\d\d:\d\d/ }).first().waitFor();
+  await info.getByText("It continues what is before it.").waitFor();
+  await info.getByText(/^[0-9a-f]{64}$/).waitFor();
   assert.equal(await info.getByText("Earlier versions").count(), 0);
   await ann.tab.keyboard.press("Escape");
   await ann.does("At seven", "Edit");

@@ -36,9 +36,11 @@ export async function openWay(upstream) {
   const sockets = new Set();
   let whole = true;
   let release = 0;
+  const listeners = new Set();
 
   const server = createServer((question, answer) => {
     if (!whole) return question.socket.destroy();
+    for (const listener of listeners) listener(question);
     const { url, method } = question;
     const [, name, ofRelease = "0", end] = /^(\/assets\/.*-[A-Z0-9]{8})(?:\.(\d+))?(\.\w+)$/.exec(url) ?? [];
     // The server has the files of one version only.
@@ -93,6 +95,16 @@ export async function openWay(upstream) {
     mend: () => {
       whole = true;
     },
+    /** Resolves when so many requests have come that `picks` accepts. */
+    heard: (n, picks) =>
+      new Promise((resolve) => {
+        let left = n;
+        listeners.add(function count(question) {
+          if (!picks(question) || (left -= 1) > 0) return;
+          listeners.delete(count);
+          resolve();
+        });
+      }),
     /** The server has another version of the client from now on: its files have other names, and those of the one before are gone. */
     upgrade: () => {
       release += 1;

@@ -170,7 +170,7 @@ test("a card in one's own name that is not one's own is told of on every device"
     server.entries.push(next);
   }
   await ann.client.request(ben.email);
-  await ann.sees("an alarm", ({ alarm }) => alarm.includes("keys") || undefined);
+  await ann.sees("an alarm", ({ alarm }) => alarm.includes("own") || undefined);
   server.entries.splice(2);
 });
 

@@ -321,3 +321,29 @@ test("a small picture that was looked at is kept, and read again without the ser
   assert.equal((await read(ann.client, file)).length, 50_000);
   shelf.before = () => undefined;
 });
+
+test("what was chosen and not sent is found by the next page, in its order and its conversation, until it is sent or taken out", async () => {
+  const chooses = async (name: string, order: number): Promise<FileInfo> => {
+    const info = await stage(ann.client, 300_000, { name });
+    await ann.client.keepChosen(id, { info, order, tiny: "", original: false, name, type: "application/pdf" });
+    return info;
+  };
+  // The second one was ready before the first.
+  const [second, first] = [await chooses("second.pdf", 2), await chooses("first.pdf", 1)];
+  // Without being chosen, as a voice note that is about to be sent.
+  await stage(ann.client, 10, { name: "other.bin" });
+  await ann.client.close();
+  everyone.delete(ann.client);
+  const again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend, clock: { ...annsClock, now: () => clock.now() + 40 * 86_400_000 } }));
+  everyone.add(again);
+  Object.assign(ann, { client: again });
+  await again.open(id);
+  await ann.sees("the server", ({ connection }) => connection.kind === "live");
+  assert.deepEqual((await again.chosenFiles(id)).map(({ info }) => info), [first, second]);
+  assert.deepEqual(await again.chosenFiles("0".repeat(32)), []);
+  await again.unstage(second.id);
+  assert.deepEqual((await again.chosenFiles(id)).map(({ name }) => name), ["first.pdf"]);
+  await send(again, "At last", first);
+  assert.deepEqual(await again.chosenFiles(id), []);
+  assert.equal((await read(ben.client, (await withFile(ben, "first.pdf")).files[0])).length, 300_000);
+});

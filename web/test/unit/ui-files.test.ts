@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileFields, readFile, shapeOf } from "../../core/model/file.ts";
 import { readBody } from "../../core/model/body.ts";
 import { moving } from "../../ui/files/moving.ts";
-import { endingOf, mayNamePlace, pictureType, playedType, saysPicture, thumbOf } from "../../ui/files/types.ts";
+import { endingOf, mayNamePlace, pictureType, playedType, saysPicture, saysShown, thumbOf } from "../../ui/files/types.ts";
 import { BARS, barsOf, condensed, writeWave } from "../../ui/files/wave.ts";
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -26,8 +26,37 @@ test("a picture is one by its first bytes, whatever it is called", () => {
   assert.equal(thumbOf({ thumb: btoa("<svg onload=alert(1)>") }), null);
   assert.equal(thumbOf({ thumb: "no base64!" }), null);
   assert.equal(thumbOf({ thumb: btoa("\xff\xd8\xff\xe0 and so on, and so on") })?.slice(0, 22), "data:image/jpeg;base64");
-  assert.deepEqual(["video/mp4", "text/html", "audio/", "video/mp4;x=\""].map(playedType), ["video/mp4", null, null, null]);
   assert.deepEqual(["a.pdf", "b.tar.gz", "none", ".profile", "long.notanending"].map(endingOf), ["PDF", "GZ", "", "", ""]);
+});
+
+test("sound and video are what they are by their first bytes, whatever they are called", () => {
+  const ebml = (kind: string): string => `\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08\x42\x82\x84${kind}\x42\x87\x81\x04`;
+  const ogg = (codec: string): string => `OggS\0\x02${"\0".repeat(20)}\x01\x13${codec}`;
+  for (const [text, video, sound] of [
+    ["\0\0\0\x20ftypisom\0\0\x02\0", "video/mp4", "audio/mp4"],
+    ["\0\0\0\x14ftypqt  ", "video/quicktime", "audio/mp4"],
+    ["\0\0\0\x1cftypM4A ", "audio/mp4", "audio/mp4"],
+    ["\0\0\0\x1cftypavif", null, null],
+    ["\0\0\0\x18ftypheic", null, null],
+    [ebml("webm"), "video/webm", "audio/webm"],
+    [ebml("matroska"), "video/x-matroska", "audio/x-matroska"],
+    [ebml("other"), null, null],
+    [ogg("OpusHead"), "audio/ogg", "audio/ogg"],
+    [ogg("\x80theora"), "video/ogg", "video/ogg"],
+    ["RIFF0000WAVEfmt ", "audio/wav", "audio/wav"],
+    ["RIFF0000WEBPVP8 ", null, null],
+    ["fLaC\0\0\0\x22", "audio/flac", "audio/flac"],
+    ["ID3\x03\0", "audio/mpeg", "audio/mpeg"],
+    ["\xff\xfb\x90\x64", "audio/mpeg", "audio/mpeg"],
+    ["\xff\xf1\x50\x80", "audio/aac", "audio/aac"],
+    // No frame has these fields; a text in UTF-16, and a picture.
+    ["\xff\xfb\xf0\x64", null, null],
+    ["\xff\xfea\0", null, null],
+    ["\xff\xd8\xff\xe0", null, null],
+    ["<html>", null, null],
+    ["", null, null],
+  ] as const) assert.deepEqual([playedType(bytes(text), false), playedType(bytes(text), true)], [video, sound], JSON.stringify(text));
+  assert.deepEqual(["image/heic", "audio/midi", "video/mp4", "application/pdf", ""].map(saysShown), [true, true, true, false, false]);
 });
 
 test("a picture that moves goes on moving, without what a camera or a program has written into it", async () => {

@@ -227,3 +227,49 @@ test("a new device reads a group that somebody has left, and begins its next epo
   await again.sees("the next epoch", () => group.epochs.length === 2 || undefined);
   assert.deepEqual(Object.keys(group.epochs.at(-1)?.secrets ?? {}).sort(), [ann.id, ben.id].sort());
 });
+
+/** Ben on a new device, to whom the server hands out another secret than the one that was announced last, or one that he cannot open. */
+async function withUselessSecret(secret: string): Promise<Person> {
+  const newest = server.conversations.get(direct)?.epochs.at(-1);
+  assert.ok(newest);
+  newest.secrets[ben.id] = secret;
+  const again = await ben.onAnotherDevice(ports);
+  everyone.push(again.client);
+  await again.sees("the conversation", ({ conversations }) => conversations.some((c) => c.id === direct));
+  await again.client.open(direct);
+  return again;
+}
+
+test("a copy of the newest secret that is of no use is healed by the next epoch", async () => {
+  await ann.client.open(direct);
+  const publickey = server.accounts.get(ben.id)?.publickey ?? "";
+  const other = await wrap(new Uint8Array(32), publickey);
+  for (const [i, secret] of [other, "AAAA", ""].entries()) {
+    const again = await withUselessSecret(secret);
+    assert.deepEqual(await again.client.renewKeys(direct), { ok: true, value: null });
+    await again.types(direct, `By hand ${i}`);
+    assert.equal((await lastOf(ann, `By hand ${i}`)).trouble, null);
+  }
+  // Nobody has to know of it: who writes begins one.
+  const epochs = server.conversations.get(direct)?.epochs ?? [];
+  const before = epochs.length;
+  const again = await withUselessSecret(other);
+  await again.types(direct, "By itself");
+  assert.equal((await lastOf(ann, "By itself")).trouble, null);
+  assert.equal(epochs.length, before + 1);
+});
+
+test("a server that hands out nothing else gets no message, and not one epoch after the other", async () => {
+  const other = await wrap(new Uint8Array(32), server.accounts.get(ben.id)?.publickey ?? "");
+  const conversation = server.conversations.get(direct);
+  assert.ok(conversation);
+  server.tamper = (user, shown) => (user === ben.id && shown["id"] === direct ? { ...shown, secret: other } : shown);
+  server.tamperEpoch = (user, epoch) => (user === ben.id ? { ...epoch, secret: other } : epoch);
+  const again = await withUselessSecret(other);
+  const [epochs, messages] = [conversation.epochs.length, conversation.messages.length];
+  await again.types(direct, "To nobody");
+  await again.sees("why it is held", ({ log }) => articlesOf(log?.entries ?? []).some(({ held }) => held?.kind === "epochRefused"));
+  assert.deepEqual([conversation.epochs.length, conversation.messages.length], [epochs + 1, messages]);
+  server.tamper = (_user, shown) => shown;
+  server.tamperEpoch = (_user, epoch) => epoch;
+});

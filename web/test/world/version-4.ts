@@ -53,6 +53,7 @@ interface Conversation {
   displaynames: Record<string, string>;
   epochs: Epoch[];
   messages: Message[];
+  reports: Fields[];
 }
 
 class Refusal extends Error {
@@ -72,9 +73,11 @@ export class Version4 {
   readonly accounts = new Map<string, Account>();
   readonly conversations = new Map<string, Conversation>();
   /** What the log's head is signed with, and the log. */
-  private readonly seed = random(32);
+  private seed = random(32);
   readonly entries: Bytes[] = [];
   private readonly sockets = new Map<SocketListener, { user: string; station: string; protocols: readonly string[] }>();
+  /** Whether it tells others who has got and seen what. */
+  keepsReports = false;
   /** What was asked, in order. */
   readonly asked: string[] = [];
   /** Who does not know of somebody's new card, once. */
@@ -87,6 +90,9 @@ export class Version4 {
   withholdsCards: (user: string, of: string) => boolean = () => false;
   /** Changes what somebody is shown of a conversation. */
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
+
+  /** Changes what somebody is shown of an epoch. */
+  tamperEpoch: (user: string, epoch: Fields) => Fields = (_user, epoch) => epoch;
 
   http: Http = async (path, body, headers) => {
     const fields = JSON.parse(String(body)) as Fields;
@@ -108,6 +114,27 @@ export class Version4 {
     setTimeout(() => listener.onOpen(), 0);
     return { send: () => undefined, close: () => this.sockets.delete(listener) };
   };
+
+  /** What lies in it, but for who is logged in. */
+  backup(): unknown {
+    return structuredClone({ accounts: [...this.accounts], conversations: [...this.conversations], entries: this.entries });
+  }
+
+  /** Goes back to a backup; who is logged in stays so. */
+  restore(backup: unknown): void {
+    const { accounts, conversations, entries } = structuredClone(backup) as { accounts: [string, Account][]; conversations: [string, Conversation][]; entries: Bytes[] };
+    const stations = new Map([...this.accounts].map(([user, account]) => [user, account.stations]));
+    this.accounts.clear();
+    this.conversations.clear();
+    for (const [user, account] of accounts) this.accounts.set(user, { ...account, stations: stations.get(user) ?? account.stations });
+    for (const [id, conversation] of conversations) this.conversations.set(id, conversation);
+    this.entries.splice(0, this.entries.length, ...entries);
+  }
+
+  /** Another server in its place. */
+  signsWithAnotherKey(): void {
+    this.seed = random(32);
+  }
 
   /** Tells these users that everything may have changed. */
   private announce(users: Iterable<string>): void {
@@ -196,6 +223,9 @@ export class Version4 {
         const { rsakey, version, kdf } = this.account(user);
         return { rsakey, version, kdf };
       }
+      case "chatlogin.changekeys":
+        Object.assign(this.account(user), { publickey: fields["publickey"] });
+        return this.change({ ...fields, signout: true }, this.account(user), station);
       case "chatlogin.changevault":
       case "chatlogin.changerecovery":
       case "chatlogin.changepassword":
@@ -274,15 +304,21 @@ export class Version4 {
       case "chatconversation.add":
         return this.add(fields, user, station);
       case "chatconversation.downloadpartial":
-        return { messages: this.one(fields, user).messages, reports: [] };
+        return { messages: this.one(fields, user).messages, reports: this.one(fields, user).reports };
       case "chatconversation.download": {
-        const { messages } = this.one(fields, user);
+        const { messages, reports } = this.one(fields, user);
         const from = messages.findIndex(({ ID }) => ID === fields["firstmessageid"]);
-        return { messages: messages.slice(Math.max(0, from)), reports: [] };
+        const since = reports.findIndex(({ ID }) => ID === fields["firstreportid"]);
+        return { messages: messages.slice(Math.max(0, from)), reports: reports.slice(Math.max(0, since)) };
+      }
+      case "chatconversation.transcript": {
+        const later = this.one(fields, user).messages.filter(({ Seq }) => Seq > Number(fields["afterseq"]));
+        const transcript = later.map(({ Seq, ID, Chain, Data }) => ({ Seq, ID, Chain, DataHash: createHash("sha256").update(Data).digest("hex") }));
+        return { transcript, hasmore: false };
       }
       case "chatreports.delivered":
       case "chatreports.viewed":
-        return {};
+        return this.report(fields, user);
       default:
         throw new Refusal(404, "unknown_action");
     }
@@ -344,7 +380,7 @@ export class Version4 {
   }
 
   private epochView({ secrets, ...epoch }: Epoch, user: string): Fields {
-    return { ...epoch, secret: secrets[user] ?? "" };
+    return this.tamperEpoch(user, { ...epoch, secret: secrets[user] ?? "" });
   }
 
   private view(c: Conversation, user: string): Fields {
@@ -355,7 +391,7 @@ export class Version4 {
       participants: [...c.participants].sort().map((id) => ({ userid: id, username: this.accounts.get(id)?.nick ?? "?" })),
       displayname: c.displaynames[user] ?? c.displaynames[""] ?? "",
       lastmessageid: c.messages.at(-1)?.ID ?? "",
-      lastreportid: "",
+      lastreportid: c.reports.at(-1)?.["ID"] ?? "",
       lastaccess: 1,
       secret: newest?.secrets[user] ?? "",
       instance: c.instance,
@@ -376,7 +412,7 @@ export class Version4 {
     if (this.missesCard(user)) throw new Refusal(409, "stale_roster", { participantids: users });
     const id = parseAnnouncement(epoch.announcement).conversation;
     const displaynames = isGroup ? { "": String(fields["displayname"]) } : {};
-    const made: Conversation = { id, isGroup, instance: "abcdefghij", participants: new Set(users), displaynames, epochs: [epoch], messages: [] };
+    const made: Conversation = { id, isGroup, instance: "abcdefghij", participants: new Set(users), displaynames, epochs: [epoch], messages: [], reports: [] };
     if (!this.conversations.has(id)) this.conversations.set(id, made);
     this.announce(users);
     return { conversation: this.view(this.conversations.get(id) ?? made, user) };
@@ -395,6 +431,19 @@ export class Version4 {
     c.epochs.push(epoch);
     this.announce([...before, ...c.participants]);
     return { conversation: this.view(c, user) };
+  }
+
+  private report(fields: Fields, user: string): Fields {
+    if (!this.keepsReports) return {};
+    const c = this.one(fields, user);
+    const Type = fields["action"];
+    for (const MessageID of fields["messageids"] as string[]) {
+      if (c.reports.some((one) => one["MessageID"] === MessageID && one["User"] === user && one["Type"] === Type)) continue;
+      const Created = `2026-11-24 12:00:${String(c.reports.length % 60).padStart(2, "0")}`;
+      c.reports.push({ ID: randomUUID(), Type, Created, User: user, MessageID });
+    }
+    this.announce(c.participants);
+    return {};
   }
 
   // One after the other, as each link follows the one before.

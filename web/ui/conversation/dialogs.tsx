@@ -116,6 +116,30 @@ function RenameDialog({ conversation: c, onClose }: Of): JSX.Element {
   );
 }
 
+const timeOf = (ms: number): string => `${words.value.format.date(ms)}, ${words.value.format.time(ms)}`;
+
+/** Names, each with the time, if they have said it. */
+function Reached({ label, all }: { label: string; all: MessageInfo["seen"] }): JSX.Element {
+  return (
+    <>
+      <dt>{label}</dt>
+      <dd>
+        {all.length === 0 ? (
+          "–"
+        ) : (
+          <ul>
+            {all.map(({ name, at }, i) => (
+              <li key={i}>
+                <bdi>{name}</bdi> {at !== null && <small>{timeOf(at)}</small>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </dd>
+    </>
+  );
+}
+
 function InfoRows({ article, info }: { article: Article; info: MessageInfo | null }): JSX.Element {
   const w = words.value;
   const trust = article.own ? null : people.value.get(article.user)?.trust;
@@ -129,7 +153,7 @@ function InfoRows({ article, info }: { article: Article; info: MessageInfo | nul
         {trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
       </dd>
       <dt>{w.sentAt}</dt>
-      <dd>{info ? `${w.format.date(info.at)}, ${w.format.time(info.at)}` : article.state && stateWord(article.state)}</dd>
+      <dd>{info ? timeOf(info.at) : article.state && stateWord(article.state)}</dd>
       {info && <InfoOfServer article={article} info={info} />}
     </dl>
   );
@@ -137,21 +161,26 @@ function InfoRows({ article, info }: { article: Article; info: MessageInfo | nul
 
 function InfoOfServer({ article, info }: { article: Article; info: MessageInfo }): JSX.Element {
   const w = words.value;
-  const names = (all: readonly string[]): string => (all.length > 0 ? w.format.list(all) : "–");
+  const fits = info.fits === null ? w.chainFits.unknown : info.fits ? w.chainFits.yes : w.chainFits.no;
   return (
     <>
       {article.own && (
         <>
-          <dt>{w.deliveredTo}</dt>
-          <dd>{names(info.delivered)}</dd>
-          <dt>{w.seenByNames}</dt>
-          <dd>{names(info.seen)}</dd>
+          <Reached label={w.deliveredTo} all={info.delivered} />
+          <Reached label={w.seenByNames} all={info.seen} />
         </>
       )}
       <dt>{w.signature}</dt>
       <dd>{info.signed ? w.signed : article.own ? w.notSigned : w.notProven(article.name)}</dd>
       <dt>{w.chain}</dt>
-      <dd class="mono">{info.position}</dd>
+      <dd>
+        {w.chainNumber(info.seq)} <span class={info.fits === false ? "wrong" : undefined}>{fits}</span>
+        {article.trouble === "forked" && <span class="wrong">{w.forked(article.name)}</span>}
+      </dd>
+      <dt>{w.chainHash}</dt>
+      <dd class="mono">
+        <bdi dir="ltr">{info.chain}</bdi>
+      </dd>
     </>
   );
 }

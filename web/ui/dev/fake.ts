@@ -91,6 +91,8 @@ export function fakeClient(state: State): Client {
       return Promise.resolve();
     },
     stage: async (source, about) => Promise.resolve({ id: crypto.randomUUID() as FileId, size: source.size, records: 1, key: "", digest: "", ...about }),
+    keepChosen: nothing,
+    chosenFiles: async () => Promise.resolve([]),
     unstage: nothing,
     readFile: async (file, take) => {
       await take(await pictureBytes(file));
@@ -116,7 +118,7 @@ export function fakeClient(state: State): Client {
       update(id, message, () => null);
       return Promise.resolve();
     },
-    info: async () => Promise.resolve({ at: NOW, position: "1204 · 9c71 03fa", signed: true, delivered: ["Ágnes", "Ben"], seen: ["Ágnes"], versions: [] }),
+    info: async () => Promise.resolve({ at: NOW, seq: 1204, chain: "9c7103fa".repeat(8), fits: true, signed: true, delivered: ["Ágnes", "Ben"].map((name) => ({ name, at: NOW })), seen: [{ name: "Ágnes", at: NOW }], versions: [] }),
     change: async (id, to) => {
       change(id, to);
       return ok(null);
@@ -183,6 +185,7 @@ export function fakeClient(state: State): Client {
     changePassword: done,
     newSheet: async () => ok("K7QFM2XD5TRBW4HN6PLC3VJGZ6KMD5SAR2YTH7EBX4NWQ7UFC3LP"),
     newKeys: done,
+    acceptRestored: async () => Promise.resolve(ok(null)),
     exportData: async () =>
       Promise.resolve({ user: me.id, name: me.name, email: me.email, at: new Date(NOW).toISOString(), contacts: [], conversations: [] }),
     deleteAccount: done,

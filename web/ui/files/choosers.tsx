@@ -1,10 +1,11 @@
 // How files come into a message besides being dropped or pasted.
 
 import type { JSX, RefObject } from "preact";
+import { useEffect } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { ConversationId } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
-import { pick } from "./chosen.ts";
+import { pick, restorePicked } from "./chosen.ts";
 
 interface ChoosersProps {
   conversation: ConversationId;
@@ -15,6 +16,7 @@ interface ChoosersProps {
 
 /** The browser's own dialogs for files, and a phone's camera. */
 export function Choosers({ conversation, chooser, camera, onChosen }: ChoosersProps): JSX.Element {
+  useEffect(() => void restorePicked(conversation), [conversation]);
   const onChange = ({ currentTarget }: { currentTarget: HTMLInputElement }): void => {
     void pick(conversation, [...(currentTarget.files ?? [])]);
     // The same one can be chosen again.

@@ -4,12 +4,19 @@
 import { signal } from "@preact/signals";
 import type { ConversationId, FileInfo } from "../../core/index.ts";
 import { loadPicked } from "../later.ts";
+import { client } from "../state.ts";
 
 /** One of them. */
 export interface Picked {
   /** Of this page only. */
   key: number;
-  source: File;
+  /** Those with smaller ones were chosen before, by this page or an earlier one. */
+  order: number;
+  /** What it was called, and of which type it was, when it was chosen. */
+  name: string;
+  type: string;
+  /** The file itself; null of one that an earlier page has made ready, which cannot be made anew. */
+  source: File | null;
   /** The picture to be shown of it; null if it has none. */
   url: string | null;
   isPicture: boolean;
@@ -34,3 +41,9 @@ export const pickedIn = (id: ConversationId): readonly Picked[] => picked.value.
 
 /** Adds files. */
 export const pick = async (id: ConversationId, files: readonly File[]): Promise<void> => (await loadPicked()).pick(id, files);
+
+/** Shows what was chosen in a conversation before this page was loaded. */
+export async function restorePicked(id: ConversationId): Promise<void> {
+  const files = await client().chosenFiles(id);
+  if (files.length > 0) await (await loadPicked()).restore(id, files);
+}

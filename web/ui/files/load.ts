@@ -5,7 +5,7 @@ import { effect, type ReadonlySignal, type Signal, signal, untracked } from "@pr
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Failure, type FileInfo, shapeOf } from "../../core/index.ts";
 import { client, connection } from "../state.ts";
-import { pictureType, playedType } from "./types.ts";
+import { HEAD, pictureType, playedType, UNKNOWN } from "./types.ts";
 
 /** How far a file is. */
 export type Loaded = { kind: "waiting"; done: number } | { kind: "here"; url: string } | { kind: "failed"; failure: Failure };
@@ -30,10 +30,6 @@ export interface Entry {
 const entries = new Map<string, Entry>();
 let running = 0;
 const queue: Entry[] = [];
-
-const UNKNOWN = "application/octet-stream";
-/** Bytes by which a type is known. */
-const HEAD = 32;
 
 /** Whether another try may help. */
 const mayPass = ({ kind }: Failure): boolean => kind === "noAnswer" || kind === "tooMany";
@@ -85,8 +81,14 @@ export async function blobOf(file: FileInfo, isShown: boolean, onPart: (done: nu
     if (mayPass(outcome.failure)) unfinished.set(bytes, reading);
     return outcome.failure;
   }
-  const type = !isShown ? UNKNOWN : shapeOf(file) === "picture" ? pictureType(reading.head) : (playedType(file.mime) ?? UNKNOWN);
-  return type === null ? { kind: "fileDamaged" } : reading.blob(type);
+  const type = isShown ? typeOf(file, reading.head) : UNKNOWN;
+  return type === null ? { kind: "otherType" } : reading.blob(type);
+}
+
+/** As what it is shown, by its first bytes; null if these are not of its shape. */
+function typeOf(file: FileInfo, head: Uint8Array): string | null {
+  const shape = shapeOf(file);
+  return shape === "picture" ? pictureType(head) : playedType(head, shape !== "video");
 }
 
 async function load({ file, shown }: Entry): Promise<void> {

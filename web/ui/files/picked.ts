@@ -1,12 +1,13 @@
 // Makes what was chosen ready to be sent: each file is encrypted onto this device at once, so that sending it is only a word.
 
-import { type ConversationId, type FileInfo, MAX_FILES, padme } from "../../core/index.ts";
+import { type ChosenFile, type ConversationId, type FileInfo, MAX_FILES, padme, shapeOf } from "../../core/index.ts";
 import { words } from "../i18n/words.ts";
 import { note } from "../parts/announcer.tsx";
 import { client, me } from "../state.ts";
 import { type Picked, picked, pickedIn } from "./chosen.ts";
+import { blobOf } from "./load.ts";
 import { prepared } from "./prepare.ts";
-import { saysPicture, sourceOf } from "./types.ts";
+import { saysPicture, sourceOf, thumbOf } from "./types.ts";
 
 /** The letters that all small pictures of a message may take. */
 const MAX_THUMBS = 24_000;
@@ -40,7 +41,8 @@ async function prepareInTurn(id: ConversationId, one: Picked): Promise<void> {
 }
 
 /** Makes one ready, and encrypts it onto this device. */
-async function prepare(id: ConversationId, { key, source, original, ending }: Picked): Promise<void> {
+async function prepare(id: ConversationId, { key, order, name, type, source, original, ending }: Picked): Promise<void> {
+  if (!source) return;
   try {
     const { blob, about, tiny, preview } = await prepared(source, original);
     if (ending.signal.aborted) return;
@@ -54,8 +56,11 @@ async function prepare(id: ConversationId, { key, source, original, ending }: Pi
     // What cannot be opened as a picture goes as it is.
     change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
     const info = await client().stage(sourceOf(blob), about, ending.signal);
+    change(id, key, { info });
+    // A page that is loaded anew finds it.
+    if (!ending.signal.aborted) await client().keepChosen(id, { info, order, tiny, original, name, type });
     if (ending.signal.aborted) await client().unstage(info.id);
-    else change(id, key, { state: "ready", info });
+    else change(id, key, { state: "ready" });
   } catch (error) {
     // Else it was moved or changed since it was chosen.
     const isFull = error instanceof Error && error.name === "QuotaExceededError";
@@ -63,9 +68,15 @@ async function prepare(id: ConversationId, { key, source, original, ending }: Pi
   }
 }
 
-function begin(id: ConversationId, source: File, original: boolean): Picked {
+// What was chosen together was chosen in one millisecond.
+const nextOrder = (): number => Date.now() * 1000 + (keys % 1000);
+
+function begin(id: ConversationId, source: File, original: boolean, order: number): Picked {
   const one: Picked = {
     key: (keys += 1),
+    order,
+    name: source.name,
+    type: source.type,
     source,
     url: null,
     isPicture: saysPicture(source.type),
@@ -89,7 +100,7 @@ export function pick(id: ConversationId, files: readonly File[]): void {
   const room = MAX_FILES - before.length;
   if (files.length > room) note(words.value.filesMost(MAX_FILES));
   const original = before.some((one) => one.isPicture && one.original);
-  put(id, [...before, ...files.slice(0, room).map((file) => begin(id, file, original))]);
+  put(id, [...before, ...files.slice(0, room).map((file) => begin(id, file, original, nextOrder()))]);
 }
 
 function end({ ending, url, info }: Picked, isSent: boolean): void {
@@ -107,17 +118,65 @@ export function unpick(id: ConversationId, key: number): void {
 /** All pictures as they are, or without place and camera. */
 export function setOriginal(id: ConversationId, original: boolean): void {
   const next = pickedIn(id).map((one) => {
-    if (!one.isPicture || one.original === original) return one;
+    if (!one.isPicture || !one.source || one.original === original) return one;
     end(one, false);
-    return begin(id, one.source, original);
+    return begin(id, one.source, original, one.order);
   });
   put(id, next);
+}
+
+/** What is shown of one that is here already: a picture as it is sent, of others the small picture. */
+async function previewOf(info: FileInfo): Promise<string | null> {
+  if (shapeOf(info) !== "picture") return thumbOf(info);
+  const blob = await blobOf(info, true, () => undefined);
+  return blob instanceof Blob ? URL.createObjectURL(blob) : thumbOf(info);
+}
+
+/** Shows again what an earlier page has made ready. */
+export async function restore(id: ConversationId, files: readonly ChosenFile[]): Promise<void> {
+  const before = pickedIn(id);
+  const fresh = files.filter(({ info }) => !before.some((one) => one.info?.id === info.id));
+  const again = fresh.map(
+    ({ info, ...rest }): Picked => ({
+      ...rest,
+      key: (keys += 1),
+      source: null,
+      url: null,
+      isPicture: shapeOf(info) === "picture",
+      state: "ready",
+      size: info.size,
+      info,
+      ending: new AbortController(),
+      done: Promise.resolve(),
+    }),
+  );
+  put(id, [...again, ...before]);
+  for (const { key, info, ending } of again) {
+    const url = info && (await previewOf(info));
+    if (!ending.signal.aborted) change(id, key, { url });
+  }
+}
+
+// Another window may have sent some, or taken them out; answers whether it has.
+async function dropGone(id: ConversationId): Promise<boolean> {
+  const here = new Set((await client().chosenFiles(id)).map(({ info }) => info.id));
+  const isGone = ({ info }: Picked): boolean => info !== null && !here.has(info.id);
+  const gone = pickedIn(id).filter(isGone);
+  // If they are on their way, their bytes are still needed.
+  for (const one of gone) end(one, true);
+  if (gone.length > 0) put(id, pickedIn(id).filter((one) => !isGone(one)));
+  return gone.length > 0;
 }
 
 /** Waits until all are ready, and answers them to be sent; null if one has failed. */
 export async function readyFiles(id: ConversationId): Promise<FileInfo[] | null> {
   // One that is chosen meanwhile is waited for, too.
   for (let all = pickedIn(id); all.some(({ state }) => state === "preparing"); all = pickedIn(id)) await Promise.all(all.map(({ done }) => done));
+  if (await dropGone(id)) {
+    // Nothing goes without what was to go with it, unless somebody says so again.
+    note(words.value.fileNotHere);
+    return null;
+  }
   const all = pickedIn(id);
   if (all.some(({ state }) => state !== "ready")) {
     note(words.value.removeUnsent);

@@ -3,7 +3,7 @@
 
 import type { FileAbout } from "../../core/index.ts";
 import { moving } from "./moving.ts";
-import { pictureType } from "./types.ts";
+import { HEAD, pictureType, playedType, saysShown, UNKNOWN } from "./types.ts";
 
 /** A file that is ready. */
 export interface Prepared {
@@ -92,10 +92,10 @@ async function picture(source: File, type: string, bitmap: ImageBitmap, original
 }
 
 /** The first picture of a video, its size and how long it is. */
-async function film(source: File): Promise<Prepared> {
+async function film(source: File, mime: string): Promise<Prepared> {
   const video = document.createElement("video");
   const url = URL.createObjectURL(source);
-  const plain: FileAbout = { name: source.name, mime: source.type, w: null, h: null, ms: null, thumb: "", wave: "" };
+  const plain: FileAbout = { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" };
   try {
     await new Promise<void>((resolve) => {
       for (const event of ["loadeddata", "error"]) video.addEventListener(event, () => resolve(), { once: true });
@@ -119,11 +119,15 @@ async function film(source: File): Promise<Prepared> {
 
 /** Makes a file ready; `original` leaves a picture as it is. */
 export async function prepared(source: File, original: boolean): Promise<Prepared> {
-  const type = pictureType(new Uint8Array(await source.slice(0, 32).arrayBuffer()));
+  const head = new Uint8Array(await source.slice(0, HEAD).arrayBuffer());
+  const type = pictureType(head);
   // As it is to be seen: turned as the camera was held.
   const bitmap = type ? await createImageBitmap(source, { imageOrientation: "from-image" }).catch(() => null) : null;
   if (type && bitmap) return picture(source, type, bitmap, original);
-  if (source.type.startsWith("video/")) return film(source);
-  const mime = source.type === "" || source.type.startsWith("image/") ? "application/octet-stream" : source.type;
+  // What says that it is a document is one.
+  const isNamed = source.type !== "" && source.type !== UNKNOWN && !saysShown(source.type);
+  const played = isNamed ? null : playedType(head, source.type.startsWith("audio/"));
+  if (played?.startsWith("video/")) return film(source, played);
+  const mime = played ?? (isNamed ? source.type : UNKNOWN);
   return { blob: source, about: { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" }, tiny: "", preview: null };
 }

@@ -15,15 +15,15 @@ function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
   return (
     <li class={`chosen ${one.state}`}>
       {one.url ? (
-        <img src={one.url} alt={one.source.name} />
+        <img src={one.url} alt={one.name} />
       ) : (
         <span class="chosen-file">
           <Icon name={one.isPicture ? "image" : "file"} />
-          <FileName name={one.source.name} />
+          <FileName name={one.name} />
         </span>
       )}
       {one.state !== "ready" && <span class="chosen-state">{{ failed: w.cannotRead, tooLarge: w.tooLarge, noRoom: w.noRoom, preparing: w.preparing }[one.state]}</span>}
-      <button type="button" class="chosen-out" aria-label={w.removeNamed(one.source.name)} title={w.removeNamed(one.source.name)} onClick={onOut}>
+      <button type="button" class="chosen-out" aria-label={w.removeNamed(one.name)} title={w.removeNamed(one.name)} onClick={onOut}>
         <Icon name="close" size={16} />
       </button>
     </li>
@@ -38,8 +38,8 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   const pictures = all.filter((one) => one.isPicture);
   const original = pictures.some((one) => one.original);
   // The place stays in these, whatever is done to pictures.
-  const stays = all.some((one) => !one.isPicture && mayNamePlace(one.source));
-  const staysInAll = all.every((one) => (one.isPicture ? original : mayNamePlace(one.source)));
+  const stays = all.some((one) => !one.isPicture && mayNamePlace(one));
+  const staysInAll = all.every((one) => (one.isPicture ? original : mayNamePlace(one)));
   const limit = me.value.fileLimit;
   const shape = pictures.length === all.length ? "picture" : "document";
   return (
@@ -65,7 +65,7 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
         {limit !== null && all.some(({ state }) => state === "tooLarge") && <strong>{w.largerThan(w.format.size(limit))}</strong>}
         <span>{w.filesSize(w.filesBrief[shape](all.length), w.format.size(all.reduce((sum, { size }) => sum + size, 0)))}</span>
         {(stays || pictures.length > 0) && <span>{staysInAll ? w.placeStays : stays || original ? w.placeStaysInSome : w.placeRemoved}</span>}
-        {!stays && pictures.length > 0 && (
+        {!stays && pictures.length > 0 && pictures.every(({ source }) => source) && (
           <button type="button" onClick={() => setOriginal(conversation, !original)}>
             {original ? w.removePlace : w.sendOriginals}
           </button>

@@ -1,5 +1,5 @@
-// What a file is by its first bytes: only these are ever shown as pictures, whatever a sender or a name says. And how its bytes
-// are read.
+// What a file is by its first bytes: only these are ever shown as pictures or played, whatever a sender or a name says. And how its
+// bytes are read.
 
 import type { FileInfo, FileSource } from "../../core/index.ts";
 
@@ -15,6 +15,45 @@ export function pictureType(bytes: Uint8Array): string | null {
   return null;
 }
 
+/** Bytes by which a type is known. */
+export const HEAD = 64;
+/** The type of what is neither shown nor played, and does not say what it is. */
+export const UNKNOWN = "application/octet-stream";
+
+/** What a file of the ISO family is for, by its brand: pictures have brands of their own, and so has sound. */
+function isoType(brand: string, isSound: boolean): string | null {
+  if (/^(?:avi[fs]|he[iv][cxms]|mif1|msf1|jp2 |crx )$/.test(brand)) return null;
+  if (/^M4[AB] $/.test(brand) || isSound) return "audio/mp4";
+  return brand === "qt  " ? "video/quicktime" : "video/mp4";
+}
+
+/** MPEG sound without a head: a frame of layer III, or of AAC (ADTS), with fields that a frame can have. */
+function frameType([first = 0, second = 0, third = 0]: Uint8Array): string | null {
+  if (first !== 0xff) return null;
+  const isLayer3 = (second & 0xe6) === 0xe2 && (second & 0x18) !== 0x08;
+  if (isLayer3 && third >> 4 !== 0 && third >> 4 !== 15 && (third & 0x0c) !== 0x0c) return "audio/mpeg";
+  return (second & 0xf6) === 0xf0 && ((third >> 2) & 15) < 13 ? "audio/aac" : null;
+}
+
+/**
+ * The type of what is played; null if it is neither sound nor video. `isSound`: what it is said to be, where what holds it may hold
+ * either.
+ */
+export function playedType(bytes: Uint8Array, isSound: boolean): string | null {
+  const text = String.fromCharCode(...bytes.subarray(0, HEAD));
+  const either = isSound ? "audio" : "video";
+  if (at(bytes, 4, "ftyp")) return isoType(text.slice(8, 12), isSound);
+  if (at(bytes, 0, "\x1a\x45\xdf\xa3")) return text.includes("webm") ? `${either}/webm` : text.includes("matroska") ? `${either}/x-matroska` : null;
+  if (at(bytes, 0, "OggS")) return text.includes("\x80theora") ? "video/ogg" : "audio/ogg";
+  if (at(bytes, 0, "RIFF") && at(bytes, 8, "WAVE")) return "audio/wav";
+  if (at(bytes, 0, "fLaC")) return "audio/flac";
+  if (at(bytes, 0, "ID3")) return "audio/mpeg";
+  return frameType(bytes);
+}
+
+/** Whether it says that it is something that is shown or played. */
+export const saysShown = (type: string): boolean => /^(?:image|audio|video)\//.test(type);
+
 /** Reads what is to be encrypted, part by part. */
 export const sourceOf = (blob: Blob): FileSource => ({
   size: blob.size,
@@ -28,9 +67,6 @@ export const saysPicture = (type: string): boolean => /^image\/(?:png|jpeg|gif|w
 export const mayNamePlace = ({ name, type }: Pick<File, "name" | "type">): boolean =>
   // Not every system has a name for the type of what phones take.
   type === "" ? /\.(?:hei[cf]s?|tiff?|dng|mov|mp4)$/i.test(name) : /^(?:image|video)\//.test(type) && type !== "image/svg+xml";
-
-/** The type of what is played; null if it is neither sound nor video. */
-export const playedType = (mime: string): string | null => (/^(?:audio|video)\/[\w.+-]{1,100}$/.test(mime) ? mime : null);
 
 /** The ending of a name in capitals, as "PDF"; empty if it has none. */
 export const endingOf = (name: string): string => /\.([\p{L}\p{N}]{1,6})$/u.exec(name)?.[1]?.toUpperCase() ?? "";

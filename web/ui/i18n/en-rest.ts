@@ -120,6 +120,9 @@ export const enRest = {
   signed: "Signed by the sender",
   notSigned: "Not signed",
   chain: "Position",
+  chainNumber: (n: number) => `Number ${f.number(n)} in this conversation.`,
+  chainFits: { yes: "It continues what is before it.", no: "It does not continue what is before it: something was left out, changed or put in.", unknown: "What is before it is not on this device." },
+  chainHash: "Hash of all up to here",
 
   // Details
   groupOf: (n: number) => f.plural(n, { one: "Group of #", other: "Group of #" }),
@@ -147,6 +150,8 @@ export const enRest = {
   differ: "They differ",
   differText: "Do not write anything secret here. Tell whoever runs the server.",
   stopSending: "Stop sending",
+  alarmOf: { own: "The server shows keys in your name that are not yours: somebody may be posing as you. Write nothing secret, and tell your contacts and whoever runs the server.", log: "The server's list of keys is not the one that this device has seen: some are missing. Either an older backup was restored, or somebody hides keys. Write nothing secret until you know.", vault: "The server shows an older state of your keys than this device has seen. Either an older backup was restored, or somebody keeps back what is new. Ask whoever runs it." },
+  restored: { ask: "Was a backup restored?", title: "Was an older backup restored?", text: "This device cannot tell that from a server that hides something. Go on only if whoever runs it has told you so in another way than here. What was written after the backup then goes from this device, too: export it first. Keys that were renewed since have to be compared anew.", yes: "Go on with the backup", login: "Has whoever runs the server told you, in another way than here, that an older backup was restored?" },
 
   // Palette
   goTo: "Go to",

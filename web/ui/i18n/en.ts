@@ -160,6 +160,7 @@ export const en = {
   // Files
   fileGone: "This file is no longer there.",
   fileDamaged: "This file is not the one that was sent, so it is not shown.",
+  otherType: "This file is not what it is said to be, so it is not shown. You can save it.",
   fileTooLarge: "Larger than this server allows.",
   filesFull: "Your storage for files on this server is full.",
   serverFull: "The server's disk is full. Messages go through, files do not.",
@@ -284,8 +285,7 @@ export const en = {
   newDevice: (device: string) => `A new device logged in: ${device}. Not you? Then change your password, too.`,
   signItOut: "Sign it out",
   itWasMe: "It was me",
-  alarmKeys: "The server's list of keys is not the one that this device has seen. Write nothing secret, and ask whoever runs it.",
-  alarmVault: "The server shows an older state of your keys than this device has seen. Ask whoever runs it.",
+  alarmKeys: "The server's list of keys is not sound: another key has signed it, or it contradicts itself. Write nothing secret, and ask whoever runs it.",
   askNotify: (name: string) => `Shall this browser tell you when ${name} answers?`,
   askNotifyGroup: "Shall this browser tell you about new messages?",
   yes: "Yes",

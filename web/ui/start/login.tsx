@@ -6,7 +6,7 @@ import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Field, PasswordField } from "../parts/field.tsx";
-import { Recover } from "../later.ts";
+import { Recover, RestoredLogin } from "../later.ts";
 import { Mark } from "../parts/icon.tsx";
 import { client } from "../state.ts";
 
@@ -17,20 +17,29 @@ export function LogIn({ why }: { why: "signedOut" | "disabled" | null }): JSX.El
   const [email, setEmail] = useState("");
   const [wrong, setWrong] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
+  const [isOld, setOld] = useState(false);
   const password = useRef("");
   if (lost) return <Recover email={email} onBack={() => setLost(false)} />;
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
+  const logIn = async (isRestored: boolean): Promise<void> => {
     if (busy) return;
     setBusy(true);
     setWrong(null);
-    const outcome = await stored(client().logIn(email.trim(), password.current));
+    const outcome = await stored(client().logIn(email.trim(), password.current, isRestored));
     setBusy(false);
-    if (!outcome.ok) setWrong(sentenceOf(outcome.failure));
+    if (outcome.ok) return;
+    setWrong(sentenceOf(outcome.failure));
+    setOld(outcome.failure.kind === "unsafe" && outcome.failure.by === "vault");
   };
   return (
     <main class="start">
-      <form class="start-form" onSubmit={(event) => void submit(event)} noValidate>
+      <form
+        class="start-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void logIn(false);
+        }}
+        noValidate
+      >
         <div class="start-mark">
           <Mark size={56} />
         </div>
@@ -49,6 +58,7 @@ export function LogIn({ why }: { why: "signedOut" | "disabled" | null }): JSX.El
             password.current = text;
           }}
         />
+        {isOld && <RestoredLogin onAccept={() => void logIn(true)} />}
         <Button kind="primary" full submit busy={busy} disabled={!isEmail(email)}>
           {busy ? w.loggingIn : w.logIn}
         </Button>

@@ -1,0 +1,55 @@
+// What can be said of a message besides what it says: whom it has reached, and its place in the transcript.
+
+import { beginning, follow } from "../crypto/chain.ts";
+import { type ConversationId, messageId, userId } from "../model/ids.ts";
+import { versionsOf } from "../model/timeline.ts";
+import type { MessageInfo, Reached } from "../model/written.ts";
+import { openRows } from "../show/log.ts";
+import type { ConversationRecord, ReportRecord } from "../store/records.ts";
+import { linksOf } from "../sync/inbox.ts";
+import type { WireMessage } from "../wire/conversation.ts";
+import type { Open } from "./context.ts";
+
+/** Whom a message has reached: those who said so of it, with the time, and those who said so of a later one. */
+function reachedBy({ shown }: Open, record: ConversationRecord, seq: number, reports: readonly ReportRecord[], of: "delivered" | "seen"): Reached[] {
+  // Who has seen it need not have said before that it arrived.
+  const said = of === "seen" ? ["viewed"] : ["delivered", "viewed"];
+  const atOf = (user: string): number | null => {
+    const times = reports.filter((one) => one.user === user && said.includes(one.type)).map(({ at }) => at);
+    return times.length > 0 ? Math.min(...times) : null;
+  };
+  return Object.entries(record.reach).flatMap(([user, reach]) => (reach[of] >= seq ? [{ name: shown.nameOf(userId(user)), at: atOf(user) }] : []));
+}
+
+/** Whether a row continues the chain. What was fetched together, or after it, was followed when it came (sync/inbox.ts, sync/fill.ts). */
+async function fitsChain({ wire, instance, first, broken }: ConversationRecord, row: WireMessage): Promise<boolean | null> {
+  if (broken !== null && row.Seq >= broken) return false;
+  if (first && row.Seq > first.seq) return true;
+  const [link] = linksOf([row]);
+  if (row.Seq !== 1 || !link) return null;
+  return (await follow(await beginning(wire.id, instance), [link])) === null;
+}
+
+/** What can be said of a message; null of one that the server does not have yet. */
+export async function info(open: Open, conversation: ConversationId, message: string): Promise<MessageInfo | null> {
+  const { store, session } = open.account;
+  const record = await store.conversation(conversation);
+  const seq = await store.seqOf(conversation, messageId(message));
+  if (!record || seq === undefined) return null;
+  const [[wire], rows, reports] = await Promise.all([store.rows(conversation, seq, seq), openRows(open.account, record, seq), store.reports(conversation, seq)]);
+  if (!wire) return null;
+  delete record.reach[session.user];
+  const row = rows.find((one) => one.seq === seq);
+  const trouble = row?.trouble;
+  return {
+    at: row?.at ?? wire.Created,
+    seq,
+    chain: wire.Chain,
+    fits: await fitsChain(record, wire),
+    // One that does not fit the transcript was written by who it says all the same.
+    signed: record.roster !== null && (trouble === null || trouble === "forked"),
+    delivered: reachedBy(open, record, seq, reports, "delivered"),
+    seen: reachedBy(open, record, seq, reports, "seen"),
+    versions: row ? versionsOf(row, rows) : [],
+  };
+}

@@ -1,0 +1,73 @@
+// Goes on with a server whose database was restored from an older backup (docs/e2ee.md, Key log): its log is taken whole, and what
+// rests on what was lost is seen for the first time again. Nobody can tell such a server from one that hides something, so this
+// is done only when a person says so, who has heard of it in another way.
+
+import { cardHash } from "../crypto/card.ts";
+import { InvalidLog, tagOf } from "../crypto/log.ts";
+import { openBox, readVault } from "../crypto/vault.ts";
+import { newConversation, type PersonRecord } from "../store/records.ts";
+import type { Change } from "../store/backend.ts";
+import { change } from "../store/store.ts";
+import type { Account } from "../sync/account.ts";
+import { type WholeLog, wholeLog } from "../sync/key-log.ts";
+import { publishOwnCard } from "../sync/own-card.ts";
+import { ownerOf, updateSession } from "../sync/vault.ts";
+import { fetchVault } from "../wire/login.ts";
+import { Unsafe } from "./unsafe.ts";
+
+/** Takes over what the server has by now. Throws `Unsafe` where no backup explains it, and changes nothing then. */
+export async function acceptRestored(account: Account): Promise<void> {
+  const { store, serial, session, caller, tell } = account;
+  const [log, vault] = [await soundLog(account), await ownVault(account)];
+  const ids = await serial.run(async () => {
+    const conversations = await store.conversations();
+    const people = await Promise.all((await store.people()).map((person) => keepLogged(person, log, session.server)));
+    const outbox = await store.outbox();
+    await store.writeOwn(
+      { put: "meta", key: "log", value: log.followed },
+      ...people.map(change.person),
+      // As at first sight: what the server has is fetched anew, and its epochs are checked from the first one on.
+      ...conversations.flatMap(({ wire, keep, invited }): Change[] => [
+        ...change.forgetConversation(wire.id),
+        change.conversation({ ...newConversation({ ...wire, epoch: 0, epochs: [], secret: "" }), keep, invited }),
+      ]),
+      // Sealed for what is not there any more.
+      ...outbox.map((one) => change.outgoing({ ...one, sealed: null })),
+      ...["heads", "listMark", "listedAt", "alarm"].map((key): Change => ({ remove: "meta", key })),
+    );
+    return conversations.map(({ wire }) => wire.id);
+  });
+  if (vault !== null) await updateSession(account, { vault });
+  tell({ restored: true, list: true, outbox: true, conversations: ids });
+  await publishOwnCard(caller, session);
+}
+
+async function soundLog(account: Account): Promise<WholeLog> {
+  try {
+    return await wholeLog(account);
+  } catch (error) {
+    throw error instanceof InvalidLog ? new Unsafe("log", error) : error;
+  }
+}
+
+/** The vault as it was in the backup, if it is this account's; null in accounts that have none. */
+async function ownVault({ session, caller }: Account): Promise<string | null> {
+  if (session.vault === "" || !session.boxKey) return null;
+  const { rsakey } = await fetchVault(caller);
+  try {
+    await openBox(readVault(rsakey), session.boxKey, ownerOf(session));
+  } catch (error) {
+    throw new Unsafe("keys", error);
+  }
+  return rsakey;
+}
+
+/** Somebody with those of their cards that the log has; of whom some are lost there, somebody has to look. */
+async function keepLogged(person: PersonRecord, { cards: logged }: WholeLog, server: string): Promise<PersonRecord> {
+  const tag = await tagOf(server, person.id);
+  const cards: string[] = [];
+  for (const card of person.cards) if (logged.has(`${tag}/${await cardHash(card)}`)) cards.push(card);
+  const { pin } = person;
+  const isLost = cards.length < person.cards.length || (pin !== null && pin[1] > 0 && !logged.has(`${tag}/${pin[0]}`));
+  return isLost ? { ...person, cards, pin: null, trust: "changed" } : person;
+}

@@ -1,0 +1,7 @@
+// What counts as unread.
+
+import type { UserId } from "../model/ids.ts";
+import type { WireMessage } from "../wire/conversation.ts";
+
+/** Whether a message counts as unread. */
+export const counts = (row: WireMessage, me: UserId): boolean => row.Type === "Message" && row.User !== me;

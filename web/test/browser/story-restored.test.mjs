@@ -1,0 +1,41 @@
+// A server that went back to an older backup: everybody is warned, and goes on when they say so.
+
+import assert from "node:assert/strict";
+import { violations } from "./chromium.mjs";
+import { stories } from "./world.mjs";
+
+const { world, story, joins, pair } = stories();
+
+story("who hears that a backup was restored says so, and goes on with it; what was lost is gone", async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("Kept");
+  await ben.sees("Kept");
+  await ann.knows("Kept", "Delivered", "Seen");
+  await world.server.keepCopy();
+  await world.server.start();
+  await joins(t, "Cleo");
+  await ann.chooses("Renew keys");
+  await ann.tab.getByText("The keys were renewed.").first().waitFor();
+  await ann.says("Lost");
+  await ben.sees("Lost");
+  await world.server.goBack();
+  await world.server.start();
+  for (const person of [ann, ben]) {
+    await person.tab.evaluate(() => dispatchEvent(new Event("online")));
+    await person.tab.getByText(/^The server's list of keys is not the one that this device has seen/).waitFor();
+  }
+  assert.deepEqual(await violations(ann.tab), []);
+  for (const person of [ann, ben]) {
+    await person.button("Was a backup restored?").click();
+    await person.question.getByText(/Go on only if whoever runs it has told you so/).waitFor();
+    await person.confirms("Go on with the backup");
+    await person.button("Was a backup restored?").waitFor({ state: "detached" });
+    await person.sees("Kept");
+    await person.article("Lost").waitFor({ state: "detached" });
+  }
+  await ann.says("And on");
+  await ben.sees("And on");
+  await ben.says("As before");
+  await ann.sees("As before");
+  assert.deepEqual(await ann.texts(), ["Kept", "And on", "As before"]);
+});

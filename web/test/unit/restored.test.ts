@@ -1,0 +1,118 @@
+// A server whose database was restored from an older backup: it is told apart from a forged key log as far as that can be, and gone
+// on with when somebody says so.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import type { Client } from "../../core/index.ts";
+import { readVault } from "../../core/crypto/vault.ts";
+import { memoryBackend } from "../../core/store/memory.ts";
+import { articlesOf, password, Person } from "../world/person.ts";
+import { Version4 } from "../world/version-4.ts";
+
+const everyone: Client[] = [];
+after(() => Promise.all(everyone.map((client) => client.close())));
+const portsOf = (server: Version4) => ({ http: server.http, openSocket: server.openSocket, onFault: () => undefined });
+const joins = async (server: Version4, name: string): Promise<Person> => {
+  const person = await Person.joins(name, portsOf(server));
+  everyone.push(person.client);
+  return person;
+};
+
+/** Two who write to each other, and what was lost since the backup: a vault, somebody's card, an epoch and a message. */
+async function restored() {
+  const server = new Version4();
+  const [ann, ben] = await Promise.all([joins(server, "Ann"), joins(server, "Ben")]);
+  const id = await ann.befriends(ben);
+  await Promise.all([ann.client.open(id), ben.client.open(id)]);
+  await ann.types(id, "Kept");
+  await ben.reads("Kept");
+  const backup = server.backup();
+  await joins(server, "Cleo");
+  await ann.client.verify(ben.id);
+  assert.ok((await ann.client.renewKeys(id)).ok);
+  await ann.types(id, "Lost");
+  await ben.reads("Lost");
+  return { server, ann, ben, id, restore: () => server.restore(backup) };
+}
+
+const alarmOf = (person: Person, wanted: string) => person.sees(`the alarm ${wanted}`, ({ alarm }) => (alarm.includes(wanted as never) ? alarm : undefined));
+
+test("a log that was restored is told of as one, accepted by hand only, and then everything goes on", async () => {
+  const { server, ann, ben, id, restore } = await restored();
+  restore();
+  for (const person of [ann, ben]) {
+    server.announceTo(person.id);
+    await alarmOf(person, "log");
+    assert.deepEqual(await person.client.acceptRestored(), { ok: true, value: null });
+    await person.sees("no alarm", ({ alarm }) => alarm.length === 0 || undefined);
+  }
+  for (const person of [ann, ben]) {
+    await person.client.open(id);
+    await person.reads("Kept");
+    assert.deepEqual(person.texts(), ["Kept"]);
+  }
+  await ann.types(id, "And on");
+  assert.equal((await ben.reads("And on")).trouble, null);
+  await ben.types(id, "As before");
+  assert.equal((await ann.reads("As before")).trouble, null);
+  const info = await ann.client.info(id, (await ann.reads("As before")).id);
+  assert.deepEqual([info?.seq, info?.fits, info?.signed], [3, true, true]);
+});
+
+test("what was written while nobody had accepted is sent afterwards", async () => {
+  const { server, ann, ben, id, restore } = await restored();
+  restore();
+  server.announceTo(ann.id);
+  await alarmOf(ann, "log");
+  await ann.types(id, "Waits");
+  await ann.sees("that it is held", ({ log }) => articlesOf(log?.entries ?? []).some(({ held }) => held !== null));
+  for (const person of [ann, ben]) assert.ok((await person.client.acceptRestored()).ok);
+  await ben.client.open(id);
+  for (const { held, id: message } of articlesOf(ann.client.state.log?.entries ?? [])) if (held) await ann.client.retry(id, message);
+  assert.equal((await ben.reads("Waits")).trouble, null);
+});
+
+test("a contact whose newest keys were lost has to be looked at", async () => {
+  const { server, ann, ben, id, restore } = await restored();
+  assert.ok((await ben.client.newKeys(password)).ok);
+  await ann.sees("Ben's new keys", () => server.entries.length > 3 || undefined);
+  server.announceTo(ann.id);
+  await ann.sees("his new card", ({ log }) => log?.entries.some((one) => one.kind === "line" && one.what.kind === "newKeys"));
+  restore();
+  server.announceTo(ann.id);
+  await alarmOf(ann, "log");
+  assert.ok((await ann.client.acceptRestored()).ok);
+  assert.equal(ann.client.state.people.get(ben.id)?.trust, "changed");
+  const shown = await ann.sees("a barrier", ({ conversations }) => conversations.find((one) => one.id === id && one.barrier !== null));
+  assert.equal(shown.barrier?.kind, "keysChanged");
+});
+
+test("a log that no backup explains is told of as forged, and cannot be accepted", async () => {
+  const { server, ann, restore } = await restored();
+  restore();
+  // Somebody else's key signs it.
+  server.signsWithAnotherKey();
+  server.announceTo(ann.id);
+  assert.deepEqual(await alarmOf(ann, "keys"), ["keys"]);
+  assert.deepEqual(await ann.client.acceptRestored(), { ok: false, failure: { kind: "unsafe", by: "log" } });
+  assert.ok(ann.client.state.alarm.includes("keys"));
+});
+
+test("who logs in with an older vault than this device has seen may say that a backup was restored", async () => {
+  const server = new Version4();
+  const ann = await joins(server, "Ann");
+  const backup = server.backup();
+  const device = { ...memoryBackend(), close: () => undefined };
+  const here = await ann.onAnotherDevice({ ...portsOf(server), backend: device });
+  everyone.push(here.client);
+  assert.ok((await here.client.newSheet(password)).ok);
+  await here.client.logOut();
+  const newer = readVault(server.accounts.get(ann.id)?.rsakey ?? "").version;
+  server.restore(backup);
+  assert.ok(readVault(server.accounts.get(ann.id)?.rsakey ?? "").version < newer);
+  assert.deepEqual(await here.client.logIn(ann.email, password), { ok: false, failure: { kind: "unsafe", by: "vault" } });
+  assert.deepEqual(await here.client.logIn(ann.email, password, true), { ok: true, value: null });
+  // From then on what it has now is the newest that it has seen.
+  await here.client.logOut();
+  assert.ok((await here.client.logIn(ann.email, password)).ok);
+});

@@ -1,0 +1,43 @@
+// What is not right with keys, as far as this device can tell; and the way on where an older backup may explain it.
+
+import type { JSX } from "preact";
+import type { AlarmOf } from "../core/index.ts";
+import { words } from "./i18n/words.ts";
+import { ask } from "./overlay.ts";
+import { Icon } from "./parts/icon.tsx";
+import { client } from "./state.ts";
+
+function askRestored(): void {
+  const { restored, notNow } = words.value;
+  ask({ title: restored.title, text: restored.text, yes: restored.yes, no: notNow, run: () => client().acceptRestored() });
+}
+
+/** What the bar says of it. */
+export function Alarm({ of }: { of: AlarmOf }): JSX.Element {
+  const w = words.value;
+  const text = { ...w.alarmOf, keys: w.alarmKeys }[of];
+  return (
+    <>
+      <Icon name="shieldWarn" size={16} />
+      <span>{text}</span>
+      {(of === "log" || of === "vault") && (
+        <button type="button" onClick={askRestored}>
+          {w.restored.ask}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** Below a login that was refused, as the vault is older than one that was seen here. */
+export function RestoredLogin({ onAccept }: { onAccept: () => void }): JSX.Element {
+  const w = words.value;
+  return (
+    <p class="note-box">
+      {w.restored.login}{" "}
+      <button type="button" class="link" onClick={onAccept}>
+        {w.restored.yes}
+      </button>
+    </p>
+  );
+}
