@@ -20,7 +20,7 @@ use parlance_wire::{
     word::Availability,
 };
 
-/// A user's friends, by id. A friend who blocked the reader, or whom the reader blocked, shows as `offline`. Nicks are compared
+/// A user's friends, by id. A friend who blocked the reader shows as `offline`. Nicks are compared
 /// with others for similarity only if `compare_nicks` is set.
 pub(crate) async fn friends_of(
     db: &Db,
@@ -29,8 +29,7 @@ pub(crate) async fn friends_of(
 ) -> Result<Vec<FriendRow>> {
     db.run(async |c| {
         // A friend who blocked the reader is shown as offline instead of left out, as a block must
-        // not show. Of one whom the reader blocked nobody tells the reader when that changes, so it would
-        // show what was true at some time.
+        // not show.
         sqlx::query_as!(
             FriendRow,
             r#"
@@ -38,14 +37,11 @@ pub(crate) async fn friends_of(
                        select from users o
                        where o.nick_skeleton = u.nick_skeleton and o.user_id <> u.user_id and o.deleted_at is null
                    ) as "is_alike!",
-                   case when exists (
-                       select from blocks b
-                       where (b.user_id, b.blocked_id) = (f.friend_id, f.user_id)
-                           or (b.user_id, b.blocked_id) = (f.user_id, f.friend_id)
-                   ) then 'offline' else u.availability end as "availability!: Availability"
+                   case when b.user_id is null then u.availability else 'offline' end as "availability!: Availability"
             from friendships f
             join friendships g on g.user_id = f.friend_id and g.friend_id = f.user_id
             join users u on u.user_id = f.friend_id
+            left join blocks b on b.user_id = f.friend_id and b.blocked_id = f.user_id
             where f.user_id = $1
             order by u.user_id
             "#,

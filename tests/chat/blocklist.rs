@@ -195,22 +195,6 @@ async fn a_friend_sees_the_one_who_blocks_go_and_come_back() {
 }
 
 #[tokio::test]
-async fn whom_one_has_blocked_shows_as_offline_until_one_unblocks_them() {
-    let world = World::new().await;
-    let (ann, ben) = world.friends().await;
-    ben.sets_availability("userbusy").await.ok();
-    assert_eq!(ann.friend_is().await, "busy");
-    asks(&ann, "block", &ben).await;
-    assert_eq!(ann.friend_is().await, "offline");
-    // What changes meanwhile is not told, and does not show.
-    ben.sets_availability("useraway").await.ok();
-    assert_eq!(ann.friend_is().await, "offline");
-    asks(&ann, "unblock", &ben).await;
-    assert_eq!(ann.friend_is().await, "away");
-    world.end().await;
-}
-
-#[tokio::test]
 async fn a_blocked_ones_reports_and_typing_are_taken_and_go_nowhere() {
     let world = World::new().await;
     let (ann, ben, conversation) = world.conversation().await;

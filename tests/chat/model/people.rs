@@ -80,7 +80,7 @@ impl Model {
         let are_friends = self.are_friends(who, other);
         Visibility {
             friend: are_friends.then(|| {
-                if is_blocked(other, who) || is_blocked(who, other) {
+                if is_blocked(other, who) {
                     "offline"
                 } else {
                     self.availabilities[other]
