@@ -399,13 +399,13 @@ async fn a_plan_that_was_made_while_the_tables_were_empty_is_good_when_they_are_
     );
     for key in [
         "(message_id = i_1.message_id) AND (instance = i_1.instance)",
-        "(user_id = i.user_id) AND (conversation_id = i.conversation_id)",
+        "(user_id = ($3)[i.place]) AND (conversation_id = i.conversation_id)",
     ] {
         assert!(
             add.lines().any(|line| line.contains("Index Cond")
                 && (line.contains(key)
                     || line.contains(
-                        "(conversation_id = i.conversation_id) AND (user_id = i.user_id)"
+                        "(conversation_id = i.conversation_id) AND (user_id = ($3)[i.place])"
                     ))),
             "{key}\n{add}"
         );

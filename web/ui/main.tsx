@@ -42,11 +42,12 @@ async function start(): Promise<void> {
     // A newer version may be what opens it.
     return install();
   }
+  // First, as messages may come while the page is still beginning.
+  followNews(client);
   await begin(client);
   effect(() => {
     if (session.value.kind === "in") void keepStorage();
   });
-  followNews(client);
   await install();
   await followPush();
 }

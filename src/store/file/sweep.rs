@@ -77,7 +77,8 @@ async fn gone(db: &Db, after: ObjectId) -> Result<Vec<(ObjectId, StoreId)>> {
             sqlx::query!(
                 r#"select object_id as "object: ObjectId", store_id as "store: StoreId" from file_objects o
                 where state = 'gone' and object_id > $1
-                    and exists (select from file_stores s where s.store_id = o.store_id and s.may_delete) order by object_id limit $2"#,
+                    and (select s.may_delete from file_stores s where s.store_id = o.store_id)
+                order by object_id limit $2"#,
                 after as _,
                 BATCH,
             )

@@ -247,6 +247,7 @@ story("a click on a notification shows its conversation: in a new window, or in 
   assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
   await ben.tab.goto(world.way.address + data);
   await ben.sees("are you there?");
+  await ann.knows("are you there?", "Seen");
   // Open, but not looked at, the window tells by itself.
   await ben.tab.goto(`${world.way.address}#/`);
   await ben.row("Ann").waitFor();
