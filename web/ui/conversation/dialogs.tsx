@@ -9,7 +9,7 @@ import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
 import { stateWord } from "../parts/send-state.tsx";
-import { client, conversationOf, people } from "../state.ts";
+import { client, conversationOf, log, people } from "../state.ts";
 import { Text } from "../text/text.tsx";
 import { Swatch } from "./details.tsx";
 
@@ -188,7 +188,10 @@ function InfoOfServer({ article, info }: { article: Article; info: MessageInfo }
 /** "Message info". */
 export function InfoDialog(props: { id: ConversationId; article: Article; onClose: () => void }): JSX.Element {
   const w = words.value;
-  const { id, article, onClose } = props;
+  const { id, onClose } = props;
+  // As it is by now: while this is open, others get and see it.
+  const inLog = log.value?.id === id ? log.value.entries.find((one) => one.kind === "article" && one.id === props.article.id) : undefined;
+  const article = inLog?.kind === "article" ? inLog : props.article;
   const [info, setInfo] = useState<MessageInfo | null>();
   useEffect(() => {
     void client().info(id, article.id).then(setInfo);
