@@ -41,15 +41,8 @@ impl Model {
             .find(|message| message.sent["ID"] == sent["ID"]);
         let mut refusals = self.refusals(who, conversation, is_stale, false, there.is_none());
         // Who are friends no longer do not write to each other.
-        let about = &self.conversations[conversation];
-        if !about.is_group
-            && there.is_none()
-            && about.members.contains_key(&who)
-            && !about
-                .members
-                .keys()
-                .all(|other| *other == who || self.are_friends(who, *other))
-        {
+        let is_member = self.conversations[conversation].members.contains_key(&who);
+        if there.is_none() && is_member && self.is_ended(conversation) {
             refusals.push("not_friends");
         }
         if refusals.is_empty() && there.is_some_and(|there| there.user != who || there.sent != sent)
@@ -234,12 +227,12 @@ impl Model {
             return;
         }
         let about = &self.conversations[conversation];
-        let is_silent = !about.is_group
+        let is_blocked = !about.is_group
             && about
                 .members
                 .keys()
                 .any(|other| self.blocks.contains(&(*other, who)));
-        if is_silent {
+        if is_blocked || self.is_ended(conversation) {
             return;
         }
         let Conversation {

@@ -110,6 +110,15 @@ impl Model {
         assert_eq!(*view, expected);
     }
 
+    /// Whether it is a direct conversation of two who are friends no longer.
+    pub(super) fn is_ended(&self, conversation: usize) -> bool {
+        let Conversation {
+            is_group, members, ..
+        } = &self.conversations[conversation];
+        let mut pairs = members.keys().zip(members.keys().skip(1));
+        !is_group && !pairs.all(|(one, other)| self.are_friends(*one, *other))
+    }
+
     /// The possible refusals if a user may not do this; empty if they may. If several apply,
     /// docs/api.md leaves open which one is returned.
     pub(super) fn refusals(
@@ -195,13 +204,17 @@ impl Model {
             .clone_into(&mut cleared.instance);
         cleared.gone.append(&mut cleared.messages);
         cleared.reports.clear();
-        self.list_changed(
+        // Who are friends no longer do not disturb each other.
+        let told: Vec<Who> = if self.is_ended(conversation) {
+            vec![who]
+        } else {
             self.conversations[conversation]
                 .members
                 .keys()
                 .copied()
-                .collect::<Vec<_>>(),
-        );
+                .collect()
+        };
+        self.list_changed(told);
         self.shows(conversation, who, &view);
     }
 
