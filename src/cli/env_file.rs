@@ -18,10 +18,11 @@ pub enum Error {
 
 /// Variables that are no settings of the server, but may be in the file: those of the log, of
 /// `parlance send`, and of docker-compose.yml.
-const OTHER_VARIABLES: [&str; 4] = [
+const OTHER_VARIABLES: [&str; 5] = [
     "RUST_LOG",
     "PARLANCE_APIKEY",
     "POSTGRES_PASSWORD",
+    "NATS_PASSWORD",
     "NETWORK",
 ];
 

@@ -151,7 +151,7 @@ async fn a_name_in_the_file_env_that_is_no_setting_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(
         dir.path().join(".env"),
-        "REGISTRATON=open\nPOSTGRES_PASSWORD=secret\nCOMPOSE_PROFILES=one\nRUST_LOG=info\nLOGIN_TRIES=9\n",
+        "REGISTRATON=open\nPOSTGRES_PASSWORD=secret\nNATS_PASSWORD=secret\nCOMPOSE_PROFILES=one\nRUST_LOG=info\nLOGIN_TRIES=9\n",
     )
     .unwrap();
     let output = run(
