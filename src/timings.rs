@@ -56,15 +56,24 @@ pub struct DatabaseTimings {
     pub acquire: Duration,
     /// Maximum time to an answer.
     pub response: Duration,
+    /// PostgreSQL ends a request's statement that takes longer than this.
+    pub statement: Duration,
+    /// PostgreSQL ends a request's statement that waits for a lock for longer than this.
+    pub lock: Duration,
 }
 
 impl Default for DatabaseTimings {
     fn default() -> Self {
         Self {
             acquire: Duration::from_secs(5),
-            // Longer than the 10 s after which PostgreSQL itself ends a statement and reports the
-            // outcome, which is then certain (`store/db/session.rs`).
+            // Longer than a statement may take: where PostgreSQL itself ends it and says so, the
+            // outcome is certain.
             response: Duration::from_secs(12),
+            // No request needs longer; a slower statement is stopped instead of piling up.
+            statement: Duration::from_secs(10),
+            // No request holds a lock for long: a longer wait means that somebody holds it at a psql
+            // prompt.
+            lock: Duration::from_secs(3),
         }
     }
 }

@@ -11,9 +11,10 @@ use tokio::{
 /// Maximum headers of an answer.
 const MAX_HEADERS: usize = 32;
 
-/// A connection that is kept alive.
+/// A connection that is kept alive, and opened again if the server closed it while it was idle.
 #[derive(Debug)]
 pub(crate) struct Client {
+    address: SocketAddr,
     stream: TcpStream,
     answer: Vec<u8>,
     head: usize,
@@ -21,11 +22,9 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        // Nagle's algorithm would hold back the end of a request until the server acknowledged its beginning.
-        stream.set_nodelay(true)?;
         Ok(Self {
-            stream,
+            address,
+            stream: open(address).await?,
             // One buffer for all answers: a new allocation each time would count as the client's
             // cost.
             answer: Vec::with_capacity(64 * 1024),
@@ -36,6 +35,11 @@ impl Client {
     /// Sends a request and reads the whole answer. Returns the error code of a refusal, or `None`
     /// for OK.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<Option<String>> {
+        // Nothing is under way: whatever can be read is a timeout or the end. A measurement may need
+        // longer to make its first request than the server waits for it.
+        if self.stream.try_read(&mut [0]).is_ok() {
+            self.stream = open(self.address).await?;
+        }
         self.stream.write_all(request).await?;
         self.answer.clear();
         let (status, head, length) = loop {
@@ -78,6 +82,13 @@ impl Client {
         }
         Ok(())
     }
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Nagle's algorithm would hold back the end of a request until the server acknowledged its beginning.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Parses an answer's head: the status, the length of the head and the length of the body. Returns

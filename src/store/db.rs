@@ -73,6 +73,13 @@ impl Db {
             // statement on.
             .options(SESSION)
             .options(REQUEST_SESSION)
+            .options([
+                (
+                    "statement_timeout",
+                    timings.statement.as_millis().to_string(),
+                ),
+                ("lock_timeout", timings.lock.as_millis().to_string()),
+            ])
             .log_statements(log::LevelFilter::Off)
             .log_slow_statements(log::LevelFilter::Warn, SLOW_STATEMENT);
         Self {

@@ -28,13 +28,8 @@ pub(super) const SESSION: [(&str, &str); 15] = [
     ("quote_all_identifiers", "off"),
 ];
 
-/// Settings of a session that answers requests.
-pub(super) const REQUEST_SESSION: [(&str, &str); 6] = [
-    // No request needs longer; a slower statement is stopped instead of piling up.
-    ("statement_timeout", "10s"),
-    // No request holds a lock for long: a longer wait means that somebody holds it at a psql
-    // prompt.
-    ("lock_timeout", "3s"),
+/// Settings of a session that answers requests, beside its timeouts (`DatabaseTimings`).
+pub(super) const REQUEST_SESSION: [(&str, &str); 4] = [
     // A node that froze in the middle of a transaction must not keep its locks.
     ("idle_in_transaction_session_timeout", "15s"),
     // Each statement is planned once per connection. PostgreSQL would plan the larger ones again

@@ -1,5 +1,7 @@
 //! The limits of a batcher, and batches that meet: what waits, and for how long.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::add;
@@ -67,7 +69,8 @@ async fn a_full_queue_refuses_with_retry_after_and_stores_waiting_messages() {
 
 #[tokio::test]
 async fn a_lock_that_is_not_given_back_stops_its_own_conversation_only() {
-    let world = World::new().await;
+    let world =
+        World::with(|settings| settings.timings.database.lock = Duration::from_secs(1)).await;
     let (ann, _ben, conversation) = world.conversation().await;
     let cyd = world.person("Cyd").await;
     ann.befriends(&cyd).await;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use parlance::store::{self, Db};
+use parlance::{
+    store::{self, Db},
+    timings::DatabaseTimings,
+};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -80,7 +83,11 @@ async fn a_commit_whose_answer_is_lost_is_stored_once_and_everyone_hears_of_it()
 
 #[tokio::test]
 async fn a_database_that_falls_silent_holds_nobody_up_for_long() {
-    let (world, proxy) = behind_a_proxy(still).await;
+    let (world, proxy) = behind_a_proxy(|settings| {
+        still(settings);
+        settings.timings.database = DatabaseTimings::default();
+    })
+    .await;
     let (ann, _ben, conversation) = world.conversation().await;
     ann.adds(&conversation, "before").await;
     proxy.fall_silent();

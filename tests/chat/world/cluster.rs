@@ -30,6 +30,7 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
             settings.data_dir =
                 std::env::temp_dir().join(format!("{DIRECTORY}{}", std::process::id()));
             settings.database_connections = 300;
+            settings.postgres_settings = SETTINGS.map(Into::into).to_vec();
             let (db, embedded) = store::embedded::open(&settings).await.unwrap();
             store::migrate(&db).await.unwrap();
             db.close().await;
@@ -42,6 +43,17 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
     });
     receiver.recv().unwrap()
 });
+
+/// The cluster goes with the run: nothing has to survive a crash of the machine. It gets hundreds of
+/// databases, which would be looked at in turn once a minute altogether.
+const SETTINGS: [&str; 6] = [
+    "fsync=off",
+    "full_page_writes=off",
+    "shared_buffers=256MB",
+    "max_wal_size=4GB",
+    "checkpoint_timeout=1h",
+    "autovacuum_naptime=1h",
+];
 
 const DIRECTORY: &str = "parlance-test-";
 

@@ -34,7 +34,7 @@ use parlance::{
         file::{LeftOver, examine},
         user,
     },
-    timings::Timings,
+    timings::{DatabaseTimings, Timings},
 };
 use parlance_wire::{e2ee::MemberKey, id::UserId, text::Email, time::Timestamp};
 use serde_json::json;
@@ -99,6 +99,13 @@ pub(crate) fn settings() -> Settings {
         timings: Timings {
             // Changes that follow each other are told one by one.
             request_told: Duration::ZERO,
+            // Tests hold locks on purpose, and much is started at once on a busy machine.
+            database: DatabaseTimings {
+                acquire: Duration::from_secs(30),
+                response: Duration::from_secs(40),
+                statement: Duration::from_secs(30),
+                lock: Duration::from_secs(30),
+            },
             ..Timings::default()
         },
         clock: Clock::default(),
