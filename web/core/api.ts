@@ -146,6 +146,10 @@ export interface Client {
   invitations: () => Promise<readonly OpenInvitation[]>;
   withdraw: (code: string) => Promise<Outcome>;
   block: (user: string, on: boolean) => Promise<Outcome>;
+  /** Ends a friendship: neither can write to the other until both have agreed again. */
+  unfriend: (user: string) => Promise<Outcome>;
+  /** Asks somebody whom one knows for a friendship. */
+  askAgain: (user: string) => Promise<Outcome>;
 
   safetyNumber: (user: string) => Promise<SafetyNumber | null>;
   verify: (user: string) => Promise<void>;

@@ -69,6 +69,24 @@ export async function answer(open: Open, kind: Request["kind"], id: string, acce
   return accept ? writeTo(open, friend) : ok(null);
 }
 
+/** Asks somebody whom one knows for a friendship. */
+export const askAgain = ({ account, ask }: Open, user: UserId): Promise<Outcome> =>
+  attempt(async () => {
+    await addFriend(account.caller, { friendid: user });
+    const person = await account.store.person(user);
+    await noteAsked(account, user, person?.name || person?.email || user);
+    await ask({ kind: "resync" });
+    return null;
+  });
+
+/** Ends a friendship. */
+export const unfriend = ({ account, ask }: Open, user: UserId): Promise<Outcome> =>
+  attempt(async () => {
+    await removeFriend(account.caller, user);
+    await ask({ kind: "resync" });
+    return null;
+  });
+
 /** Blocks somebody, or no more. */
 export const block = ({ account, ask }: Open, user: UserId, on: boolean): Promise<Outcome> =>
   attempt(async () => {

@@ -39,8 +39,10 @@ export interface Member extends Person {
 export type Barrier =
   | { kind: "keysChanged"; user: UserId; name: string }
   | { kind: "stranger"; names: readonly string[] }
-  /** The two are not in contact any more; `left`: they have deleted their account. */
-  | { kind: "ended" | "left"; name: string }
+  /** The two are not in contact any more. */
+  | { kind: "ended"; user: UserId; name: string }
+  /** The other one has deleted their account. */
+  | { kind: "left"; name: string }
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 

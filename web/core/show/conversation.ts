@@ -35,7 +35,7 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
     // A device that did not see it hears of it from the server, when a message is refused. Not being friends is not enough: where
     // that is older than this rule, the server takes messages.
     const isEnded = person?.ended === true || waiting.some(({ held }) => held?.kind === "ended");
-    if (isEnded && !person?.friend) return { kind: "ended", name: names.of(other) };
+    if (isEnded && !person?.friend) return { kind: "ended", user: other, name: names.of(other) };
   }
   const changed = others.find((user) => people.get(user)?.trust === "changed");
   if (changed) return { kind: "keysChanged", user: changed, name: names.of(changed) };

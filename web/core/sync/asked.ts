@@ -2,6 +2,8 @@
 
 import type { UserId } from "../model/ids.ts";
 import type { Request } from "../model/view.ts";
+import type { Change } from "../store/backend.ts";
+import type { Friends } from "../wire/people.ts";
 import type { Account } from "./account.ts";
 
 interface Asked {
@@ -29,6 +31,14 @@ export const noteAsked = (account: Account, id: UserId, name: string): Promise<v
 
 /** Forgets it. */
 export const forgetAsked = (account: Account, id: UserId): Promise<void> => keep(account, (all) => all.filter((one) => one.id !== id));
+
+/** Forgets those who have accepted: what is to be written. If such a friendship ends, nobody is asked any more. */
+export async function settleAsked(account: Pick<Account, "store">, { availabilities }: Friends): Promise<Change[]> {
+  const friends = new Set(availabilities.map(({ friendid }) => friendid));
+  const all = await keptOf(account);
+  const value = all.filter(({ id }) => !friends.has(id));
+  return value.length === all.length ? [] : [{ put: "meta", key: NAME, value }];
+}
 
 /** Those who have not answered yet, as they are shown. */
 export async function showAsked(account: Pick<Account, "store">, isFriend: (id: UserId) => boolean): Promise<Request[]> {

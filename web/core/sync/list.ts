@@ -14,6 +14,7 @@ import { blocked, type Friends, friends } from "../wire/people.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
 import { ofKeys, setAlarm } from "./alarm.ts";
+import { settleAsked } from "./asked.ts";
 import { compareCards, NotOwnCard } from "./cards.ts";
 import { tryEpochs } from "./epochs.ts";
 import { catchUp } from "./fill.ts";
@@ -117,6 +118,7 @@ async function mergeList(account: Account, { list, people, barred, groups }: Com
     ...list.gone.flatMap((id) => held.get(id) ?? []).flatMap(unlisted),
     ...mergePeople(known, told).map((person) => change.person(noted(known.get(person.id), person, account.clock.now()))),
     { put: "meta", key: "requests", value: requestsOf(people, groups) },
+    ...(await settleAsked(account, people)),
     ...(list.listedAt === null ? [] : [{ put: "meta", key: "listedAt", value: list.listedAt } as const]),
     ...(isMarked ? [{ put: "meta", key: "listMark", value: list.marks.after } as const] : []),
   );
@@ -133,7 +135,8 @@ export async function comparePeople(account: Account): Promise<void> {
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);
     const persons = mergePeople(known, told).map((person) => noted(known.get(person.id), person, account.clock.now()));
-    await store.write(...persons.map(change.person), { put: "meta", key: "requests", value: requests });
+    const settled = await settleAsked(account, people);
+    await store.write(...persons.map(change.person), { put: "meta", key: "requests", value: requests }, ...settled);
     account.tell({ list: true });
   });
   await compareCards(account);

@@ -44,3 +44,31 @@ story("of who has deleted their account it says so at once", async (t) => {
   await ann.sees("Goodbye");
   assert.deepEqual(await violations(ann.tab), []);
 });
+
+story("a contact is removed from the menu, and asked again: the other one accepts in the conversation", async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("See you");
+  await ann.button("Conversation menu").click();
+  await ann.tab.getByRole("menuitem", { name: "Remove contact" }).click();
+  await ann.question.filter({ hasText: "Remove Ben from your contacts?" }).waitFor();
+  assert.deepEqual(await violations(ann.tab), []);
+  await ann.confirms("Remove contact");
+  for (const [person, other] of [[ann, "Ben"], [ben, "Ann"]]) {
+    await person.tab.getByText(`You and ${other} are no longer in contact. What was written stays here.`).waitFor();
+    assert.equal(await person.box.count(), 0);
+  }
+  await ann.sees("See you");
+  // Ann asked once, which was accepted: nobody is waited for now.
+  await ann.button("Ask again").waitFor();
+  await ann.button("Ask again").click();
+  await ann.tab.getByText("You have asked again. You can write as soon as Ben accepts.").waitFor();
+  await ben.tab.locator(".still-composer").getByRole("button", { name: "Accept" }).click();
+  await Promise.all([ann.box.waitFor(), ben.box.waitFor()]);
+  await ben.says("Back again");
+  await ann.sees("Back again");
+  // Once more, from the other side.
+  await ben.button("Conversation menu").click();
+  await ben.tab.getByRole("menuitem", { name: "Remove contact" }).click();
+  await ben.confirms("Remove contact");
+  await ann.button("Ask again").waitFor();
+});

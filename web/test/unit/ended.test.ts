@@ -23,7 +23,7 @@ test("a friendship that the other one ends closes the conversation for both, unt
   const id = await ann.befriends(ben);
   for (const one of [ann, ben]) await isAt(one, id, undefined);
   server.unfriend(ben.id, ann.id);
-  assert.deepEqual(await isAt(ann, id, "ended"), { kind: "ended", name: "Ben" });
+  assert.deepEqual(await isAt(ann, id, "ended"), { kind: "ended", user: ben.id, name: "Ben" });
   await isAt(ben, id, "ended");
   // What comes later does not open it.
   server.announceTo(ann.id);

@@ -10,7 +10,7 @@ import { show } from "../overlay.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
-import { client } from "../state.ts";
+import { client, requests } from "../state.ts";
 
 function Still({ text, action }: { text: string; action?: JSX.Element }): JSX.Element {
   return (
@@ -50,6 +50,28 @@ function KeysChanged({ user, name }: { user: string; name: string }): JSX.Elemen
   );
 }
 
+function Ended({ user, name }: { user: string; name: string }): JSX.Element {
+  const w = words.value;
+  const [busy, setBusy] = useState(false);
+  const open = requests.value.find((one) => one.kind !== "group" && one.user === user);
+  if (open?.kind === "asked") return <Still text={w.askedAgain(name)} />;
+  const run = async (): Promise<void> => {
+    setBusy(true);
+    await attempt(open ? client().answer(open, true) : client().askAgain(user));
+    setBusy(false);
+  };
+  return (
+    <Still
+      text={w.ended(name)}
+      action={
+        <Button kind="quiet" busy={busy} onClick={() => void run()}>
+          {open ? w.accept : w.askAgain}
+        </Button>
+      }
+    />
+  );
+}
+
 /** The banner and the locked composer; nothing if one can write. */
 export function Barrier({ conversation: c }: { conversation: Conversation }): JSX.Element | null {
   const w = words.value;
@@ -75,8 +97,9 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
         </div>
       );
     case "ended":
+      return <Ended user={barrier.user} name={barrier.name} />;
     case "left":
-      return <Still text={w[barrier.kind](barrier.name)} />;
+      return <Still text={w.left(barrier.name)} />;
     case "youBlock":
       return (
         <Still

@@ -30,6 +30,12 @@ function block(c: Conversation, user: string, on: boolean): void {
   else ask({ title: w.blockTitle(c.name), text: w.blockText(c.name), yes: w.block, no: w.notNow, run: async () => client().block(user, true) });
 }
 
+function removeContact(c: Conversation, user: string): void {
+  const w = words.value;
+  const run = async (): ReturnType<ReturnType<typeof client>["unfriend"]> => client().unfriend(user);
+  ask({ title: w.removeContactTitle(c.name), text: w.removeContactText(c.name), yes: w.removeContact, no: w.keep, run });
+}
+
 /** What can be done with a conversation. */
 export function conversationItems(c: Conversation): MenuItem[] {
   const w = words.value;
@@ -60,7 +66,9 @@ export function conversationItems(c: Conversation): MenuItem[] {
   });
   if (c.kind === "group") items.push({ label: w.leaveGroup, icon: "logout", danger: true, run: () => leave(c) });
   if (other) {
-    const blocked = people.value.get(other)?.blocked ?? false;
+    const person = people.value.get(other);
+    if (person?.friend) items.push({ label: w.removeContact, icon: "close", danger: true, run: () => removeContact(c, other) });
+    const blocked = person?.blocked ?? false;
     items.push({ label: blocked ? w.unblock : w.block, icon: "block", danger: !blocked, run: () => block(c, other, !blocked) });
   }
   return items;

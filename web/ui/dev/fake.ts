@@ -154,6 +154,8 @@ export function fakeClient(state: State): Client {
     invitations: async () => Promise.resolve([{ code: "old", madeAt: NOW - 26 * 3_600_000, until: NOW, link: null }]),
     withdraw: done,
     block: done,
+    unfriend: done,
+    askAgain: done,
     safetyNumber: async (user) => {
       const person = now.people.get(user);
       const groups = ["30241", "77520", "91846", "05533", "48210", "66397", "12958", "83004", "57412", "20863", "94175", "31629"];

@@ -210,6 +210,7 @@ export const en = {
   clear: "Clear history",
   leaveGroup: "Leave group",
   rename: "Rename",
+  removeContact: "Remove contact",
   block: "Block",
   unblock: "Unblock",
   keepMessages: "Keep messages",
@@ -229,6 +230,8 @@ export const en = {
   leaveTitle: (name: string) => `Leave “${name}”?`,
   leaveText: "You can come back only if an admin adds you.",
   stay: "Stay",
+  removeContactTitle: (name: string) => `Remove ${name} from your contacts?`,
+  removeContactText: (name: string) => `You and ${name} cannot write to each other until you both agree again. What was written stays.`,
   blockTitle: (name: string) => `Block ${name}?`,
   blockText: (name: string) => `${name} cannot write to you or invite you any more. Their messages come back as not sent.`,
 
@@ -267,6 +270,8 @@ export const en = {
   theyBlock: (name: string) => `${name} does not take messages from you.`,
   youBlock: (name: string) => `You have blocked ${name}.`,
   ended: (name: string) => `You and ${name} are no longer in contact. What was written stays here.`,
+  askAgain: "Ask again",
+  askedAgain: (name: string) => `You have asked again. You can write as soon as ${name} accepts.`,
   left: (name: string) => `${name} has deleted their account. What is here stays.`,
 
   // Bars

@@ -2,7 +2,7 @@
 // network has no push service, so its part is played: where a device is pushed is made up, and leads nowhere.
 
 import assert from "node:assert/strict";
-import { stories } from "./world.mjs";
+import { stories } from "../world.mjs";
 
 const { world, story, joins } = stories({ REGISTRATION: "open", PUSH_CONTACT: "mailto:operator@example.org" }, { isWhole: true });
 
