@@ -44,8 +44,8 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
     receiver.recv().unwrap()
 });
 
-/// The cluster goes with the run: nothing has to survive a crash of the machine. It gets hundreds of
-/// databases, which would be looked at in turn once a minute altogether.
+/// The cluster is deleted after the run, so nothing has to survive a crash of the machine. Autovacuum
+/// would start a worker for each of its hundreds of databases every minute.
 const SETTINGS: [&str; 6] = [
     "fsync=off",
     "full_page_writes=off",

@@ -62,7 +62,7 @@ function Ended({ user, name }: { user: string; name: string }): JSX.Element {
   };
   return (
     <Still
-      text={w.ended(name)}
+      text={open ? w.asksAgain(name) : w.ended(name)}
       action={
         <Button kind="quiet" busy={busy} onClick={() => void run()}>
           {open ? w.accept : w.askAgain}

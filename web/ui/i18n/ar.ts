@@ -380,6 +380,7 @@ export const ar: Catalogue = {
   youBlock: (name) => `لقد حظرت ${name}.`,
   ended: (name) => `لم تعودا على اتصال، أنت و${name}. ما كُتب يبقى هنا.`,
   askAgain: "طلب من جديد",
+  asksAgain: (name) => `يريد ${name} مراسلتك من جديد.`,
   askedAgain: (name) => `طلبت من جديد. يمكنك الكتابة حين يقبل ${name}.`,
   left: (name) => `حذف ${name} حسابه. ما هو هنا يبقى.`,
 

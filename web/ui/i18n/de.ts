@@ -380,6 +380,7 @@ export const de: Catalogue = {
   youBlock: (name) => `Du hast ${name} blockiert.`,
   ended: (name) => `Du und ${name} seid nicht mehr in Kontakt. Was geschrieben wurde, bleibt hier.`,
   askAgain: "Wieder anfragen",
+  asksAgain: (name) => `${name} möchte dir wieder schreiben.`,
   askedAgain: (name) => `Du hast wieder angefragt. Du kannst schreiben, sobald ${name} annimmt.`,
   left: (name) => `${name} hat das Konto gelöscht. Was hier ist, bleibt.`,
 

@@ -380,6 +380,7 @@ export const hu: Catalogue = {
   youBlock: (name) => `Letiltottad: ${name}.`,
   ended: (name) => `${name} és te már nem vagytok kapcsolatban. Amit írtatok, itt marad.`,
   askAgain: "Kérés újra",
+  asksAgain: (name) => `${name} újra írni szeretne neked.`,
   askedAgain: (name) => `Újra megkérted. Írhatsz, amint ${name} elfogadja.`,
   left: (name) => `${name} törölte a fiókját. Ami itt van, megmarad.`,
 
