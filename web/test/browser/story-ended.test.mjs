@@ -61,7 +61,7 @@ story("a contact is removed from the menu, and asked again: the other one accept
   // Ann asked once, which was accepted: nobody is waited for now.
   await ann.button("Ask again").waitFor();
   await ann.button("Ask again").click();
-  await ann.tab.getByText("You have asked again. You can write as soon as Ben accepts.").waitFor();
+  await ann.tab.getByText("Sent. You can write as soon as Ben accepts.").waitFor();
   await ben.tab.getByText("Ann wants to write to you again.").waitFor();
   await ben.tab.locator(".still-composer").getByRole("button", { name: "Accept" }).click();
   await Promise.all([ann.box.waitFor(), ben.box.waitFor()]);

@@ -142,7 +142,7 @@ export const ar: Catalogue = {
 
   sendRequest: "إرسال الطلب",
   requestText: "اكتب إلى من لديه حساب هنا.",
-  requestSent: (email) => `أُرسل. يمكنك الكتابة حين يقبل ${email}.`,
+  requestSent: (who) => `أُرسل. يمكنك الكتابة حين يقبل ${who}.`,
   invitedTitle: "لديك حساب هنا",
   invitedText: (name) => `هذا الرابط يُنشئ حسابًا لمن ليس له حساب. أنت داخل باسم ${name}.`,
   invitedAsk: "يمكنك بدلًا من ذلك أن تطلب ممن أنشأه. تتراسلان حين يقبل.",
@@ -381,7 +381,6 @@ export const ar: Catalogue = {
   ended: (name) => `لم تعودا على اتصال، أنت و${name}. ما كُتب يبقى هنا.`,
   askAgain: "طلب من جديد",
   asksAgain: (name) => `يريد ${name} مراسلتك من جديد.`,
-  askedAgain: (name) => `طلبت من جديد. يمكنك الكتابة حين يقبل ${name}.`,
   left: (name) => `حذف ${name} حسابه. ما هو هنا يبقى.`,
 
   offline: "أنت غير متصل. ما تكتبه يُرسل لاحقًا.",

@@ -142,7 +142,7 @@ export const de: Catalogue = {
 
   sendRequest: "Anfrage senden",
   requestText: "Schreib jemandem, der hier ein Konto hat.",
-  requestSent: (email) => `Gesendet. Du kannst schreiben, sobald ${email} annimmt.`,
+  requestSent: (who) => `Gesendet. Du kannst schreiben, sobald ${who} annimmt.`,
   invitedTitle: "Du hast hier ein Konto",
   invitedText: (name) => `Dieser Link macht ein Konto für jemanden, der keines hat. Du bist als ${name} angemeldet.`,
   invitedAsk: "Du kannst stattdessen die Person fragen, die ihn gemacht hat. Ihr könnt schreiben, sobald sie annimmt.",
@@ -381,7 +381,6 @@ export const de: Catalogue = {
   ended: (name) => `Du und ${name} seid nicht mehr in Kontakt. Was geschrieben wurde, bleibt hier.`,
   askAgain: "Wieder anfragen",
   asksAgain: (name) => `${name} möchte dir wieder schreiben.`,
-  askedAgain: (name) => `Du hast wieder angefragt. Du kannst schreiben, sobald ${name} annimmt.`,
   left: (name) => `${name} hat das Konto gelöscht. Was hier ist, bleibt.`,
 
   offline: "Du bist offline. Was du schreibst, wird später gesendet.",

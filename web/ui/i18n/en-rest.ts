@@ -65,7 +65,6 @@ export const enRest = {
   // New conversation, invitation, group
   sendRequest: "Send request",
   requestText: "Write to a person who has an account here.",
-  requestSent: (email: string) => `Sent. You can write as soon as ${email} accepts.`,
   invitedTitle: "You have an account here",
   invitedText: (name: string) => `This link makes an account for someone who has none. You are logged in as ${name}.`,
   invitedAsk: "You can ask the person who made it instead. Both of you can write once they accept.",

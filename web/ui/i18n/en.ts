@@ -271,8 +271,8 @@ export const en = {
   youBlock: (name: string) => `You have blocked ${name}.`,
   ended: (name: string) => `You and ${name} are no longer in contact. What was written stays here.`,
   askAgain: "Ask again",
+  requestSent: (who: string) => `Sent. You can write as soon as ${who} accepts.`,
   asksAgain: (name: string) => `${name} wants to write to you again.`,
-  askedAgain: (name: string) => `You have asked again. You can write as soon as ${name} accepts.`,
   left: (name: string) => `${name} has deleted their account. What is here stays.`,
 
   // Bars

@@ -142,7 +142,7 @@ export const hu: Catalogue = {
 
   sendRequest: "Kérés küldése",
   requestText: "Írj valakinek, akinek itt van fiókja.",
-  requestSent: (email) => `Elküldve. Írhatsz, amint ${email} elfogadja.`,
+  requestSent: (who) => `Elküldve. Írhatsz, amint ${who} elfogadja.`,
   invitedTitle: "Van itt fiókod",
   invitedText: (name) => `Ez a hivatkozás annak készít fiókot, akinek nincs. Te be vagy jelentkezve: ${name}.`,
   invitedAsk: "Megkérheted inkább azt, aki készítette. Ha elfogadja, írhattok egymásnak.",
@@ -381,7 +381,6 @@ export const hu: Catalogue = {
   ended: (name) => `${name} és te már nem vagytok kapcsolatban. Amit írtatok, itt marad.`,
   askAgain: "Kérés újra",
   asksAgain: (name) => `${name} újra írni szeretne neked.`,
-  askedAgain: (name) => `Újra megkérted. Írhatsz, amint ${name} elfogadja.`,
   left: (name) => `${name} törölte a fiókját. Ami itt van, megmarad.`,
 
   offline: "Nincs kapcsolat. Amit írsz, később megy el.",
