@@ -246,6 +246,8 @@ async fn one_who_is_blocked_or_no_friend_any_more_wakes_the_other_by_no_action()
         ben.adds_in(&conversation, 2, &old).await.ok();
         let hers = message("hers");
         ann.adds_in(&conversation, 2, &hers).await.ok();
+        // So that his socket, of which friends are notified later, changes nothing.
+        ben.is_available().await;
         let mut socket = Socket::of(&ben, 4).await;
         if is_block {
             ann.blocks(&ben).await.ok();
