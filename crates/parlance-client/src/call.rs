@@ -28,6 +28,7 @@ use crate::{
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Bytes per second of the slowest connection on which files are sent and read.
+// What the server allows for a body, too (docs/api.md, Files).
 const SLOW: u64 = 8 << 10;
 
 /// A call to be sent.
@@ -181,6 +182,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         // Derived from the server's address, which may have a path of its own behind a proxy.
         let mut url = self.server.url.clone();
         if let Content::Read(file, _) = &self.content {
+            // Files lie beside `index.php`, and not below it.
             let path = url.path().trim_end_matches("index.php");
             let path = format!("{}/file/{file}", path.trim_end_matches('/'));
             url.set_path(&path);

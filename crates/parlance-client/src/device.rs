@@ -72,6 +72,7 @@ impl Device {
             .as_ref()
             .map_or_else(StationId::random, |kept| kept.station);
         let session = login(station).await?;
+        // A card names its owner's address, and the server takes no one else's.
         if session.user() != UserId::of(&email) {
             return Err(Error::Invalid("the user of this key"));
         }
@@ -171,6 +172,7 @@ impl Device {
         let (known, reader) = entry.ok_or(Error::NotAParticipant)?;
         let (state, sign) = (&mut self.state, &self.sign);
         let said = self.session.say(state, sign, known, reader, id, kind).await;
+        // Also after a failure: a number that may be used up is not given to another message.
         self.save()?;
         said
     }

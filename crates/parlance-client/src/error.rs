@@ -60,6 +60,7 @@ impl Error {
     #[must_use]
     pub fn is_uncertain(&self) -> bool {
         match self {
+            // Also 503: the server may have stored the change before it failed (docs/api.md).
             Self::Refused(refusal) => refusal.status >= 500,
             Self::Transport(_) | Self::Answer(_) | Self::TooLarge => true,
             _ => false,

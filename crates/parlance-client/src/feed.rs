@@ -267,6 +267,7 @@ impl Feed {
             }
             Err(Error::Refused(refusal)) if refusal.code == ErrorCode::StaleInstance => {
                 let instance = refusal.instance.clone();
+                // Still in `changed`: the rows of the new instance are downloaded next.
                 history.restart(instance.ok_or(Error::Refused(refusal))?);
                 self.ready.push_back(Update::Cleared { conversation });
                 Ok(())

@@ -89,6 +89,7 @@ impl Session {
         announcement: &Announcement,
         wrapped: &str,
     ) -> Result<EpochSecret, e2ee::Error> {
+        // Nothing says for which pair it was wrapped, so each is tried.
         let present = open_secret(announcement, wrapped, &self.identity.pair);
         present.or_else(|error| {
             let mut earlier = self.earlier.iter();

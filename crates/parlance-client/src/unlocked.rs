@@ -78,6 +78,7 @@ impl Server {
         password: &str,
     ) -> Result<RecoveryKey, Error> {
         let email = Email::parse(user.email).ok_or(Error::Invalid("the e-mail address"))?;
+        // Asked first, as keys and the vault are bound to the server's id.
         let owner = Owner {
             server: self.prelogin(user.email).await?.server,
             user: UserId::of(&email),
@@ -123,6 +124,7 @@ impl Server {
                 invite,
             };
             match self.send_register(register).await {
+                // Once: a server could name another card for ever.
                 Err(Error::Refused(refusal))
                     if refusal.code == ErrorCode::StaleCard
                         && before.is_none()
@@ -171,6 +173,7 @@ impl Server {
         let session = Session::new(
             self.clone(),
             crate::signing::Identity {
+                // By the address that was typed in, and not by what the server answers.
                 user: owner.user,
                 station,
                 pair: Arc::new(copy(&contents.rsa)?),
@@ -246,6 +249,7 @@ impl Unlocked {
                 signout: true,
             })
             .await?;
+        // Not before the server has it: a refused change must not become the base of the next one.
         self.vault = vault;
         Ok(recovery)
     }
@@ -274,6 +278,7 @@ impl Unlocked {
         contents.earlier.insert(0, old);
         contents.earlier.truncate(MAX_EARLIER);
         let vault = self.vault.update(&self.owner, &self.master, contents)?;
+        // Before the call: if its answer is lost, the card may be in the log all the same.
         state.own_cards.insert(card.card.n(), card.card.hash());
         let version = version_of(&vault)?;
         let rsakey = vault.to_key()?;

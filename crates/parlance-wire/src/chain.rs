@@ -43,6 +43,7 @@ impl Chain {
     /// The chain at the beginning of an instance: SHA-256(conversation id ‖ instance).
     #[must_use]
     pub fn beginning(conversation: ConversationId, instance: &Instance) -> Self {
+        // From both, so that no transcript can be shown in the place of another one.
         Self(sha256(&[
             conversation.as_bytes(),
             instance.as_str().as_bytes(),

@@ -83,6 +83,8 @@ impl<'de> Deserialize<'de> for Salt {
 }
 
 /// KiB of memory.
+// From what new accounts have, as a cheap hash would give the password away, to 16 times as
+// much, so that a server cannot keep its clients busy for ever.
 pub type Memory = Whole<65_536, 1_048_576>;
 /// Passes over the memory.
 pub type Passes = Whole<3, 48>;
@@ -110,6 +112,7 @@ pub enum Kdf {
         salt: Salt,
     },
     /// PBKDF2, for accounts of the published form (docs/api.md, End-to-end encryption).
+    // A published client's request names no function.
     #[default]
     #[serde(rename = "pbkdf2-sha256")]
     Pbkdf2,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Maximum characters of a mark.
+// More than a mark of this release has: that of another one is read as none, and not refused.
 const MAX_MARK: usize = 128;
 
 /// Up to when a list has everything. Only the server that made it can tell anything from it. 80 hex digits on the wire.

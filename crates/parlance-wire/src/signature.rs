@@ -48,6 +48,7 @@ pub fn handshake_body(timestamp: &str, nonce: Option<&str>) -> String {
 /// ```
 #[must_use]
 pub fn handshake_protocols(signature: &str) -> String {
+    // A protocol's name is a token of HTTP, which has neither `/` nor `=`.
     let name = signature
         .trim_end_matches('=')
         .replace('+', "-")

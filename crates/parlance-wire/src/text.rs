@@ -120,6 +120,7 @@ text!(
 
 impl EncryptedKey {
     /// Maximum bytes that a server takes.
+    // A vault's box is in base64 twice: this holds three pairs of 3072 bits, and some pins.
     pub const MAX_BYTES: usize = 16384;
 }
 

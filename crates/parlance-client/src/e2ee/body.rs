@@ -138,6 +138,7 @@ fn content(mut value: Value) -> Content {
     if kind == "settings"
         && let Some(fields) = value.as_object_mut()
     {
+        // Its map takes every field that is left, and these are no settings.
         for common in ["v", "at", "until", "n", "head", "ep", "log"] {
             fields.remove(common);
         }

@@ -85,6 +85,7 @@ pub(super) fn seal(
 ) -> Result<Vec<u8>, Error> {
     let key = UnboundKey::new(&AES_256_GCM, key.as_ref()).map_err(|_| Error::Crypto)?;
     let mut ciphertext = plaintext.to_vec();
+    // `SealingKey` takes its nonces from a sequence; here each is random, and sent along.
     LessSafeKey::new(key)
         .seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),

@@ -49,6 +49,7 @@ impl Epochs {
         if announcement.conversation() != conversation {
             return Err(Error::ForkedEpoch(announcement.epoch()));
         }
+        // Their signatures need no check: each is named by its hash in one that was signed later.
         check_older(announcement, older)?;
         let before = older.iter().rev().map(|one| &one.announcement);
         let users = users_after(before.chain([announcement]))?;

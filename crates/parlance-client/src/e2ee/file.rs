@@ -185,6 +185,7 @@ impl Opener {
         let records = stored.div_ceil(RECORD);
         let padded = stored.checked_sub(records * TAG as u64);
         let shape = Shape::unpadded(padded.ok_or(malformed)?)?;
+        // Also a length that no file has: the last record is not shorter than its tag.
         if u64::from(shape.records) != reference.records
             || shape.stored() != stored
             || reference.size > shape.padded
@@ -216,6 +217,7 @@ impl Opener {
         if number >= self.shape.records || record.len() != self.shape.content_of(number) + TAG {
             return Err(Error::DamagedFile);
         }
+        // Of the record as it is stored: it is opened in place below.
         let hash = sha256(&[record]);
         let nonce = nonce(number, self.shape.is_last(number));
         let length = self
@@ -258,6 +260,8 @@ fn digest(hashes: Context) -> FileDigest {
 
 /// 7 zeros, the record's number, and whether it is the last one.
 fn nonce(number: u32, is_last: bool) -> Nonce {
+    // Used once, as the key is this file's alone. The last byte is why a file that was cut off
+    // behind a record does not open.
     let [a, b, c, d] = number.to_be_bytes();
     let bytes: [u8; NONCE_LEN] = [0, 0, 0, 0, 0, 0, 0, a, b, c, d, u8::from(is_last)];
     Nonce::assume_unique_for_key(bytes)

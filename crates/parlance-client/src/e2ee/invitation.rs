@@ -77,6 +77,7 @@ impl Invitation {
             let mut values = url::form_urlencoded::parse(link.fragment().unwrap_or("").as_bytes())
                 .filter(|(key, _)| key == name)
                 .map(|(_, value)| value);
+            // Of a name that comes twice, two readers could take different values.
             match (values.next(), values.next()) {
                 (Some(value), None) => Ok(value),
                 _ => Err(Error::Malformed(name)),

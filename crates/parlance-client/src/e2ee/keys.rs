@@ -33,6 +33,7 @@ impl SigningKey {
 
     /// The key with this seed (RFC 8032, section 5.1.5), as stored in the vault.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, Error> {
+        // `unchecked`: there is no stored public key with which the seed could be compared.
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Generate)?;
         let public = SignKey::from_bytes(pair.public_key().as_ref()).ok_or(KeyError::Generate)?;
         Ok(Self {

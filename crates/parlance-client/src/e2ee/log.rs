@@ -177,6 +177,7 @@ impl KeyLog {
     ) -> Result<(), Error> {
         let next = self.followed(entries, head)?;
         let my_tag = Tag::of(self.server, me)?;
+        // Those before were checked when they came, or belong to earlier accounts.
         let new = next.entries.iter().skip(self.entries.len());
         for entry in new.filter(|entry| entry.tag == my_tag) {
             if own.get(&entry.n) != Some(&entry.card) {

@@ -106,6 +106,7 @@ impl Sealed {
         let padded = ciphertext
             .len()
             .checked_sub(NONCE_LEN + AES_256_GCM.tag_len());
+        // A length that no writer gives is refused before anything is decrypted.
         if padded.is_none_or(|length| padded_len(length) != length) {
             return Err(Error::Malformed("the padding"));
         }
@@ -157,6 +158,7 @@ impl Sealed {
         aad: &[u8],
         secret: &EpochSecret,
     ) -> Result<(String, Signature), Error> {
+        // Before the tag, which would not tell another secret from a changed row.
         if self.kid != secret.kid() {
             return Err(Error::OtherSecret);
         }

@@ -66,6 +66,7 @@ impl Root {
             return Err(Error::Malformed("the cost of the password's hash"));
         }
         let params = Params::new(*m, *t, *p, Some(32)).map_err(|_| Error::Crypto)?;
+        // Keyboards write the same password in different ways.
         let password: Zeroizing<String> = Zeroizing::new(password.nfkc().collect());
         let mut root = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

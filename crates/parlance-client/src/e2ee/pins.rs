@@ -122,6 +122,7 @@ impl Pins {
     pub fn keys(&self, user: UserId, rsa: Option<RsaKeyHash>) -> Vec<MemberKey> {
         let cards = self.cards(user);
         let before = match cards.first() {
+            // The RSA key stood in rosters before card 1 only, which need not be the first here.
             Some(first) => Some(first.rsa()).filter(|_| first.n() == 1),
             None => rsa,
         };
@@ -176,6 +177,7 @@ impl Pins {
         {
             return Err(Error::ForeignCard);
         }
+        // Each of them, as old cards verify old messages.
         for one in offered {
             one.verify_sign()?;
         }
@@ -315,6 +317,7 @@ fn place<'a>(pin: &'a Pin, card: &Card) -> Result<Place<'a>, Error> {
             Err(Error::SkippedCard)
         };
     }
+    // From before this contact was first seen: there is nothing to compare it with.
     if card.n() < first.n() {
         return Ok(Place::Known);
     }

@@ -46,6 +46,7 @@ pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
+    // The new name is in the folder, which has to be synced for itself.
     #[cfg(unix)]
     if let Some(folder) = path
         .parent()

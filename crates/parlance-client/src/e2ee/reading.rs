@@ -93,6 +93,7 @@ impl Reading {
         opened: &Opened,
         view: &View<'_>,
     ) -> Result<(), Error> {
+        // Counted first: whatever else is wrong, the station's next message has the next number.
         let numbered = self.count(envelope, opened.body.n, view.has_all);
         check_head(envelope, opened, view)?;
         let (body, announcement) = (&opened.body, view.announcement);
@@ -129,6 +130,7 @@ fn check_head(envelope: &Envelope<'_>, opened: &Opened, view: &View<'_>) -> Resu
     let Some(chain) = head.chain else {
         return Err(Error::Malformed("the head"));
     };
+    // Nobody has seen their own message, or a later one, while writing it.
     if head.seq >= view.seq {
         return Err(Error::DifferentTranscript);
     }

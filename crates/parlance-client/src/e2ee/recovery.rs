@@ -55,6 +55,7 @@ impl RecoveryKey {
             for place in 0..5 {
                 if value >> (4 - place) & 1 == 1 {
                     let at = letters * 5 + place;
+                    // Beyond the end: 52 letters have four bits to spare, which are not set.
                     let byte = bytes.get_mut(at / 8).ok_or_else(malformed)?;
                     *byte |= 1 << (7 - at % 8);
                 }

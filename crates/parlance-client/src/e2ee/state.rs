@@ -69,6 +69,7 @@ impl State {
         self.epochs.clear();
         self.readings.clear();
         self.heads.clear();
+        // The vault is from the backup, too.
         self.vault_version = 0;
     }
 

@@ -419,6 +419,7 @@ impl Around<'_> {
     }
 
     fn progress(&self, seq: i64) -> Progress {
+        // Whoever has seen a later message has seen this one.
         let of = |reach: &Reach| match reach {
             Reach { seen, .. } if *seen >= seq => Progress::Seen,
             Reach { delivered, .. } if *delivered >= seq => Progress::Delivered,

@@ -203,6 +203,7 @@ impl Vault {
     /// # Errors
     /// `OldVault`; `Relabelled`: it is damaged, or belongs to another user or version.
     pub fn open(&self, owner: &Owner, master: &Master, seen: u64) -> Result<Contents, Error> {
+        // The box is bound to its version, so an old vault cannot claim to be newer.
         if self.version < seen {
             return Err(Error::OldVault {
                 found: self.version,

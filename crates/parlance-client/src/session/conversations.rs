@@ -53,6 +53,7 @@ impl Session {
     /// it. Cheap if little has changed.
     pub async fn list_changes(&self, known: Known) -> Result<answer::ListChanges, Error> {
         self.call(Signed::Conversation(conversation::Action::List {
+            // The server compares only a request without `limit` and `after`.
             limit: PageSize(None),
             after: None,
             known: Some(known),
@@ -90,6 +91,7 @@ impl Session {
                 conversationid,
                 instance: instance.clone(),
                 message,
+                // For conversations without epochs; `add_sealed` is for the others.
                 epoch: None,
                 files: BTreeSet::new(),
             }))

@@ -102,6 +102,7 @@ impl Session {
             let mut record = record_of(content, &mut left, shape.content_of(number)).await?;
             sealer.seal(&mut record)?;
             let is_full = batch.bytes.len() as u64 >= MAX_RECORDS * RECORD;
+            // The records of a request follow each other, so one that is there ends the batch.
             if is_full || has(number) {
                 self.put(upload.id, std::mem::take(&mut batch)).await?;
             }
@@ -112,6 +113,7 @@ impl Session {
                 batch.bytes.append(&mut record);
             }
         }
+        // A file that has grown meanwhile: the message would give a wrong length.
         if content.read(&mut [0]).await.map_err(Error::File)? > 0 {
             return Err(Error::Invalid("the file's length"));
         }
@@ -181,6 +183,7 @@ impl Session {
                 to.flush().await.map_err(Error::File)?;
                 return Ok(opener.finish()?);
             }
+            // A server that sends nothing would be asked for ever.
             if opener.opened() == before {
                 return Err(e2ee::Error::DamagedFile.into());
             }

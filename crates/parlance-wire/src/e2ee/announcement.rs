@@ -127,6 +127,8 @@ impl Announcement {
         }
         let is_first = fields.prev.is_none();
         let lists = [&fields.admins, &fields.added, &fields.removed];
+        // Only what an announcement shows by itself. Whether its changes fit those who took part is
+        // known to whoever has the one before.
         let contradicts = lists.iter().any(|list| list.len() > MAX_PARTICIPANTS)
             || !fields.removed.is_disjoint(&fields.added)
             || !fields.removed.is_disjoint(&fields.admins)

@@ -35,6 +35,7 @@ pub fn read<T: Serialize + DeserializeOwned>(text: &str, most: usize) -> Result<
     if text.len() > most {
         return Err(Invalid::TooLong);
     }
+    // Bounds the depth, too, so that writing the value again cannot exhaust the stack.
     let value: T = serde_json::from_str(text).map_err(Invalid::Json)?;
     if write(&value)? == text {
         Ok(value)

@@ -78,6 +78,7 @@ impl Card {
             server,
             sign,
             rsa,
+            // Never saturates unnoticed: canonical JSON refuses numbers from 2^53 on.
             n: n.saturating_add(1),
             prev: Some(prev),
         })
@@ -117,6 +118,7 @@ impl Card {
         if fields.v != 1 {
             return Err(Invalid::Version(fields.v));
         }
+        // Else a card could show the address of another user.
         if fields.user != UserId::of(&fields.email) {
             return Err(Invalid::Owner);
         }

@@ -52,6 +52,7 @@ macro_rules! hash {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
                 let mut bytes = [0; 32];
+                // Capitals, too: in a signed text, they fail as not canonical.
                 hex::decode_to_slice(text.as_bytes(), &mut bytes)
                     .map_err(|_| de::Error::custom("expected 64 hexadecimal digits"))?;
                 Ok(Self(bytes))
@@ -130,6 +131,7 @@ impl MemberKey {
 /// The hash over a roster: each user's id and key, in the order of the ids.
 #[must_use]
 pub fn roster(members: &BTreeMap<UserId, MemberKey>) -> RosterHash {
+    // Without lengths in front, as ids and keys have fixed ones.
     let parts: Vec<&[u8]> = members
         .iter()
         .flat_map(|(user, key)| [user.as_bytes().as_slice(), key.as_bytes().as_slice()])

@@ -58,6 +58,7 @@ impl LogEntry {
     /// Its leaf hash in the tree.
     #[must_use]
     pub fn leaf(&self) -> [u8; 32] {
+        // Nodes begin with another byte (RFC 9162): no two children can be taken for a leaf.
         sha256(&[&[0], &self.to_bytes()])
     }
 }
@@ -93,6 +94,7 @@ impl Tree {
     /// Appends a leaf.
     pub fn append(&mut self, leaf: [u8; 32]) {
         let mut node = leaf;
+        // Like the carry of an addition: two trees of the same size become one.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 node = parent(&left, &node);

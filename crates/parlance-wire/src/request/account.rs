@@ -20,6 +20,7 @@ use crate::{
 pub const MAX_INVITE_USES: usize = 100;
 
 /// The version of a vault. It only grows.
+// Up to what an `integer` of PostgreSQL holds.
 pub type VaultVersion = Whole<1, { i32::MAX as u32 }>;
 
 /// The actions of this API.
@@ -196,6 +197,7 @@ pub struct ChangeKeys {
 /// The text that the new key signs in `changekeys`, so that nobody can claim another's public key.
 #[must_use]
 pub fn proof_text(user: UserId, publickey: &PublicKey) -> Vec<u8> {
+    // With the user's id: a proof that was made for another account is of no use.
     format!("parlance new key 1\n{user}\n{}", publickey.as_str()).into_bytes()
 }
 

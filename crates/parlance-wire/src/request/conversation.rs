@@ -216,6 +216,7 @@ pub enum Action {
         /// The other one of the conversation.
         participantid: UserId,
         /// The conversation's secret, wrapped for each of the two.
+        // Not required: an existing conversation is answered without them.
         #[serde(default)]
         secrets: BTreeMap<UserId, Secret>,
         /// The conversation's name, encrypted for each of the two.

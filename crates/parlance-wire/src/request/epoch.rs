@@ -66,6 +66,7 @@ pub struct ShareEpochs {
 /// Parses secrets by epoch. The keys of a JSON object are strings, unlike numbers elsewhere.
 fn secrets<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Epoch, Secret>, D::Error> {
     let texts = BTreeMap::<String, Secret>::deserialize(from)?;
+    // As many as `rekey` sends, in a body of the same size.
     if texts.len() > MAX_PARTICIPANTS {
         return Err(de::Error::custom(format_args!(
             "expected the secrets of at most {MAX_PARTICIPANTS} epochs"

@@ -142,6 +142,7 @@ impl Layout {
     /// numbered.
     #[must_use]
     pub fn of(size: u64) -> Option<Self> {
+        // The server stores a record's number as an `integer` of PostgreSQL, which has a sign.
         let is_possible = size > 0 && i32::try_from(size.div_ceil(RECORD)).is_ok();
         is_possible.then_some(Self { size })
     }
@@ -169,6 +170,7 @@ impl Layout {
         if !is_whole || count == 0 || count > MAX_RECORDS {
             return None;
         }
+        // Cannot overflow: the body ends within the file, whose records `Layout::of` has limited.
         let last = first + u32::try_from(count - 1).ok()?;
         Some(Records { first, last })
     }

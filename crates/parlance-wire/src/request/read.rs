@@ -147,6 +147,7 @@ pub(super) const WITHIN: &str = "within ";
 
 /// Names the field and its required form.
 pub(super) fn sentence(path: &str, error: &serde_json::Error) -> String {
+    // `serde_path_to_error` writes these for the whole body, and where it knows no path.
     let is_whole = path == "." || path == "?";
     let text = error.to_string();
     // serde adds a position, which is of no use because the body is not a file.
@@ -209,6 +210,7 @@ impl de::Error for Refused {
     fn custom<T: fmt::Display>(text: T) -> Self {
         Self::Fields(de::Error::custom(text))
     }
+    // Not a text like the others: an unknown action is answered with a code of its own.
     fn unknown_variant(_: &str, _: &'static [&'static str]) -> Self {
         Self::Variant
     }
@@ -240,6 +242,7 @@ impl<'de> VariantAccess<'de> for Named<'_, '_, 'de> {
         Ok(())
     }
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
+        // Its end is not checked, here and below: `Head::parse` has read all of the body before.
         let mut json = serde_json::Deserializer::from_slice(self.body);
         match self.track {
             None => seed.deserialize(&mut json),

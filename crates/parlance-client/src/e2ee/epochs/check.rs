@@ -13,6 +13,7 @@ pub(super) fn verify(signed: &SignedAnnouncement, cards: &[Card]) -> Result<(), 
     if cards.is_empty() {
         return Err(Error::UnknownSigner(signed.announcement.by()));
     }
+    // By any of them: it may have been signed before its creator's keys were renewed.
     if cards.iter().any(|card| signed.verify(card).is_ok()) {
         Ok(())
     } else {

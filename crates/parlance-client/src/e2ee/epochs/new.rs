@@ -134,6 +134,7 @@ impl Epochs {
             head,
         };
         let announcement = self.newest.next(changes)?;
+        // As others will check it: an epoch that they refuse must not be sent.
         check_changes(
             &self.members.keys().copied().collect(),
             self.newest.admins(),

@@ -23,6 +23,7 @@ pub fn seal(
     key: &SigningKey,
     body: &Body,
 ) -> Result<Data, Error> {
+    // The server counts unread messages by the type, and readers go by the kind.
     if let Content::Known(known) = &body.content
         && known.wire_type().as_str() != envelope.r#type
     {

@@ -95,9 +95,11 @@ impl Session {
                 return Err(Error::Invalid("the conversation's epoch"));
             };
             let number = newest.announcement.announcement.epoch();
+            // The list names a newer one: the server withholds its announcement.
             if number.get() < conversation.epoch {
                 return Err(e2ee::Error::OldEpoch(number).into());
             }
+            // The list is older: participants and epoch have to be of the same moment.
             if number.get() > conversation.epoch {
                 *conversation = self.listed(id).await?;
                 continue;
@@ -162,6 +164,7 @@ impl Session {
                 |user| keys(state, &met.keys, user),
             )?;
         }
+        // Also if nothing is newer: the server may show another announcement of the same number.
         match page.first().map(|one| &one.announcement.announcement) {
             Some(newest) if newest == known.newest() => Ok(known),
             Some(newest) if newest.epoch() < before => {
@@ -184,6 +187,7 @@ impl Session {
             let is_last = !page.hasmore || page.epochs.is_empty();
             all.extend(page.epochs);
             let oldest = all.last().map(|one| one.announcement.announcement.epoch());
+            // Including the known one, which the server has to show again.
             if is_last || known.is_some_and(|known| oldest <= Some(known)) {
                 return Ok(all);
             }

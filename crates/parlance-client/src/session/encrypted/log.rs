@@ -74,6 +74,7 @@ impl Session {
                 .map_err(|_| Error::Invalid("a page of the key log"))?;
             let is_last = !page.hasmore || more.is_empty();
             entries.extend(more);
+            // The head of the last page: the log may have grown since the first one was read.
             if is_last {
                 return Ok(Rest {
                     entries,

@@ -81,9 +81,11 @@ impl Session {
         let Some(epochs) = state.epochs.get(&conversation.id) else {
             return Err(Error::Invalid("the conversation's epoch"));
         };
+        // For each attempt: whoever follows an epoch may have met other people, or new identities.
         let listed: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
         epochs.check_participants(&listed)?;
         state.pins.may_send(listed)?;
+        // Under any other secret, nobody could read the message.
         if secret.commitment() != epochs.newest().commit() {
             return Err(e2ee::Error::WrongSecret.into());
         }

@@ -48,6 +48,7 @@ impl Session {
     }
 
     async fn meet_once(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {
+        // Cards first: the log, which is read after them, then has each that the server has shown.
         let (mut keys, cards) = self.fetch_keys(&state.pins, users).await?;
         self.follow_key_log(&mut state.log, &state.own_cards)
             .await?;
@@ -68,10 +69,12 @@ impl Session {
             }
             match pins.cards(*user).last() {
                 Some(card) => state.log.check_card(card)?,
+                // The log shows whether the server withholds the cards of somebody who has some.
                 None if state.log.newest(*user)?.is_none() => {}
                 None => return Err(e2ee::Error::NotLogged.into()),
             }
         }
+        // Nothing is ever wrapped for a key that no card names.
         keys.retain(|user, _| offers.get(user) != Some(&Offer::Lost));
         state.pins = pins;
         Ok(Met { keys, offers })
@@ -96,6 +99,7 @@ impl Session {
             let mut after = BTreeMap::new();
             for user in &users {
                 if let Some(pinned) = pins.cards(*user).last() {
+                    // The pinned card as well: a server that shows another one is found out.
                     after.insert(*user, number(pinned.n().saturating_sub(1))?);
                 }
             }

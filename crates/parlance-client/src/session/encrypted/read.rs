@@ -206,6 +206,7 @@ impl Session {
         let mut rows = vec![];
         loop {
             let page = position.next_page(self).await?;
+            // A server that promises more and sends none would be asked for ever.
             let is_last = !page.hasmore || page.messages.is_empty() && page.reports.is_empty();
             rows.extend(page.messages);
             if is_last {
@@ -351,6 +352,7 @@ impl Session {
                     wrapped => match self.open_secret(announcement, wrapped) {
                         Ok(secret) => Secret::Opened(secret),
                         Err(_) if announcement.epoch() < newest.epoch() => Secret::Wrong,
+                        // `read` has opened the newest one's before: this copy is another one.
                         Err(error) => return Err(error.into()),
                     },
                 };

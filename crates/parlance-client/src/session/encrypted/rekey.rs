@@ -74,6 +74,7 @@ impl Session {
         let listed: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
         let wanted = |user: &UserId| next.add.contains(user) || epochs.members().contains_key(user);
         let unexpected: Vec<UserId> = listed.iter().filter(|one| !wanted(one)).copied().collect();
+        // The server's word alone gives nobody the secret.
         if !unexpected.is_empty() {
             return Err(e2ee::Error::DifferentParticipants {
                 unexpected,
@@ -108,6 +109,7 @@ impl Session {
                 users.iter().map(|user| (*user, sealed.clone())).collect()
             }
         };
+        // Whoever is not listed any more has left already.
         let remove = next.remove.intersection(&listed).copied().collect();
         *conversation = self
             .announce(&conversation.instance, &new, &met.keys, names, remove)

@@ -175,6 +175,7 @@ impl Session {
             Err(error) if error.code() == Some(ErrorCode::MessageIdConflict) => {
                 kept.is_sent(id);
             }
+            // Refused, or never sent: its number stays free (docs/e2ee.md, Messages).
             Err(_) => {}
         }
         stored

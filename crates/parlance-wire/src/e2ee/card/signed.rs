@@ -74,6 +74,8 @@ impl SignedCard {
     /// # Errors
     /// `RsaKey`, `Signature`, `RsaSignature`; `Order`: a first card with a predecessor's signature.
     pub fn verify(&self, rsa: &PublicKey) -> Result<(), Invalid> {
+        // Told apart from a wrong signature: after an operator's reset no card names the key yet. A
+        // client then keeps the cards, and stops sending.
         if self.card.rsa() != rsa.hash() {
             return Err(Invalid::RsaKey);
         }

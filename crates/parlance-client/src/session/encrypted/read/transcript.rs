@@ -46,6 +46,7 @@ impl Session {
             last = Some((row.seq, told));
         }
         let (seq, chain) = last.unwrap_or((0, beginning_of(conversation)));
+        // The list may be older than the rows: then it names one of them.
         let listed = Chain::parse(&conversation.chain);
         if listed.is_some_and(|listed| {
             listed != chain && reader.chains.values().all(|chain| *chain != listed)
@@ -57,6 +58,7 @@ impl Session {
                 return Err(e2ee::Error::DifferentTranscript.into());
             }
         }
+        // The newest message of an earlier reading must still be there, as it was.
         if let Some((seq, chain)) = known.filter(|(seq, _)| *seq > 0)
             && reader.chains.get(&seq) != Some(&chain)
         {
