@@ -76,8 +76,8 @@ export class OpenSession {
       this.uploaded(message, upload);
       this.post({ post: "upload", message, upload });
     };
-    const arriving = (record: ConversationRecord, rows: readonly WireMessage[]): void => {
-      this.shown.arriving(record, rows).catch(this.fault);
+    const arriving: Account["arriving"] = (record, rows, after) => {
+      this.shown.arriving(record, rows, after).catch(this.fault);
     };
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
       this.lookInto(id, rows).catch(this.fault);

@@ -129,10 +129,13 @@ export class OpenLog {
     return this.drawing.run(() => this.refreshNow(isGrown));
   }
 
-  /** Shows rows that are being written: what is read from the store after that begins behind them. */
-  append(record: ConversationRecord, rows: readonly WireMessage[]): Promise<void> {
+  /**
+   * Shows rows that are being written: what is read from the store after that begins behind them. `after` is the number of the
+   * row before them; reports have numbers, too.
+   */
+  append(record: ConversationRecord, rows: readonly WireMessage[], after: number): Promise<void> {
     return this.drawing.run(async () => {
-      const isNext = rows[0]?.Seq === (this.opened.at(-1)?.seq ?? 0) + 1 && this.opened.every(({ trouble }) => trouble === null);
+      const isNext = (this.opened.at(-1)?.seq ?? 0) === after && this.opened.every(({ trouble }) => trouble === null);
       if (this.id !== record.wire.id || this.instance !== record.instance || !isNext) return;
       await this.show(record.wire.id, record, [...this.opened, ...(await this.account.cipher.openAll(record, rows))]);
     });

@@ -91,8 +91,8 @@ export class AccountShown {
   }
 
   /** Rows are being written: while little happens, who looks at them need not wait for that. */
-  async arriving(record: ConversationRecord, rows: readonly WireMessage[]): Promise<void> {
-    if (this.looks === 0 && !this.ended) await this.log.append(record, rows);
+  async arriving(record: ConversationRecord, rows: readonly WireMessage[], after: number): Promise<void> {
+    if (this.looks === 0 && !this.ended) await this.log.append(record, rows, after);
   }
 
   /** Reads what has changed; false if nothing has. */

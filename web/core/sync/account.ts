@@ -54,8 +54,11 @@ export interface Account {
   progress: (message: MessageId, upload: Upload | null) => void;
   /** Tells this tab and the others. */
   tell: (hint: Hint) => void;
-  /** Hears of new rows that join what is held, while they are being written; `record` is what is written with them. */
-  arriving: (record: ConversationRecord, rows: readonly WireMessage[]) => void;
+  /**
+   * Hears of new rows that join what is held, while they are being written; `record` is what is written with them, `after` the
+   * number of the row before them, 0 if there is none.
+   */
+  arriving: (record: ConversationRecord, rows: readonly WireMessage[], after: number) => void;
   /** Hears of all new rows, after they were written. */
   arrived: (id: ConversationId, rows: readonly WireMessage[]) => void;
 }

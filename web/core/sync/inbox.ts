@@ -96,7 +96,7 @@ export async function join(account: Account, record: ConversationRecord, arrived
   const settled = messages.filter(({ ID }) => account.sent.has(ID));
   const orders = settled.flatMap(({ ID }) => account.sent.get(ID) ?? []);
   // The batch is begun before anything is drawn: what a screen then reads of these rows waits for it.
-  if (messages.length > 0) account.arriving(record, messages);
+  if (messages.length > 0) account.arriving(record, messages, last);
   await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
   for (const { ID } of settled) account.sent.delete(ID);
   account.tell({ grown: [arrived.id], outbox: settled.length > 0 });

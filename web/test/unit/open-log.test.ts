@@ -48,10 +48,10 @@ async function openWith(rows: number) {
   const log = new OpenLog(account, out, () => ({ names: new Names(new Map(), session), people: new Map(), waiting: [] }));
   await log.open(conversation);
   const shown = (): (string | undefined)[] => [out.state.log?.entries[0]?.id, out.state.log?.entries.at(-1)?.id];
-  /** Rows up to this one, as they are shown before they are written. */
-  const append = async (from: number, to: number): Promise<void> => {
+  /** Rows up to this one, as they are shown before they are written; a report may have come before them. */
+  const append = async (from: number, to: number, after = from - 1): Promise<void> => {
     const record = (await store.conversation(conversation)) ?? newConversation(wire);
-    await log.append(record, Array.from({ length: to - from + 1 }, (_, i) => rowOf(from + i)));
+    await log.append(record, Array.from({ length: to - from + 1 }, (_, i) => rowOf(from + i)), after);
   };
   return { write, append, log, shown, state: out };
 }
@@ -103,4 +103,7 @@ test("rows are shown while they are being written, each once, and only where the
   await log.refresh(true);
   assert.deepEqual(shown(), [idOf(11), idOf(64)]);
   assert.equal(state.state.log?.entries.length, 54);
+  // Somebody has seen it: the report takes a number.
+  await append(66, 66, 64);
+  assert.deepEqual(shown(), [idOf(11), idOf(66)]);
 });

@@ -93,7 +93,7 @@ function walk(event: KeyboardEvent, list: HTMLElement): void {
 const FIRST_ROWS = 60;
 /** The others are drawn after this time at the latest; so many more each time, so that a key waits for none of them. */
 const IDLE_MS = 1000;
-const MORE_ROWS = 100;
+const MORE_ROWS = 20;
 
 /** How many rows may be drawn by now. */
 function useCount(all: number): number {
