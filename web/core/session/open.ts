@@ -8,7 +8,7 @@ import type { Ports } from "../ports.ts";
 import { newsOf } from "../show/news.ts";
 import { AccountShown } from "../show/shown.ts";
 import type { Shown } from "../show/state.ts";
-import type { ConversationRecord, SessionRecord } from "../store/records.ts";
+import type { SessionRecord } from "../store/records.ts";
 import { Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { type Ask, type Post, readPost } from "../sync/ask.ts";
