@@ -23,8 +23,8 @@ import { groupName } from "../sync/group-name.ts";
 
 /** Conversations that fit on a screen: before these are drawn nothing is shown. */
 const FIRST = 16;
-/** Conversations that are drawn at the same time. */
-const WIDTH = 16;
+/** Conversations that are drawn at the same time after these: few, so that a key waits for few. */
+const WIDTH = 4;
 /** After a look that took as long, what comes next is not looked at for as long. */
 const MIN_REST_MS = 8;
 const MAX_REST_MS = 500;
@@ -219,7 +219,7 @@ export class AccountShown {
     let shownAt = FIRST;
     for (let done = 0; done < sorted.length && !this.ended; ) {
       const begun = this.account.clock.now();
-      const some = sorted.slice(done, done + WIDTH);
+      const some = sorted.slice(done, done + (done === 0 ? FIRST : WIDTH));
       done += some.length;
       await this.log.opening;
       await Promise.all(some.map((id) => this.drawOne(id, "whole")));
