@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{id::UserId, text::Email};
 
-/// Maximum size of a card: an address has at most 254 bytes, each of which may be escaped.
+/// Maximum size of a card: an address has at most 254 bytes, none of which is escaped.
 const MAX_CARD: usize = 1024;
 
 /// A user's keys on one server. In JSON it is a string with the canonical text.

@@ -102,13 +102,19 @@ impl Nick {
 }
 
 /// The skeleton of a name: names that may be taken for each other have the same one (Unicode TS 39,
-/// 4), whatever their case and spaces. For comparing, not for showing.
+/// 4), whatever their spaces and the case of their Latin letters. For comparing, not for showing.
+// Another result than before takes a migration that empties those that are stored.
 #[must_use]
 pub fn skeleton(name: &str) -> String {
-    unicode_security::skeleton(name)
-        .filter(|c| *c != ' ')
-        .collect::<String>()
-        .to_lowercase()
+    let lower = |text: &str| {
+        unicode_security::skeleton(text)
+            .filter(|c| *c != ' ')
+            .collect::<String>()
+            .to_lowercase()
+    };
+    let seen = lower(name);
+    // In both cases: `I` looks like `l`, and `m` like `rn`, while `i` and `M` do not.
+    lower(&lower(&seen.to_uppercase()))
 }
 
 fn freeform(text: &str, most: usize) -> Option<String> {
@@ -200,11 +206,22 @@ mod tests {
             ("Boss", "B0ss"),
             ("Modern", "Modem"),
             ("Ivan", "lvan"),
+            ("ivan", "lvan"),
+            ("IVAN", "Ivan"),
+            ("Mary", "mary"),
+            ("Mary", "rnary"),
+            ("MARY", "mary"),
             ("Ann Example", "AnnExample"),
         ] {
             assert_eq!(skeleton(one), skeleton(other), "{one} {other}");
         }
-        assert_ne!(skeleton("Ann"), skeleton("Anna"));
+        for (one, other) in [("Ann", "Anna"), ("Ivan", "Evan"), ("Mary", "Nary")] {
+            assert_ne!(skeleton(one), skeleton(other), "{one} {other}");
+        }
+        for small in 'a'..='z' {
+            let capital = small.to_ascii_uppercase().to_string();
+            assert_eq!(skeleton(&capital), skeleton(&small.to_string()), "{small}");
+        }
     }
 
     #[test]
