@@ -66,7 +66,11 @@ impl Device {
         login: impl AsyncFnOnce(StationId) -> Result<Session, Error>,
     ) -> Result<Self, Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
-        let lock = lock(file).map_err(e2ee::Error::Store)?;
+        let path = file.to_owned();
+        // Elsewhere: it may wait for as long as the other process runs.
+        let lock = tokio::task::spawn_blocking(move || lock(&path)).await;
+        let lock = lock.map_err(std::io::Error::other).flatten();
+        let lock = lock.map_err(e2ee::Error::Store)?;
         let kept: Option<Kept> = private_file::load(file)?;
         let station = kept
             .as_ref()

@@ -76,7 +76,7 @@ impl Body {
     /// Its canonical JSON.
     ///
     /// # Errors
-    /// `Malformed`: only known kinds can be written. `Invalid`: a number is not an integer.
+    /// `Malformed`: only known kinds can be written, and no setting is named `kind`. `Invalid`: a number is not an integer.
     pub fn to_text(&self) -> Result<String, Error> {
         let Content::Known(known) = &self.content else {
             return Err(Error::Malformed("a body of an unknown kind"));
@@ -90,6 +90,10 @@ impl Body {
             ep: self.ep,
             log: self.log,
         };
+        // It would stand in place of the kind itself.
+        if matches!(known, Kind::Settings(settings) if settings.contains_key("kind")) {
+            return Err(Error::Malformed("a setting named kind"));
+        }
         let mut fields = object(&common)?;
         // The common fields last, as a setting with such a name must not replace one.
         let mut all = object(known)?;

@@ -6,7 +6,7 @@ use parlance_wire::id::{FileId, MessageId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The kinds of body that this version supports (docs/e2ee.md, Kinds of body).
+/// The kinds of body that this version supports (docs/e2ee.md, Kinds).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Kind {

@@ -80,6 +80,16 @@ fn a_clients_state_survives_in_its_file() {
     state.vault_version = 7;
     let path = std::env::temp_dir().join(format!("parlance-state-{}", StationId::random()));
     assert!(State::load(&path).unwrap().is_none());
+    // Left over from a save that was interrupted, with a mode that lets everybody read.
+    let mut left = path.clone().into_os_string();
+    left.push(".new");
+    std::fs::write(&left, "{").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let everybody = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&left, everybody).unwrap();
+    }
     state.save(&path).unwrap();
     assert_eq!(State::load(&path).unwrap().as_ref(), Some(&state));
     std::fs::write(&path, "{}").unwrap();

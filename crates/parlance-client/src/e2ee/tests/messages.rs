@@ -177,3 +177,21 @@ fn each_kind_comes_back_as_it_was() {
         );
     }
 }
+
+#[test]
+fn a_setting_does_not_take_the_place_of_the_kind() {
+    let settings = [("kind".to_owned(), serde_json::json!("text"))];
+    let body = Body {
+        at: Timestamp::parse("2026-11-24 12:00:00").unwrap(),
+        until: None,
+        n: 1,
+        head: Head {
+            seq: 0,
+            chain: None,
+        },
+        ep: None,
+        log: None,
+        content: Content::Known(Kind::Settings(settings.into())),
+    };
+    assert!(matches!(body.to_text(), Err(Error::Malformed(_))));
+}
