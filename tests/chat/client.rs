@@ -17,13 +17,14 @@ use parlance_client::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Notify, watch},
     time::timeout,
 };
 
 use crate::world::World;
 
 mod account;
+mod feed;
 
 #[path = "../../crates/parlance-client/examples/news.rs"]
 #[expect(dead_code, reason = "its `main`")]
@@ -39,6 +40,12 @@ pub(crate) struct Relay {
     lost: AtomicUsize,
     /// The answers to requests with this text get lost.
     pub loses: Mutex<Option<&'static str>>,
+    /// Requests with this text are held back, until it is another one.
+    pub holds: watch::Sender<Option<&'static str>>,
+    /// Told when a request is held back.
+    pub held: Notify,
+    /// The first text becomes the second one, of the same length, in answers and frames.
+    pub garbles: Mutex<Option<(String, String)>>,
     /// Changed to cut all connections.
     cut: watch::Sender<()>,
 }
@@ -51,6 +58,9 @@ impl Relay {
             server: Mutex::default(),
             lost: AtomicUsize::new(0),
             loses: Mutex::default(),
+            holds: watch::Sender::new(None),
+            held: Notify::new(),
+            garbles: Mutex::default(),
             cut: watch::Sender::new(()),
         });
         tokio::spawn({
@@ -72,6 +82,17 @@ impl Relay {
             .clone_into(&mut self.server.lock().unwrap());
     }
 
+    fn garble(&self, bytes: &mut [u8]) {
+        let garbles = self.garbles.lock().unwrap();
+        let Some((from, to)) = &*garbles else { return };
+        assert_eq!(from.len(), to.len());
+        for at in 0..bytes.len().saturating_sub(from.len()) {
+            if bytes[at..].starts_with(from.as_bytes()) {
+                bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            }
+        }
+    }
+
     async fn serve(self: Arc<Self>, client: TcpStream) {
         let mut cut = self.cut.subscribe();
         let address = self.server.lock().unwrap().clone();
@@ -91,6 +112,12 @@ impl Relay {
                 {
                     is_lost.store(true, Ordering::Relaxed);
                 }
+                let is_held = |held: Option<&str>| held.is_some_and(|text| request.contains(text));
+                let mut holds = self.holds.subscribe();
+                if is_held(*holds.borrow()) {
+                    self.held.notify_one();
+                }
+                let _ = holds.wait_for(|held| !is_held(*held)).await;
                 if to_server.write_all(&bytes[..length]).await.is_err() {
                     break;
                 }
@@ -99,6 +126,7 @@ impl Relay {
         let answers = async {
             let mut bytes = [0; 16 << 10];
             while let Ok(length @ 1..) = from_server.read(&mut bytes).await {
+                self.garble(&mut bytes[..length]);
                 let take = |lost: usize| lost.checked_sub(1);
                 let lost = self
                     .lost

@@ -23,8 +23,8 @@ use crate::{
     signing::Identity,
 };
 
-/// Maximum size of an answer. The largest ones are about 8 MiB (a page of 4 MiB of `Data`, escaped
-/// as JSON).
+/// Maximum size of an answer. Pages are about 8 MiB at most (4 MiB of `Data`, escaped as JSON); an
+/// export may be larger.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Bytes per second of the slowest connection on which files are sent and read.
@@ -156,16 +156,21 @@ impl<'a, A: Serialize> Call<'a, A> {
 
     /// The body of the answer, and its `Content-Range`.
     async fn answer(&self) -> Result<(Vec<u8>, Option<String>), Error> {
-        let mut failures = 0;
+        let (mut failures, mut was_uncertain) = (0, false);
         loop {
             match self.attempt().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => {
+                Err(mut error) => {
                     failures += 1;
                     let retry = &self.server.retry;
                     let Some(pause) = retry.pause(failures, &error, self.repeatable) else {
+                        // A refusal of the last attempt does not undo what an earlier one did.
+                        if let Error::Refused(refusal) = &mut error {
+                            refusal.was_uncertain = was_uncertain;
+                        }
                         return Err(error);
                     };
+                    was_uncertain |= error.is_uncertain();
                     tracing::debug!(api = self.api.names().1, failures, ?pause, %error, "sent again");
                     tokio::time::sleep(pause).await;
                 }
@@ -273,5 +278,55 @@ pub(crate) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -
         epoch: body.epoch,
         version: body.version,
         card: body.n.zip(body.card).map(Box::new),
+        was_uncertain: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use parlance_wire::id::StationId;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use crate::{ErrorCode, Retry, Server};
+
+    /// A server that reads a request for each of these answers, and closes the connection after it.
+    async fn answers(answers: &'static [&'static str]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut client, _) = listener.accept().await.unwrap();
+                assert!(client.read(&mut [0; 4096]).await.unwrap() > 0);
+                client.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_refusal_after_an_attempt_without_an_answer_is_uncertain() {
+        const REFUSAL: &str = "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 50\r\n\r\n\
+            {\"errormessage\":\"wait\",\"errorcode\":\"rate_limited\"}";
+        let retry = Retry {
+            attempts: 2,
+            first_pause: Duration::ZERO,
+            ..Retry::default()
+        };
+        let lost: &[&str] = &["", REFUSAL];
+        for (all, is_uncertain) in [(lost, true), (&[REFUSAL, REFUSAL], false)] {
+            let url = answers(all).await;
+            let server = Server::with_retry(&url, retry.clone()).unwrap();
+            let refused = server
+                .login_service("an apikey", StationId::random())
+                .await
+                .unwrap_err();
+            assert_eq!(refused.code(), Some(ErrorCode::RateLimited), "{refused:?}");
+            assert_eq!(refused.is_uncertain(), is_uncertain);
+        }
     }
 }

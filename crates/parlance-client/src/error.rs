@@ -6,7 +6,7 @@ use parlance_wire::{e2ee::CardHash, text::Instance};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{e2ee, keys::KeyError};
+use crate::{e2ee, keys::KeyError, socket::SocketEnd};
 
 /// Why a call failed.
 #[derive(Debug, Error)]
@@ -33,6 +33,10 @@ pub enum Error {
     /// The socket could not be opened in time, after all retries.
     #[error("the socket was not opened in time")]
     SocketTimeout,
+    /// The server ended the socket for good: opening another one would replace the one that has its
+    /// place, or be refused.
+    #[error("the socket has ended: {0}")]
+    SocketEnded(SocketEnd),
     /// A key could not be generated or used.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -42,6 +46,10 @@ pub enum Error {
     /// The server does not list the conversation: the user no longer takes part in it.
     #[error("the user takes no part in the conversation")]
     NotAParticipant,
+    /// The conversation was cleared since it was read: what would be sent follows messages that are
+    /// gone.
+    #[error("the conversation was cleared since it was read")]
+    Cleared,
     /// Older clients began the conversation, and have written in it. Whoever renews its keys in a
     /// client that keeps the old ones begins its epochs.
     #[error("older clients began this conversation; one of its participants has to renew its keys")]
@@ -56,12 +64,12 @@ pub enum Error {
 
 impl Error {
     /// Returns `true` if the server may have carried out the call: there was no answer, or it
-    /// failed.
+    /// failed, in any of its attempts.
     #[must_use]
     pub fn is_uncertain(&self) -> bool {
         match self {
             // Also 503: the server may have stored the change before it failed (docs/api.md).
-            Self::Refused(refusal) => refusal.status >= 500,
+            Self::Refused(refusal) => refusal.status >= 500 || refusal.was_uncertain,
             Self::Transport(_) | Self::Answer(_) | Self::TooLarge => true,
             _ => false,
         }
@@ -98,6 +106,9 @@ pub struct Refusal {
     /// Number and hash of the newest card, for [`StaleCard`](ErrorCode::StaleCard), if there is one.
     // Boxed: every result of this crate has room for it.
     pub card: Option<Box<(u64, CardHash)>>,
+    /// Whether an earlier attempt of the same call got no answer, or one that it failed. This
+    /// refusal then says nothing of what that one did.
+    pub was_uncertain: bool,
 }
 
 impl Refusal {

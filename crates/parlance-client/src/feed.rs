@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorCode},
     history::{Appended, History},
     session::Session,
-    socket::Socket,
+    socket::{Socket, SocketEnd},
 };
 
 /// What a [`Feed`] reports.
@@ -110,6 +110,8 @@ impl Feed {
     ///
     /// # Errors
     /// After as many failures in a row as [`Retry`](crate::Retry) allows. Nothing is lost then: call it again.
+    /// `SocketEnded`: the station has opened another socket, or was signed out, or its user is
+    /// disabled. If it is called again all the same, it opens a socket in the other one's place.
     pub async fn next(&mut self) -> Result<Update, Error> {
         loop {
             // In this order: nothing is awaited while something is ready, and a resync comes before downloads, as it
@@ -122,9 +124,25 @@ impl Feed {
             } else if let Some(conversation) = self.changed.first().copied() {
                 self.download(conversation).await?;
             } else if let Some(socket) = &mut self.socket {
-                match socket.next().await? {
-                    Some(notification) => self.take(notification),
-                    None => self.socket = None,
+                match socket.next().await {
+                    Ok(Some(notification)) => self.take(notification),
+                    Ok(None) => {
+                        let end = socket.end();
+                        self.socket = None;
+                        // Two feeds of one station would replace each other's sockets for ever.
+                        if let Some(
+                            end
+                            @ (SocketEnd::Replaced | SocketEnd::SignedOut | SocketEnd::Disabled),
+                        ) = end
+                        {
+                            return Err(Error::SocketEnded(end));
+                        }
+                    }
+                    Err(error) => {
+                        // What the frame told is found in the list.
+                        self.wants_resync = true;
+                        return Err(error);
+                    }
                 }
             } else {
                 self.reconnect().await?;

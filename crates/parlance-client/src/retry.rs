@@ -120,6 +120,7 @@ mod tests {
             epoch: None,
             version: None,
             card: None,
+            was_uncertain: false,
         })
     }
 

@@ -43,8 +43,10 @@ pub struct Socket {
 pub enum SocketEnd {
     /// The station opened another socket: do not reconnect.
     Replaced,
-    /// The station was signed out, or its user disabled: log in again.
+    /// The station was signed out: log in again.
     SignedOut,
+    /// An operator has disabled the user.
+    Disabled,
     /// Too many frames: send fewer.
     TooManyFrames,
     /// The server stops, or refused a frame: reconnect.
@@ -56,8 +58,21 @@ impl SocketEnd {
         match code {
             4409 => Self::Replaced,
             4401 => Self::SignedOut,
+            4403 => Self::Disabled,
             4429 => Self::TooManyFrames,
             other => Self::Other(other),
+        }
+    }
+}
+
+impl fmt::Display for SocketEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replaced => f.write_str("the station has opened another socket"),
+            Self::SignedOut => f.write_str("the station was signed out"),
+            Self::Disabled => f.write_str("the user is disabled"),
+            Self::TooManyFrames => f.write_str("too many frames were sent"),
+            Self::Other(code) => write!(f, "code {code}"),
         }
     }
 }

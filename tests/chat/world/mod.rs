@@ -283,6 +283,10 @@ impl World {
     /// Disables or enables a user, like an operator. Returns whether there is such a user.
     pub(crate) async fn sets_disabled(&self, person: &Person, disabled: bool) -> bool {
         let user = UserId::parse(&person.user).unwrap();
+        self.sets_user_disabled(user, disabled).await
+    }
+
+    pub(crate) async fn sets_user_disabled(&self, user: UserId, disabled: bool) -> bool {
         user::set_disabled(&self.store, user, disabled, &operator(), Timestamp::now())
             .await
             .unwrap()
