@@ -17,7 +17,7 @@ use parlance_wire::{
 
 use crate::{
     e2ee::{
-        self, Contents, Kdf, Mark, Master, Owner, RecoveryKey, Root, SigningKey, Slot, State,
+        self, Card, Contents, Kdf, Mark, Master, Owner, RecoveryKey, Root, SigningKey, Slot, State,
         Vault, first_card, next_card,
     },
     error::{Error, ErrorCode},
@@ -195,11 +195,13 @@ impl Server {
 impl Unlocked {
     /// The state of a station that has none yet. The server's key is trusted on first use, and
     /// contacts are as the vault marks them; one who has a newer card than the vault says is to be
-    /// accepted first ([`Pins::accept`](e2ee::Pins::accept)).
+    /// accepted first ([`Pins::accept`](e2ee::Pins::accept)). Of one whose account was deleted,
+    /// nothing is known.
     ///
     /// # Errors
     /// `Encryption`: the log is not valid; `NotMyCard`: the newest card of the user's is not of
-    /// these keys; `DifferentCard`: a contact's card is not the one in the vault, or its successor.
+    /// these keys; `UnknownSigner`: the server shows none; `DifferentCard`: a contact's card is not
+    /// the one in the vault, or its successor.
     pub async fn begin_state(&self) -> Result<State, Error> {
         let mut state = self.session.begin_key_log().await?;
         state.vault_version = self.vault.version();
@@ -207,18 +209,27 @@ impl Unlocked {
         let users = users.chain([self.owner.user]).collect();
         self.session.meet(&mut state, &users).await?;
         let own = state.pins.cards(self.owner.user).last();
-        if own.is_some_and(|card| card.sign() != self.sign.public()) {
-            return Err(e2ee::Error::NotMyCard(own.map_or(0, e2ee::Card::n)).into());
+        let own = own.ok_or(e2ee::Error::UnknownSigner(self.owner.user))?;
+        if own.sign() != self.sign.public() {
+            return Err(e2ee::Error::NotMyCard(own.n()).into());
         }
         for (user, pin) in &self.contents.pins {
             let cards = state.pins.cards(*user);
-            if !cards.iter().any(|card| card.hash() == pin.0) {
+            // Of a user who had no card, the vault has the hash of the public key, without a number.
+            let is_of = |card: &&Card| {
+                card.hash() == pin.0 || pin.1 == 0 && card.rsa().as_bytes() == pin.0.as_bytes()
+            };
+            // Of a deleted account only the log has the cards, also if somebody else has the address.
+            let is_known = cards.iter().any(|card| is_of(&card))
+                || state.log.cards(*user)?.contains(&pin.0)
+                || pin.1 == 0 && cards.is_empty();
+            if !is_known {
                 return Err(e2ee::Error::DifferentCard.into());
             }
-            let is_newest = cards.last().is_some_and(|card| card.hash() == pin.0);
-            match pin.2 {
-                Mark::Verified if is_newest => state.pins.verify(*user, pin.0)?,
-                Mark::Seen if is_newest => {}
+            let newest = cards.last().filter(is_of).map(Card::hash);
+            match (pin.2, newest) {
+                (Mark::Verified, Some(card)) => state.pins.verify(*user, card)?,
+                (Mark::Seen, Some(_)) => {}
                 _ => state.pins.doubt(*user),
             }
         }
@@ -273,11 +284,19 @@ impl Unlocked {
         let before = before.ok_or(e2ee::Error::UnknownSigner(me))?;
         let pair = KeyPair::generate_3072()?;
         let card = next_card(before, &self.sign, &pair, Some(&self.sign))?;
-        let contents = &mut self.contents;
-        let old = std::mem::replace(&mut contents.rsa, copy(&pair)?);
-        contents.earlier.insert(0, old);
-        contents.earlier.truncate(MAX_EARLIER);
-        let vault = self.vault.update(&self.owner, &self.master, contents)?;
+        let earlier = std::iter::once(&self.contents.rsa).chain(&self.contents.earlier);
+        // Beside the present ones: a refused pair must not get into the vault by a later change.
+        let contents = Contents {
+            rsa: copy(&pair)?,
+            earlier: earlier
+                .take(MAX_EARLIER)
+                .map(copy)
+                .collect::<Result<_, _>>()?,
+            sign: SigningKey::from_seed(self.contents.sign.seed())?,
+            pins: self.contents.pins.clone(),
+            heads: self.contents.heads.clone(),
+        };
+        let vault = self.vault.update(&self.owner, &self.master, &contents)?;
         // Before the call: if its answer is lost, the card may be in the log all the same.
         state.own_cards.insert(card.card.n(), card.card.hash());
         let version = version_of(&vault)?;
@@ -285,7 +304,7 @@ impl Unlocked {
         self.session
             .change_keys(&pair, Some(card), rsakey, version)
             .await?;
-        self.vault = vault;
+        (self.vault, self.contents) = (vault, contents);
         Ok(())
     }
 }

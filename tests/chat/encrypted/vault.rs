@@ -2,14 +2,63 @@
 
 use parlance_client::{
     Error, ErrorCode, MessageId, NewUser, Reader, Server, StationId, Unlock, Unlocked, UserId,
-    e2ee::{Content, Kind, State},
+    e2ee::{
+        Card, CardHash, Content, Error as Wrong, Kdf, Kind, Mark, Owner, Pin, Root, Slot, State,
+        Vault, VaultPin,
+    },
 };
+use parlance_wire::{kdf, request::account::VaultVersion};
 
-use super::person::Person;
-use crate::world::World;
+use super::{account::deletes_account, person::Person, wrong};
+use crate::{client::Relay, world::World};
 
 const EMAIL: &str = "vera@example.org";
 const PASSWORD: &str = "a long password";
+
+/// Vera registers. Returns her recovery key.
+async fn registers(server: &Server) -> parlance_client::e2ee::RecoveryKey {
+    let new = NewUser {
+        email: EMAIL,
+        fullname: "Vera",
+        nick: "Vera",
+        invite: None,
+    };
+    server.register_with_vault(&new, PASSWORD).await.unwrap()
+}
+
+/// Vera, logged in at this station.
+async fn unlocks(server: &Server, password: &str, station: StationId) -> Unlocked {
+    let key = Unlock::Password(password);
+    server.unlock(EMAIL, key, station, 0).await.unwrap()
+}
+
+/// Puts pins into Vera's vault, as another client of hers does.
+async fn pins(server: &Server, vera: &Unlocked, pins: &[(UserId, VaultPin)]) {
+    let before = server.prelogin(EMAIL).await.unwrap();
+    let owner = Owner {
+        server: before.server,
+        user: vera.session.user(),
+    };
+    let kdf::Kdf::Argon2id { m, t, p, salt } = before.kdf else {
+        panic!("a vault's password")
+    };
+    let kdf = Kdf::Argon2id {
+        m: m.get(),
+        t: t.get(),
+        p: p.get(),
+        salt: format!("{salt:?}"),
+    };
+    let root = Root::of_password(PASSWORD, &kdf).unwrap();
+    let vault = Vault::parse(&vera.session.vault().await.unwrap().rsakey).unwrap();
+    let master = vault.master(&owner, Slot::Password, &root).unwrap();
+    let mut contents = vault.open(&owner, &master, 0).unwrap();
+    contents.pins = pins.iter().cloned().collect();
+    let vault = vault.update(&owner, &master, &contents).unwrap();
+    let version = u32::try_from(vault.version()).unwrap();
+    let version = VaultVersion::new(version).unwrap();
+    let changed = vera.session.change_vault(vault.to_key().unwrap(), version);
+    changed.await.unwrap();
+}
 
 /// What Vera reads at a new station.
 async fn reads(unlocked: &Unlocked, state: &mut State) -> Vec<String> {
@@ -51,13 +100,7 @@ async fn says(unlocked: &Unlocked, state: &mut State, friend: UserId, text: &str
 async fn a_lost_password_is_replaced_with_the_recovery_key_and_old_messages_are_read() {
     let world = World::new().await;
     let server = Server::new(&world.url).unwrap();
-    let new = NewUser {
-        email: EMAIL,
-        fullname: "Vera",
-        nick: "Vera",
-        invite: None,
-    };
-    let sheet = server.register_with_vault(&new, PASSWORD).await.unwrap();
+    let sheet = registers(&server).await;
     let unlock =
         async |key: Unlock<'_>, seen| server.unlock(EMAIL, key, StationId::random(), seen).await;
     let vera = unlock(Unlock::Password(PASSWORD), 0).await.unwrap();
@@ -102,5 +145,143 @@ async fn a_lost_password_is_replaced_with_the_recovery_key_and_old_messages_are_
     // Nobody puts an older vault in place of it.
     let refused = unlock(Unlock::Password("another password"), 9).await;
     assert!(matches!(refused, Err(Error::Encryption(_))), "{refused:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_pair_that_the_server_refused_does_not_get_into_the_vault() {
+    let world = World::new().await;
+    let server = Server::new(&world.url).unwrap();
+    registers(&server).await;
+    let station = StationId::random();
+    let mut vera = unlocks(&server, PASSWORD, station).await;
+    let mut state = vera.begin_state().await.unwrap();
+    world
+        .sql(
+            "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
+            create trigger refuse before update on users for each row
+            when (old.public_key <> new.public_key) execute function refuse()",
+        )
+        .await;
+    vera.replace_pair(&mut state).await.unwrap_err();
+    world.sql("drop trigger refuse on users").await;
+    vera.replace_password("another password").await.unwrap();
+    let mut vera = unlocks(&server, "another password", station).await;
+    vera.session.list().await.unwrap();
+    vera.begin_state().await.unwrap();
+    vera.replace_pair(&mut state).await.unwrap();
+    let vera = unlocks(&server, "another password", station).await;
+    vera.session.list().await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_pair_that_was_replaced_at_one_station_is_taken_over_by_the_other() {
+    let world = World::new().await;
+    let server = Server::new(&world.url).unwrap();
+    registers(&server).await;
+    let [one, other] = [(); 2].map(|()| StationId::random());
+    let mut vera = unlocks(&server, PASSWORD, one).await;
+    let mut state = vera.begin_state().await.unwrap();
+    let mut others = unlocks(&server, PASSWORD, other)
+        .await
+        .begin_state()
+        .await
+        .unwrap();
+    let ann = Person::new(&world, "Ann").await;
+    vera.session.add_friend(&ann.email).await.unwrap();
+    ann.session
+        .accept_friend(vera.session.user())
+        .await
+        .unwrap();
+    says(&vera, &mut state, ann.user(), "Hello").await;
+    vera.replace_pair(&mut state).await.unwrap();
+    // Twice, as nothing keeps the other station from being away for long.
+    let mut vera = unlocks(&server, PASSWORD, one).await;
+    vera.replace_pair(&mut state).await.unwrap();
+    let vera = unlocks(&server, PASSWORD, other).await;
+    assert_eq!(reads(&vera, &mut others).await, ["Hello"]);
+    says(&vera, &mut others, ann.user(), "From the other station").await;
+    assert_eq!(others.own_cards.len(), 3);
+    assert_eq!(others.pins.cards(vera.session.user()).len(), 3);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_pins_of_a_vault_survive_their_people() {
+    let world = World::new().await;
+    let server = Server::new(&world.url).unwrap();
+    registers(&server).await;
+    let station = StationId::random();
+    let vera = unlocks(&server, PASSWORD, station).await;
+    let mut people = vec![];
+    for name in ["Ann", "Ben", "Cleo", "Dan"] {
+        let person = Person::new(&world, name).await;
+        vera.session.add_friend(&person.email).await.unwrap();
+        person
+            .session
+            .accept_friend(vera.session.user())
+            .await
+            .unwrap();
+        people.push(person);
+    }
+    let people: [Person; 4] = people.try_into().ok().unwrap();
+    let [ann, ben, cleo, dan] = &people;
+    let card = |person: &Person| {
+        let card = person.state.pins.cards(person.user()).last();
+        card.map(Card::hash).unwrap()
+    };
+    // Of Dan, who had no card then, the vault has the public key.
+    let dans = dan.state.pins.cards(dan.user())[0].rsa();
+    let dans = CardHash::from_bytes(*dans.as_bytes());
+    let mut all = [ann, ben, cleo]
+        .map(|person| (person.user(), VaultPin(card(person), 1, Mark::Verified)))
+        .to_vec();
+    all.push((dan.user(), VaultPin(dans, 0, Mark::Verified)));
+    pins(&server, &vera, &all).await;
+    // Ben's account is gone, and somebody else has Cleo's address.
+    deletes_account(ben).await;
+    deletes_account(cleo).await;
+    let again = Person::new(&world, "Cleo").await;
+    vera.session.add_friend(&again.email).await.unwrap();
+    again
+        .session
+        .accept_friend(vera.session.user())
+        .await
+        .unwrap();
+
+    let vera = unlocks(&server, PASSWORD, station).await;
+    let state = vera.begin_state().await.unwrap();
+    let mark = |person: &Person| state.pins.get(person.user()).map(Pin::mark);
+    assert_eq!(mark(ann), Some(Mark::Verified));
+    assert_eq!(mark(ben), None);
+    assert_eq!(mark(&again), Some(Mark::Changed));
+    assert_eq!(mark(dan), Some(Mark::Verified));
+
+    // A card that was never in the log is still refused.
+    all[0].1.0 = CardHash::from_bytes([7; 32]);
+    pins(&server, &vera, &all).await;
+    let vera = unlocks(&server, PASSWORD, station).await;
+    let refused = wrong(vera.begin_state().await);
+    assert!(matches!(refused, Wrong::DifferentCard), "{refused}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_withholds_ones_own_card_is_found_out() {
+    let world = World::new().await;
+    let relay = Relay::open().await;
+    relay.leads_to(&world);
+    let server = Server::new(&relay.url).unwrap();
+    registers(&server).await;
+    let vera = unlocks(&server, PASSWORD, StationId::random()).await;
+    let mut shown = format!("\"{}\":", vera.session.user());
+    let own = shown.clone();
+    shown.replace_range(1..9, "00000000");
+    *relay.garbles.lock().unwrap() = Some((own, shown));
+    let refused = wrong(vera.begin_state().await);
+    assert!(matches!(refused, Wrong::UnknownSigner(_)), "{refused}");
+    *relay.garbles.lock().unwrap() = None;
+    vera.begin_state().await.unwrap();
     world.end().await;
 }

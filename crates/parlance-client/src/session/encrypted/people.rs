@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
-    e2ee::SignedCard, id::UserId, key::PublicKey, request::keys::MAX_USERS as USERS_PER_CALL,
+    e2ee::{SignedCard, Succession},
+    id::UserId,
+    key::PublicKey,
+    request::keys::MAX_USERS as USERS_PER_CALL,
 };
 
 use crate::{
@@ -50,8 +53,7 @@ impl Session {
     async fn meet_once(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {
         // Cards first: the log, which is read after them, then has each that the server has shown.
         let (mut keys, cards) = self.fetch_keys(&state.pins, users).await?;
-        self.follow_key_log(&mut state.log, &state.own_cards)
-            .await?;
+        self.follow_own_log(state).await?;
         let (mut pins, mut offers) = (state.pins.clone(), BTreeMap::new());
         for (user, key) in &keys {
             if let Some(cards) = cards.get(user) {
@@ -78,6 +80,35 @@ impl Session {
         keys.retain(|user, _| offers.get(user) != Some(&Offer::Lost));
         state.pins = pins;
         Ok(Met { keys, offers })
+    }
+
+    /// Follows the key log. A card in the user's name that this device does not know is taken over
+    /// if another device of the user's has published it: it continues the pinned one, with the same
+    /// signing key.
+    pub(super) async fn follow_own_log(&self, state: &mut State) -> Result<(), Error> {
+        let followed = self.follow_key_log(&mut state.log, &state.own_cards).await;
+        let Err(Error::Encryption(e2ee::Error::NotMyCard(_))) = followed else {
+            return followed;
+        };
+        let me = self.user();
+        let (_, cards) = self.fetch_keys(&state.pins, &[me].into()).await?;
+        let mut own = state.own_cards.clone();
+        let mut newest = state.pins.cards(me).last();
+        for one in cards.get(&me).into_iter().flatten() {
+            // A new signing key is not taken over: this device could not write with it, and whoever
+            // has stolen the old one could have made it.
+            if let Some(before) = newest
+                && one.card.sign() == before.sign()
+                && one.verify_sign().is_ok()
+                && matches!(one.succeeds(before), Ok(Succession::Renewed))
+            {
+                own.insert(one.card.n(), one.card.hash());
+                newest = Some(&one.card);
+            }
+        }
+        self.follow_key_log(&mut state.log, &own).await?;
+        state.own_cards = own;
+        Ok(())
     }
 
     /// The public keys of users, and the cards of each from the pinned one on.
