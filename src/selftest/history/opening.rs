@@ -102,6 +102,7 @@ impl Held {
         let view = View {
             seq: v4.seq,
             chain_at: &|seq| Chain::parse(&hex::encode(chains.get(&seq)?)),
+            known_from: 0,
             announcement: &key.announcement,
             log: &directory.log,
             has_all: self.has_all,

@@ -8,6 +8,7 @@ mod files;
 mod late;
 mod lost;
 mod outside;
+mod pages;
 pub(crate) mod person;
 mod race;
 mod reader;

@@ -82,6 +82,7 @@ impl Person {
             let view = View {
                 seq: message.seq,
                 chain_at: &|seq| chains.get(&seq).copied(),
+                known_from: 0,
                 announcement,
                 log: &self.state.log,
                 has_all: true,

@@ -27,6 +27,9 @@ pub struct View<'a> {
     pub seq: i64,
     /// The reader's own transcript: the hash at the message with this number, if there is one.
     pub chain_at: &'a dyn Fn(i64) -> Option<Chain>,
+    /// The number from which on the reader knows the transcript; 0 for all of it. What a writer had
+    /// seen before that cannot be compared.
+    pub known_from: i64,
     /// The announcement of the message's epoch.
     pub announcement: &'a Announcement,
     /// The reader's key log.
@@ -95,22 +98,17 @@ impl Reading {
     ) -> Result<(), Error> {
         // Counted first: whatever else is wrong, the station's next message has the next number.
         let numbered = self.count(envelope, opened.body.n, view.has_all);
-        check_head(envelope, opened, view)?;
-        let (body, announcement) = (&opened.body, view.announcement);
-        let is_of_epoch = announcement.epoch() == opened.epoch
-            && announcement.conversation() == envelope.conversation
-            && body.ep.is_none_or(|ep| ep == announcement.hash());
-        if !is_of_epoch {
-            return Err(Error::DifferentEpoch(opened.epoch));
-        }
-        if let Some(mark) = body.log {
-            // A log that is longer than the reader's is compared once the reader has followed it.
-            view.log.check_mark(mark)?;
-        }
+        view.check(envelope, opened)?;
         numbered
     }
 
-    fn count(&mut self, envelope: &Envelope<'_>, n: u64, has_all: bool) -> Result<(), Error> {
+    /// Counts a message.
+    pub(crate) fn count(
+        &mut self,
+        envelope: &Envelope<'_>,
+        n: u64,
+        has_all: bool,
+    ) -> Result<(), Error> {
         let expected = self.next_number(envelope.user, envelope.station);
         if n < expected {
             return Err(Error::RepeatedNumber(n));
@@ -125,6 +123,25 @@ impl Reading {
     }
 }
 
+impl View<'_> {
+    /// Checks a message without its number.
+    pub(crate) fn check(&self, envelope: &Envelope<'_>, opened: &Opened) -> Result<(), Error> {
+        check_head(envelope, opened, self)?;
+        let (body, announcement) = (&opened.body, self.announcement);
+        let is_of_epoch = announcement.epoch() == opened.epoch
+            && announcement.conversation() == envelope.conversation
+            && body.ep.is_none_or(|ep| ep == announcement.hash());
+        if !is_of_epoch {
+            return Err(Error::DifferentEpoch(opened.epoch));
+        }
+        if let Some(mark) = body.log {
+            // A log that is longer than the reader's is compared once the reader has followed it.
+            self.log.check_mark(mark)?;
+        }
+        Ok(())
+    }
+}
+
 fn check_head(envelope: &Envelope<'_>, opened: &Opened, view: &View<'_>) -> Result<(), Error> {
     let head = opened.body.head;
     let Some(chain) = head.chain else {
@@ -136,6 +153,8 @@ fn check_head(envelope: &Envelope<'_>, opened: &Opened, view: &View<'_>) -> Resu
     }
     let own = if head.seq == 0 {
         Some(Chain::beginning(envelope.conversation, envelope.instance))
+    } else if head.seq < view.known_from {
+        return Ok(());
     } else {
         (view.chain_at)(head.seq)
     };

@@ -10,7 +10,7 @@ use super::{Case, Does, Knows, Story, case};
 use crate::encrypted::person::Person;
 
 /// Makes the transcript fit its rows again.
-const RECHAINED: &str = "
+pub(in crate::encrypted) const RECHAINED: &str = "
     update messages m set chain = linked.chain
     from (
         select conversation_id, seq,

@@ -4,7 +4,7 @@
 mod cards;
 mod epochs;
 mod log;
-mod messages;
+pub(super) mod messages;
 
 use std::sync::Arc;
 

@@ -78,6 +78,7 @@ fn a_message_is_decrypted_with_the_secret_and_gaps_are_reported_once() {
             &View {
                 seq,
                 chain_at: &|seq| chains.get(&seq).copied(),
+                known_from: 0,
                 announcement,
                 log: &log,
                 has_all: true,

@@ -183,6 +183,7 @@ fn read(view: &Value, envelope: &Envelope<'_>, opened: &crate::e2ee::Opened) -> 
         &View {
             seq: field(view, "seq")?,
             chain_at: &|seq| chain.get(&seq).copied(),
+            known_from: 0,
             announcement: &announcement,
             log: &field::<KeyLog>(view, "log")?,
             has_all: true,

@@ -42,7 +42,8 @@ impl Session {
     ///
     /// # Errors
     /// `Encryption`: as for [`follow_epochs`](Self::follow_epochs) and [`seal`];
-    /// `DifferentParticipants`, `NewIdentity`: nothing may be sent.
+    /// `DifferentParticipants`, `NewIdentity`: nothing may be sent. `Cleared`: the message's number
+    /// and head are of the instance before.
     pub async fn add_sealed(
         &self,
         state: &mut State,
@@ -51,15 +52,34 @@ impl Session {
         conversation: &mut Conversation,
         draft: &Draft,
     ) -> Result<answer::Stored, Error> {
+        self.add_and_tell(state, sign, secret, conversation, draft, &mut false)
+            .await
+    }
+
+    /// The same. Tells whether an attempt may have been carried out without an answer, which the
+    /// error, of a later attempt, need not say.
+    pub(super) async fn add_and_tell(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        secret: &mut EpochSecret,
+        conversation: &mut Conversation,
+        draft: &Draft,
+        may_be_stored: &mut bool,
+    ) -> Result<answer::Stored, Error> {
         loop {
             let sent = self.seal_draft(state, sign, secret, conversation, draft)?;
             let answer: Result<answer::Added, Error> = self.call(Signed::Conversation(sent)).await;
+            *may_be_stored |= answer.as_ref().is_err_and(Error::is_uncertain);
             match answer {
                 Err(error) if error.code() == Some(ErrorCode::StaleEpoch) => {
-                    let id = conversation.id;
+                    let (id, instance) = (conversation.id, conversation.instance.clone());
                     let before = state.epochs.get(&id).cloned();
                     *conversation = self.listed(id).await?;
                     *secret = self.follow_epochs(state, conversation).await?;
+                    if conversation.instance != instance {
+                        return Err(Error::Cleared);
+                    }
                     // A server that refuses its own newest epoch would be asked for ever.
                     if state.epochs.get(&id) == before.as_ref() {
                         return Err(error);

@@ -88,7 +88,7 @@ impl Received {
 }
 
 /// The reader's copy of an epoch's secret.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Secret {
     Opened(EpochSecret),
     /// The epoch was before the reader joined, or its secret is withheld.
@@ -99,7 +99,7 @@ enum Secret {
 }
 
 /// How far a conversation's present instance has been read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Reader {
     /// The rows that were read; `None` before the first page.
     position: Option<History>,
@@ -111,6 +111,8 @@ pub struct Reader {
     epoch: Option<Epoch>,
     /// Whether contents before the rows that were read are unknown.
     lacks_some: bool,
+    /// Whether there may be messages before the oldest one in `chains`.
+    begins_late: bool,
 }
 
 impl Reader {
@@ -134,6 +136,21 @@ impl Reader {
         }
     }
 
+    /// Checks that what was read is of the present instance.
+    pub(super) fn check_instance(&self, conversation: &Conversation) -> Result<(), Error> {
+        let position = self.position.as_ref();
+        if position.is_some_and(|position| *position.instance() != conversation.instance) {
+            return Err(Error::Cleared);
+        }
+        Ok(())
+    }
+
+    /// The number from which on the transcript is known.
+    fn known_from(&self) -> i64 {
+        let oldest = self.chains.first_key_value().filter(|_| self.begins_late);
+        oldest.map_or(0, |(seq, _)| *seq)
+    }
+
     /// The number of the next message of this station, as far as it was read.
     pub(super) fn next_number(&self, user: UserId, station: StationId) -> u64 {
         self.reading.next_number(user, station)
@@ -147,6 +164,9 @@ impl Session {
     /// state knows. `conversation` is as the server listed it last. If it was cleared since,
     /// reading starts over.
     ///
+    /// After an error, or if the call is given up (its future dropped), nothing counts as read: the
+    /// next call reads the same rows.
+    ///
     /// # Errors
     /// As for [`follow_epochs`](Self::follow_epochs); `BrokenTranscript`: a message is not what was
     /// written, or one is missing; `DifferentTranscript`: the messages are not those that were
@@ -158,35 +178,51 @@ impl Session {
         reader: &mut Reader,
     ) -> Result<Vec<Received>, Error> {
         self.follow_epochs(state, conversation).await?;
-        if reader
-            .position
-            .as_ref()
-            .is_some_and(|position| *position.instance() != conversation.instance)
-        {
-            *reader = Reader::new();
-        }
-        let rows = self.next_rows(conversation, reader).await?;
-        let verified = self.verify_transcript(state, conversation, reader, &rows);
-        if let Err(wrong) = verified.await {
-            // The rows count as not read.
-            *reader = Reader::new();
-            return Err(wrong);
-        }
+        // A copy, which takes the reader's place once everything is read.
+        let mut next = match reader.check_instance(conversation) {
+            Ok(()) => reader.clone(),
+            Err(_) => Reader::new(),
+        };
+        let rows = self.next_rows(conversation, &mut next).await?;
+        self.verify_transcript(state, conversation, &mut next, &rows)
+            .await?;
+        self.follow_later(state, conversation, &rows).await?;
         let mut read = vec![];
         for message in rows {
-            match self.open(state, conversation, reader, message).await {
-                Ok(received) => read.push(received),
-                Err(failed) => {
-                    *reader = Reader::new();
-                    return Err(failed);
-                }
-            }
+            let received = self.open(state, conversation, &mut next, message).await?;
+            read.push(received);
         }
-        let head = reader.head(conversation);
+        let head = next.head(conversation);
         state
             .heads
             .insert(conversation.id, (conversation.instance.clone(), head));
+        *reader = next;
         Ok(read)
+    }
+
+    /// Follows the epochs again, if one of these rows is of an epoch that began after they were
+    /// followed.
+    async fn follow_later(
+        &self,
+        state: &mut State,
+        conversation: &mut Conversation,
+        rows: &[Message],
+    ) -> Result<(), Error> {
+        let newest = state.epochs.get(&conversation.id).map(Epochs::newest);
+        let newest = newest.map(Announcement::epoch);
+        let is_later = |row: &Message| {
+            Sealed::message(row.data.as_str()).is_ok_and(|sealed| Some(sealed.epoch()) > newest)
+        };
+        // Once: a server could put an epoch into a row that it never shows.
+        if rows.iter().any(is_later) {
+            let mut now = conversation.clone();
+            self.follow_epochs(state, &mut now).await?;
+            // If it was cleared meanwhile, the rows are still of the instance before.
+            if now.instance == conversation.instance {
+                *conversation = now;
+            }
+        }
+        Ok(())
     }
 
     async fn next_rows(
@@ -199,7 +235,8 @@ impl Session {
             let page = self
                 .download_before(id, instance, None, None, FIRST_PAGE)
                 .await?;
-            reader.lacks_some = page.messages.len() >= FIRST_PAGE;
+            reader.begins_late = page.messages.len() >= FIRST_PAGE;
+            reader.lacks_some = reader.begins_late;
             reader.position = Some(History::after(conversation, page.messages.last()));
             return Ok(page.messages);
         };
@@ -285,11 +322,13 @@ impl Session {
         opened: &Opened,
         seq: i64,
     ) -> Result<Option<e2ee::Error>, Error> {
+        // Counted first: whatever else is wrong, the station's next message has the next number.
+        let (n, has_all) = (opened.body.n, !reader.lacks_some);
+        let numbered = reader.reading.count(envelope, n, has_all);
         if let Some(mark) = opened.body.log
             && !matches!(state.log.check_mark(mark), Ok(true))
         {
-            self.follow_key_log(&mut state.log, &state.own_cards)
-                .await?;
+            self.follow_own_log(state).await?;
             if !matches!(state.log.check_mark(mark), Ok(true)) {
                 return Ok(Some(e2ee::Error::DifferentLog));
             }
@@ -314,10 +353,11 @@ impl Session {
             seq,
             chain_at: &|seq| reader.chains.get(&seq).copied(),
             announcement,
+            known_from: reader.known_from(),
             log: &state.log,
-            has_all: !reader.lacks_some,
+            has_all,
         };
-        Ok(reader.reading.check(envelope, opened, &view).err())
+        Ok(view.check(envelope, opened).and(numbered).err())
     }
 
     /// Fetches the announcements and secrets from the newest epoch down to this one.

@@ -113,7 +113,8 @@ impl Session {
     ///
     /// # Errors
     /// As for [`add_sealed`](Self::add_sealed) and [`rekey`](Self::rekey). `MessageIdConflict`: the
-    /// message was stored by an earlier call, or another one has this id.
+    /// message was stored by an earlier call, or another one has this id. `Cleared`: read again
+    /// first.
     ///
     /// After an error that [`is_uncertain`](Error::is_uncertain) the message may be stored or not.
     /// Say it again with the same id: then it has the same number. Another message gets the next
@@ -129,6 +130,7 @@ impl Session {
         kind: Kind,
     ) -> Result<answer::Stored, Error> {
         let mut secret = self.follow_epochs(state, conversation).await?;
+        reader.check_instance(conversation)?;
         let head = reader.head(conversation);
         let users: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
         let met = self.meet(state, &users).await?;
@@ -142,6 +144,7 @@ impl Session {
                 name: None,
             };
             secret = self.rekey(state, sign, conversation, &next).await?;
+            reader.check_instance(conversation)?;
         }
         let (user, station) = (self.user(), self.identity().station);
         let (conversation_id, instance) = (conversation.id, conversation.instance.clone());
@@ -164,17 +167,26 @@ impl Session {
                 content: Content::Known(kind),
             },
         };
+        let mut may_be_stored = false;
         let stored = self
-            .add_sealed(state, sign, &mut secret, conversation, &draft)
+            .add_and_tell(
+                state,
+                sign,
+                &mut secret,
+                conversation,
+                &draft,
+                &mut may_be_stored,
+            )
             .await;
         let kept = state.reading(conversation_id, &instance);
+        let is_there = |error: &Error| error.code() == Some(ErrorCode::MessageIdConflict);
         match &stored {
             Ok(_) => kept.sent(user, station, n),
-            Err(error) if error.is_uncertain() => kept.may_be_sent(user, station, n, id),
+            // By an attempt of this call that was not answered, sealed in the epoch before.
+            Err(error) if may_be_stored && is_there(error) => kept.sent(user, station, n),
+            Err(_) if may_be_stored => kept.may_be_sent(user, station, n, id),
             // By an earlier call.
-            Err(error) if error.code() == Some(ErrorCode::MessageIdConflict) => {
-                kept.is_sent(id);
-            }
+            Err(error) if is_there(error) => kept.is_sent(id),
             // Refused, or never sent: its number stays free (docs/e2ee.md, Messages).
             Err(_) => {}
         }
