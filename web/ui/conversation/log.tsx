@@ -160,16 +160,16 @@ export function Log(props: LogProps): JSX.Element {
     if (!element || element.clientHeight === 0 || element.scrollTop >= NEAR_TOP_PX) return;
     if (!opened.current || before?.id !== c.id || !before.older || loading.current) return;
     loading.current = true;
-    client()
+    const end = (): void => {
+      loading.current = false;
+    };
+    void client()
       .loadOlder(c.id)
+      // Without a connection: the bar says so, and the next scroll, or what comes, tries again.
+      .then(end, end)
       .then(() => {
         // Once it is drawn there may still be room.
         if (log.value !== before) setPages((n) => n + 1);
-      })
-      // Without a connection: the bar says so, and the next scroll, or what comes, tries again.
-      .catch(() => undefined)
-      .finally(() => {
-        loading.current = false;
       });
   };
   const onScroll = (): void => {
