@@ -1,10 +1,10 @@
 # Builds Parlance, and puts the binary alone into a small image that runs as an unprivileged user.
-FROM node:20-bookworm-slim AS web
+FROM node:20-bookworm-slim@sha256:2cf067cfed83d5ea958367df9f966191a942351a2df77d6f0193e162b5febfc0 AS web
 WORKDIR /build/web
 COPY web ./
 RUN npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
 
-FROM rust:1.95-slim-bookworm AS build
+FROM rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Cargo.toml Cargo.lock build.rs ./
@@ -18,13 +18,13 @@ COPY --from=web /build/web/dist web/dist
 RUN cargo install --quiet --locked --version 0.7.7 cargo-auditable && cargo auditable build --release --locked
 
 # For backups: PostgreSQL's programs, of the same major version as the database (docker-compose.yml).
-FROM postgres:17-bookworm AS backup
+FROM postgres:17-bookworm@sha256:639ab7ceb90e13123085b741fb31ef493fba25463002f6da665352e7b534b652 AS backup
 COPY --from=build /build/target/release/parlance /usr/local/bin/parlance
 WORKDIR /backups
 # PostgreSQL does not run as root: `verify` restores into a scratch database, as this user.
 CMD ["sh", "-euc", "chown postgres . && file=$(date -u +%Y-%m-%dT%H%M%SZ).tar && gosu postgres parlance backup $file && gosu postgres parlance backup verify $file"]
 
-FROM debian:bookworm-slim
+FROM debian:bookworm-slim@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 parlance && install -d -o parlance /var/lib/parlance
 WORKDIR /var/lib/parlance

@@ -61,6 +61,32 @@ fn the_compose_file_hands_on_every_setting() {
     }
 }
 
+/// A tag may be moved to other bytes; a digest names them.
+#[test]
+fn images_of_others_are_named_by_their_digests() {
+    let mut images = vec![];
+    for (file_name, before) in [("Dockerfile", "FROM "), ("docker-compose.yml", "image: ")] {
+        let text = std::fs::read_to_string(file(file_name)).unwrap();
+        images.extend(
+            text.lines()
+                .filter_map(|line| line.trim().strip_prefix(before))
+                .map(|rest| rest.split(' ').next().unwrap().to_owned()),
+        );
+    }
+    assert_eq!(images.len(), 7, "{images:?}");
+    for image in &images {
+        let (tag, digest) = image
+            .split_once("@sha256:")
+            .unwrap_or_else(|| panic!("{image} is named by its tag alone"));
+        assert!(tag.contains(':'), "{image} does not say what it is");
+        assert_eq!(digest.len(), 64, "{image}");
+    }
+    // What makes a backup has to be of the database's version.
+    let postgres = images.iter().filter(|image| image.starts_with("postgres:"));
+    let postgres: BTreeSet<_> = postgres.collect();
+    assert_eq!(postgres.len(), 1, "{postgres:?}");
+}
+
 #[test]
 fn the_image_is_built_of_files_that_docker_gets_to_see() {
     let ignored = std::fs::read_to_string(file(".dockerignore")).unwrap();

@@ -54,7 +54,8 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told
     const person: PersonRecord = {
       ...before,
       name: friend?.friendname ?? left.get(id) ?? names.get(id) ?? before.name,
-      availability: friend?.availability ?? "offline",
+      // Their changes wake nobody who has blocked them, so that what the list says would soon be old.
+      availability: blocked.has(id) ? "offline" : (friend?.availability ?? "offline"),
       friend: friend !== undefined,
       ended: !friend && (before.friend || before.ended === true),
       left: !friend && left.has(id),
