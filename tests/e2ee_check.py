@@ -284,12 +284,16 @@ def check_epoch(case):
     else:
         known = announcements[-1]
         refuse_unless(known["conversation"] == case["conversation"], "ForkedEpoch")
-        users, prev = set(), ""
+        users, prev, ever = set(), "", set()
         for number, one in enumerate(announcements, 1):
             refuse_unless(one["epoch"] == number and one["conversation"] == case["conversation"], "WrongRoster")
             refuse_unless(one["prev"] == prev, "ForkedEpoch")
             refuse_unless(one["removed"] <= users and not one["added"] & users, "WrongRoster")
             users, prev = (users - one["removed"]) | one["added"], one["hash"]
+            ever |= one["added"]
+        if not known["admins"]:
+            both = hashlib.md5(";".join(sorted(ever)).encode()).hexdigest()
+            refuse_unless(len(ever) == 2 and both == case["conversation"], "WrongRoster")
         refuse_unless(known["by"] in users, "NotAMember")
         refuse_unless(known["admins"] <= users, "WrongRoster")
         members = resolve(known["roster"], users, {}, cards)

@@ -39,6 +39,8 @@ async fn a_workspace_belongs_to_the_first_user_who_registers_it() {
         "a_b",
         &"a".repeat(64),
         "a\0",
+        "192.0.2.1",
+        "xn--a.example",
     ] {
         registers(&ann, name).await.refused(400, "bad_request");
     }

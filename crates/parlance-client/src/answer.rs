@@ -57,12 +57,12 @@ pub struct Login {
     /// The kind of key that opened the login. After a recovery the password has to be replaced.
     #[serde(default)]
     pub key: Option<CredentialKind>,
-    /// The server's limits. Servers before version 4 do not tell them.
+    /// The server's limits. Servers before version 4 do not report them.
     #[serde(default)]
     pub limits: Option<Limits>,
 }
 
-/// What is there of a file that is being uploaded.
+/// The state of an upload.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Upload {
@@ -70,10 +70,10 @@ pub struct Upload {
     pub size: u64,
     /// Number of its records.
     pub records: u32,
-    /// The records that are there, in ranges: the first and the last one.
+    /// The records that the server has, as ranges: the first and the last record of each.
     #[cfg_attr(test, schemars(with = "Vec<(u32, u32)>"))]
     pub have: Vec<Records>,
-    /// Whether it can be read, and does not change any more.
+    /// Whether the upload has ended: the file can be read, and no longer changes.
     pub complete: bool,
 }
 
@@ -81,7 +81,7 @@ pub struct Upload {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conversation {
-    /// By which calls name it. Clearing does not change it.
+    /// Its id, which clearing does not change.
     pub id: ConversationId,
     /// Whether it is a group, even if it has only two participants.
     pub isgroup: bool,
@@ -112,7 +112,7 @@ pub struct Conversation {
     /// The hash over all messages up to the newest (docs/transcript.md); empty before the first.
     #[serde(default)]
     pub chain: String,
-    /// The admins of a group by the server's word, sorted; e2ee.md says when that counts.
+    /// The admins of a group according to the server, sorted; docs/e2ee.md says when that counts.
     #[serde(default)]
     pub admins: Vec<UserId>,
     /// The number of the present epoch, or 0 for none.
@@ -130,12 +130,13 @@ pub struct Conversation {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListChanges {
-    /// Those that are new or may look different, the newest first.
+    /// The conversations that are new or may have changed, newest first.
     pub conversations: Vec<Conversation>,
-    /// All of the list, where others than those that were known may be in it: what is not among them is gone.
+    /// The ids of the whole list, if other conversations than the known ones may be in it. One that
+    /// is not among them is gone.
     #[serde(default)]
     pub conversationids: Option<BTreeSet<ConversationId>>,
-    /// What to ask with the next time.
+    /// The mark for the next request.
     pub known: Known,
 }
 
@@ -160,11 +161,11 @@ pub struct Participant {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Properties {
-    /// Whose settings these are.
+    /// The user whose settings these are.
     pub userid: UserId,
     /// Whether notifications are muted.
     pub ismuted: bool,
-    /// Among the favorites.
+    /// Whether it is among the user's favorites.
     pub isfavorite: bool,
     /// The instances hidden, each followed by `;`.
     pub hideid: String,
@@ -176,7 +177,7 @@ pub struct Properties {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Message {
-    /// Chosen by its sender: whoever sends it again repeats it.
+    /// Its id, chosen by its sender. Sending another message with this id repeats it.
     #[serde(rename = "ID")]
     pub id: MessageId,
     /// `Message` counts as unread, `Update` does not; others are the clients' own.
@@ -193,7 +194,7 @@ pub struct Message {
     /// Its content, encrypted.
     #[serde(rename = "Data")]
     pub data: Data,
-    /// Who sent it, as the server says.
+    /// Its sender, according to the server.
     #[serde(rename = "User")]
     pub user: UserId,
     /// The station that it was sent from.
@@ -211,7 +212,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// With which the next download begins ([`History`](crate::History)).
+    /// Its id, with which the next download begins ([`History`](crate::History)).
     #[serde(rename = "ID")]
     pub id: ReportId,
     /// What happened to the message.
@@ -235,7 +236,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stored {
-    /// Chosen by its sender: whoever sends it again repeats it.
+    /// Its id, chosen by its sender. Sending another message with this id repeats it.
     #[serde(rename = "ID")]
     pub id: MessageId,
     /// When it was written; if that was in the future, the server's time.
@@ -252,7 +253,7 @@ pub struct Stored {
 pub struct Page {
     /// Oldest first.
     pub messages: Vec<Message>,
-    /// What others have received and seen, oldest first.
+    /// The reports that others have received or seen messages, oldest first.
     pub reports: Vec<Report>,
     /// Whether there are more rows.
     #[serde(default)]
@@ -276,7 +277,7 @@ pub struct Link {
     /// The message's number.
     #[serde(rename = "Seq")]
     pub seq: i64,
-    /// Of which this is the link.
+    /// The message's id.
     #[serde(rename = "ID")]
     pub id: MessageId,
     /// SHA-256 of its `Data`, hex.
@@ -291,7 +292,7 @@ pub struct Link {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Group {
-    /// As it is after the call.
+    /// The group, as it is after the call.
     pub conversation: Conversation,
     /// The users who were invited instead. Whether they got an invitation is not disclosed.
     #[serde(default)]
@@ -304,7 +305,7 @@ pub struct Group {
 pub struct Invitation {
     /// The group that the user is invited to.
     pub conversationid: ConversationId,
-    /// Who invites, so that a client can show whether it is a friend.
+    /// The inviter, so that a client can show whether it is a friend.
     pub inviterid: UserId,
     /// Their short name.
     pub invitername: String,
@@ -332,10 +333,14 @@ pub(crate) struct OneConversation {
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[expect(clippy::struct_field_names, reason = "as on the wire")]
 pub(crate) struct Conversations {
     pub conversations: Vec<Conversation>,
     #[serde(default)]
     pub hasmore: bool,
+    /// The mark with which to ask for what changes while further pages are read.
+    #[serde(default)]
+    pub known: Known,
 }
 
 #[derive(Debug, Deserialize)]

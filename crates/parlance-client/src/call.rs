@@ -43,7 +43,7 @@ pub(crate) struct Call<'a, A> {
     content: Content<'a>,
 }
 
-/// What is sent beside the action, or asked for.
+/// The bytes that are sent or requested along with the action.
 #[derive(Clone)]
 enum Content<'a> {
     /// The action is the body.
@@ -102,7 +102,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         }
     }
 
-    /// Reads these bytes of a file, or those of them that there are.
+    /// Reads these bytes of a file, or as many of them as exist.
     pub(crate) async fn read(self, file: FileId, bytes: Range<u64>) -> Result<Part, Error> {
         let call = Self {
             content: Content::Read(file, bytes),
@@ -224,6 +224,7 @@ impl<'a, A: Serialize> Call<'a, A> {
         }
         let request = match &self.content {
             Content::Action => request.body(body),
+            // A copy, as a request owns its body and another attempt may need it again.
             Content::Records(records) => request.body(records.to_vec()),
             Content::Read(..) => request,
         };

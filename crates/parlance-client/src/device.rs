@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A user at a station, who reads and writes encrypted messages. Its file has the signing key and
-/// the [`State`]; whoever loses it is a new identity to everyone.
+/// the [`State`]; without the file, the user is a new identity to everyone.
 pub struct Device {
     session: Session,
     sign: SigningKey,
@@ -67,7 +67,7 @@ impl Device {
     ) -> Result<Self, Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
         let path = file.to_owned();
-        // Elsewhere: it may wait for as long as the other process runs.
+        // On a blocking thread: it may wait for as long as the other process runs.
         let lock = tokio::task::spawn_blocking(move || lock(&path)).await;
         let lock = lock.map_err(std::io::Error::other).flatten();
         let lock = lock.map_err(e2ee::Error::Store)?;
@@ -76,7 +76,7 @@ impl Device {
             .as_ref()
             .map_or_else(StationId::random, |kept| kept.station);
         let session = login(station).await?;
-        // A card names its owner's address, and the server takes no one else's.
+        // A card names its owner's address, and the server accepts no other one.
         if session.user() != UserId::of(&email) {
             return Err(Error::Invalid("the user of this key"));
         }
@@ -99,6 +99,7 @@ impl Device {
     /// Publishes the card of this device's key, unless that was done before.
     async fn publish_card(&mut self, email: Email) -> Result<(), Error> {
         let (me, server) = (self.session.user(), self.state.log.server());
+        // Its own card is pinned last, below, so that an interrupted attempt is made again.
         if self.state.pins.get(me).is_some() {
             return Ok(());
         }
@@ -106,15 +107,15 @@ impl Device {
         let pair = &self.session.identity().pair;
         let card = first_card(email, server, &self.sign, pair, before)?;
         self.state.own_cards.insert(card.card.n(), card.card.hash());
-        // Before it is published: of a lost key, there must be no card. Both signatures are
-        // deterministic, so that the card of a second attempt is the same.
+        // Before it is published: there must be no card for a key that was lost. Both signatures
+        // are deterministic, so that the card of a second attempt is the same.
         self.save()?;
         self.session.publish_card(card).await?;
         self.session.meet(&mut self.state, &[me].into()).await?;
         self.save()
     }
 
-    /// For calls that need no encryption, such as those about friends.
+    /// The session, for calls that need no encryption, such as those about friends.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
@@ -156,6 +157,7 @@ impl Device {
             .entry(conversation)
             .or_insert_with(|| (listed.clone(), Reader::new()));
         *known = listed;
+        // Saved after a failure, too, so that what was verified before it is not forgotten.
         let read = self.session.read(&mut self.state, known, reader).await;
         self.save()?;
         read

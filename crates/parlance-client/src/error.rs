@@ -50,8 +50,8 @@ pub enum Error {
     /// gone.
     #[error("the conversation was cleared since it was read")]
     Cleared,
-    /// Older clients began the conversation, and have written in it. Whoever renews its keys in a
-    /// client that keeps the old ones begins its epochs.
+    /// Older clients began the conversation, and have written in it. Its epochs begin when a
+    /// participant renews its keys in a client that keeps the old ones.
     #[error("older clients began this conversation; one of its participants has to renew its keys")]
     NoEpochs,
     /// A file here could not be read or written.
@@ -107,7 +107,7 @@ pub struct Refusal {
     // Boxed: every result of this crate has room for it.
     pub card: Option<Box<(u64, CardHash)>>,
     /// Whether an earlier attempt of the same call got no answer, or one that it failed. This
-    /// refusal then says nothing of what that one did.
+    /// refusal then says nothing about the outcome of that attempt.
     pub was_uncertain: bool,
 }
 
@@ -116,7 +116,7 @@ impl Refusal {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         // 502 and 504 come from a proxy, whose server may be restarting.
-        matches!(self.status, 429 | 502..=504)
+        matches!(self.status, 408 | 429 | 502..=504)
     }
 }
 
@@ -127,6 +127,8 @@ impl Refusal {
 pub enum ErrorCode {
     /// A field is missing or malformed.
     BadRequest,
+    /// The body did not arrive in time, or not whole.
+    IncompleteBody,
     /// The apikey is wrong.
     LoginFailed,
     /// The request is not signed.
@@ -139,7 +141,7 @@ pub enum ErrorCode {
     UnknownStation,
     /// The caller may not do this.
     NotAllowed,
-    /// The two of a direct conversation are friends no longer.
+    /// The two participants of a direct conversation are no longer friends.
     NotFriends,
     /// The operator allows no registrations, or requires an invitation.
     RegistrationClosed,
@@ -183,7 +185,7 @@ pub enum ErrorCode {
     Replayed,
     /// Over a limit, which the message names.
     TooLarge,
-    /// The caller has stored as much as they may.
+    /// The caller has reached their storage limit.
     StorageFull,
     /// Too many requests; [`Refusal::retry_after`] tells when to try again.
     RateLimited,

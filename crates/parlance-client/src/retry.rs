@@ -50,7 +50,8 @@ impl Retry {
         match error {
             // 429 is refused before anything is done. After a 503 it may have been done.
             Error::Refused(refusal)
-                if refusal.is_temporary() && (repeatable || refusal.status == 429) =>
+                if refusal.is_temporary()
+                    && (repeatable || matches!(refusal.status, 408 | 429)) =>
             {
                 let pause = refusal
                     .retry_after

@@ -47,6 +47,7 @@ pub struct Session {
     pub(crate) login: answer::Login,
     /// The user's pairs before the present one, newest first: secrets of older epochs are wrapped
     /// for them.
+    // Shared, as sessions can be cloned, and key pairs cannot.
     earlier: Arc<[KeyPair]>,
 }
 
@@ -131,6 +132,7 @@ impl Session {
         }
     }
 
+    // `one` is what is sent, without the enum around it; `action` tells whether it may be repeated.
     async fn send<A: serde::Serialize, T: DeserializeOwned>(
         &self,
         api: Api,

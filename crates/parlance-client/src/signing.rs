@@ -36,7 +36,7 @@ use crate::keys::{KeyError, KeyPair};
 /// A user at a station, with their signing key.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Who signs.
+    /// The user who signs.
     pub user: UserId,
     /// The station that they use.
     pub station: StationId,

@@ -199,6 +199,7 @@ fn read(text: &str) -> Result<Option<Notification>, Error> {
 
 #[derive(Deserialize)]
 struct Pong {
+    // Not used, but required: a struct without required fields would match every frame.
     #[serde(rename = "pong")]
     _at: Timestamp,
 }

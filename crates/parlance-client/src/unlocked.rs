@@ -138,7 +138,7 @@ impl Server {
     }
 
     /// Logs in at a station with the password or the recovery key, and opens the vault. `seen` is
-    /// the highest version of it that this station has seen ([`State::vault_version`]), or 0.
+    /// the highest version of it that this station has seen ([`Unlocked::vault_version`]), or 0.
     ///
     /// # Errors
     /// `LoginFailed`: another password, or a recovery key that was replaced. `Encryption`: the
@@ -210,7 +210,8 @@ impl Unlocked {
         self.session.meet(&mut state, &users).await?;
         let own = state.pins.cards(self.owner.user).last();
         let own = own.ok_or(e2ee::Error::UnknownSigner(self.owner.user))?;
-        if own.sign() != self.sign.public() {
+        let pair = e2ee::public_key(&self.contents.rsa)?.hash();
+        if own.sign() != self.sign.public() || own.rsa() != pair {
             return Err(e2ee::Error::NotMyCard(own.n()).into());
         }
         for (user, pin) in &self.contents.pins {
@@ -236,19 +237,28 @@ impl Unlocked {
         Ok(state)
     }
 
-    /// Replaces the password and the recovery key, and ends all other stations. Returns the new
-    /// recovery key, to be printed: the old one opens nothing any more.
+    /// The version of the vault as this station knows it, for the next
+    /// [`unlock`](Server::unlock): an older one is refused then.
+    #[must_use]
+    pub fn vault_version(&self) -> u64 {
+        self.vault.version()
+    }
+
+    /// Replaces the password, the recovery key and the vault's master key, and ends all other
+    /// stations. Returns the new recovery key, to be printed. What the old ones opened, they still
+    /// open in an old copy of the vault, and in no later one: after a theft, call this after
+    /// [`replace_pair`](Self::replace_pair).
     ///
     /// # Errors
     /// `StaleVersion`: another station has changed the vault: unlock it again.
     pub async fn replace_password(&mut self, password: &str) -> Result<RecoveryKey, Error> {
         let (kdf, root) = new_password(password)?;
         let recovery = RecoveryKey::generate()?;
-        let (owner, master, contents) = (&self.owner, &self.master, &self.contents);
+        let (owner, contents) = (&self.owner, &self.contents);
+        let master = Master::generate()?;
         let vault = self
             .vault
-            .replace(owner, master, Slot::Password, &root, contents)?
-            .replace(owner, master, Slot::Recovery, &recovery.root(), contents)?;
+            .renew(owner, &master, &root, &recovery.root(), contents)?;
         self.session
             .change_password(ChangePassword {
                 apikey: root.apikey(owner)?,
@@ -261,7 +271,7 @@ impl Unlocked {
             })
             .await?;
         // Not before the server has it: a refused change must not become the base of the next one.
-        self.vault = vault;
+        (self.vault, self.master) = (vault, master);
         Ok(recovery)
     }
 }
@@ -272,7 +282,8 @@ const MAX_EARLIER: usize = 2;
 
 impl Unlocked {
     /// Replaces the RSA pair, and ends all other stations: after a theft. The vault keeps the two
-    /// pairs before it, which open the secrets of older epochs. Afterwards this session signs with a
+    /// pairs before it, which open the secrets of older epochs, and for them leaves out heads and
+    /// pins, where there is no room. Afterwards this session signs with a
     /// pair that is not valid any more: [`unlock`](Server::unlock) again.
     ///
     /// # Errors
@@ -286,7 +297,7 @@ impl Unlocked {
         let card = next_card(before, &self.sign, &pair, Some(&self.sign))?;
         let earlier = std::iter::once(&self.contents.rsa).chain(&self.contents.earlier);
         // Beside the present ones: a refused pair must not get into the vault by a later change.
-        let contents = Contents {
+        let mut contents = Contents {
             rsa: copy(&pair)?,
             earlier: earlier
                 .take(MAX_EARLIER)
@@ -296,14 +307,21 @@ impl Unlocked {
             pins: self.contents.pins.clone(),
             heads: self.contents.heads.clone(),
         };
-        let vault = self.vault.update(&self.owner, &self.master, &contents)?;
+        // One more pair may leave less room for pins and heads than they take.
+        let (vault, rsakey) = loop {
+            let vault = self.vault.update(&self.owner, &self.master, &contents)?;
+            match vault.to_key() {
+                Err(e2ee::Error::TooLong) if contents.shorten() => {}
+                rsakey => break (vault, rsakey?),
+            }
+        };
+        let version = version_of(&vault)?;
         // Before the call: if its answer is lost, the card may be in the log all the same.
         state.own_cards.insert(card.card.n(), card.card.hash());
-        let version = version_of(&vault)?;
-        let rsakey = vault.to_key()?;
         self.session
             .change_keys(&pair, Some(card), rsakey, version)
             .await?;
+        state.vault_version = vault.version();
         (self.vault, self.contents) = (vault, contents);
         Ok(())
     }

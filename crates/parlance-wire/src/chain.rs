@@ -12,6 +12,7 @@ use super::{
 };
 
 /// SHA-256 of a message's `Data`, as UTF-8. 64 hex digits on the wire.
+// A link contains this hash, so that it can be verified after the content was deleted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
 #[cfg_attr(feature = "sqlx", sqlx(transparent))]

@@ -34,6 +34,7 @@ impl<const MIN: u32, const MAX: u32> Serialize for Whole<MIN, MAX> {
 
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // Read as any value, so that the error states the bounds whatever was sent.
         let number = serde_json::Value::deserialize(from)?.as_u64();
         number
             .and_then(|number| Self::new(number.try_into().ok()?))
@@ -83,8 +84,8 @@ impl<'de> Deserialize<'de> for Salt {
 }
 
 /// KiB of memory.
-// From what new accounts have, as a cheap hash would give the password away, to 16 times as
-// much, so that a server cannot keep its clients busy for ever.
+// At least what new accounts have, as a cheap hash would give the password away, and at most 16
+// times as much, so that a server cannot keep its clients busy for ever.
 pub type Memory = Whole<65_536, 1_048_576>;
 /// Passes over the memory.
 pub type Passes = Whole<3, 48>;
@@ -104,11 +105,11 @@ pub enum Kdf {
     Argon2id {
         /// Memory, in KiB.
         m: Memory,
-        /// Passes over it.
+        /// Passes over the memory.
         t: Passes,
         /// Parts of the memory that can be filled at the same time.
         p: Lanes,
-        /// Each account's own, so that equal passwords give different keys.
+        /// The salt, different for each account, so that equal passwords give different keys.
         salt: Salt,
     },
     /// PBKDF2, for accounts of the published form (docs/api.md, End-to-end encryption).
@@ -171,7 +172,7 @@ impl Kdf {
         }
     }
 
-    /// The same with another salt, where there is one.
+    /// The same function with another salt, if it has one.
     #[must_use]
     pub fn with_salt(self, salt: Salt) -> Self {
         match self {

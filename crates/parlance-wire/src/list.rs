@@ -1,4 +1,4 @@
-//! What a client knows of the user's list of conversations.
+//! The state of the user's list of conversations that a client has.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 // More than a mark of this release has: that of another one is read as none, and not refused.
 const MAX_MARK: usize = 128;
 
-/// Up to when a list has everything. Only the server that made it can tell anything from it. 80 hex digits on the wire.
+/// Identifies the state of a list. Opaque to everyone but the server that made it. 80 hex digits on
+/// the wire.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
 #[cfg_attr(feature = "sqlx", sqlx(transparent))]
@@ -23,7 +24,7 @@ impl ListMark {
         Some(Self(mark))
     }
 
-    /// What the server wrote.
+    /// The bytes, as the server wrote them.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 40] {
         &self.0
@@ -39,7 +40,7 @@ impl fmt::Debug for ListMark {
 /// The list that a client has, by its mark. The wire's form is a text, empty where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Known {
-    /// None, or one that cannot be compared any more: the whole list is answered.
+    /// No list, or one that can no longer be compared: the server returns the whole list.
     #[default]
     Nothing,
     /// The list that came with this mark.

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::id::{StationId, UserId};
 
+// The names are those of the published API.
 /// The header with the id of the user.
 pub const USER_HEADER: &str = "Ozeki-User";
 /// The header with the id of the station.

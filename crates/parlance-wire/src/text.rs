@@ -104,12 +104,9 @@ text!(
 );
 text!(
     /// A workspace's host name, in lower case.
-    WorkspaceName, "a host name in lower case, at most 253 characters",
+    WorkspaceName, "a host name in lower case, at most 253 characters (an international one as punycode)",
     // Lower case only: host names compare without case, and two users must not own the same one.
-    |text| text.len() <= 253 && text.split('.').all(|label| {
-        (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    })
+    |text| email::is_host(text) && !text.bytes().any(|b| b.is_ascii_uppercase())
 );
 text!(
     /// A private key, encrypted with its owner's password, as PEM: an 8192-bit one is about 6,500
@@ -168,6 +165,12 @@ mod tests {
                 && WorkspaceName::parse("a..b").is_none()
                 && WorkspaceName::parse("-a.b").is_none()
         );
+        // As the host of an address: neither an IPv4 address, nor punycode that is none, or that is another
+        // name's.
+        assert!(WorkspaceName::parse("xn--bcher-kva.example").is_some());
+        for wrong in ["192.0.2.1", "a.1", "xn--a", "A.b"] {
+            assert!(WorkspaceName::parse(wrong).is_none(), "{wrong}");
+        }
         assert!(
             Secret::parse("uwR...A==".into()).is_some()
                 && Secret::parse(String::new()).is_some()

@@ -97,7 +97,7 @@ words!(
     }
 );
 words!(
-    /// What an invitation to register is good for.
+    /// The purpose of an invitation to register.
     InvitePurpose {
         /// A new user.
         Join = "join",

@@ -40,6 +40,45 @@ async fn a_feed_whose_station_has_another_socket_ends_and_does_not_take_it_back(
 }
 
 #[tokio::test]
+async fn a_conversation_that_moves_between_two_pages_of_the_list_is_in_it_once() {
+    let (world, relay) = relayed().await;
+    let (ann, ben, conversation) = friends(&world.url).await;
+    // More than a page, all of them newer.
+    world
+        .sql(&format!(
+            "insert into conversations (conversation_id, is_group, instance, last_access_at, created_at)
+            select md5(n::text)::uuid, true, 'AAAAAAAAAA', now() + interval '1 s', now() from generate_series(1, 1000) n;
+            insert into participants (conversation_id, user_id, secret, display_name, role, joined_at)
+            select md5(n::text)::uuid, '{}', '', '', 'admin', now() from generate_series(1, 1000) n",
+            ben.user()
+        ))
+        .await;
+    let server = Server::new(&relay.url).unwrap();
+    let session = server.login("ben@example.org", PASSWORD, StationId::random());
+    let session = session.await.unwrap();
+    relay.holds.send_replace(Some("\"after\":"));
+    let moves = async {
+        relay.held.notified().await;
+        world
+            .sql(&format!(
+                "update conversations set last_access_at = now() + interval '2 s' where conversation_id = '{}'",
+                conversation.id
+            ))
+            .await;
+        adds(&ann, &conversation, "it moves to the front").await;
+        relay.holds.send_replace(None);
+    };
+    let (list, ()) = tokio::join!(session.list(), moves);
+    let mut ids: Vec<_> = list.unwrap().iter().map(|one| one.id).collect();
+    assert_eq!(ids.first(), Some(&conversation.id));
+    assert_eq!(ids.len(), 1001);
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 1001);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_feed_of_a_disabled_user_ends() {
     let world = World::new().await;
     let (_, user, _) = friends(&world.url).await;

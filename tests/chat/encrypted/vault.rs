@@ -3,11 +3,11 @@
 use parlance_client::{
     Error, ErrorCode, MessageId, NewUser, Reader, Server, StationId, Unlock, Unlocked, UserId,
     e2ee::{
-        Card, CardHash, Content, Error as Wrong, Kdf, Kind, Mark, Owner, Pin, Root, Slot, State,
-        Vault, VaultPin,
+        Card, CardHash, Content, Contents, Error as Wrong, Kdf, Kind, Mark, Master, Owner, Pin,
+        Root, Slot, State, Vault, VaultPin,
     },
 };
-use parlance_wire::{kdf, request::account::VaultVersion};
+use parlance_wire::{kdf, request::account::VaultVersion, text::Email};
 
 use super::{account::deletes_account, person::Person, wrong};
 use crate::{client::Relay, world::World};
@@ -32,8 +32,8 @@ async fn unlocks(server: &Server, password: &str, station: StationId) -> Unlocke
     server.unlock(EMAIL, key, station, 0).await.unwrap()
 }
 
-/// Puts pins into Vera's vault, as another client of hers does.
-async fn pins(server: &Server, vera: &Unlocked, pins: &[(UserId, VaultPin)]) {
+/// Vera's vault as it lies on the server, with what opens it, and its contents.
+async fn opened(server: &Server, vera: &Unlocked) -> (Owner, Master, Vault, Contents) {
     let before = server.prelogin(EMAIL).await.unwrap();
     let owner = Owner {
         server: before.server,
@@ -51,7 +51,13 @@ async fn pins(server: &Server, vera: &Unlocked, pins: &[(UserId, VaultPin)]) {
     let root = Root::of_password(PASSWORD, &kdf).unwrap();
     let vault = Vault::parse(&vera.session.vault().await.unwrap().rsakey).unwrap();
     let master = vault.master(&owner, Slot::Password, &root).unwrap();
-    let mut contents = vault.open(&owner, &master, 0).unwrap();
+    let contents = vault.open(&owner, &master, 0).unwrap();
+    (owner, master, vault, contents)
+}
+
+/// Puts pins into Vera's vault, as another client of hers does.
+async fn pins(server: &Server, vera: &Unlocked, pins: &[(UserId, VaultPin)]) {
+    let (owner, master, vault, mut contents) = opened(server, vera).await;
     contents.pins = pins.iter().cloned().collect();
     let vault = vault.update(&owner, &master, &contents).unwrap();
     let version = u32::try_from(vault.version()).unwrap();
@@ -113,6 +119,7 @@ async fn a_lost_password_is_replaced_with_the_recovery_key_and_old_messages_are_
         .unwrap();
     says(&vera, &mut state, ann.user(), "Hello").await;
 
+    let old = opened(&server, &vera).await;
     // The password is lost: the sheet opens the vault, and is replaced along with the password.
     let mut recovered = unlock(Unlock::Recovery(&sheet), 0).await.unwrap();
     let new_sheet = recovered
@@ -125,7 +132,16 @@ async fn a_lost_password_is_replaced_with_the_recovery_key_and_old_messages_are_
     }
     // The other station has ended.
     assert!(vera.session.list().await.is_err());
-    unlock(Unlock::Recovery(&new_sheet), 0).await.unwrap();
+    let renewed = unlock(Unlock::Recovery(&new_sheet), 0).await.unwrap();
+    // The master key of an old copy, which the lost password opens, does not open the new vault.
+    let (owner, master, before, _) = old;
+    let vault = Vault::parse(&renewed.session.vault().await.unwrap().rsakey).unwrap();
+    before.open(&owner, &master, 0).unwrap();
+    let refused = vault.open(&owner, &master, 0);
+    assert!(matches!(refused, Err(Wrong::Relabelled)));
+    // The server may not put the old one back.
+    assert_eq!(renewed.vault_version(), vault.version());
+    assert!(renewed.vault_version() > before.version());
 
     // After a theft, a new key pair: what was written before is still read.
     let mut again = unlock(Unlock::Password("another password"), 0)
@@ -172,6 +188,42 @@ async fn a_pair_that_the_server_refused_does_not_get_into_the_vault() {
     vera.replace_pair(&mut state).await.unwrap();
     let vera = unlocks(&server, "another password", station).await;
     vera.session.list().await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_full_vault_leaves_out_pins_for_a_replaced_pair_and_those_that_were_only_seen_first() {
+    let world = World::new().await;
+    let server = Server::new(&world.url).unwrap();
+    registers(&server).await;
+    let station = StationId::random();
+    let vera = unlocks(&server, PASSWORD, station).await;
+    let mut state = vera.begin_state().await.unwrap();
+    // As many as a vault with one pair takes.
+    let people: Vec<_> = (0..40_u8)
+        .map(|n| {
+            let mark = if n % 8 == 0 {
+                Mark::Verified
+            } else {
+                Mark::Seen
+            };
+            let card = CardHash::from_bytes([n; 32]);
+            let email = Email::parse(&format!("contact-{n}@example.org")).unwrap();
+            (UserId::of(&email), VaultPin(card, 0, mark))
+        })
+        .collect();
+    pins(&server, &vera, &people).await;
+    for _ in 0..2 {
+        let mut vera = unlocks(&server, PASSWORD, station).await;
+        vera.replace_pair(&mut state).await.unwrap();
+    }
+    let vera = unlocks(&server, PASSWORD, station).await;
+    let (.., contents) = opened(&server, &vera).await;
+    assert_eq!(contents.earlier.len(), 2);
+    assert!(contents.pins.len() < people.len());
+    let is_kept = |(user, pin): &(UserId, VaultPin)| contents.pins.get(user) == Some(pin);
+    let verified = people.iter().filter(|(_, pin)| pin.2 == Mark::Verified);
+    assert_eq!(verified.filter(|one| is_kept(one)).count(), 5);
     world.end().await;
 }
 

@@ -3,6 +3,7 @@
 import { base64, type Bytes, concat, fromBase64, fromHex, hex, idBytes, sameBytes, sha256, utf8 } from "./bytes.ts";
 import { canonical, type Json, NotCanonical, readCanonical } from "./canonical.ts";
 import { label, sign, verifies } from "./keys.ts";
+import { md5 } from "./md5.ts";
 
 const MAX_PARTICIPANTS = 5000;
 const MAX_ANNOUNCEMENT = 3 * 35 * MAX_PARTICIPANTS + 1024;
@@ -141,6 +142,9 @@ async function checkSignature(one: Announcement, signature: string, known: Known
   throw new InvalidEpoch("signature");
 }
 
+/** The id of the direct conversation of two users (docs/api.md, Identifiers). */
+export const directId = (one: string, other: string): string => md5([one, other].sort().join(";"));
+
 /**
  * Checks the first epoch that a client sees of a conversation; `older` are all that were announced before, newest first. Who takes
  * part follows from them, not from the server's list.
@@ -154,12 +158,18 @@ export async function firstSeen(
   const announcement = parse(signed);
   if (announcement.conversation !== conversation) throw new InvalidEpoch("order");
   await checkOlder(announcement, older);
-  const all = new Set<string>();
+  const [all, ever] = [new Set<string>(), new Set<string>()];
   for (const [i, { epoch, added, removed }] of [...older].reverse().concat(announcement).entries()) {
     if (epoch !== i + 1 || added.some((user) => all.has(user)) || !removed.every((user) => all.has(user))) throw new InvalidEpoch("roster");
     for (const user of removed) all.delete(user);
-    for (const user of added) all.add(user);
+    for (const user of added) {
+      all.add(user);
+      ever.add(user);
+    }
   }
+  // Without admins it is a direct conversation. Whoever signs the first epoch of one could add somebody else to it.
+  const [one = "", other = ""] = ever;
+  if (announcement.admins.length === 0 && (ever.size !== 2 || directId(one, other) !== conversation)) throw new InvalidEpoch("roster");
   if (!all.has(announcement.by)) throw new InvalidEpoch("author");
   if (!announcement.admins.every((user) => all.has(user))) throw new InvalidEpoch("roster");
   const members = await membersOf(announcement, all, new Map(), known);

@@ -17,11 +17,11 @@ export type Blocklist = {
 
 /** The signatures over a card. */
 export type CardSignatures = {
-  /** By the signing key of the previous card. Empty if there is none, or its key was lost. */
+  /** The signature by the previous card's key. Empty if there is no such card, or the key was lost. */
   prev: string;
-  /** By the card's RSA key. */
+  /** The signature by the card's RSA key. */
   rsa: string;
-  /** By the card's signing key. */
+  /** The signature by the card's signing key. */
   sign: string;
 };
 
@@ -37,7 +37,7 @@ export type Cards = {
 
 /** A conversation, as its caller sees it. */
 export type Conversation = {
-  /** The admins of a group by the server's word, sorted; e2ee.md says when that counts. */
+  /** The admins of a group according to the server, sorted; docs/e2ee.md says when that counts. */
   admins?: readonly string[] | undefined;
   /** The hash over all messages up to the newest (docs/transcript.md); empty before the first. */
   chain?: string | undefined;
@@ -49,7 +49,7 @@ export type Conversation = {
   epochs?: readonly Epoch[] | undefined;
   /** The caller, if they have hidden it for good. */
   hiddenby: readonly string[];
-  /** By which calls name it. Clearing does not change it. */
+  /** Its id, which clearing does not change. */
   id: string;
   /** The present instance of its content. */
   instance: string;
@@ -76,6 +76,8 @@ export type Conversation = {
 export type Conversations = {
   conversations: readonly Conversation[];
   hasmore?: boolean | undefined;
+  /** The mark with which to ask for what changes while further pages are read. */
+  known?: string | undefined;
 };
 
 /** A credential that opens the user's login. */
@@ -84,9 +86,9 @@ export type CredentialInfo = {
   created: string;
   /** Its id, for [`Session::revoke`](crate::Session::revoke). */
   keyid: string;
-  /** How it is made: from the password, from the recovery key, or at random. */
+  /** Its origin: the password, the recovery key, or random bytes. */
   kind: CredentialKind;
-  /** What its maker called it. */
+  /** The name that its creator gave it. */
   label: string;
   /** The last login with it, to the hour. */
   lastused?: string | null | undefined;
@@ -97,13 +99,13 @@ export type CredentialKind = "password" | "recovery" | "apikey";
 
 /** An epoch of a conversation. */
 export type Epoch = {
-  /** What was signed. */
+  /** The announcement that was signed. */
   announcement: string;
-  /** Counted from 1, without holes. */
+  /** Its number: counted from 1, without gaps. */
   epoch: number;
   /** The caller's copy of its secret, wrapped; empty if the caller has none. */
   secret: string;
-  /** By the creator's signing key. */
+  /** The signature by the creator's signing key. */
   signature: string;
 };
 
@@ -117,9 +119,9 @@ export type Epochs = {
 
 /** The messages that were erased in a conversation. */
 export type Erased = {
-  /** In which something is new. */
+  /** The conversation. */
   conversationid: string;
-  /** Whose content is gone. */
+  /** The erased messages. */
   messageids: readonly string[];
 };
 
@@ -127,9 +129,9 @@ export type Erased = {
 export type Event = {
   /** The id of the preceding row of this kind, or empty. */
   after: string;
-  /** In which something is new. */
+  /** The conversation. */
   conversationid: string;
-  /** Another one than before means that it was cleared. */
+  /** Its instance. If it has changed, the conversation was cleared. */
   instance: string;
   /** The row, if it is a message. */
   message?: Message | null | undefined;
@@ -141,7 +143,7 @@ export type Event = {
 export type Friend = {
   /** Whether another user's nick looks like theirs, so that their id should be shown beside it. */
   alike?: boolean | undefined;
-  /** Theirs, or `Offline` if they have blocked the user. */
+  /** Their availability, or `Offline` if they have blocked the user. */
   availability: Availability;
   /** Their id. */
   friendid: string;
@@ -171,7 +173,7 @@ export type FriendWhoLeft = {
 
 /** The caller's friends. */
 export type Friends = {
-  /** Who may be written to. */
+  /** The friends, to whom the caller may write. */
   availabilities: readonly Friend[];
   /** Friends who have deleted their accounts, until the caller removes them. */
   left?: readonly FriendWhoLeft[] | undefined;
@@ -181,7 +183,7 @@ export type Friends = {
 
 /** A group after a call, and the users who were invited instead of added. */
 export type Group = {
-  /** As it is after the call. */
+  /** The group, as it is after the call. */
   conversation: Conversation;
   /** The users who were invited instead. Whether they got an invitation is not disclosed. */
   invited?: readonly string[] | undefined;
@@ -195,7 +197,7 @@ export type Invitation = {
   displayname: string;
   /** When the user was invited. */
   invited: string;
-  /** Who invites, so that a client can show whether it is a friend. */
+  /** The inviter, so that a client can show whether it is a friend. */
   inviterid: string;
   /** Their short name. */
   invitername: string;
@@ -217,7 +219,7 @@ export type Invite = {
   email: string;
   /** When it expires. */
   expires: string;
-  /** By which it is revoked; the code is told once, when it is made. */
+  /** Its id, for revoking it. The code is shown only once, at creation. */
   inviteid: string;
   /** Whether somebody can still register with it. */
   open: boolean;
@@ -240,9 +242,9 @@ export type Kdf = {
   m: number;
   /** Parts of the memory that can be filled at the same time. */
   p: number;
-  /** Each account's own, so that equal passwords give different keys. */
+  /** The salt, different for each account, so that equal passwords give different keys. */
   salt: string;
-  /** Passes over it. */
+  /** Passes over the memory. */
   t: number;
 } | {
   kdf: "pbkdf2-sha256";
@@ -274,19 +276,19 @@ export type Limits = {
   bodybytes: number;
   /** Seconds by which a client's clock may be wrong. */
   clockdifference: number;
-  /** Conversations that a user creates in a day. */
+  /** Conversations that a user takes part in. */
   conversations: number;
   /** Ids of one `erase`. */
   erasedids: number;
   /** Seconds for which an expired message is kept. */
   expirygrace: number;
-  /** Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 where there are no files. */
+  /** Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 if the server has no files. */
   file?: number | undefined;
-  /** Bytes of files that a user uploads in an hour; 0 where that is not told. */
+  /** Bytes of files that a user may upload in an hour; 0 if the server does not report it. */
   filebytes?: number | undefined;
-  /** Bytes of all files of a user; 0 where there are none. */
+  /** Bytes of all files of a user; 0 if the server has no files. */
   filequota?: number | undefined;
-  /** Bytes that this user's files count. */
+  /** Bytes that this user's files use of `filequota`. */
   fileused?: number | undefined;
   /** Bytes of a socket's frame. */
   framebytes: number;
@@ -316,7 +318,7 @@ export type Link = {
   Chain: string;
   /** SHA-256 of its `Data`, hex. */
   DataHash: string;
-  /** Of which this is the link. */
+  /** The message's id. */
   ID: string;
   /** The message's number. */
   Seq: number;
@@ -324,11 +326,11 @@ export type Link = {
 
 /** The answer to [`Session::list_changes`](crate::Session::list_changes). */
 export type ListChanges = {
-  /** All of the list, where others than those that were known may be in it: what is not among them is gone. */
+  /** The ids of the whole list, if other conversations than the known ones may be in it. One that is not among them is gone. */
   conversationids?: readonly string[] | null | undefined;
-  /** Those that are new or may look different, the newest first. */
+  /** The conversations that are new or may have changed, newest first. */
   conversations: readonly Conversation[];
-  /** What to ask with the next time. */
+  /** The mark for the next request. */
   known: string;
 };
 
@@ -338,7 +340,7 @@ export type Login = {
   fullname: string;
   /** The kind of key that opened the login. After a recovery the password has to be replaced. */
   key?: CredentialKind | null | undefined;
-  /** The server's limits. Servers before version 4 do not tell them. */
+  /** The server's limits. Servers before version 4 do not report them. */
   limits?: Limits | null | undefined;
   /** The addresses for WebSockets, by scheme: `ws` or `wss`. */
   listeners: Readonly<Record<string, string>>;
@@ -364,7 +366,7 @@ export type Message = {
   Created: string;
   /** Its content, encrypted. */
   Data: string;
-  /** Chosen by its sender: whoever sends it again repeats it. */
+  /** Its id, chosen by its sender. Sending another message with this id repeats it. */
   ID: string;
   /** Its number in the conversation. */
   Seq: number;
@@ -372,7 +374,7 @@ export type Message = {
   Station: string;
   /** `Message` counts as unread, `Update` does not; others are the clients' own. */
   Type: string;
-  /** Who sent it, as the server says. */
+  /** Its sender, according to the server. */
   User: string;
   /** When it expires. */
   ValidUntil: string;
@@ -394,9 +396,9 @@ export type NewInvite = {
 export type Notification = {
   /** Conversations with new rows. */
   conversationchangedof: readonly string[];
-  /** If not empty, resync: the list changed, or the server does not know any more what did. */
+  /** If not empty, resync: the list changed, or the server no longer knows what changed. */
   conversationlistchangedof: readonly string[];
-  /** Messages that were erased. Only sockets learn of them. */
+  /** Messages that were erased. */
   erased?: readonly Erased[] | undefined;
   /** Whole new rows; only from a socket. */
   events?: readonly Event[] | undefined;
@@ -420,7 +422,7 @@ export type Page = {
   hasmore?: boolean | undefined;
   /** Oldest first. */
   messages: readonly Message[];
-  /** What others have received and seen, oldest first. */
+  /** The reports that others have received or seen messages, oldest first. */
   reports: readonly Report[];
 };
 
@@ -436,21 +438,21 @@ export type Participant = {
 export type Properties = {
   /** The instances hidden, each followed by `;`. */
   hideid: string;
-  /** Among the favorites. */
+  /** Whether it is among the user's favorites. */
   isfavorite: boolean;
   /** Whether notifications are muted. */
   ismuted: boolean;
   /** The color of its line in the list, as `#rrggbb`; empty if none was chosen. */
   listitembackgroundcolor: string;
-  /** Whose settings these are. */
+  /** The user whose settings these are. */
   userid: string;
 };
 
 /** The answer to [`Session::push`](crate::Session::push). */
 export type Push = {
-  /** Where the station is pushed; empty if it is not. */
+  /** The station's push endpoint; empty if push is not enabled for it. */
   endpoint: string;
-  /** The key by which push services know the server; empty where it sends no pushes. */
+  /** The key by which push services know the server; empty if it does not send pushes. */
   pushkey: string;
 };
 
@@ -458,7 +460,7 @@ export type Push = {
 export type Report = {
   /** When the server received it. */
   Created: string;
-  /** With which the next download begins ([`History`](crate::History)). */
+  /** Its id, with which the next download begins ([`History`](crate::History)). */
   ID: string;
   /** The message that it is about. */
   MessageID: string;
@@ -475,7 +477,7 @@ export type ReportType = "delivered" | "viewed";
 
 /** A card with its signatures, as it is published. */
 export type SignedCard = {
-  /** What was signed. */
+  /** The card that was signed. */
   card: string;
   /** The signatures over it. */
   signatures: CardSignatures;
@@ -493,7 +495,7 @@ export type StationInfo = {
   lastseen: string;
   /** The name that its user gave it; empty if there is none. */
   name: string;
-  /** By which it is signed out. */
+  /** Its id, for signing it out. */
   stationid: string;
 };
 
@@ -507,7 +509,7 @@ export type Stations = {
 export type Stored = {
   /** When it was written; if that was in the future, the server's time. */
   Created: string;
-  /** Chosen by its sender: whoever sends it again repeats it. */
+  /** Its id, chosen by its sender. Sending another message with this id repeats it. */
   ID: string;
   /** When it expires. */
   ValidUntil: string;
@@ -523,17 +525,17 @@ export type Transcript = {
 
 /** A user is writing a message. */
 export type Typing = {
-  /** In which something is new. */
+  /** The conversation. */
   conversationid: string;
   /** The user who writes. */
   userid: string;
 };
 
-/** What is there of a file that is being uploaded. */
+/** The state of an upload. */
 export type Upload = {
-  /** Whether it can be read, and does not change any more. */
+  /** Whether the upload has ended: the file can be read, and no longer changes. */
   complete: boolean;
-  /** The records that are there, in ranges: the first and the last one. */
+  /** The records that the server has, as ranges: the first and the last record of each. */
   have: readonly (readonly [number, number])[];
   /** Number of its records. */
   records: number;

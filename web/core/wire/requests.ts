@@ -2,11 +2,11 @@
 
 /** The signatures over a card. */
 export type CardSignatures = {
-  /** By the signing key of the previous card. Empty if there is none, or its key was lost. */
+  /** The signature by the previous card's key. Empty if there is no such card, or the key was lost. */
   prev: string;
-  /** By the card's RSA key. */
+  /** The signature by the card's RSA key. */
   rsa: string;
-  /** By the card's signing key. */
+  /** The signature by the card's signing key. */
   sign: string;
 };
 
@@ -59,9 +59,9 @@ export type Kdf = {
   m: number;
   /** Parts of the memory that can be filled at the same time. */
   p: number;
-  /** Each account's own, so that equal passwords give different keys. */
+  /** The salt, different for each account, so that equal passwords give different keys. */
   salt: string;
-  /** Passes over it. */
+  /** Passes over the memory. */
   t: number;
 } | {
   kdf: "pbkdf2-sha256";
@@ -69,7 +69,7 @@ export type Kdf = {
 
 /** One to [`MAX_RECORDS`] whole records, which follow each other. */
 export type Put = {
-  /** The caller's own file, which has begun. */
+  /** The caller's own file, whose upload has begun. */
   fileid: string;
   /** The length of the body in bytes. */
   length: number;
@@ -127,7 +127,7 @@ export type Rekey = {
 
 /** The messages of a report. */
 export type Report = {
-  /** In which the messages lie. */
+  /** The conversation of the messages. */
   conversationid: string;
   /** Published, and checked for its form; the ids are sufficient. */
   firstmessagedate?: string | null | undefined;
@@ -162,13 +162,13 @@ export type ShareEpochs = {
   conversationid: string;
   /** The secrets, wrapped for them, by epoch. */
   secrets: Readonly<Record<string, string>>;
-  /** Who gets the secrets. */
+  /** The participant who gets the secrets. */
   userid: string;
 };
 
 /** A card with its signatures, as it is published. */
 export type SignedCard = {
-  /** What was signed. */
+  /** The card that was signed. */
   card: string;
   /** The signatures over it. */
   signatures: CardSignatures;
@@ -212,7 +212,7 @@ export interface Requests {
     };
     /** Page "Conversation / Partial download": the newest rows before the cursor. */
     downloadpartial: {
-      /** Whose rows are read. */
+      /** The conversation to read. */
       conversationid: string;
       /** Its instance, according to the caller. */
       instance: string;
@@ -229,7 +229,7 @@ export interface Requests {
     };
     /** Page "Conversation / Add": stores a message. */
     add: {
-      /** To which the message is added. */
+      /** The conversation to add to. */
       conversationid: string;
       /** Ours: the epoch whose secret it is encrypted with, of a v4 client. */
       epoch?: number | null | undefined;
@@ -237,12 +237,12 @@ export interface Requests {
       files?: readonly string[] | undefined;
       /** Its instance, as the caller knows it. */
       instance: string;
-      /** What is stored, and under which id. */
+      /** The message, with its id. */
       message: SentMessage;
     };
     /** Ours, for v4 clients: deletes the content of messages. Their links in the chain remain. */
     erase: {
-      /** In which the messages lie. */
+      /** The conversation of the messages. */
       conversationid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
@@ -251,31 +251,31 @@ export interface Requests {
     };
     /** Page "Conversation / Clear": begins a new instance for everyone. */
     clear: {
-      /** Which begins anew. */
+      /** The conversation to clear. */
       conversationid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
     };
     /** Page "Conversation / Favorite". */
     favorite: {
-      /** Which the caller marks. */
+      /** The conversation. */
       conversationid: string;
     };
     /** Page "Conversation / Unfavorite". */
     unfavorite: {
-      /** Whose mark is taken back. */
+      /** The conversation. */
       conversationid: string;
     };
     /** Page "Conversation / Change Color". */
     setlistitembackgroundcolor: {
       /** The new color of the conversation's line. */
       color: string;
-      /** Whose line in the caller's list gets the color. */
+      /** The conversation to color. */
       conversationid: string;
     };
     /** Page "Conversation / Download": from the cursor on, including its row. */
     download: {
-      /** Whose rows are read. */
+      /** The conversation to read. */
       conversationid: string;
       /** The time of the newest message that the caller holds, in case it is gone. */
       firstmessagedate?: string | null | undefined;
@@ -290,31 +290,31 @@ export interface Requests {
     };
     /** Page "Conversation / Mute". */
     mute: {
-      /** Of which the caller is woken no more. */
+      /** The conversation. */
       conversationid: string;
     };
     /** Page "Conversation / Unmute". */
     unmute: {
-      /** Of which the caller is woken again. */
+      /** The conversation. */
       conversationid: string;
     };
     /** Page "Conversation / Hide": until the instance changes or, without `hideid`, for good. */
     hide: {
-      /** Which leaves the caller's list. */
+      /** The conversation. */
       conversationid: string;
       /** The instances hidden, each followed by `;`. */
       hideid?: string | null | undefined;
     };
     /** Page "Conversation / Unhide": undoes both. */
     unhide: {
-      /** Which is back in the caller's list. */
+      /** The conversation. */
       conversationid: string;
     };
     /** Ours: the data with which a client verifies the chain of all messages (docs/transcript.md). */
     transcript: {
       /** The `seq` of the message after which the page begins. */
       afterseq?: number | undefined;
-      /** Whose links are read. */
+      /** The conversation. */
       conversationid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
@@ -327,7 +327,7 @@ export interface Requests {
       announcement?: string | null | undefined;
       /** The conversation's name, encrypted for each of the two. */
       displaynames?: Readonly<Record<string, string>> | undefined;
-      /** The other one of the conversation. */
+      /** The other participant. */
       participantid: string;
       /** The conversation's secret, wrapped for each of the two. */
       secrets?: Readonly<Record<string, string>> | undefined;
@@ -342,7 +342,7 @@ export interface Requests {
     epochs: {
       /** Only those before this one. */
       before?: number | null | undefined;
-      /** Whose epochs are read. */
+      /** The conversation. */
       conversationid: string;
       /** The maximum number of epochs. */
       limit?: number | undefined;
@@ -366,7 +366,7 @@ export interface Requests {
     };
     /** Renames the group for some or all participants. */
     rename: {
-      /** The group that gets the names. */
+      /** The group to rename. */
       conversationid: string;
       /** The names, encrypted for each. */
       displaynames: Readonly<Record<string, string>>;
@@ -403,25 +403,25 @@ export interface Requests {
     };
     /** Declines the caller's invitation. */
     decline: {
-      /** The group that the caller does not join. */
+      /** The group of the invitation. */
       conversationid: string;
     };
     /** Changes a participant's role. */
     setrole: {
-      /** The group in which they have it. */
+      /** The group. */
       conversationid: string;
-      /** Whose role it is. */
+      /** The participant. */
       participantid: string;
       /** Their new role. */
       role: Role;
     };
   };
   chatfileserver: {
-    /** Begins an upload. The same again answers what is there of it. */
+    /** Begins an upload. Repeating it returns which records the server has. */
     create: {
       /** The conversation whose participants may read the file. */
       conversationid: string;
-      /** The id that the caller chose: the same again is the same upload. */
+      /** The file's id, chosen by the caller. Repeating it refers to the same upload. */
       fileid: string;
       /** Its instance, as the caller knows it. */
       instance: string;
@@ -430,9 +430,9 @@ export interface Requests {
       /** When its message will expire. Until it has a message, it is deleted by then, or after a day. */
       validuntil?: string | null | undefined;
     };
-    /** Stores records. They are the body; this is in the header `Ozeki-Request`. */
+    /** Stores records. They are the body; this object is in the header `Ozeki-Request`. */
     put: Put;
-    /** What is there of an upload. */
+    /** Returns which records of an upload the server has. */
     status: {
       /** The caller's own file. */
       fileid: string;
@@ -449,7 +449,7 @@ export interface Requests {
       /** The caller's own file, or, for an admin of a group, anyone's. */
       fileid: string;
     };
-    /** Reads a file: with GET, and this is in the header `Ozeki-Request`. */
+    /** Reads a file: a GET request, with this object in the header `Ozeki-Request`. */
     get: {
       /** Any file that the caller may read. */
       fileid: string;
@@ -483,7 +483,7 @@ export interface Requests {
     get: {
       /** The number of the newest card that the caller has of some of them; only later ones are returned. */
       after?: Readonly<Record<string, number>> | undefined;
-      /** Whose cards are wanted. */
+      /** The users whose cards to return. */
       userids: readonly string[];
     };
     /** Gets a part of the key log. */
@@ -505,7 +505,7 @@ export interface Requests {
       /** The address, which need not belong to a user. */
       email: string;
     };
-    /** Ours: a new user, where the operator lets people register. */
+    /** Ours: registers a new user, if the operator allows registration. */
     register: Register;
     /** Creates an invitation to register. Those who use it become friends of the caller. */
     invite: {
@@ -546,16 +546,16 @@ export interface Requests {
       /** The station, which may be the caller's own. */
       stationid?: string | null | undefined;
     };
-    /** Returns the server's key for pushes, and where this station is pushed. */
+    /** Returns the server's key for pushes, and this station's push endpoint. */
     push: Record<string, never>;
-    /** Pushes to this station from now on, when something is new and it has no socket open. */
+    /** Starts Web Push to this station, for messages that arrive while it has no socket open. */
     enablepush: {
-      /** Where the station's push service takes pushes for it. */
+      /** The URL at which the station's push service accepts pushes for it. */
       endpoint: string;
     };
-    /** Pushes to this station no more. */
+    /** Stops Web Push to this station. */
     disablepush: Record<string, never>;
-    /** The station was woken, and is about to fetch. What is new from now on is pushed again. */
+    /** Tells the server that the station was woken and is about to fetch. Later messages cause a push again. */
     ackpush: Record<string, never>;
     /** Lists the credentials that open the user's login, without their secrets. */
     keys: Record<string, never>;

@@ -45,7 +45,7 @@ pub struct Invites {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Invite {
-    /// By which it is revoked; the code is told once, when it is made.
+    /// Its id, for revoking it. The code is shown only once, at creation.
     pub inviteid: InviteId,
     /// The only address that may register with it; empty if any may.
     pub email: String,
@@ -96,9 +96,9 @@ pub struct Stations {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Push {
-    /// The key by which push services know the server; empty where it sends no pushes.
+    /// The key by which push services know the server; empty if it does not send pushes.
     pub pushkey: String,
-    /// Where the station is pushed; empty if it is not.
+    /// The station's push endpoint; empty if push is not enabled for it.
     pub endpoint: String,
 }
 
@@ -106,7 +106,7 @@ pub struct Push {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StationInfo {
-    /// By which it is signed out.
+    /// Its id, for signing it out.
     pub stationid: StationId,
     /// The name that its user gave it; empty if there is none.
     pub name: String,
@@ -142,9 +142,9 @@ pub struct Keys {
 pub struct CredentialInfo {
     /// Its id, for [`Session::revoke`](crate::Session::revoke).
     pub keyid: CredentialId,
-    /// How it is made: from the password, from the recovery key, or at random.
+    /// Its origin: the password, the recovery key, or random bytes.
     pub kind: CredentialKind,
-    /// What its maker called it.
+    /// The name that its creator gave it.
     pub label: String,
     /// When it was created.
     pub created: Timestamp,
@@ -166,7 +166,7 @@ pub struct Limits {
     pub framebytes: usize,
     /// Participants of a group.
     pub participants: usize,
-    /// Conversations that a user creates in a day.
+    /// Conversations that a user takes part in.
     pub conversations: u32,
     /// Conversations that a user creates in a day.
     pub newconversations: u32,
@@ -180,17 +180,17 @@ pub struct Limits {
     pub messageids: usize,
     /// Ids of one `erase`.
     pub erasedids: usize,
-    /// Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 where there
-    /// are no files.
+    /// Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 if the
+    /// server has no files.
     #[serde(default)]
     pub file: u64,
-    /// Bytes of all files of a user; 0 where there are none.
+    /// Bytes of all files of a user; 0 if the server has no files.
     #[serde(default)]
     pub filequota: u64,
-    /// Bytes that this user's files count.
+    /// Bytes that this user's files use of `filequota`.
     #[serde(default)]
     pub fileused: u64,
-    /// Bytes of files that a user uploads in an hour; 0 where that is not told.
+    /// Bytes of files that a user may upload in an hour; 0 if the server does not report it.
     #[serde(default)]
     pub filebytes: u64,
     /// Seconds by which a client's clock may be wrong.

@@ -42,7 +42,7 @@ pub struct KeyLogPage {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Epoch {
-    /// Counted from 1, without holes.
+    /// Its number: counted from 1, without gaps.
     pub epoch: u32,
     /// Its announcement, signed by its creator.
     #[serde(flatten)]

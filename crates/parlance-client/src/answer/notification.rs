@@ -19,7 +19,7 @@ pub struct Notification {
     /// Conversations with new rows.
     #[serde(rename = "conversationchangedof")]
     pub conversations: Vec<ConversationId>,
-    /// If not empty, resync: the list changed, or the server does not know any more what did.
+    /// If not empty, resync: the list changed, or the server no longer knows what changed.
     #[serde(rename = "conversationlistchangedof")]
     pub list: Vec<UserId>,
     /// Whole new rows; only from a socket.
@@ -28,7 +28,7 @@ pub struct Notification {
     /// Users who are typing; only from a socket.
     #[serde(default)]
     pub typing: Vec<Typing>,
-    /// Messages that were erased. Only sockets learn of them.
+    /// Messages that were erased.
     #[serde(default)]
     pub erased: Vec<Erased>,
     /// Stations from which the user logged in for the first time.
@@ -54,9 +54,9 @@ impl Notification {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
-    /// In which something is new.
+    /// The conversation.
     pub conversationid: ConversationId,
-    /// Another one than before means that it was cleared.
+    /// Its instance. If it has changed, the conversation was cleared.
     pub instance: Instance,
     /// The row, if it is a message.
     #[serde(default)]
@@ -72,9 +72,9 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Erased {
-    /// In which something is new.
+    /// The conversation.
     pub conversationid: ConversationId,
-    /// Whose content is gone.
+    /// The erased messages.
     pub messageids: Vec<MessageId>,
 }
 
@@ -82,7 +82,7 @@ pub struct Erased {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Typing {
-    /// In which something is new.
+    /// The conversation.
     pub conversationid: ConversationId,
     /// The user who writes.
     pub userid: UserId,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Friends {
-    /// Who may be written to.
+    /// The friends, to whom the caller may write.
     #[serde(rename = "availabilities")]
     pub friends: Vec<Friend>,
     /// Requests to the caller.
@@ -41,7 +41,7 @@ pub struct Friend {
     pub friendname: String,
     /// Their public key: base64 of the DER SubjectPublicKeyInfo.
     pub publickey: String,
-    /// Theirs, or `Offline` if they have blocked the user.
+    /// Their availability, or `Offline` if they have blocked the user.
     pub availability: Availability,
     /// Whether another user's nick looks like theirs, so that their id should be shown beside it.
     #[serde(default)]

@@ -69,6 +69,7 @@ pub enum Content {
         alt: Option<String>,
     },
     /// A body of a newer version, which is kept and parsed again after an update.
+    // Not an error: the fields that every body has are still checked.
     Newer(u32),
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EpochSecret, Error};
 use crate::keys::KeyPair;
-use check::{check_changes, check_order, verify};
+use check::{check_changes, check_direct, check_order, verify};
 use members::{resolve, users_after};
 pub use new::{Maker, NewEpoch, first_epoch};
 
@@ -36,7 +36,8 @@ impl Epochs {
     ///
     /// # Errors
     /// `ForkedEpoch`: it is another conversation's, or does not follow the older ones.
-    /// `WrongRoster`: an announcement is missing, or the roster is not that of the participants.
+    /// `WrongRoster`: an announcement is missing, the roster is not that of the participants, or a
+    /// direct conversation has others than the two whose id it has.
     /// `NotAMember`, `UnknownSigner`, `WrongSigner`.
     pub fn begin<'a>(
         conversation: ConversationId,
@@ -52,7 +53,9 @@ impl Epochs {
         // Their signatures need no check: each is named by its hash in one that was signed later.
         check_older(announcement, older)?;
         let before = older.iter().rev().map(|one| &one.announcement);
-        let users = users_after(before.chain([announcement]))?;
+        let all = before.chain([announcement]);
+        let users = users_after(all.clone())?;
+        check_direct(announcement, all)?;
         if !users.contains(&announcement.by()) {
             return Err(Error::NotAMember(announcement.by()));
         }

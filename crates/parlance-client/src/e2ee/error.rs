@@ -108,7 +108,7 @@ pub enum Error {
     #[error("{0} is no admin")]
     NotAnAdmin(UserId),
     /// It adds a participant, or removes someone else, or leaves no admin.
-    #[error("the changes do not fit who took part")]
+    #[error("the changes do not match the previous members")]
     WrongChanges,
     /// The roster does not result from the changes, with the known keys.
     #[error("the roster is not the one that is known")]
@@ -146,7 +146,7 @@ pub enum Error {
 
     // The vault.
     /// The password, or the recovery key, is wrong.
-    #[error("another password or recovery key")]
+    #[error("wrong password or recovery key")]
     WrongPassword,
     /// The vault is older than one that was seen before.
     #[error("the vault has version {found}, and {seen} was seen before")]
@@ -171,7 +171,7 @@ pub enum Error {
     #[error("the store cannot be read or written")]
     Store(#[from] std::io::Error),
     /// Others can read the file with the keys.
-    #[error("others than its owner can read the store")]
+    #[error("the store is readable by other users")]
     OpenStore,
     /// The state file is damaged.
     #[error("the store is damaged")]

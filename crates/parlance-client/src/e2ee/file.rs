@@ -13,9 +13,11 @@ use parlance_wire::{
 use super::{Error, FileReference, cipher::secret_key};
 
 /// Bytes of content in a record.
+// With its tag, a record has 256 KiB, which is what a server stores and addresses.
 pub const RECORD_CONTENT: usize = 262_128;
 /// Bytes by which encryption makes a record longer.
 const TAG: usize = 16;
+// Without ids: the key is this file's alone, and the nonce is bound to the record's place.
 const AAD: &str = "parlance file 1";
 
 secret_key!(
@@ -25,7 +27,7 @@ secret_key!(
 );
 
 impl FileKey {
-    /// As a message's `key` has it: base64.
+    /// Its form in a message's `key`: base64.
     #[must_use]
     pub fn to_text(&self) -> String {
         STANDARD.encode(self.0.as_ref())
@@ -49,7 +51,7 @@ pub fn padded(length: u64) -> u64 {
     length.saturating_add(mask) & !mask
 }
 
-/// How many records a file has, and how long it is in them.
+/// The number of a file's records, and its padded length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Number of records, at least one.
@@ -69,7 +71,9 @@ impl Shape {
 
     /// Of a file with this many bytes, padding included.
     fn unpadded(padded: u64) -> Result<Self, Error> {
+        // An empty file has one, empty record, which says that the file ends there.
         let records = padded.div_ceil(RECORD_CONTENT as u64).max(1);
+        // No more than the server can number: it has an `integer` of PostgreSQL for that.
         let records = i32::try_from(records).map_err(|_| Error::TooLong)?;
         Ok(Self {
             records: records.unsigned_abs(),
@@ -172,7 +176,7 @@ impl Opener {
     /// For the file that a message refers to, of which a server stores this many bytes.
     ///
     /// # Errors
-    /// `Malformed`: no file can be like that.
+    /// `Malformed`: the reference or the stored size is not that of a file.
     pub fn new(reference: &FileReference, stored: u64) -> Result<Self, Error> {
         let malformed = Error::Malformed("the file");
         let mut key = [0; 32];
@@ -185,7 +189,7 @@ impl Opener {
         let records = stored.div_ceil(RECORD);
         let padded = stored.checked_sub(records * TAG as u64);
         let shape = Shape::unpadded(padded.ok_or(malformed)?)?;
-        // Also a length that no file has: the last record is not shorter than its tag.
+        // This also refuses a size that no file has: one whose last record is shorter than its tag.
         if u64::from(shape.records) != reference.records
             || shape.stored() != stored
             || reference.size > shape.padded
@@ -237,7 +241,7 @@ impl Opener {
         Ok(())
     }
 
-    /// Checks that this was all of the file.
+    /// Checks that the file is complete.
     ///
     /// # Errors
     /// `DamagedFile`: records are missing; `DifferentFile`: it has another digest.

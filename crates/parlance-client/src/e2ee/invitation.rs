@@ -108,12 +108,14 @@ impl Invitation {
     pub fn is_proof(&self, newcomer: CardHash, mac: &str) -> bool {
         let expected = self.mac(newcomer);
         hex::decode(mac).is_ok_and(|mac| {
+            // So that the time does not tell how much of a forged proof is right.
             constant_time::verify_slices_are_equal(expected.as_ref(), &mac).is_ok()
         })
     }
 
     fn mac(&self, newcomer: CardHash) -> hmac::Tag {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_slice());
+        // Over both cards, so that the proof is of no use with another card of either person.
         let text = [
             b"parlance invite 1\n".as_slice(),
             newcomer.as_bytes(),

@@ -106,7 +106,8 @@ pub fn next_card(
     signed(card, sign, rsa, old)
 }
 
-fn public_key(rsa: &KeyPair) -> Result<PublicKey, KeyError> {
+/// The public key of a pair.
+pub(crate) fn public_key(rsa: &KeyPair) -> Result<PublicKey, KeyError> {
     PublicKey::parse(rsa.public_key()).ok_or(KeyError::NotAKeyPair)
 }
 

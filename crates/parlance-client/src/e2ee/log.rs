@@ -24,6 +24,7 @@ pub struct KeyLog {
     key: SignKey,
     tree: Tree,
     /// The root of each size, from 0.
+    // All of them, as a message may have been written when the log had any of these sizes.
     roots: Vec<LogRoot>,
     /// The newest card of each user.
     newest: BTreeMap<Tag, (u64, CardHash)>,
@@ -197,6 +198,7 @@ impl KeyLog {
         if head.head.size() < self.size() {
             return Err(Error::LogShrank);
         }
+        // A copy, so that a refused answer leaves the known log as it was.
         let mut next = self.clone();
         for entry in entries_of(entries)? {
             next.append(entry)?;

@@ -45,9 +45,9 @@ const SIZES: [usize; 5] = [256, 512, 1024, 2048, 4096];
 /// A message that was written under other ids is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
-    /// Where the row lies.
+    /// The conversation of the row.
     pub conversation: ConversationId,
-    /// The instance in which it was sent: after a clearing, the row opens no more.
+    /// The instance in which it was sent: after `clear`, the row can no longer be decrypted.
     pub instance: &'a Instance,
     /// The message's id.
     pub id: MessageId,
@@ -71,7 +71,7 @@ pub struct Sealed {
 /// A message that was opened, and whose signature is valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened {
-    /// What its sender signed.
+    /// The body that its sender signed.
     pub body: Body,
     /// The text of the body, which is stored so that a newer version can parse it again.
     pub text: String,
@@ -179,6 +179,7 @@ impl Sealed {
     }
 }
 
+// Hashes of a fixed length, so that no bytes can move from one part to the other.
 pub(super) fn signed_text(aad: &[u8], text: &str) -> Vec<u8> {
     [
         b"parlance body 1\n".as_slice(),
@@ -196,6 +197,7 @@ fn signer(
     signature: &Signature,
 ) -> Result<CardHash, Error> {
     let signed = signed_text(aad, text);
+    // Newest first, as it signed most messages; the older ones still verify old messages.
     let mut theirs = cards
         .iter()
         .rev()

@@ -16,6 +16,7 @@ const ROUNDS: u32 = 5200;
 /// and changes with either's signing key.
 #[must_use]
 pub fn safety_number(one: &Card, other: &Card) -> String {
+    // In the order of the ids, so that both people see the same number.
     let (first, second) = if one.user() <= other.user() {
         (one, other)
     } else {
@@ -52,7 +53,7 @@ pub struct Code {
     pub user: UserId,
     /// The card that they hold.
     pub card: CardHash,
-    /// Where the transcripts are compared.
+    /// The conversation whose transcripts are compared.
     pub conversation: ConversationId,
     /// The number of a message.
     pub seq: i64,

@@ -116,8 +116,8 @@ impl Pins {
         }
     }
 
-    /// What stood for a user in rosters one after the other, the newest first: their cards and,
-    /// before the first one or without one, their RSA key.
+    /// The keys that have stood for a user in rosters, newest first: their cards and, before the
+    /// first one or without one, their RSA key.
     #[must_use]
     pub fn keys(&self, user: UserId, rsa: Option<RsaKeyHash>) -> Vec<MemberKey> {
         let cards = self.cards(user);
@@ -145,6 +145,7 @@ impl Pins {
         rsa: &PublicKey,
     ) -> Result<Offer, Error> {
         let newest = self.newest_of(user, offered)?;
+        // Only the newest: the RSA keys of older cards are not available any more.
         newest.verify(rsa)?;
         let (pin, outcome) = self.continued(user, offered, newest)?;
         self.by_user.insert(user, pin);
@@ -211,6 +212,7 @@ impl Pins {
                 Place::Next(before) => {
                     let succession = one.succeeds(before)?;
                     pin.cards.push(one.card.clone());
+                    // For a contact who is first seen now, nothing has changed.
                     if outcome != Offer::New {
                         outcome = worse(outcome, succession);
                     }
@@ -254,8 +256,8 @@ impl Pins {
         }
     }
 
-    /// Forgets the cards that the log of a restored server does not have any more. A contact who
-    /// has lost some is marked as changed.
+    /// Forgets the cards that the log of a restored server no longer has. A contact who has lost
+    /// some is marked as changed.
     pub(super) fn keep_logged(&mut self, log: &KeyLog) {
         self.by_user.retain(|user, pin| {
             let logged = log.cards(*user).unwrap_or_default();
@@ -280,6 +282,7 @@ impl Pins {
         if pin.card().map(Card::hash) != Some(card) {
             return Err(Error::DifferentCard);
         }
+        // A verified contact stays verified.
         if pin.mark == Mark::Changed {
             pin.mark = Mark::Seen;
         }

@@ -21,6 +21,7 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error>
         Err(error) => return Err(error.into()),
     };
     #[cfg(unix)]
+    // An error, and not repaired silently: others may have read the keys in it already.
     if std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path)?.permissions()) & 0o077 != 0 {
         return Err(Error::OpenStore);
     }
@@ -44,11 +45,13 @@ pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
         _ => {}
     }
     let mut options = OpenOptions::new();
+    // New, and private from the start, so that nobody else can have it open.
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&new)?;
     file.write_all(&text)?;
+    // Before the rename, which might otherwise survive a crash that loses the content.
     file.sync_all()?;
     fs::rename(&new, path)?;
     // The new name is in the folder, which has to be synced for itself.

@@ -15,8 +15,9 @@ use super::{Envelope, Error, KeyLog, Opened};
 /// How far the messages of each station have been read, in one instance of a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
+    // Nested, as a pair cannot be a key in JSON.
     by_station: BTreeMap<UserId, BTreeMap<StationId, u64>>,
-    /// The last message that was sent from here, if nobody knows whether the server has it.
+    /// The last message that was sent from here, while it is unknown whether the server has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unsure: Option<(MessageId, u64)>,
 }
@@ -60,13 +61,13 @@ impl Reading {
     }
 
     /// Counts a message that was sent from here without an answer. Its number is used up, unless
-    /// the same message is sent again: then it is the same message, with the same number.
+    /// the same message is sent again: then it keeps the number.
     pub fn may_be_sent(&mut self, user: UserId, station: StationId, n: u64, id: MessageId) {
         self.unsure = Some((id, n));
         self.count_own(user, station, n);
     }
 
-    /// The server has this message, which may have been sent without an answer.
+    /// Notes that the server has this message, which may have been sent without an answer.
     pub fn is_sent(&mut self, id: MessageId) {
         self.unsure.take_if(|(unsure, _)| *unsure == id);
     }

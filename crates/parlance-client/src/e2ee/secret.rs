@@ -37,7 +37,7 @@ impl EpochSecret {
         commitment(&self.0)
     }
 
-    /// The name that messages give it, which tells nothing of it.
+    /// Its name in messages, which reveals nothing about it.
     #[must_use]
     pub fn kid(&self) -> Kid {
         let mut kid = [0; 8];
@@ -72,6 +72,7 @@ impl EpochSecret {
     /// `WrongSecret`: it was not wrapped for this key, or is not a secret.
     pub fn unwrap(wrapped: &str, pair: &KeyPair) -> Result<Self, Error> {
         let wrapped = STANDARD.decode(wrapped).map_err(|_| Error::WrongSecret)?;
+        // aws-lc-rs has separate types for signing and for decrypting with the same key.
         let key = PrivateDecryptingKey::from_pkcs8(pair.to_pkcs8()?.as_ref())
             .ok()
             .and_then(|key| OaepPrivateDecryptingKey::new(key).ok())

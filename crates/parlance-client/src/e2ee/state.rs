@@ -24,6 +24,7 @@ pub struct State {
     /// How far each conversation has been read, and in which instance.
     pub readings: BTreeMap<ConversationId, (Instance, Reading)>,
     /// The newest message of each conversation that was read, and in which instance.
+    // Files of earlier versions have none.
     #[serde(default)]
     pub heads: BTreeMap<ConversationId, (Instance, Head)>,
     /// The highest version of the vault that was seen.
@@ -60,9 +61,9 @@ impl State {
         reading
     }
 
-    /// Goes on with a server whose database was restored from an older backup: with its log
-    /// ([`KeyLog::restored`]), and with the contacts' cards that are in that. What was read, and
-    /// the epochs, are trusted on first use again.
+    /// Continues with a server whose database was restored from an older backup: with its log
+    /// ([`KeyLog::restored`]), and with those of the contacts' cards that are in the log. Epochs
+    /// and the messages that were read are forgotten, and trusted on first use again.
     pub fn accept_restored(&mut self, log: KeyLog) {
         self.pins.keep_logged(&log);
         self.log = log;

@@ -1,5 +1,5 @@
-//! What a conversation shows: its rows, with the edits, deletions, reactions and receipts that came after
-//! them put into their places.
+//! The view of a conversation: its rows, with the edits, deletions, reactions and receipts that
+//! came after them put into their places.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -73,7 +73,7 @@ pub struct Row {
     pub seq: i64,
     /// Its id.
     pub id: MessageId,
-    /// Who wrote it.
+    /// Its author.
     pub user: UserId,
     /// When it was written.
     pub at: Timestamp,
@@ -81,7 +81,7 @@ pub struct Row {
     pub until: Option<Timestamp>,
     /// Its `Type`: an update is not shown by itself, whatever it says.
     pub wire_type: WireType,
-    /// What it says; `None` if it cannot be opened.
+    /// Its content; `None` if it cannot be decrypted.
     pub content: Option<Content>,
     /// Whether a reader's checks failed: then an update has no effect.
     pub has_problem: bool,
@@ -94,7 +94,7 @@ pub struct Entry {
     pub seq: i64,
     /// Its id.
     pub id: MessageId,
-    /// Who wrote it.
+    /// Its author.
     pub user: UserId,
     /// When it was written.
     pub at: Timestamp,
@@ -102,23 +102,24 @@ pub struct Entry {
     pub until: Option<Timestamp>,
     /// The newest version of its text, or a caption. Empty if it was deleted.
     pub text: String,
-    /// Who is mentioned in that.
+    /// The users who are mentioned in it.
     pub mentions: Vec<UserId>,
-    /// What is attached.
+    /// The attached files.
     pub files: Vec<FileReference>,
-    /// What it replies to: if that is here, its writer and its present text, whatever the reply says.
+    /// The message that it replies to. If that is available, its actual author and its present text
+    /// replace those in the reply.
     pub reply: Option<Reply>,
     /// Whether its text was changed.
     pub is_edited: bool,
     /// Whether it was deleted: by its writer, by an admin, or on the server.
     pub is_deleted: bool,
-    /// By emoji, in the order in which they came.
+    /// The reactions by emoji, in the order in which the emojis were first used.
     pub reactions: Vec<Reactions>,
-    /// How far it has come; `None` if it is somebody else's.
+    /// How far it has come; `None` for the messages of others.
     pub progress: Option<Progress>,
-    /// Which others have seen it, if it is one's own.
+    /// The others who have seen it, if it is the user's own.
     pub seen_by: Vec<UserId>,
-    /// Why it is not shown as it should be.
+    /// Why it cannot be shown as intended.
     pub trouble: Option<Trouble>,
 }
 
@@ -131,7 +132,7 @@ pub struct Reactions {
     pub users: Vec<UserId>,
 }
 
-/// How far one's own message has come: to at least one of the others.
+/// How far the user's own message has come with at least one of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     /// The server has it.
@@ -142,12 +143,12 @@ pub enum Progress {
     Seen,
 }
 
-/// Why a message is not shown as it should be.
+/// Why a message cannot be shown as intended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// It cannot be opened.
     Unreadable,
-    /// It is of a kind or version that this one does not know, and says nothing in its place.
+    /// Its kind or version is unknown to this client, and it has no `alt` text.
     NewerClient,
     /// A reader's checks failed; it is shown all the same.
     HasProblem,
@@ -163,7 +164,7 @@ struct Update<'a> {
 /// The updates of each message, by their numbers.
 type Updates<'a> = HashMap<MessageId, Vec<Update<'a>>>;
 
-/// How far messages have come to somebody: the number of the newest one.
+/// The numbers of the newest messages that a user has received and seen.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reach {
     delivered: i64,
@@ -171,7 +172,7 @@ struct Reach {
 }
 
 impl Timeline {
-    /// Without rows, for this reader. When a conversation is cleared, another one begins.
+    /// An empty timeline, for this reader. A conversation that was cleared needs a new one.
     #[must_use]
     pub fn new(me: UserId) -> Self {
         Self {
@@ -183,7 +184,7 @@ impl Timeline {
         }
     }
 
-    /// Adds a row, or replaces it, as when it can be opened by now.
+    /// Adds a row, or replaces it, for example once it can be decrypted.
     pub fn add(&mut self, row: Row) {
         self.seqs.insert(row.id, row.seq);
         self.rows.insert(row.seq, row);
@@ -192,7 +193,7 @@ impl Timeline {
     /// Notes that a message has arrived at somebody, or was seen by them.
     pub fn report(&mut self, user: UserId, message: MessageId, r#type: ReportType) {
         let of_user = self.reports.entry(user).or_default();
-        // What was seen is not just delivered again.
+        // A repeated `Delivered` must not take back that the message was seen.
         if of_user.get(&message) != Some(&ReportType::Viewed) {
             of_user.insert(message, r#type);
         }
@@ -203,8 +204,9 @@ impl Timeline {
         self.erased.insert(message);
     }
 
-    /// What is shown, oldest first. `admins` are those of the newest announcement of a group
-    /// ([`Announcement::admins`](super::Announcement::admins)); what has expired by `now` is left out.
+    /// The entries to show, oldest first, without those that have expired by `now`. `admins` are
+    /// those of a group's newest announcement
+    /// ([`Announcement::admins`](super::Announcement::admins)).
     #[must_use]
     pub fn entries(&self, admins: &BTreeSet<UserId>, now: Timestamp) -> Vec<Entry> {
         let view = Around {
@@ -220,7 +222,7 @@ impl Timeline {
 
     fn updates(&self) -> Updates<'_> {
         let mut updates = Updates::new();
-        // Without a good signature, and all else that is checked, an update has no effect.
+        // An update that failed the reader's checks, such as its signature, has no effect.
         for row in self.rows.values().filter(|row| !row.has_problem) {
             let Some(Content::Known(kind)) = &row.content else {
                 continue;
@@ -247,6 +249,7 @@ impl Timeline {
 
     fn reach(&self) -> BTreeMap<UserId, Reach> {
         let mut all = BTreeMap::<_, Reach>::new();
+        // Without the reader's own reports: progress is what others have received and seen.
         for (user, reports) in self.reports.iter().filter(|(user, _)| **user != self.me) {
             let reach = all.entry(*user).or_default();
             for (message, r#type) in reports {
@@ -263,7 +266,7 @@ impl Timeline {
     }
 }
 
-/// What rows are shown with.
+/// The context in which rows are shown.
 struct Around<'a> {
     timeline: &'a Timeline,
     admins: &'a BTreeSet<UserId>,
@@ -275,6 +278,7 @@ struct Around<'a> {
 impl Around<'_> {
     fn shows(&self, row: &Row) -> bool {
         let is_message = match &row.content {
+            // Content that this client cannot show is marked, and never dropped (docs/e2ee.md).
             None | Some(Content::Unknown { .. } | Content::Newer(_)) => true,
             Some(Content::Known(kind)) => kind.wire_type() == WireType::Message,
         };
@@ -300,6 +304,7 @@ impl Around<'_> {
 
     /// The newest version of a text, with those whom it mentions, and whether it was changed.
     fn written<'b>(&'b self, row: &'b Row) -> (&'b str, &'b [UserId], bool) {
+        // Updates are in the order of their numbers, and the highest one wins.
         let edits = self.updates(row).iter().rev();
         let newest = edits
             .filter(|update| update.user == row.user)
@@ -356,7 +361,7 @@ impl Around<'_> {
         }
     }
 
-    /// For each user and emoji the newest counts.
+    /// The reactions to a row. For each user and emoji, the newest one counts.
     fn reactions(&self, row: &Row) -> Vec<Reactions> {
         let mut all: Vec<(&str, Vec<(UserId, bool)>)> = vec![];
         for update in self.updates(row) {
@@ -376,7 +381,8 @@ impl Around<'_> {
                 None => users.push((update.user, !off)),
             }
         }
-        // Who took theirs back stays in the list until here, and keeps their place if they react again.
+        // A user who took a reaction back stays in the list until here, and so keeps their place if
+        // they react again.
         let on = |users: Vec<(UserId, bool)>| -> Vec<UserId> {
             let on = users.into_iter().filter(|(_, is_set)| *is_set);
             on.map(|(user, _)| user).collect()
@@ -401,7 +407,7 @@ impl Around<'_> {
         let Some(target) = target.filter(|target| !self.has_expired(target)) else {
             return Some(reply.clone());
         };
-        // What is here counts, not what the reply says of it.
+        // The message itself counts, and not the reply's quote of it, which may say anything.
         let names = || {
             let names = files(target).iter().map(|file| &file.name[..]);
             names.collect::<Vec<_>>().join(", ")
@@ -419,7 +425,7 @@ impl Around<'_> {
     }
 
     fn progress(&self, seq: i64) -> Progress {
-        // Whoever has seen a later message has seen this one.
+        // A user who has seen a later message has seen this one.
         let of = |reach: &Reach| match reach {
             Reach { seen, .. } if *seen >= seq => Progress::Seen,
             Reach { delivered, .. } if *delivered >= seq => Progress::Delivered,

@@ -30,9 +30,9 @@ const MAX_VAULT: usize = 64 << 10;
 /// The owner of a vault, which only opens on this server for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// The server that has it: a vault of another one does not open.
+    /// The server that stores it. A vault of another server does not open.
     pub server: ServerId,
-    /// Whose it is.
+    /// The user whose vault it is.
     pub user: UserId,
 }
 
@@ -126,6 +126,7 @@ impl Vault {
         Self::sealed(owner, master, (password, recovery), contents, nonces)
     }
 
+    // With given nonces, for the test vectors; everyone else uses `new`.
     pub(super) fn sealed(
         owner: &Owner,
         master: &Master,
@@ -213,6 +214,31 @@ impl Vault {
         master.unseal(owner, self.version, &self.r#box)
     }
 
+    /// The vault under another master key, with another password and recovery key, so that nobody
+    /// who opened this one, or has an old copy of it, can open the new one or a later one.
+    /// Credentials and vault are replaced in one request.
+    ///
+    /// # Errors
+    /// `Crypto`, `Key`.
+    pub fn renew(
+        &self,
+        owner: &Owner,
+        master: &Master,
+        password: &Root,
+        recovery: &Root,
+        contents: &Contents,
+    ) -> Result<Self, Error> {
+        let version = self.version.checked_add(1).ok_or(Error::TooLong)?;
+        Ok(Self {
+            version,
+            slots: Slots {
+                password: master.slot(owner, Slot::Password, password, cipher::nonce()?)?,
+                recovery: master.slot(owner, Slot::Recovery, recovery, cipher::nonce()?)?,
+            },
+            r#box: master.seal(owner, version, contents, cipher::nonce()?)?,
+        })
+    }
+
     /// The vault with other contents, and the next version.
     ///
     /// # Errors
@@ -226,13 +252,15 @@ impl Vault {
         let version = self.version.checked_add(1).ok_or(Error::TooLong)?;
         Ok(Self {
             version,
+            // The slots stay: replacing one takes the password or the recovery key.
             slots: self.slots.clone(),
             r#box: master.seal(owner, version, contents, cipher::nonce()?)?,
         })
     }
 
     /// The vault with another password or recovery key. Credential and vault are replaced in one
-    /// request.
+    /// request. The master key stays, so that someone who had it can open later vaults, too; unlike
+    /// with [`renew`](Self::renew).
     ///
     /// # Errors
     /// `Crypto`, `Key`.

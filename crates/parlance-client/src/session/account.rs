@@ -106,12 +106,12 @@ impl Session {
         Ok(answer.signedout)
     }
 
-    /// The server's key for pushes, and where this station is pushed.
+    /// The server's key for pushes, and this station's push endpoint.
     pub async fn push(&self) -> Result<answer::Push, Error> {
         self.call(Signed::Account(Action::Push)).await
     }
 
-    /// Has this station pushed there from now on, when something is new and it has no socket open.
+    /// Enables Web Push for this station, for messages that arrive while it has no socket open.
     pub async fn enable_push(&self, endpoint: &str) -> Result<(), Error> {
         let endpoint =
             PushEndpoint::parse(endpoint).ok_or(Error::Invalid("the address for pushes"))?;
@@ -119,13 +119,13 @@ impl Session {
             .await
     }
 
-    /// Has this station pushed no more.
+    /// Disables Web Push for this station.
     pub async fn disable_push(&self) -> Result<(), Error> {
         self.done(Signed::Account(Action::DisablePush)).await
     }
 
-    /// Says that this station was woken by a push. To be called before it fetches, so that what
-    /// comes after that is pushed again.
+    /// Tells the server that this station was woken by a push. Call it before fetching, so that
+    /// later messages are pushed again.
     pub async fn ack_push(&self) -> Result<(), Error> {
         self.done(Signed::Account(Action::AckPush)).await
     }

@@ -15,7 +15,7 @@ use parlance_wire::{
 
 use crate::{
     answer::{self, Conversation},
-    error::Error,
+    error::{Error, ErrorCode},
     history::History,
     session::Session,
 };
@@ -25,28 +25,53 @@ const LIST_PAGE: usize = 1000;
 
 /// Conversations and their contents.
 impl Session {
-    /// All conversations, newest first. Read in pages; one that moves to the front meanwhile may
-    /// appear twice.
+    /// All conversations, each once, newest first. They are read in pages; those that changed
+    /// meanwhile come before the others.
     pub async fn list(&self) -> Result<Vec<Conversation>, Error> {
-        let mut all: Vec<Conversation> = vec![];
-        let mut after = None;
-        loop {
-            let page: answer::Conversations = self
-                .call(Signed::Conversation(conversation::Action::List {
-                    limit: PageSize(Some(LIST_PAGE)),
-                    after,
-                    known: None,
-                }))
-                .await?;
-            let last = page.conversations.last().map(|one| one.id);
-            all.extend(page.conversations);
-            // Without a row there is no position to continue from, and a server that promises more
-            // would be queried for ever.
-            if !page.hasmore || last.is_none() {
-                return Ok(all);
-            }
-            after = last;
+        let page = self.list_page(None).await?;
+        let (known, mut hasmore) = (page.known, page.hasmore);
+        if !hasmore {
+            return Ok(page.conversations);
         }
+        let mut all = page.conversations;
+        // Without a row there is no position to continue from, and a server that promises more
+        // would be queried for ever.
+        while hasmore && let Some(after) = all.last().map(|one| one.id) {
+            let page = match self.list_page(Some(after)).await {
+                Ok(page) if page.conversations.is_empty() => break,
+                Ok(page) => page,
+                // It is not in the list any more: the comparison below has everything.
+                Err(error) if error.code() == Some(ErrorCode::ConversationNotFound) => {
+                    return Ok(self.list_changes(Known::Nothing).await?.conversations);
+                }
+                Err(error) => return Err(error),
+            };
+            hasmore = page.hasmore;
+            all.extend(page.conversations);
+        }
+        // One that moved to the front between two pages is in none, and one that stood at their end
+        // brings a part of the list once more.
+        let changes = self.list_changes(known).await?;
+        let mut seen = BTreeSet::new();
+        let newer = changes.conversations.into_iter();
+        let ids = changes.conversationids;
+        Ok(newer
+            .chain(all)
+            .filter(|one| ids.as_ref().is_none_or(|ids| ids.contains(&one.id)))
+            .filter(|one| seen.insert(one.id))
+            .collect())
+    }
+
+    async fn list_page(
+        &self,
+        after: Option<ConversationId>,
+    ) -> Result<answer::Conversations, Error> {
+        self.call(Signed::Conversation(conversation::Action::List {
+            limit: PageSize(Some(LIST_PAGE)),
+            after,
+            known: None,
+        }))
+        .await
     }
 
     /// The changes to the list since the answer that `known` came with; with [`Known::Nothing`], all of
@@ -119,6 +144,7 @@ impl Session {
             conversation::Action::DownloadPartial {
                 conversationid,
                 instance: instance.clone(),
+                // Beside the ids, as the server may have purged the rows since.
                 lastmessagedate: oldest_message.map(|row| row.created),
                 lastmessageid: oldest_message.map(|row| row.id),
                 lastreportdate: oldest_report.map(|row| row.created),

@@ -26,7 +26,7 @@ use crate::{
 // Few round trips, and little memory.
 const RECORDS_READ: u64 = 16;
 
-/// A file to be uploaded, and its key. Whoever keeps it can go on with an upload that was interrupted.
+/// A file to be uploaded, and its key. Keep it to continue an interrupted upload.
 #[derive(Debug, Clone)]
 pub struct Upload {
     /// Its id on the server.
@@ -68,9 +68,9 @@ struct Batch {
 
 /// Files.
 impl Session {
-    /// Uploads a file to a conversation. Returns what a message says of it. After a failure it can be
-    /// called again with the same upload and **the same content**, from its beginning: what the server
-    /// has is encrypted again, for the digest, and not sent again.
+    /// Uploads a file to a conversation. Returns the reference for a message. After a failure it
+    /// can be called again with the same upload and **the same content**, from its beginning:
+    /// records that the server has are encrypted again, for the digest, and not sent again.
     ///
     /// # Errors
     /// `Refused`, with `TooLarge`, `QuotaExceeded` or `DiskFull` before a byte is sent, and with `FileConflict`
@@ -132,6 +132,7 @@ impl Session {
             records: shape.records.into(),
             key: upload.key.to_text(),
             digest: digest.to_string(),
+            // Optional, and only known to a client that decodes the media.
             w: None,
             h: None,
             ms: None,
@@ -158,8 +159,8 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the file that a message refers to. What is written of it has been checked record by
-    /// record; that it is all of the file, when this returns.
+    /// Reads the file that a message refers to. Each record is checked before it is written;
+    /// whether the file is complete is known only when this returns.
     ///
     /// # Errors
     /// `Refused`, with `FileNotFound`; `Encryption`, with `DamagedFile` or `DifferentFile`; `File`: it cannot

@@ -29,6 +29,7 @@ impl Session {
             displayname,
             participantids,
             secrets,
+            // For groups without epochs; `create_encrypted_group` is for the others.
             displaynames: BTreeMap::new(),
             announcement: None,
             signature: None,

@@ -24,6 +24,7 @@ use crate::{
 
 /// Maximum size of an announcement: three lists of all participants with 35 bytes per user, and the
 /// fixed part.
+// 35: an id has 32 hex digits, two quotes and a comma.
 const MAX_ANNOUNCEMENT: usize = 3 * 35 * MAX_PARTICIPANTS + 1024;
 
 /// An epoch's announcement. In JSON it is a string with the canonical text.
@@ -62,7 +63,7 @@ pub struct Changes {
     pub removed: BTreeSet<UserId>,
     /// The commitment to the new secret.
     pub commit: Commitment,
-    /// Who announces it, and signs.
+    /// The user who announces the epoch and signs the announcement.
     pub by: UserId,
     /// The newest message that the creator saw.
     pub head: Head,
@@ -127,8 +128,8 @@ impl Announcement {
         }
         let is_first = fields.prev.is_none();
         let lists = [&fields.admins, &fields.added, &fields.removed];
-        // Only what an announcement shows by itself. Whether its changes fit those who took part is
-        // known to whoever has the one before.
+        // Only what an announcement shows by itself. Whether its changes match the previous
+        // participants can be checked only with the previous announcement.
         let contradicts = lists.iter().any(|list| list.len() > MAX_PARTICIPANTS)
             || !fields.removed.is_disjoint(&fields.added)
             || !fields.removed.is_disjoint(&fields.admins)
@@ -182,7 +183,7 @@ impl Announcement {
         self.fields.roster
     }
 
-    /// Who may add people from it on; empty in a direct conversation.
+    /// The admins from this epoch on, who may add people; empty in a direct conversation.
     #[must_use]
     pub fn admins(&self) -> &BTreeSet<UserId> {
         &self.fields.admins
@@ -206,7 +207,7 @@ impl Announcement {
         self.fields.commit
     }
 
-    /// Who announced it.
+    /// The user who announced it.
     #[must_use]
     pub fn by(&self) -> UserId {
         self.fields.by
@@ -246,9 +247,9 @@ impl<'de> Deserialize<'de> for Announcement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct SignedAnnouncement {
-    /// What was signed.
+    /// The announcement that was signed.
     pub announcement: Announcement,
-    /// By the creator's signing key.
+    /// The signature by the creator's signing key.
     pub signature: Signature,
 }
 

@@ -146,7 +146,7 @@ impl Card {
         [label::CARD.as_bytes(), self.text.as_bytes()].concat()
     }
 
-    /// Whose keys it has.
+    /// The user whose keys the card states.
     #[must_use]
     pub fn user(&self) -> UserId {
         self.fields.user

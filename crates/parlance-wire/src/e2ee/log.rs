@@ -223,9 +223,9 @@ impl<'de> Deserialize<'de> for LogHead {
 /// A head with the server's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedLogHead {
-    /// What was signed.
+    /// The head that was signed.
     pub head: LogHead,
-    /// By the server's key.
+    /// The signature by the server's key.
     pub signature: Signature,
 }
 

@@ -95,16 +95,17 @@ pub enum Action<Secret = SecretHash> {
         #[serde(default, skip_serializing_if = "is_false")]
         others: bool,
     },
-    /// Returns the server's key for pushes, and where this station is pushed.
+    /// Returns the server's key for pushes, and this station's push endpoint.
     Push,
-    /// Pushes to this station from now on, when something is new and it has no socket open.
+    /// Starts Web Push to this station, for messages that arrive while it has no socket open.
     EnablePush {
-        /// Where the station's push service takes pushes for it.
+        /// The URL at which the station's push service accepts pushes for it.
         endpoint: PushEndpoint,
     },
-    /// Pushes to this station no more.
+    /// Stops Web Push to this station.
     DisablePush,
-    /// The station was woken, and is about to fetch. What is new from now on is pushed again.
+    /// Tells the server that the station was woken and is about to fetch. Later messages cause a
+    /// push again.
     AckPush,
     /// Lists the credentials that open the user's login, without their secrets.
     Keys,

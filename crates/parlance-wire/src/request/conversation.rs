@@ -44,7 +44,7 @@ pub enum Action {
     },
     /// Page "Conversation / Partial download": the newest rows before the cursor.
     DownloadPartial {
-        /// Whose rows are read.
+        /// The conversation to read.
         conversationid: ConversationId,
         /// Its instance, according to the caller.
         instance: Instance,
@@ -82,11 +82,11 @@ pub enum Action {
     },
     /// Page "Conversation / Add": stores a message.
     Add {
-        /// To which the message is added.
+        /// The conversation to add to.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
-        /// What is stored, and under which id.
+        /// The message, with its id.
         #[serde(with = "field::document")]
         #[cfg_attr(test, schemars(with = "SentMessage"))]
         message: SentMessage,
@@ -103,7 +103,7 @@ pub enum Action {
     },
     /// Ours, for v4 clients: deletes the content of messages. Their links in the chain remain.
     Erase {
-        /// In which the messages lie.
+        /// The conversation of the messages.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
@@ -114,31 +114,31 @@ pub enum Action {
     },
     /// Page "Conversation / Clear": begins a new instance for everyone.
     Clear {
-        /// Which begins anew.
+        /// The conversation to clear.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
     },
     /// Page "Conversation / Favorite".
     Favorite {
-        /// Which the caller marks.
+        /// The conversation.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Unfavorite".
     Unfavorite {
-        /// Whose mark is taken back.
+        /// The conversation.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Change Color".
     SetListItemBackgroundColor {
-        /// Whose line in the caller's list gets the color.
+        /// The conversation to color.
         conversationid: ConversationId,
         /// The new color of the conversation's line.
         color: Color,
     },
     /// Page "Conversation / Download": from the cursor on, including its row.
     Download {
-        /// Whose rows are read.
+        /// The conversation to read.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
@@ -173,17 +173,17 @@ pub enum Action {
     },
     /// Page "Conversation / Mute".
     Mute {
-        /// Of which the caller is woken no more.
+        /// The conversation.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Unmute".
     Unmute {
-        /// Of which the caller is woken again.
+        /// The conversation.
         conversationid: ConversationId,
     },
     /// Page "Conversation / Hide": until the instance changes or, without `hideid`, for good.
     Hide {
-        /// Which leaves the caller's list.
+        /// The conversation.
         conversationid: ConversationId,
         /// The instances hidden, each followed by `;`.
         #[serde(
@@ -195,12 +195,12 @@ pub enum Action {
     },
     /// Page "Conversation / Unhide": undoes both.
     Unhide {
-        /// Which is back in the caller's list.
+        /// The conversation.
         conversationid: ConversationId,
     },
     /// Ours: the data with which a client verifies the chain of all messages (docs/transcript.md).
     Transcript {
-        /// Whose links are read.
+        /// The conversation.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
@@ -213,7 +213,7 @@ pub enum Action {
     },
     /// Ours: the direct conversation with a friend.
     Create {
-        /// The other one of the conversation.
+        /// The other participant.
         participantid: UserId,
         /// The conversation's secret, wrapped for each of the two.
         // Not required: an existing conversation is answered without them.
@@ -235,7 +235,7 @@ pub enum Action {
     ShareEpochs(Box<ShareEpochs>),
     /// Ours: the epochs, newest first.
     Epochs {
-        /// Whose epochs are read.
+        /// The conversation.
         conversationid: ConversationId,
         /// Only those before this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -41,7 +41,7 @@ pub enum Action {
     },
     /// Renames the group for some or all participants.
     Rename {
-        /// The group that gets the names.
+        /// The group to rename.
         conversationid: ConversationId,
         /// The names, encrypted for each.
         displaynames: BTreeMap<UserId, DisplayName>,
@@ -81,14 +81,14 @@ pub enum Action {
     },
     /// Declines the caller's invitation.
     Decline {
-        /// The group that the caller does not join.
+        /// The group of the invitation.
         conversationid: ConversationId,
     },
     /// Changes a participant's role.
     SetRole {
-        /// The group in which they have it.
+        /// The group.
         conversationid: ConversationId,
-        /// Whose role it is.
+        /// The participant.
         #[serde(alias = "userid")]
         participantid: UserId,
         /// Their new role.

@@ -56,7 +56,7 @@ pub struct Rekey {
 pub struct ShareEpochs {
     /// The conversation of the epochs.
     pub conversationid: ConversationId,
-    /// Who gets the secrets.
+    /// The participant who gets the secrets.
     pub userid: UserId,
     /// The secrets, wrapped for them, by epoch.
     #[serde(deserialize_with = "secrets")]

@@ -15,7 +15,7 @@ use crate::{
 /// Bytes of a record, the unit in which files are stored. The last record of a file may be shorter.
 pub const RECORD: u64 = 256 << 10;
 /// Maximum records in one `put`.
-// 1 MiB, which common proxies let through without being told to.
+// 1 MiB, which common proxies accept without being configured for it.
 pub const MAX_RECORDS: u64 = 4;
 /// Maximum files of a message.
 pub const MAX_FILES: usize = 32;
@@ -50,13 +50,13 @@ impl FileDigest {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Begins an upload. The same again answers what is there of it.
+    /// Begins an upload. Repeating it returns which records the server has.
     Create {
         /// The conversation whose participants may read the file.
         conversationid: ConversationId,
         /// Its instance, as the caller knows it.
         instance: Instance,
-        /// The id that the caller chose: the same again is the same upload.
+        /// The file's id, chosen by the caller. Repeating it refers to the same upload.
         fileid: FileId,
         /// Its size in bytes, as it is stored: encrypted.
         size: u64,
@@ -65,9 +65,9 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         validuntil: Option<Timestamp>,
     },
-    /// Stores records. They are the body; this is in the header `Ozeki-Request`.
+    /// Stores records. They are the body; this object is in the header `Ozeki-Request`.
     Put(Put),
-    /// What is there of an upload.
+    /// Returns which records of an upload the server has.
     Status {
         /// The caller's own file.
         fileid: FileId,
@@ -84,7 +84,7 @@ pub enum Action {
         /// The caller's own file, or, for an admin of a group, anyone's.
         fileid: FileId,
     },
-    /// Reads a file: with GET, and this is in the header `Ozeki-Request`.
+    /// Reads a file: a GET request, with this object in the header `Ozeki-Request`.
     Get {
         /// Any file that the caller may read.
         fileid: FileId,
@@ -95,7 +95,7 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Put {
-    /// The caller's own file, which has begun.
+    /// The caller's own file, whose upload has begun.
     pub fileid: FileId,
     /// The number of the first record, from 0.
     pub record: u32,
@@ -138,8 +138,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Of a file of this many bytes. Returns `None` if it has none, or more records than can be
-    /// numbered.
+    /// The layout of a file of this many bytes. Returns `None` for an empty file, or if it has more
+    /// records than can be numbered.
     #[must_use]
     pub fn of(size: u64) -> Option<Self> {
         // The server stores a record's number as an `integer` of PostgreSQL, which has a sign.

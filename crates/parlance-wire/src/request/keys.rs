@@ -18,7 +18,7 @@ pub enum Action {
     Publish(Box<SignedCard>),
     /// Gets the cards of users.
     Get {
-        /// Whose cards are wanted.
+        /// The users whose cards to return.
         #[serde(deserialize_with = "users")]
         userids: BTreeSet<UserId>,
         /// The number of the newest card that the caller has of some of them; only later ones are

@@ -40,7 +40,7 @@ pub enum Action<Secret = SecretHash> {
         /// The address, which need not belong to a user.
         email: Email,
     },
-    /// Ours: a new user, where the operator lets people register.
+    /// Ours: registers a new user, if the operator allows registration.
     #[serde(bound(deserialize = "Secret: Deserialize<'de>"))]
     Register(Box<Register<Secret>>),
 }

@@ -1,7 +1,8 @@
-//! Requests: one enum per API, one variant per documented action, read by the server and written by clients.
+//! Requests: one enum per API, one variant per documented action, read by the server and written by
+//! clients.
 //!
-//! A request is one JSON object. Its `action` names a variant, and its other fields are that variant's.
-//! [`body()`] writes one, [`Head::parse`] and [`Action::parse`] read it:
+//! A request is one JSON object. Its `action` names a variant, and its other fields are that
+//! variant's. [`body()`] writes one, [`Head::parse`] and [`Action::parse`] read it:
 //!
 //! ```
 //! use parlance_wire::{
@@ -158,7 +159,8 @@ pub enum Action {
     Signed(Signed),
 }
 
-/// A request that a user signs at a station; of a client with its secrets, `Signed<Credential>`.
+/// A request that a user signs at a station. Clients, which have the secrets themselves, use
+/// `Signed<Credential>`.
 #[derive(Debug)]
 pub enum Signed<Secret = SecretHash> {
     /// See [`account`].

@@ -1,4 +1,5 @@
-//! `srv=chatserver&api=chatnotification`: a station's pending notifications; and the frames that clients send.
+//! `srv=chatserver&api=chatnotification`: a station's pending notifications; and the frames that
+//! clients send.
 
 use serde::{Deserialize, Serialize};
 

@@ -28,7 +28,7 @@ pub enum Action {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// In which the messages lie.
+    /// The conversation of the messages.
     pub conversationid: ConversationId,
     /// Its instance, as the caller knows it.
     pub instance: Instance,

@@ -1,5 +1,5 @@
-//! The address at which a push service takes pushes for a station. It is a stranger's word on where
-//! the server connects to, so its form leaves nothing to interpretation.
+//! The address at which a push service accepts pushes for a station. With it, a client chooses
+//! where the server connects to, so its form leaves no room for interpretation.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::email::is_host;
 
-/// An address of a push service (RFC 8030): `https`, a host's name, and a path. A port, a user and
-/// a fragment have no place in it.
+/// An address of a push service (RFC 8030): `https`, a host's name, and a path, without a port, a
+/// user or a fragment.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
@@ -30,6 +30,7 @@ impl PushEndpoint {
         let is_path = path
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/?".contains(&b));
+        // A name without a dot, such as `localhost`, is not one of a public push service.
         let is_name = is_host(host) && host.contains('.') && host == host.to_ascii_lowercase();
         (text.len() <= Self::MAX_BYTES && is_path && is_name).then(|| Self(text.to_owned()))
     }

@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt};
 use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::{OpaqueString, UsernameCasePreserved};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use unicode_normalization::char::is_combining_mark;
 
 /// Maximum length of a nick, a station's name and a full name, in characters.
 const MAX_NICK: usize = 64;
@@ -20,8 +21,7 @@ pub struct FullName(String);
 
 impl FullName {
     /// The required form, for errors.
-    pub const EXPECTED: &'static str =
-        "1 to 128 characters, without control or format characters, leading or trailing spaces";
+    pub const EXPECTED: &'static str = "1 to 128 characters, with something visible, without control or format characters, leading or trailing spaces, a leading accent";
 
     /// Checks and normalizes a name: decomposed accents, and spaces of other kinds. Returns `None` for
     /// any other text.
@@ -45,8 +45,7 @@ pub struct StationName(String);
 
 impl StationName {
     /// The required form, for errors.
-    pub const EXPECTED: &'static str =
-        "1 to 64 characters, without control or format characters, leading or trailing spaces";
+    pub const EXPECTED: &'static str = "1 to 64 characters, with something visible, without control or format characters, leading or trailing spaces, a leading accent";
 
     /// Checks and normalizes a name, as [`FullName`] does. Returns `None` for any other text.
     #[must_use]
@@ -82,7 +81,11 @@ impl Nick {
         // RFC 8265, 3.5.1: the parts are separated by single spaces.
         let parts: Option<Vec<Cow<'_, str>>> = text
             .split(' ')
-            .map(|part| UsernameCasePreserved::enforce(part).ok())
+            .map(|part| {
+                UsernameCasePreserved::enforce(part)
+                    .ok()
+                    .filter(|part| stands_alone(part))
+            })
             .collect();
         let nick = parts?.join(" ");
         fits(&nick, MAX_NICK).then_some(Self(nick))
@@ -124,7 +127,15 @@ fn freeform(text: &str, most: usize) -> Option<String> {
     }
     let name = OpaqueString::enforce(text).ok()?;
     // Names that look alike must not differ in spaces at their ends.
-    (fits(&name, most) && name.trim() == &*name).then(|| name.into_owned())
+    (fits(&name, most) && name.trim() == &*name && stands_alone(&name)).then(|| name.into_owned())
+}
+
+/// Whether something of a text is seen, and nothing of it on what stands before it: it does not begin
+/// with a combining mark, and has more than spaces.
+fn stands_alone(text: &str) -> bool {
+    // U+2800 is a braille cell without dots: a symbol, which looks like a space.
+    let is_seen = |c: char| !c.is_whitespace() && c != '\u{2800}' && !is_combining_mark(c);
+    !text.starts_with(is_combining_mark) && text.contains(is_seen)
 }
 
 fn fits(text: &str, most: usize) -> bool {
@@ -177,6 +188,27 @@ mod tests {
         // A nick consists of words; a full name may have any visible text.
         assert!(Nick::parse("Ann  Example").is_none() && FullName::parse("Ann  Example").is_some());
         assert!(Nick::parse("Ann ☺").is_none() && FullName::parse("Ann ☺").is_some());
+    }
+
+    #[test]
+    fn a_name_is_seen_and_does_not_change_what_stands_before_it() {
+        for wrong in [
+            "\u{2800}",
+            "\u{2800}\u{2800} \u{2800}",
+            "\u{301}",
+            "\u{301}Ann",
+            "\u{2800}\u{301}",
+        ] {
+            assert!(FullName::parse(wrong).is_none(), "{wrong:?}");
+            assert!(StationName::parse(wrong).is_none(), "{wrong:?}");
+            assert!(Nick::parse(wrong).is_none(), "{wrong:?}");
+        }
+        assert!(Nick::parse("Ann \u{301}").is_none());
+        // Braille, and marks on letters.
+        assert!(FullName::parse("\u{2801}\u{2800}\u{281d}").is_some());
+        for name in ["ไก่", "हिन्दी", "Z\u{35b}"] {
+            assert!(Nick::parse(name).is_some(), "{name}");
+        }
     }
 
     #[test]

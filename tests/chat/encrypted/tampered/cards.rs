@@ -1,8 +1,28 @@
 //! Cards, and the public keys that they name.
 
-use parlance_client::e2ee::{Card, SignedCard, next_card};
+use parlance_client::{
+    UserId,
+    e2ee::{Card, SignedCard, next_card},
+};
 
 use super::{Case, Does, Knows, Story, bytes, case};
+
+/// Shows this card as this user's newest, without those that have its number or a greater one.
+pub(super) fn shows(user: UserId, card: &SignedCard, instead_of: u64) -> String {
+    let n = card.card.n();
+    let signatures = &card.signatures;
+    let prev = signatures
+        .prev
+        .as_ref()
+        .map_or_else(|| "null".to_owned(), |prev| bytes(prev.as_ref()));
+    format!(
+        "delete from cards where user_id = '{user}' and n >= {instead_of};
+        insert into cards values ('{user}', {n}, '{}', {}, {}, {prev}, 1000, now())",
+        card.card.text(),
+        bytes(signatures.sign.as_ref()),
+        bytes(signatures.rsa.as_ref()),
+    )
+}
 
 impl Story {
     /// Cleo's first and second card.
@@ -11,29 +31,12 @@ impl Story {
         cards.to_vec().try_into().unwrap()
     }
 
-    /// Shows this card as Cleo's newest, without those that have its number or a greater one.
-    fn shows(&self, card: &SignedCard, instead_of: u64) -> String {
-        let (user, n) = (self.cleo.user(), card.card.n());
-        let signatures = &card.signatures;
-        let prev = signatures
-            .prev
-            .as_ref()
-            .map_or_else(|| "null".to_owned(), |prev| bytes(prev.as_ref()));
-        format!(
-            "delete from cards where user_id = '{user}' and n >= {instead_of};
-            insert into cards values ('{user}', {n}, '{}', {}, {}, {prev}, 1000, now())",
-            card.card.text(),
-            bytes(signatures.sign.as_ref()),
-            bytes(signatures.rsa.as_ref()),
-        )
-    }
-
     /// A second or later card that the server makes for Cleo, with Eve's key pair.
     fn forged(&self, before: &Card) -> String {
         let pair = &self.eve.session.identity().pair;
         let card = next_card(before, &self.eve.sign, pair, None).unwrap();
         let key = pair.public_key();
-        let shows = self.shows(&card, card.card.n());
+        let shows = shows(self.cleo.user(), &card, card.card.n());
         format!(
             "{shows}; update users set public_key = '{key}' where user_id = '{}'",
             self.cleo.user()
@@ -142,7 +145,7 @@ fn cases(story: &Story) -> Vec<Case> {
             "a card left out",
             Knows::Early,
             "SkippedCard",
-            &story.shows(&third, 2),
+            &shows(cleo, &third, 2),
         ),
     ]
 }

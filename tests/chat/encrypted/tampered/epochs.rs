@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use parlance_client::{
-    Reader, UserId,
+    ConversationId, Reader, UserId,
     e2ee::{Announcement, EpochSecret, Epochs, MemberKey, Members, SigningKey},
 };
 use parlance_wire::{
@@ -224,6 +224,42 @@ fn history(story: &Story) -> Vec<Case> {
     ]
 }
 
+/// The group is shown to Ben under the id of his direct conversation with Cleo, which Ann, who
+/// works with the server, has begun.
+fn begun_by_others(story: &Story) -> Vec<Case> {
+    let (group, ann) = (story.group(), story.ann.user());
+    let direct = ConversationId::between(story.ben.user(), story.cleo.user());
+    let shown = |admins: &[UserId]| {
+        let changes = story.changes(ann, |changes| {
+            changes.added = story.epochs().members().keys().copied().collect();
+            changes.admins = admins.iter().copied().collect();
+        });
+        let first = Announcement::first(direct, changes).unwrap();
+        let signature = story.ann.sign.sign(&first.signed_text()).unwrap();
+        let (text, signature) = (first.text(), bytes(signature.as_ref()));
+        let moved = ["conversations", "participants", "epochs", "epoch_secrets"].map(|table| {
+            format!(
+                "update {table} set conversation_id = '{direct}' where conversation_id = '{group}';"
+            )
+        });
+        format!(
+            "begin; set local session_replication_role = replica;
+            delete from epochs where epoch > 1; delete from epoch_secrets where epoch > 1; delete from messages;
+            update epochs set announcement = '{text}', signature = {signature};
+            update conversations set epoch = 1; {} commit",
+            moved.concat()
+        )
+    };
+    let case = |name, admins: &[UserId]| {
+        let sql = shown(admins);
+        case(name, Knows::Nothing, Does::Follow, "WrongRoster", sql)
+    };
+    vec![
+        case("a third one in a direct conversation", &[]),
+        case("a group under the id of a direct conversation", &[ann]),
+    ]
+}
+
 fn people(story: &Story) -> Vec<Case> {
     let (eve, cleo, ann) = (story.eve.user(), story.cleo.user(), story.ann.user());
     let eves_card = story.eve.state.pins.member(eve, None).unwrap();
@@ -304,7 +340,12 @@ fn people(story: &Story) -> Vec<Case> {
 #[tokio::test]
 async fn secrets_and_epochs_that_are_not_as_announced_are_refused() {
     let story = Story::new().await;
-    let cases = [secrets(&story), history(&story), people(&story)];
+    let cases = [
+        secrets(&story),
+        history(&story),
+        begun_by_others(&story),
+        people(&story),
+    ];
     story.refuses(cases.into_iter().flatten().collect()).await;
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use parlance_client::e2ee::{
-    Contents, Error as Wrong, Master, Owner, RecoveryKey, SigningKey, Slot, Vault,
+    Contents, Error as Wrong, Master, Owner, RecoveryKey, SigningKey, Slot, Vault, next_card,
 };
 use parlance_wire::{
     e2ee::{CardHash, LogEntry, Tag, Tree},
     request::account::VaultVersion,
 };
 
-use super::{Case, Does, Knows, Story, bytes, case};
+use super::{Case, Does, Knows, Story, bytes, cards::shows, case};
 use crate::{encrypted::person::Person, world::World};
 
 impl Story {
@@ -48,6 +48,13 @@ fn cases(story: &Story) -> Vec<Case> {
     let mut reordered = vec![story.entry(&story.eve, 1)];
     reordered.extend(&entries[..3]);
     reordered.extend(&entries[4..]);
+    let bens = story.ben.state.pins.cards(story.ben.user()).last().unwrap();
+    let eves_pair = &story.eve.session.identity().pair;
+    let stolen = next_card(bens, &story.ben.sign, eves_pair, Some(&story.ben.sign)).unwrap();
+    let stolen_entry = LogEntry {
+        card: stolen.card.hash(),
+        ..story.entry(&story.ben, 2)
+    };
     let (all, early, nothing) = (Knows::All, Knows::Early, Knows::Nothing);
     let log = |name, knows, refused, sql: String| case(name, knows, Does::FollowLog, refused, sql);
     vec![
@@ -84,6 +91,14 @@ fn cases(story: &Story) -> Vec<Case> {
             rewritten(&reordered),
         ),
         log("a card in his own name", all, "NotMyCard(2)", and(story.entry(&story.ben, 2))),
+        // Whoever has his station's keys, and the server.
+        case(
+            "a card by his own signing key, with somebody else's key pair",
+            all,
+            Does::Meet,
+            "NotMyCard(2)",
+            format!("{}; {}", and(stolen_entry), shows(bens.user(), &stolen, 2)),
+        ),
         log("a number left out", all, "LogOrder", and(story.entry(&story.ann, 3))),
         log("a number used twice", all, "LogOrder", and(story.entry(&story.cleo, 2))),
         log(

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub enum Kind {
     /// Text, in the documented subset of Markdown.
     Text {
-        /// What was written.
+        /// The text as it was written.
         text: String,
         /// The message that this is a reply to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub enum Kind {
     },
     /// Files, with a caption.
     File {
-        /// What is attached, in the order in which it is shown.
+        /// The attached files, in the order in which they are shown.
         files: Vec<FileReference>,
         /// The caption, which may be empty.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -47,14 +47,14 @@ pub enum Kind {
     },
     /// Hides messages: the user's own or, by an admin, those of others.
     Delete {
-        /// Those that are hidden.
+        /// The messages to hide.
         of: Vec<MessageId>,
     },
     /// Adds or removes a reaction. The highest Seq wins, for each message, user and emoji.
     Reaction {
         /// The message.
         of: MessageId,
-        /// What is shown beside the message.
+        /// The emoji that is shown beside the message.
         emoji: String,
         /// Whether it is removed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -78,8 +78,8 @@ pub enum Kind {
     Settings(BTreeMap<String, Value>),
 }
 
-/// The message that a text or a caption replies to. Once that is available, its own content counts, and not the
-/// quote.
+/// The message that a text or a caption replies to. Once that is available, its own content counts,
+/// and not the quote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The message.
@@ -95,7 +95,7 @@ pub struct Reply {
 pub struct FileReference {
     /// Its id on the server.
     pub id: FileId,
-    /// Its name, as the sender says: no path, and nothing to trust.
+    /// Its name, according to the sender: neither a path nor to be trusted.
     pub name: String,
     /// Its media type, according to the sender.
     pub mime: String,

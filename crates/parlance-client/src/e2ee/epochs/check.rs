@@ -4,10 +4,32 @@ use std::collections::BTreeSet;
 
 use parlance_wire::{
     e2ee::{Announcement, Card, SignedAnnouncement},
-    id::UserId,
+    id::{ConversationId, UserId},
 };
 
 use crate::e2ee::Error;
+
+/// Checks that a conversation without admins, which is a direct one, is that of the two users whose
+/// id it has, and that nobody else was ever in it: whoever signs its first epoch could add somebody.
+/// `all` are its announcements, and `newest` is the last of them.
+pub(super) fn check_direct<'a>(
+    newest: &Announcement,
+    all: impl IntoIterator<Item = &'a Announcement>,
+) -> Result<(), Error> {
+    if !newest.admins().is_empty() {
+        return Ok(());
+    }
+    let users: BTreeSet<&UserId> = all.into_iter().flat_map(Announcement::added).collect();
+    let (first, last) = (users.first(), users.last());
+    let is_of_both = first.zip(last).is_some_and(|(first, last)| {
+        users.len() == 2 && ConversationId::between(**first, **last) == newest.conversation()
+    });
+    if is_of_both {
+        Ok(())
+    } else {
+        Err(Error::WrongRoster)
+    }
+}
 
 pub(super) fn verify(signed: &SignedAnnouncement, cards: &[Card]) -> Result<(), Error> {
     if cards.is_empty() {

@@ -43,6 +43,25 @@ impl fmt::Debug for Contents {
     }
 }
 
+impl Contents {
+    /// Leaves out what a new station can do without most easily: a head, then the pin of a contact
+    /// whose card nobody looked at, then one that was verified, and then one that changed, to whom
+    /// a new station would send without a warning. Returns `false` if only keys are left.
+    #[must_use]
+    pub fn shorten(&mut self) -> bool {
+        if self.heads.pop_last().is_some() {
+            return true;
+        }
+        let least = self.pins.iter().min_by_key(|(_, pin)| match pin.2 {
+            Mark::Seen => 0,
+            Mark::Verified => 1,
+            Mark::Changed => 2,
+        });
+        let user = least.map(|(user, _)| *user);
+        user.is_some_and(|user| self.pins.remove(&user).is_some())
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Opened {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parlance_wire::{
     chain::Chain,
     e2ee::{Announcement, Changes, Head, MemberKey, roster},
+    id::ConversationId,
     text::Instance,
 };
 use serde_json::{Value, json};
@@ -47,6 +48,32 @@ pub(super) fn first(ann: &Person, ben: &Person) -> Announcement {
         head: head(),
     };
     Announcement::first(conversation(), changes).unwrap()
+}
+
+/// The first epoch under the id of Ann's and Ben's direct conversation, with these people, by the
+/// last of them.
+fn direct(all: &[&Person], cards: &[String]) -> Value {
+    let [ann, ben, _] = people();
+    let by = all.last().unwrap();
+    let conversation = ConversationId::between(ann.user, ben.user);
+    let members = members(all);
+    let changes = Changes {
+        roster: roster(&members),
+        admins: BTreeSet::new(),
+        added: members.keys().copied().collect(),
+        removed: BTreeSet::new(),
+        commit: secret().commitment(),
+        by: by.user,
+        head: Head {
+            seq: 0,
+            chain: None,
+        },
+    };
+    let announcement = Announcement::first(conversation, changes).unwrap();
+    json!({
+        "conversation": conversation, "members": members, "cards": cards,
+        "announcements": [forge_epoch(&announcement, &json!({}), &by.sign)],
+    })
 }
 
 pub(super) fn cases() -> Value {
@@ -209,6 +236,18 @@ pub(super) fn cases() -> Value {
                 signed(&second, &ann),
                 signed(&third, &ben),
             ]),
+        ),
+        (
+            "good: the first of a direct conversation",
+            direct(&both, &cards),
+        ),
+        (
+            "somebody who added themselves to a direct conversation of others",
+            direct(&three, &cards),
+        ),
+        (
+            "a direct conversation under the id of another one",
+            direct(&[&ann, &eve], &cards),
         ),
         (
             "an epoch before the first that is seen was left out",

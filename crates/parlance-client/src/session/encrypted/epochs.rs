@@ -108,6 +108,10 @@ impl Session {
                 None => self.begin_epochs(state, id, &page).await?,
                 Some(known) => self.go_on(state, known, &page).await?,
             };
+            // People are shown the one or the other, as the list says.
+            if conversation.isgroup == epochs.newest().admins().is_empty() {
+                return Err(e2ee::Error::WrongRoster.into());
+            }
             let secret = newest.secret.clone();
             state.epochs.insert(id, epochs);
             return Ok(secret);
@@ -129,13 +133,22 @@ impl Session {
         let Some((newest, older)) = all.split_first() else {
             return Err(Error::Invalid("the conversation's epoch"));
         };
-        Ok(Epochs::begin(
+        let epochs = Epochs::begin(
             conversation,
             newest,
             older,
             |user| state.pins.cards(user),
             |user| keys(state, &met.keys, user),
-        )?)
+        )?;
+        // What is looked for as the direct conversation with one of them must not be a group.
+        let me = self.user();
+        let is_direct = users
+            .iter()
+            .any(|user| *user != me && ConversationId::between(me, *user) == conversation);
+        if is_direct && !epochs.newest().admins().is_empty() {
+            return Err(e2ee::Error::WrongRoster.into());
+        }
+        Ok(epochs)
     }
 
     /// `page` has all epochs from the newest known one on, newest first.

@@ -84,7 +84,7 @@ impl Session {
 
     /// Follows the key log. A card in the user's name that this device does not know is taken over
     /// if another device of the user's has published it: it continues the pinned one, with the same
-    /// signing key.
+    /// signing key, and has the pair that this device logged in with.
     pub(super) async fn follow_own_log(&self, state: &mut State) -> Result<(), Error> {
         let followed = self.follow_key_log(&mut state.log, &state.own_cards).await;
         let Err(Error::Encryption(e2ee::Error::NotMyCard(_))) = followed else {
@@ -105,6 +105,12 @@ impl Session {
                 own.insert(one.card.n(), one.card.hash());
                 newest = Some(&one.card);
             }
+        }
+        // Whoever has stolen the signing key can sign a card with a pair of their own, for which
+        // others would wrap secrets. A device whose pair was replaced logs in again before this.
+        let pair = e2ee::public_key(&self.identity.pair)?.hash();
+        if let Some(card) = newest.filter(|card| card.rsa() != pair) {
+            return Err(e2ee::Error::NotMyCard(card.n()).into());
         }
         self.follow_key_log(&mut state.log, &own).await?;
         state.own_cards = own;

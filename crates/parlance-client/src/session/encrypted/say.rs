@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     answer::{self, Conversation},
-    e2ee::{Body, Content, Epochs, Kind, Maker, SigningKey, State, first_epoch},
+    e2ee::{self, Body, Content, Epochs, Kind, Maker, SigningKey, State, first_epoch},
     error::{Error, ErrorCode},
     session::Session,
 };
@@ -55,6 +55,9 @@ impl Session {
     ) -> Result<Conversation, Error> {
         let id = ConversationId::between(self.user(), friend);
         let listed = self.list().await?.into_iter().find(|one| one.id == id);
+        if listed.as_ref().is_some_and(|listed| listed.isgroup) {
+            return Err(e2ee::Error::WrongRoster.into());
+        }
         if let Some(listed) = &listed
             && listed.epoch > 0
         {

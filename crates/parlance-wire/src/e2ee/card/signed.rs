@@ -38,11 +38,12 @@ as_base64!(RsaSignature, "base64 of an RSA signature");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CardSignatures {
-    /// By the card's signing key.
+    /// The signature by the card's signing key.
     pub sign: Signature,
-    /// By the card's RSA key.
+    /// The signature by the card's RSA key.
     pub rsa: RsaSignature,
-    /// By the signing key of the previous card. Empty if there is none, or its key was lost.
+    /// The signature by the previous card's key. Empty if there is no such card, or the key was
+    /// lost.
     #[serde(with = "or_empty")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Signature"))]
     pub prev: Option<Signature>,
@@ -52,7 +53,7 @@ pub struct CardSignatures {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct SignedCard {
-    /// What was signed.
+    /// The card that was signed.
     pub card: Card,
     /// The signatures over it.
     pub signatures: CardSignatures,
