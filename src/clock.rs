@@ -1,6 +1,7 @@
-//! The server's clock. Code that compares moments uses it, so that a test can advance it by an hour
-//! instead of waiting. Code that waits for a peer or a timer uses tokio's time, which a test cannot
-//! advance for the other side.
+//! The server's clock. Code whose result changes as time passes uses it if a test has to move that
+//! time, so that the test can advance it by an hour instead of waiting. Intervals that no test has
+//! to move are measured with `Instant::now()` directly. Code that waits for a peer or a timer uses
+//! tokio's time, which a test cannot advance for the other side.
 
 use std::{
     sync::{

@@ -1,5 +1,5 @@
-//! What the layers below `server` count, which shows it at `/metrics`. One set for each [`Db`](crate::store::Db):
-//! whatever stores something has that at hand.
+//! Counters of the layers below `server`, which shows them at `/metrics`. One set for each
+//! [`Db`](crate::store::Db), because all code that stores something has one at hand.
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// What Web Push needs.
+/// The settings of Web Push.
 #[derive(Debug, Clone)]
 pub struct Push {
     /// Whom a push service may turn to, as a `mailto:` or `https:` address.
@@ -90,7 +90,7 @@ pub struct Push {
     pub services: PushServices,
 }
 
-/// Where push services are reached.
+/// How push services are reached.
 #[derive(Debug, Clone)]
 pub enum PushServices {
     /// At public addresses, by the certificates that the system trusts.
@@ -114,7 +114,7 @@ pub fn invite_link(public_url: &str, code: &str) -> String {
 }
 
 /// Returns `true` for an address with a host that stands for all addresses of a machine, and that
-/// nobody can connect to: what `PUBLIC_URL` is by default where the server listens on all of them.
+/// nobody can connect to: the default of `PUBLIC_URL` if the server listens on all of them.
 #[must_use]
 pub fn leads_nowhere(public_url: &str) -> bool {
     Url::parse(public_url).is_ok_and(|url| match url.host() {
@@ -158,8 +158,6 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// `MAX_FILE_BYTES`: maximum size of a file.
     pub max_file_bytes: u64,
-    /// `FILE_QUOTA`: maximum size of all files of a user; 0, if there are to be none.
-    pub file_quota: u64,
     /// `FILE_STORE`: where the files of a new database lie. `None`, if that is not set.
     pub file_store: Option<FileStore>,
     /// How stores of files outside the database are used, with `AWS_ACCESS_KEY_ID` and what belongs to it.

@@ -6,7 +6,7 @@ use std::{error::Error as StdError, io::IsTerminal};
 
 use tracing_subscriber::{
     Layer,
-    filter::{ParseError, Targets},
+    filter::{LevelFilter, ParseError, Targets},
     fmt,
     layer::SubscriberExt,
     registry,
@@ -18,6 +18,9 @@ use crate::settings::LogFormat;
 /// Messages for operators. Those of the HTTP server and the database driver at `info` only repeat
 /// ours.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,sqlx=warn";
+/// The library that reads requests. It logs an error for each head that it cannot read, without an
+/// address: anyone could fill the log, and no operator could do anything about it.
+const SILENT: &str = "actix_http";
 
 /// `RUST_LOG` cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +38,8 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
         Err(std::env::VarError::NotPresent) => None,
         Err(std::env::VarError::NotUnicode(_)) => return Err(Error(None)),
     };
-    // Not `EnvFilter`: it looks at each request's span at each of its steps.
-    let filter: Targets = text
-        .as_deref()
-        .unwrap_or(DEFAULT_FILTER)
-        .parse()
-        .map_err(|error| Error(Some(error)))?;
+    let filter =
+        filter(text.as_deref().unwrap_or(DEFAULT_FILTER)).map_err(|error| Error(Some(error)))?;
     let log = fmt::layer()
         // Stdout is for the output of commands.
         .with_writer(std::io::stderr)
@@ -58,6 +57,19 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
     // A second start in the same process, as in a test, keeps the first one's log.
     let _ = registry().with(filter).with(log).try_init();
     Ok(())
+}
+
+/// What is logged. [`SILENT`] only if it is named: whoever sets no more than a level does not ask for
+/// its lines.
+fn filter(text: &str) -> Result<Targets, ParseError> {
+    // Not `EnvFilter`: it looks at each request's span at each of its steps.
+    let filter: Targets = text.parse()?;
+    let is_named = filter.iter().any(|(target, _)| target.starts_with(SILENT));
+    Ok(if is_named {
+        filter
+    } else {
+        filter.with_target(SILENT, LevelFilter::OFF)
+    })
 }
 
 /// An error and its causes, in one line.
@@ -78,6 +90,7 @@ pub(crate) fn with_causes(error: &dyn StdError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing::Level;
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]
@@ -85,6 +98,19 @@ mod tests {
         text: &'static str,
         #[source]
         source: Option<Box<Self>>,
+    }
+
+    #[test]
+    fn the_http_library_is_silent_unless_it_is_named() {
+        let logs =
+            |text: &str, target: &str| filter(text).unwrap().would_enable(target, &Level::ERROR);
+        let dispatcher = "actix_http::h1::dispatcher";
+        for text in [DEFAULT_FILTER, "info", "debug", "warn,parlance=debug"] {
+            assert!(!logs(text, dispatcher), "{text}");
+            assert!(logs(text, "parlance::server"), "{text}");
+        }
+        assert!(logs("info,actix_http=error", dispatcher));
+        assert!(logs("actix_http::h1=error", dispatcher));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Timings {
     pub node_timeout: Duration,
     /// A user without a socket for this long is offline.
     pub offline_after: Duration,
+    /// A user who has no socket, and has not called for this long, is offline.
+    pub silent_after: Duration,
     /// Interval of the purge, and of recording that this server runs.
     pub purge: Duration,
     /// How often a node repeats its sequence number on the bus.
@@ -87,6 +89,8 @@ impl Default for Timings {
             // Enough to reconnect: friends are not notified when a phone changes from Wi-Fi to
             // mobile data.
             offline_after: Duration::from_secs(30),
+            // Several polls of a client that polls once a minute, to save a battery.
+            silent_after: Duration::from_mins(5),
             // Well below the five minutes after which `store/purge.rs` takes the clock for
             // unobserved.
             purge: Duration::from_mins(1),

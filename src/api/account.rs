@@ -98,9 +98,9 @@ struct SignedOutView {
 
 #[derive(Serialize)]
 struct PushView<'a> {
-    /// The key by which push services know this server; empty where it sends no pushes.
+    /// The key by which push services know this server; empty if it does not send pushes.
     pushkey: &'a str,
-    /// Where the caller's station is pushed; empty if it is not.
+    /// The push endpoint of the caller's station; empty if push is not enabled for it.
     endpoint: &'a str,
 }
 
@@ -192,7 +192,9 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             })
         }
         // Answered by `server/export.rs`, as it may be longer than an ordinary answer.
-        Action::Export => Err(Error::Internal("export is no answer in one piece".into())),
+        Action::Export => Err(Error::Internal(
+            "`export` is streamed and does not reach this function".into(),
+        )),
         Action::Delete { apikey } => {
             chat::account::delete(call, &apikey).await?;
             answer::ok(Nothing {})

@@ -101,7 +101,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             });
         }
         Action::Leave { conversationid } => {
-            // The answer has no conversation, as the caller may not read the group any more.
+            // The answer has no conversation, as the caller may no longer read the group.
             group::leave(call, conversationid).await?;
             return answer::ok(Nothing {});
         }

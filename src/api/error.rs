@@ -21,6 +21,9 @@ pub(crate) enum Error {
     UnknownAction,
     #[error("An API must be called with POST.")]
     MethodNotAllowed,
+    /// The line is slow, or broke.
+    #[error("The body did not arrive {0}. Send the request again.")]
+    IncompleteBody(&'static str),
     #[error("A request's body must not be compressed.")]
     UnsupportedEncoding,
     /// A header of the signature is missing.
@@ -98,6 +101,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
         Error::UnknownApi                 => (404, "unknown_api"),
         Error::UnknownAction              => (404, "unknown_action"),
         Error::MethodNotAllowed           => (405, "method_not_allowed"),
+        Error::IncompleteBody(_)          => (408, "incomplete_body"),
         Error::Replayed                   => (409, "replayed"),
         Error::UnsupportedEncoding        => (415, "unsupported_encoding"),
         Error::RangeNotSatisfiable(_)     => (416, "range_not_satisfiable"),
@@ -148,7 +152,7 @@ pub(crate) fn retry_after(error: &Error) -> Option<u64> {
 
 /// The body of a refusal that could not be rendered: clients parse every body as JSON, so it is never empty.
 const UNRENDERED: &str =
-    r#"{"status":"ERROR","errormessage":"The server made a mistake.","errorcode":"internal"}"#;
+    r#"{"status":"ERROR","errormessage":"Internal server error.","errorcode":"internal"}"#;
 
 /// The body of a refusal.
 #[must_use]

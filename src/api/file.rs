@@ -50,7 +50,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
     }
 }
 
-/// What is there of a file, as its uploader sees it.
+/// The state of an upload, as its uploader sees it.
 pub(crate) fn view(upload: &Upload) -> Result<Vec<u8>, Error> {
     answer::ok(UploadView {
         size: upload.layout.size(),

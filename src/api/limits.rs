@@ -42,7 +42,7 @@ pub(super) struct LimitsView {
     /// Bytes of a file, encrypted, without the 16 bytes that this adds to each record; 0 if there are
     /// to be no files.
     file: u64,
-    /// Bytes of all files of a user; 0 if there are to be none.
+    /// Bytes of all files of this user; 0 if there are to be none.
     filequota: u64,
     /// Bytes that the files of this user count.
     fileused: u64,
@@ -72,8 +72,8 @@ impl LimitsView {
             requests: settings.requests_per_user,
             messageids: MAX_MESSAGE_IDS,
             erasedids: MAX_ERASED,
-            file: settings.max_file_bytes.min(settings.file_quota),
-            filequota: settings.file_quota,
+            file: settings.max_file_bytes.min(own.file_quota),
+            filequota: own.file_quota,
             fileused,
             filebytes: own.file_bytes,
             clockdifference: settings.signature_window.num_seconds(),

@@ -37,7 +37,7 @@ pub(crate) struct LoginContext<'a> {
     pub services: &'a Services,
     /// The address at which the client reaches the server.
     pub public_url: Cow<'a, str>,
-    /// Who has logged in, or registered.
+    /// The user who has logged in or registered.
     pub user: Option<UserId>,
     /// The server's settings, with its limits.
     pub settings: &'a Settings,
@@ -68,7 +68,7 @@ struct Version4View<'a> {
     /// The kind of key that opened the login. After `recovery`, a client asks for a new password.
     key: CredentialKind,
     limits: LimitsView,
-    /// The key by which push services know this server; absent where it sends no pushes.
+    /// The key by which push services know this server; absent if it does not send pushes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pushkey: Option<&'a str>,
 }

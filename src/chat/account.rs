@@ -1,6 +1,6 @@
 //! A user's own account: names, credentials and vault, and its deletion.
 
-use super::{Call, error::Error, keys, quota};
+use super::{Call, error::Error, keys, quota, rates};
 use crate::{
     notify::event::Event,
     store::{
@@ -92,7 +92,7 @@ pub(crate) struct With<'a> {
 ///
 /// # Errors
 /// `StaleVersion`, if the vault has this version or a newer one; `AlreadyExists`, if the key opens
-/// another login; for the card, the same as `publish`.
+/// another login; for the card, the same as `publish`; `UsedUp`.
 pub(crate) async fn change_vault(
     call: &mut Call<'_>,
     vault: &EncryptedKey,
@@ -103,6 +103,7 @@ pub(crate) async fn change_vault(
     let mut card = None;
     let mut friends = vec![];
     if with.card.is_some() || with.public_key.is_some() {
+        rates::count_change(call)?;
         let (present, seen_by) = store::card::owner(db, call.user)
             .await?
             .ok_or(Error::UserNotFound)?;

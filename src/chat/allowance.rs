@@ -1,5 +1,5 @@
-//! What a user may do: as the settings say of people and of services, unless an operator has said
-//! otherwise (`parlance user limits`).
+//! The limits of a user: those that the settings give people and services, unless an operator has
+//! set others (`parlance user limits`).
 
 use crate::{settings::PerUser, store::user_limits::Allowance};
 
@@ -40,5 +40,6 @@ pub(crate) fn of(usual: &PerUser, user: &Allowance) -> PerUser {
             .new_stations
             .map_or(usual.new_stations, i32::unsigned_abs),
         file_bytes: own.file_bytes.map_or(usual.file_bytes, i64::unsigned_abs),
+        file_quota: own.file_quota.map_or(usual.file_quota, i64::unsigned_abs),
     }
 }

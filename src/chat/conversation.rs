@@ -102,18 +102,18 @@ pub(crate) async fn create(
         .ok_or(Error::ConversationNotFound)
 }
 
-/// What a client has to be told of the caller's list.
+/// Changes to the caller's list since a mark.
 #[derive(Debug)]
 pub(crate) struct ListChanges {
     /// The lines that may have changed, the newest first.
     pub rows: Vec<ConversationRow>,
     /// All conversations of the list, if they are not those that the client knows.
     pub conversations: Option<Vec<ConversationId>>,
-    /// The mark of the list as the client has it then.
+    /// The mark of the list with these changes.
     pub mark: Option<ListMark>,
 }
 
-/// What has changed in the caller's list since it had this mark; all of it, if that cannot be said.
+/// The changes to the caller's list since this mark; the whole list, if the mark is of no use.
 pub(crate) async fn changed_since(call: &Call<'_>, known: Known) -> Result<ListChanges, Error> {
     let db = &call.services.db;
     let compared = match known {

@@ -117,13 +117,16 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
     if is_done && standing.epoch > 0 {
         // The request itself is done either way.
         if let Err(error) = store::epoch::forget_unused(db, id, standing.epoch).await {
-            tracing::warn!(error = with_causes(&error), "secrets without messages stay");
+            tracing::warn!(
+                error = with_causes(&error),
+                "unused secrets were not deleted"
+            );
         }
     }
     seen(call, id).await
 }
 
-/// Of the participants, those who are notified: in a direct conversation not a friend of the past.
+/// Of the participants, those who are notified: in a direct conversation, not a former friend.
 fn heard(call: &Call<'_>, standing: &EpochState, participants: Vec<UserId>) -> Vec<UserId> {
     if standing.is_ended {
         vec![call.user]

@@ -8,8 +8,8 @@ use crate::store::{self, batcher::BatchError, error::Cause};
 use crate::telemetry::with_causes;
 use parlance_wire::{e2ee::CardHash, id::UserId, request::file::Records, text::Instance};
 
-/// The refusal of an address or a key that somebody has.
-pub(super) const TAKEN: &str = "This address, or this key, is taken.";
+/// The refusal of an address or a key that belongs to an account.
+pub(super) const TAKEN: &str = "This address or key is already in use.";
 
 /// The reasons why a request is refused or fails. Nothing of it was stored, unless it is
 /// `uncertain`.
@@ -25,7 +25,7 @@ pub(crate) enum Error {
     /// The caller is authenticated, but may not do this.
     #[error("{0}")]
     NotAllowed(&'static str),
-    /// The two of a direct conversation are friends no longer.
+    /// The two participants of a direct conversation are no longer friends.
     #[error("You are no longer friends. Send a friend request to write again.")]
     NotFriends,
     /// Registration is closed, or the invitation is not valid.
@@ -47,7 +47,7 @@ pub(crate) enum Error {
     #[error("The conversation has other participants.")]
     StaleRoster(Vec<UserId>),
     /// The user's newest card has this number and hash; `None` if there is none.
-    #[error("The next card must have the number after that of your newest card.")]
+    #[error("The card's number must follow your newest card's.")]
     StaleCard(Option<(u64, CardHash)>),
     /// The vault already has another version. Contains that version.
     #[error("The vault has a newer version.")]

@@ -38,7 +38,6 @@ const TAG: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct Files {
     max_bytes: u64,
-    quota: u64,
     disk: Option<Disk>,
     stores: Stores,
     turns: Semaphore,
@@ -50,7 +49,6 @@ impl Files {
         let connections = usize::try_from(settings.database_connections).unwrap_or(usize::MAX);
         Self {
             max_bytes: settings.max_file_bytes,
-            quota: settings.file_quota,
             disk: settings.file_disk.clone(),
             stores: Stores::new(settings.stores.clone()),
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
@@ -128,8 +126,11 @@ pub(crate) async fn create(
     valid_until: Option<Timestamp>,
 ) -> Result<Upload, Error> {
     let files = &call.services.files;
-    if files.quota == 0 {
-        return Err(Error::NotAllowed("Files are turned off on this server."));
+    let quota = call.allowed.limits.file_quota;
+    if quota == 0 {
+        return Err(Error::NotAllowed(
+            "You may not upload files on this server.",
+        ));
     }
     if size == 0 {
         return Err(Error::BadRequest("size must be a number of bytes.".into()));
@@ -152,15 +153,11 @@ pub(crate) async fn create(
         layout,
         valid_until,
     };
-    match store::file::create(&call.services.db, &new, files.quota, call.now).await? {
+    match store::file::create(&call.services.db, &new, quota, call.now).await? {
         None => Err(Error::ConversationNotFound),
         Some(Created::Begun(upload)) => Ok(upload),
         Some(Created::Conflict) => Err(Error::FileConflict("You have another file with this id.")),
-        Some(Created::Exceeded(used)) => Err(Error::QuotaExceeded {
-            quota: files.quota,
-            used,
-            size,
-        }),
+        Some(Created::Exceeded(used)) => Err(Error::QuotaExceeded { quota, used, size }),
         Some(Created::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Created::Blocked) => Err(Error::NotAllowed("This user has blocked you.")),
         Some(Created::Ended) => Err(Error::NotFriends),

@@ -17,8 +17,7 @@ use parlance_wire::id::UserId;
 /// both once more. What follows is announced at the period's end.
 const AT_ONCE: u32 = 4;
 
-/// Which changes of users' requests were announced to others. In a node's memory: each node counts
-/// for itself.
+/// Throttles announcements of friend requests. In a node's memory: each node counts for itself.
 pub(crate) struct ToldRequests {
     period: Duration,
     told: PerKey<(UserId, UserId), Option<Told>>,

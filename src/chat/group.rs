@@ -98,7 +98,7 @@ pub(crate) async fn change(
     Ok((seen(call, id).await?, invited))
 }
 
-/// Removes the caller, who does not see the group any more.
+/// Removes the caller, who no longer sees the group.
 pub(crate) async fn leave(call: &mut Call<'_>, id: ConversationId) -> Result<(), Error> {
     apply(call, id, &Change::Leave).await?;
     Ok(())
@@ -123,7 +123,8 @@ async fn apply(
     id: ConversationId,
     change: &Change<'_>,
 ) -> Result<Vec<UserId>, Error> {
-    // Whoever leaves a group, or accepts an invitation, needs another one to do so again.
+    // Not counted: a user needs another group to leave, or another invitation to accept, before
+    // they can do it again.
     if !matches!(change, Change::Leave | Change::Accept) {
         rates::count_change(call)?;
     }
@@ -165,5 +166,6 @@ pub(super) fn done(
         }
         Changed::StaleEpoch(present) => Err(Error::StaleEpoch(present)),
         Changed::StaleInstance(present) => Err(Error::StaleInstance(present)),
+        Changed::FormerGroup => Err(Error::AlreadyExists("A deleted group had this id.")),
     }
 }

@@ -53,10 +53,10 @@ pub(crate) struct Services {
     pub reports: Batcher<NewReport>,
     pub names: name_cache::NameCache,
     pub pages: page_cache::PageCache,
-    /// What is to be pushed to stations without a socket, if the operator turned that on.
+    /// The queue of Web Pushes to stations without a socket, if the operator enabled them.
     pub push: Option<PushQueue>,
     pub told: friend::ToldRequests,
-    /// The users who have stored as much as they may.
+    /// The users who have reached their storage limit.
     pub full: usage::Full,
     pub files: file::Files,
     pub policy: Policy,
@@ -78,7 +78,7 @@ pub(crate) struct Policy {
     pub expiry_grace: TimeDelta,
     /// Maximum bytes of a message's `Data`.
     pub max_message_bytes: usize,
-    /// What a person may do, unless an operator said otherwise.
+    /// The limits of a person, unless an operator has set others.
     pub per_user: PerUser,
 }
 
@@ -114,7 +114,7 @@ impl Services {
         }
     }
 
-    /// The key by which push services know this server. Returns `None` where it sends no pushes.
+    /// The key by which push services know this server. Returns `None` if it does not send pushes.
     #[must_use]
     pub(crate) fn push_key(&self) -> Option<&str> {
         self.push.as_ref().map(|_| self.identity.push.public())
@@ -127,16 +127,16 @@ pub(crate) struct Call<'a> {
     pub user: UserId,
     pub station: StationId,
     pub version: ClientVersion,
-    /// What the user may do.
+    /// The limits of the user.
     pub allowed: rates::Allowed,
     /// The time of the request, read once.
     // If a rule read the clock again, one request could store two different times.
     pub now: Timestamp,
     pub services: &'a Services,
-    /// What happened in this call, to be announced after its commit.
+    /// The events of this call, to be announced after its commit.
     // A rule that announced by itself would do so before its commit: a station that fetches at once
     // would find the old state, and would not be notified again.
     pub outbox: Vec<Event>,
-    /// What is to be announced after a while.
+    /// Events to be announced after a delay.
     pub later: Vec<(Duration, Event)>,
 }

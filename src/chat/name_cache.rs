@@ -23,7 +23,7 @@ struct Names {
     by_user: HashMap<UserId, Arc<str>>,
     /// Counts changes, so that names that were read before a change are not cached after it.
     generation: u64,
-    /// How many changes of nicks the database had by the newest list.
+    /// The number of changes of nicks in the database, according to the newest list.
     nick_changes: i64,
 }
 

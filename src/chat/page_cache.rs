@@ -33,7 +33,8 @@ use parlance_wire::{
 /// Maximum size of all cached pages.
 const MAX_BYTES: u64 = 16 << 20;
 /// Maximum size of a conversation's page, for each kind of client.
-// Leaves room for at least 64 conversations, however long their pages.
+// Leaves room for at least 64 pages, however long: 32 conversations, if clients with and without
+// version 4 read each of them.
 const MAX_PAGE_BYTES: usize = 256 << 10;
 /// A page that was not read for this long is evicted.
 const IDLE: Duration = Duration::from_mins(10);
@@ -124,7 +125,7 @@ impl PageCache {
     }
 
     /// Whether the conversation has a page that [`Self::append`] may append to.
-    // Not `get`, which counts as a use: who writes does not read.
+    // Not `get`, which counts as a use: a write must not keep a page that nobody reads.
     pub(super) fn is_appended_to(&self, conversation: ConversationId) -> bool {
         self.0.contains_key(&(conversation, ClientVersion::V4))
     }

@@ -1,5 +1,6 @@
 //! Presence: a user with an open socket is available, unless they set something else; a user
-//! without one for a while is offline. Friends are notified of changes.
+//! without one for a while is offline, and so is one who never had one and has not called for a
+//! while. Friends are notified of changes.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::error::Error;
 use crate::notify::event::Event;
 use crate::store::{
     Db,
-    presence::{self, AvailabilityChange},
+    presence::{self, AvailabilityChange, call},
 };
 use parlance_wire::id::UserId;
 
@@ -41,6 +42,13 @@ pub(crate) async fn set_offline(
 pub(crate) async fn expire(db: &Db, grace: Duration) -> Result<Vec<Event>, Error> {
     let max = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.into()))?;
     Ok(changed(presence::expire(db, grace, max).await?))
+}
+
+/// Sets users offline who have no socket, and have not called for this long. Returns the changes to
+/// announce.
+pub(crate) async fn expire_silent(db: &Db, silent_after: Duration) -> Result<Vec<Event>, Error> {
+    let max = i64::try_from(MAX_BATCH).map_err(|error| Error::Internal(error.into()))?;
+    Ok(changed(call::expire(db, silent_after, max).await?))
 }
 
 fn changed(changes: Vec<AvailabilityChange>) -> Vec<Event> {

@@ -85,11 +85,9 @@ impl fmt::Debug for PushKey {
 /// # Errors
 /// `NotAllowed` where pushes are turned off; `UserNotFound`, if the station was ended meanwhile.
 pub(crate) async fn enable(call: &Call<'_>, endpoint: &PushEndpoint) -> Result<(), Error> {
-    let queue = call
-        .services
-        .push
-        .as_ref()
-        .ok_or(Error::NotAllowed("This server sends no pushes."))?;
+    let queue = call.services.push.as_ref().ok_or(Error::NotAllowed(
+        "Push notifications are disabled on this server.",
+    ))?;
     if !store::push::enable(&call.services.db, call.user, call.station, endpoint).await? {
         return Err(Error::UserNotFound);
     }

@@ -1,5 +1,5 @@
-//! How much each user has stored. Users who have stored as much as they may are known to each node;
-//! the list is renewed once a minute (`server/usage.rs`).
+//! The limit of what users store. Each node has a list of the users who have reached theirs, which
+//! is renewed once a minute (`server/usage.rs`).
 
 use std::{
     collections::HashMap,

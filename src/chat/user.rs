@@ -59,7 +59,7 @@ pub(crate) async fn log_in(
     Ok(account)
 }
 
-/// What a user who has just logged in may do.
+/// The limits of a user who has just logged in.
 ///
 /// # Errors
 /// `LoginFailed`, if the account was deleted meanwhile; database errors.

@@ -74,7 +74,7 @@ pub enum Error {
     /// The file cannot be written.
     #[error("{} cannot be written", .file.display())]
     Write {
-        /// As the command named it.
+        /// The file, as named in the command.
         file: PathBuf,
         /// The I/O error.
         #[source]
@@ -83,7 +83,7 @@ pub enum Error {
     /// The file cannot be read.
     #[error("{} cannot be read", .file.display())]
     Read {
-        /// As the command named it.
+        /// The file, as named in the command.
         file: PathBuf,
         /// The I/O error.
         #[source]
@@ -92,7 +92,7 @@ pub enum Error {
     /// The file is not a backup.
     #[error("{} is not a backup, or not a complete one", .file.display())]
     NotABackup {
-        /// As the command named it.
+        /// The file, as named in the command.
         file: PathBuf,
         /// The I/O error.
         #[source]
@@ -104,7 +104,7 @@ pub enum Error {
     /// The file was written by a newer version, in a format unknown to this one.
     #[error("{} was made by a newer Parlance ({version}); use that one", .file.display())]
     Newer {
-        /// As the command named it.
+        /// The file, as named in the command.
         file: PathBuf,
         /// The version that wrote it.
         version: String,
@@ -155,7 +155,7 @@ pub(super) async fn restore(
     let (manifest, stores) = restore::restore(settings, &file).await?;
     for place in stores {
         eprintln!(
-            "nothing is deleted in {place} until you run `parlance files adopt`: do that when the server that was backed up does not run any more"
+            "nothing is deleted in {place} until you run `parlance files adopt`: do that once the original server is permanently stopped"
         );
     }
     report("Restored", &file, &manifest, json)

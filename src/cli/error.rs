@@ -171,7 +171,7 @@ pub enum Error {
     /// The user has no such key.
     #[error("{name} has no key {key}")]
     NoSuchKey {
-        /// As the command named the user.
+        /// The user, as named in the command.
         name: String,
         /// The key's id.
         key: String,

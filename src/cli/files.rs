@@ -23,7 +23,7 @@ pub(super) enum Command {
     /// Let a restored server delete files in the stores of the one that was backed up
     ///
     /// Until then nothing is deleted there, so that a copy of a server, as for a drill, takes no bytes from
-    /// the original. Only when the original does not run any more.
+    /// the original. Run it only once the original server is permanently stopped.
     Adopt {
         /// For scripts: one JSON object
         #[arg(long)]
@@ -31,7 +31,7 @@ pub(super) enum Command {
     },
 }
 
-/// How often the progress is told.
+/// Interval of progress reports.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]

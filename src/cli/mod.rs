@@ -180,14 +180,14 @@ fn duration(text: &str) -> Result<TimeDelta, String> {
         .ok_or_else(|| "must be a duration up to 1000years, as 7days or 12h".to_owned())
 }
 
-/// What a command uses the database for.
+/// How a command uses the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// To look at it: nothing is created, and nothing migrated.
+    /// Only reads: nothing is created, and nothing migrated.
     Look,
-    /// To change what is in it. It is migrated, but not created.
+    /// Changes the contents. The database is migrated, but not created.
     Change,
-    /// For what a new server needs: it is created if there is none.
+    /// Does what a new server needs: the database is created if there is none.
     Begin,
 }
 

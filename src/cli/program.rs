@@ -89,6 +89,9 @@ pub(super) async fn on_database(
     if let Some((_, password)) = secret.first() {
         command.env("PGPASSWORD", password);
         url.query_pairs_mut().clear().extend_pairs(others);
+        // As in a form, a space was written as a plus sign, which PostgreSQL's programs take for itself.
+        let query = url.query().map(|query| query.replace('+', "%20"));
+        url.set_query(query.as_deref());
     }
     Ok((command, url.into()))
 }

@@ -42,7 +42,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Error> {
     );
     if leads_nowhere(running.public_url()) {
         tracing::warn!(
-            "PUBLIC_URL is not set, and {} leads nowhere: each client gets the address that it used, and links of invitations cannot be opened. Set it to the address that people use",
+            "PUBLIC_URL is not set, and {} is not reachable from other machines: each client gets the address that it used, and links of invitations cannot be opened. Set it to the address that people use",
             running.public_url()
         );
     }

@@ -111,7 +111,8 @@ pub(crate) struct NewRows {
     pub rows: Vec<Arc<NewRow>>,
 }
 
-/// A row that was just stored, with what a client needs to know that it has the preceding row.
+/// A row that was just stored, as it is announced: with its text on the wire, and with what a
+/// client needs to know that it has the preceding row.
 #[derive(Debug)]
 pub(crate) struct NewRow {
     /// The instance of the conversation that it belongs to.

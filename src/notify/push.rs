@@ -1,5 +1,5 @@
-//! What the next Web Pushes depend on: conversations with a new message, and stations whose socket
-//! was opened or closed. Requests only note it here; `server/push.rs` does the work.
+//! The causes of the next Web Pushes: conversations with a new message, and stations whose socket
+//! was opened or closed. Requests only note them here; `server/push.rs` does the work.
 
 use std::{
     collections::HashMap,
@@ -12,20 +12,20 @@ use super::event::Event;
 use crate::store::rows::HistoryRow;
 use parlance_wire::id::{ConversationId, StationId, UserId};
 
-/// Maximum conversations and stations that are noted. More than these are dropped, and pushed with
-/// what is new next.
+/// Maximum conversations and stations that are noted. Further ones are dropped, and pushed with
+/// their next new message.
 const MAX_NOTED: usize = 20_000;
-/// The type of the messages that people are told of, as for `unread` (docs/e2ee.md).
+/// The type of the messages that cause a notification, as for `unread` (docs/e2ee.md).
 const MESSAGE: &str = "Message";
 
-/// What was noted and is still to be done. One per node.
+/// The noted conversations and stations that are still to be handled. One per node.
 #[derive(Debug, Default)]
 pub(crate) struct PushQueue {
     noted: Mutex<Noted>,
     wake: Notify,
 }
 
-/// What was noted.
+/// Noted conversations and stations.
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
     /// The number of the newest message in each conversation.

@@ -60,7 +60,7 @@ struct Pending {
     /// The answer to the last poll, until the station acknowledges it.
     in_flight: Option<InFlight>,
     polled_at: Instant,
-    /// What it understood when it polled last.
+    /// The client version of its last poll.
     polls_as: ClientVersion,
     /// The station's socket.
     subscriber: Option<Arc<Subscriber>>,
@@ -281,7 +281,7 @@ impl Inner {
 }
 
 impl Pending {
-    /// For an unknown station, which has to resync.
+    /// The pending notifications of an unknown station, which has to resync.
     fn new() -> Self {
         Self {
             changes: Changes::resync(),

@@ -39,8 +39,8 @@ pub(super) fn of_client(settings: &Settings, request: &HttpRequest) -> IpAddr {
     .unwrap_or(peer)
 }
 
-/// What an operator has to repair, so that clients behind a proxy are told apart. Each is logged
-/// once, as it concerns every request.
+/// Misconfigurations by which clients behind a proxy cannot be told apart. Each is logged once, as
+/// it concerns every request.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     untrusted: AtomicBool,
@@ -110,8 +110,8 @@ fn hop(text: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// The address at which a client reaches the server: `PUBLIC_URL`, or what the request was sent to,
-/// where nothing better is known. Only that client is told of it.
+/// The address at which a client reaches the server: `PUBLIC_URL` or, if nobody can connect to it,
+/// the address that the request was sent to, which is returned to that client alone.
 pub(super) fn of_server<'a>(settings: &'a Settings, request: &HttpRequest) -> Cow<'a, str> {
     if !leads_nowhere(&settings.public_url) {
         return Cow::Borrowed(&settings.public_url);

@@ -57,7 +57,7 @@ impl Body {
     /// Reads the body of a request to this API, from this address.
     ///
     /// # Errors
-    /// `TooLarge`; `UnsupportedEncoding`; `BadRequest`, if it does not arrive whole and in time; `RateLimited` and `Unavailable` (see
+    /// `TooLarge`; `UnsupportedEncoding`; `IncompleteBody`, if it does not arrive whole and in time; `RateLimited` and `Unavailable` (see
     /// [`super::load::Load::body`]).
     pub(super) async fn read(
         state: &State,
@@ -121,7 +121,7 @@ impl Body {
 /// long as at 8 KiB a second.
 ///
 /// # Errors
-/// `UnsupportedEncoding`; `BadRequest`, if it has another length, or does not arrive in time.
+/// `UnsupportedEncoding`; `BadRequest`, if it has another length; `IncompleteBody`, if it does not arrive in time.
 pub(super) async fn read_exactly(
     timings: &Timings,
     request: &HttpRequest,
@@ -216,11 +216,11 @@ pub(super) fn wrong_length() -> Error {
 }
 
 fn late() -> Error {
-    Error::bad_request("The body did not arrive in time.")
+    Error::IncompleteBody("in time")
 }
 
 fn not_whole() -> Error {
-    Error::bad_request("The body did not arrive whole.")
+    Error::IncompleteBody("whole")
 }
 
 fn over(limit: usize) -> Error {

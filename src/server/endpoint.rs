@@ -198,9 +198,9 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     Ok(result?.into())
 }
 
-/// Counts a login attempt. Where others' failures have used up what there is, a station that has
-/// logged in before, and a user who signed well from this address lately, have something of their
-/// own.
+/// Counts a login attempt. If others' failures have used up the allowance, stations that have
+/// logged in before, and users who recently signed correctly from this address, have separate
+/// allowances.
 async fn begin_login(state: &State, attempt: Attempt) -> Result<Attempt, Error> {
     let Err(refused) = state.limits.take_login(&attempt) else {
         return Ok(attempt);
@@ -237,6 +237,7 @@ async fn notification(poll: PollRequest) -> Result<Answer, Error> {
         post,
     } = poll;
     let state = &post.state;
+    state.presence.called(user);
     let in_progress = state.load.begin(user).await?;
     let text = api::notification::perform(
         &state.notifications,
@@ -260,6 +261,7 @@ pub(super) async fn signed(request: AtStation<Signed>) -> Result<Answer, Error> 
         mut post,
     } = request;
     let state = post.state.clone();
+    state.presence.called(user);
     // Before waiting for its turn: the request itself is the acknowledgement, whatever its outcome.
     if let Some(connection) = connection::polled_before(&state, &post.http) {
         state.notifications.ack(user, station, connection);

@@ -166,7 +166,7 @@ impl<A> Post<A> {
         }
     }
 
-    /// Records the signer, and frees the body, which is not needed any more after the signature.
+    /// Records the signer, and frees the body, which is not needed after the signature was checked.
     fn verified(&mut self, user: UserId) {
         RequestLog::update(&self.http, |log| log.user = Some(user));
         self.body = Vec::new();

@@ -61,7 +61,7 @@ pub(super) async fn begin(state: &State) -> store::error::Result<()> {
     }
     for place in store::file::disowned(&state.services.db).await? {
         tracing::warn!(
-            "this database was restored, so nothing is deleted in {place}; when the server that was backed up does not run any more, run: parlance files adopt"
+            "this database was restored, so nothing is deleted in {place}; once the original server is permanently stopped, run: parlance files adopt"
         );
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{presence, state::State};
 use crate::{
     chat::{self, error::Error},
+    notify::event::Event,
     store,
     telemetry::with_causes,
 };
@@ -35,6 +36,8 @@ pub(super) async fn heartbeat(state: Arc<State>) {
         tokio::time::interval(state.settings.timings.heartbeat),
         state.settings.clock.instant(),
     );
+    // Since when calls were recorded.
+    let mut recorded_since = began;
     loop {
         clock.tick().await;
         if state.is_stopping() {
@@ -42,6 +45,7 @@ pub(super) async fn heartbeat(state: Arc<State>) {
         }
         if let Err(error) = beat(&state).await {
             tracing::debug!(error = with_causes(&error), "the database is away");
+            recorded_since = state.settings.clock.instant();
             continue;
         }
         if let Err(error) = store::list::keep_era(&state.services.db).await {
@@ -56,21 +60,44 @@ pub(super) async fn heartbeat(state: Arc<State>) {
                 "who is online is compared with the next heartbeat"
             );
         }
+        if let Err(error) = presence::record_calls(&state).await {
+            tracing::debug!(
+                error = with_causes(&error),
+                "who has called is recorded when they call again"
+            );
+            recorded_since = state.settings.clock.instant();
+        }
         // Clients of an ended node, for example this one before its restart, have this long to
         // reconnect.
         let grace = state.settings.timings.offline_after;
         if state.settings.clock.since(began) > grace {
-            match chat::presence::expire(&state.services.db, grace).await {
-                Ok(events) => state.announce(&events),
-                Err(error) => {
-                    tracing::debug!(cause = error.cause(), "the database is away");
-                    if let Error::Unavailable {
-                        uncertain: true, ..
-                    } = error
-                    {
-                        state.resync.request_everywhere();
-                    }
-                }
+            announce(
+                &state,
+                chat::presence::expire(&state.services.db, grace).await,
+            );
+        }
+        // After a restart, or while the database was away, nobody could call.
+        let silent_after = state.settings.timings.silent_after;
+        if state.settings.clock.since(recorded_since) > silent_after {
+            announce(
+                &state,
+                chat::presence::expire_silent(&state.services.db, silent_after).await,
+            );
+        }
+    }
+}
+
+/// Announces who went offline.
+fn announce(state: &State, offline: Result<Vec<Event>, Error>) {
+    match offline {
+        Ok(events) => state.announce(&events),
+        Err(error) => {
+            tracing::debug!(cause = error.cause(), "the database is away");
+            if let Error::Unavailable {
+                uncertain: true, ..
+            } = error
+            {
+                state.resync.request_everywhere();
             }
         }
     }

@@ -69,7 +69,7 @@ pub(super) struct Keys {
 // from being cached.
 struct Generations {
     of_all: AtomicU64,
-    /// By a hash of the user's id that nobody can predict.
+    /// The counts by a hash of the user's id that nobody can predict.
     by_hash: Box<[AtomicU64]>,
     hasher: RandomState,
 }

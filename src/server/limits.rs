@@ -1,6 +1,6 @@
 //! Limits of failed logins, registrations and invalid signatures. An attempt takes a token before it
 //! is made, which is refunded if it succeeds, so that simultaneous attempts count. Failures are
-//! counted by user and address; who is known is not refused because of others' failures.
+//! counted by user and address; known users are not refused because of others' failures.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -17,15 +17,17 @@ use parlance_wire::id::{StationId, UserId};
 const ADDRESS_FACTOR: u32 = 6;
 /// All addresses together may fail this many times as often as a user, in logins that name no user.
 const UNNAMED_FACTOR: u32 = 100;
-/// Who signed well from an address lately may fail this many times as often as the address.
+/// Failure allowance, as a multiple of the address's, for users who recently signed correctly from
+/// there.
 const FAMILIAR_FACTOR: u32 = 10;
-/// Failed logins of a user within an hour, from wherever, beyond which those who are not known are
-/// slowed: to as many as become free again within the hour.
+/// Failed logins of a user within an hour, from all addresses together, beyond which unknown
+/// clients are slowed down: to as many as become free again within the hour.
 const GUESSES: u32 = 100;
-/// Logins from a station that is known may fail this many times as often within an hour as a user
-/// within a minute, from wherever: whoever writes with somebody learns the ids of their stations.
+/// Logins from a known station may fail this many times as often within an hour, from all addresses
+/// together, as a user within a minute. Limited because everyone who writes with a user learns the
+/// ids of their stations.
 const STATION_FACTOR: u32 = 100;
-/// How many stations an address may ask for that are not known, per minute, once it was refused:
+/// Unknown stations for which an address may make the server look, per minute, once it was refused:
 /// each costs a read.
 const STATIONS_ASKED: u32 = 600;
 /// How long an empty bucket takes to refill.

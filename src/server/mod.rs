@@ -29,6 +29,7 @@ mod running;
 mod site;
 mod state;
 mod tls;
+mod typing;
 mod usage;
 mod users;
 mod web_client;
@@ -132,7 +133,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
             .add(("X-Content-Type-Options", "nosniff"))
             .add(("Cache-Control", "no-store"));
         let headers = if shared.settings.tls.is_some() {
-            // A year: a browser that was here once does not speak plain HTTP to this name any more.
+            // A year: a browser that was here once no longer speaks plain HTTP to this name.
             headers.add((STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
         } else {
             headers
@@ -211,7 +212,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
     tasks.extend(metrics.map(|server| {
         tokio::spawn(async {
             if let Err(error) = server.await {
-                tracing::error!(%error, "/metrics is served no more");
+                tracing::error!(%error, "/metrics has stopped");
             }
         })
     }));

@@ -32,10 +32,10 @@ pub(super) struct Nonces {
 /// The nonces of a user, as hashes with a secret key: a nonce that was not used is refused once in 2^48
 /// requests at most.
 struct Used {
-    /// Those since a moment.
+    /// The nonces used since `since`.
     recent: HashSet<u64>,
     since: Instant,
-    /// Those before.
+    /// The nonces used before that.
     before: HashSet<u64>,
 }
 

@@ -1,10 +1,11 @@
 //! Presence: a user with an open socket on any node, or one that closed a moment ago, is online.
 //! The database has a row per user and node, with the number of sockets. A single task writes this
 //! node's rows, so that an older state never overwrites a newer one; it retries failed writes, and
-//! each heartbeat compares the rows with the open sockets.
+//! each heartbeat compares the rows with the open sockets. Users without a socket stay as available as
+//! they said while they call: each heartbeat records who has called since the last one.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,6 +25,9 @@ use parlance_wire::id::UserId;
 
 /// Delay before a failed write is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How often it is recorded that a user goes on calling, within the time after which they would be
+/// offline.
+const RECORDS: u32 = 5;
 
 /// What may be out of date in a user's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,12 +45,19 @@ pub(super) struct Presence {
     wake: Notify,
     /// When the last socket of a user was closed, for users who still count as online.
     closed_at: Mutex<HashMap<UserId, Instant>>,
+    /// Who has called since the last heartbeat.
+    callers: Mutex<HashSet<UserId>>,
 }
 
 impl Presence {
     /// Requests that a user's row is brought up to date: they have another socket, or none any more.
     pub(super) fn refresh(&self, user: UserId) {
         self.request([(user, Due::Presence)]);
+    }
+
+    /// Notes that a user called, or polled.
+    pub(super) fn called(&self, user: UserId) {
+        self.callers().insert(user);
     }
 
     fn request(&self, users: impl IntoIterator<Item = (UserId, Due)>) {
@@ -69,6 +80,10 @@ impl Presence {
         self.closed_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn callers(&self) -> MutexGuard<'_, HashSet<UserId>> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,6 +204,23 @@ pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
         .presence
         .closed_at()
         .retain(|_, closed_at| is_recent(state, *closed_at));
+    Ok(())
+}
+
+/// Records who has called since the last time, if they have no socket.
+///
+/// # Errors
+/// The database is away. Whoever goes on calling is recorded later.
+pub(super) async fn record_calls(state: &State) -> store::error::Result<()> {
+    let callers = std::mem::take(&mut *state.presence.callers());
+    let callers: Vec<UserId> = callers
+        .into_iter()
+        .filter(|user| !state.notifications.has_socket(*user))
+        .collect();
+    let interval = state.settings.timings.silent_after / RECORDS;
+    for some in callers.chunks(MAX_BATCH) {
+        store::presence::call::record(&state.services.db, some, interval).await?;
+    }
     Ok(())
 }
 

@@ -73,6 +73,7 @@ pub(super) async fn run(state: Arc<State>) {
     let time = &state.settings.clock;
     let jumps = state.metrics.clock_jumps.clone();
     let mut watch = Watch::new(time.instant(), time.now(), jumps);
+    let mut searched = None;
     loop {
         clock.tick().await;
         // Independent of the clock: rows of earlier instances are found by number, not by time.
@@ -83,6 +84,15 @@ pub(super) async fn run(state: Arc<State>) {
                 "cleared rows were not deleted; the next round tries again"
             ),
         }
+        searched = store::purge::empty_groups(&state.services.db, searched)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "groups that nobody takes part in were not deleted; the next round tries again"
+                );
+                searched
+            });
         if let Err(error) = store::list::prune(&state.services.db).await {
             tracing::debug!(
                 error = with_causes(&error),

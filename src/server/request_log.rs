@@ -26,7 +26,7 @@ use parlance_wire::{id::UserId, request::Api, signature::WEBSOCKET};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a request's URL names.
+/// The target that a request's URL names.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Target {
     Api(Api),

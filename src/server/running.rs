@@ -42,9 +42,9 @@ const CLOSING_STEP: Duration = Duration::from_millis(10);
 
 /// A running server.
 pub struct Running {
-    /// Where it listens, with the real port if 0 was asked for.
+    /// The address that it listens on, with the real port if 0 was asked for.
     pub address: SocketAddr,
-    /// Where `/metrics` is served, if anywhere.
+    /// The address of `/metrics`, if that is served.
     pub metrics_address: Option<SocketAddr>,
     pub(super) metrics_handle: Option<ServerHandle>,
     pub(super) state: Arc<State>,
@@ -94,7 +94,7 @@ impl Running {
             let (hash, expires) = (SecretHash::of(&code), now.plus(FIRST_LINK_LIFETIME));
             let stored =
                 store::invite::insert_first(&state.services.db, &hash, now, expires).await?;
-            // Where the address leads nowhere, the first user opens the link on this machine.
+            // If nobody can connect to the address, the first user opens the link on this machine.
             let mut url = settings.public_url.clone();
             if leads_nowhere(&url) {
                 url = url.replace(&settings.listen_addr.ip().to_string(), "localhost");

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     address, error::StartError, export::Exports, health, keys::Keys, limits::AttemptLimits,
     load::Load, metrics::Metrics, nonces::Nonces, presence::Presence, refusals::Refusals,
-    tls::Certificate,
+    tls::Certificate, typing::Typing,
 };
 use crate::{
     chat::{Services, server_identity::ServerIdentity},
@@ -37,6 +37,7 @@ pub(super) struct State {
     pub keys: Keys,
     pub nonces: Nonces,
     pub limits: AttemptLimits,
+    pub typing: Typing,
     pub load: Load,
     pub exports: Exports,
     /// Notified when an account was deleted here, so that its messages are erased.
@@ -68,6 +69,7 @@ impl State {
                 settings.bad_signatures,
                 &settings.clock,
             ),
+            typing: Typing::new(&settings.clock),
             nonces: Nonces::new(settings.signature_window, &settings.clock),
             keys: Keys::new(settings.per_user, &settings.clock).map_err(StartError::StandIn)?,
             notifications: Arc::default(),

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-/// The parameters that the driver knows. It ignores others.
-const KNOWN: [&str; 17] = [
+/// The parameters that both the driver and PostgreSQL's own programs know. The driver ignores others,
+/// and the programs refuse them.
+const KNOWN: [&str; 12] = [
     "application_name",
     "dbname",
     "host",
@@ -14,18 +15,24 @@ const KNOWN: [&str; 17] = [
     "options",
     "password",
     "port",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "ssl-root-cert",
     "sslcert",
     "sslkey",
     "sslmode",
     "sslrootcert",
     "user",
 ];
+/// Parameters for PostgreSQL's own programs alone: the server has timeouts of its own (`timings.rs`).
+const OF_PROGRAMS: [&str; 7] = [
+    "channel_binding",
+    "connect_timeout",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "tcp_user_timeout",
+];
 const ONE_HOST: &str = "the address of one host: put before several one that follows the primary, as HAProxy or a virtual address";
+const NO_CHANNEL_BINDING: &str = "an address without channel_binding=require, which the server's driver cannot keep; sslmode=verify-full proves which database it is";
 
 /// Parses an address. An error says what it must be, and repeats nothing of it: it has a password.
 pub(super) fn parse(text: &str) -> Result<PgConnectOptions, String> {
@@ -37,20 +44,38 @@ pub(super) fn parse(text: &str) -> Result<PgConnectOptions, String> {
     if hosts.contains(',') {
         return Err(ONE_HOST.to_owned());
     }
-    let url = Url::parse(text).map_err(|_| form())?;
-    for (name, value) in url.query_pairs() {
+    let mut url = Url::parse(text).map_err(|_| form())?;
+    let mut of_driver = vec![];
+    for (name, value) in url.query_pairs().into_owned() {
         match &*name {
             "host" | "hostaddr" | "port" if value.contains(',') => return Err(ONE_HOST.to_owned()),
-            name if KNOWN.contains(&name) || name.starts_with("options[") => {}
-            _ => {
-                return Err(format!(
-                    "an address with these parameters alone: {}",
-                    KNOWN.join(", ")
-                ));
-            }
+            "channel_binding" if value == "require" => return Err(NO_CHANNEL_BINDING.to_owned()),
+            known if KNOWN.contains(&known) => of_driver.push((name, value)),
+            known if OF_PROGRAMS.contains(&known) => {}
+            _ => return Err(refusal(&name)),
         }
     }
-    PgConnectOptions::from_str(text).map_err(|_| form())
+    url.query_pairs_mut().clear().extend_pairs(of_driver);
+    PgConnectOptions::from_str(url.as_str()).map_err(|_| form())
+}
+
+/// What an address must be that has a parameter of this name, which is not known.
+fn refusal(name: &str) -> String {
+    let (given, instead) = match name {
+        "ssl-mode" => ("ssl-mode", "sslmode"),
+        "ssl-ca" => ("ssl-ca", "sslrootcert"),
+        "ssl-root-cert" => ("ssl-root-cert", "sslrootcert"),
+        "ssl-cert" => ("ssl-cert", "sslcert"),
+        "ssl-key" => ("ssl-key", "sslkey"),
+        name if name.starts_with("options[") => ("options[name]", "options=-c%20name%3Dvalue"),
+        _ => {
+            let all: Vec<&str> = KNOWN.iter().chain(&OF_PROGRAMS).copied().collect();
+            return format!("an address with these parameters alone: {}", all.join(", "));
+        }
+    };
+    format!(
+        "an address that PostgreSQL's own programs understand, too: with {instead} instead of {given}"
+    )
 }
 
 #[cfg(test)]
@@ -63,7 +88,8 @@ mod tests {
             "postgres://chat@db/chat",
             "postgresql://chat:a,b@db:5433/chat?sslmode=verify-full&application_name=x",
             "postgres:///chat?host=/run/postgresql&user=chat",
-            "postgres://db/chat?options[statement_timeout]=7000&options=-c%20work_mem%3D8MB",
+            "postgres://db/chat?options=-c%20statement_timeout%3D7000%20-c%20work_mem%3D8MB",
+            "postgres://db/chat?connect_timeout=5&keepalives=1&keepalives_idle=60&channel_binding=prefer",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }
@@ -79,6 +105,23 @@ mod tests {
                 "these parameters",
             ),
             ("postgres://one/chat?sslmod=require", "these parameters"),
+            // What the driver alone knows: PostgreSQL's own programs would refuse it later.
+            ("postgres://one/chat?ssl-mode=require", "with sslmode"),
+            ("postgres://one/chat?ssl-ca=a.pem", "with sslrootcert"),
+            (
+                "postgres://one/chat?ssl-root-cert=a.pem",
+                "with sslrootcert",
+            ),
+            ("postgres://one/chat?ssl-cert=a.pem", "with sslcert"),
+            ("postgres://one/chat?ssl-key=a.pem", "with sslkey"),
+            (
+                "postgres://one/chat?options[work_mem]=8MB",
+                "with options=-c",
+            ),
+            (
+                "postgres://one/chat?channel_binding=require",
+                "channel_binding",
+            ),
             ("host=db dbname=chat", "postgres://user"),
             ("postgres://chat:secret@db:notaport/chat", "postgres://user"),
         ] {
@@ -86,5 +129,14 @@ mod tests {
             assert!(error.contains(sentence), "{wrong}: {error}");
             assert!(!error.contains("secret"));
         }
+    }
+
+    #[test]
+    fn parameters_of_the_programs_change_nothing_for_the_driver() {
+        let address =
+            "postgres://chat:a%20b@db:5433/chat?sslmode=require&options=-c%20work_mem%3D8MB";
+        let with = parse(&format!("{address}&connect_timeout=5&keepalives=1")).unwrap();
+        let without = PgConnectOptions::from_str(address).unwrap();
+        assert_eq!(format!("{with:?}"), format!("{without:?}"));
     }
 }

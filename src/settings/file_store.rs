@@ -10,7 +10,7 @@ use url::Url;
 
 use super::disk::RESERVE;
 
-/// What `FILE_STORE` has to be.
+/// The required form of `FILE_STORE`, for errors.
 pub const FORM: &str = "postgres, dir:/path, or s3:https://endpoint/bucket";
 
 /// Where the bytes of files lie. Written, as in `FILE_STORE`, it is the same for the same place.
@@ -31,7 +31,7 @@ pub struct Bucket {
     pub endpoint: String,
     /// Its name within the service.
     pub name: String,
-    /// What all names begin with, without slashes at its ends; may be empty.
+    /// The prefix of all names, without slashes at its ends; may be empty.
     pub prefix: String,
 }
 

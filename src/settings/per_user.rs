@@ -2,7 +2,7 @@
 
 use super::{Error, variables::Variables};
 
-/// How many times as much a service user may do as a person.
+/// The limits of a service user, as a multiple of those of a person.
 const SERVICE_FACTOR: u32 = 10;
 /// Maximum of each number: as much as the database's type holds.
 const MAX: u32 = 1_000_000_000;
@@ -38,6 +38,8 @@ pub struct PerUser {
     /// `FILE_BYTES_PER_HOUR`: maximum bytes of files uploaded per hour, also of those that are deleted
     /// again.
     pub file_bytes: u64,
+    /// `FILE_QUOTA`: maximum bytes of all files; 0, if there are to be none.
+    pub file_quota: u64,
 }
 
 impl PerUser {
@@ -61,6 +63,7 @@ impl PerUser {
             new_stations: env.number("NEW_STATIONS_PER_DAY", 10, 1..=MAX)?,
             // A FILE_QUOTA's worth, four times over.
             file_bytes: env.bytes("FILE_BYTES_PER_HOUR", 4 << 30, 1 << 20..=MAX_BYTES)?,
+            file_quota: env.bytes("FILE_QUOTA", 1 << 30, 0..=MAX_BYTES)?,
         })
     }
 
@@ -82,6 +85,7 @@ impl PerUser {
             epoch_secrets: times(self.epoch_secrets),
             new_stations: times(self.new_stations),
             file_bytes: times_bytes(self.file_bytes),
+            file_quota: times_bytes(self.file_quota),
         }
     }
 }

@@ -94,7 +94,6 @@ impl Settings {
             max_message_bytes: env.bytes("MAX_MESSAGE_BYTES", 64 << 10, 1..=4 << 20)?,
             max_body_bytes: env.bytes("MAX_BODY_BYTES", 1 << 20, 1024..=64 << 20)?,
             max_file_bytes: env.bytes("MAX_FILE_BYTES", 100 << 20, 1024..=4 << 30)?,
-            file_quota: env.bytes("FILE_QUOTA", 1 << 30, 0..=1 << 50)?,
             file_store: env.file_store()?,
             stores: StoreOptions::new(env.s3_keys()?),
             signature_window: env.parse(

@@ -19,7 +19,7 @@ use parlance_wire::{
 /// People to be added to a group.
 pub(super) struct People<'a> {
     pub asked: &'a [NewParticipant<'a>],
-    /// Those who are users, and whose quotas are locked.
+    /// The people among them who are users, and whose quotas are locked.
     pub existing: &'a BTreeSet<UserId>,
 }
 

@@ -95,7 +95,7 @@ impl Db {
         self.pool.usage()
     }
 
-    /// What is counted of this database, and of what is stored in it.
+    /// The counters of this database, and of what is stored in it.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -228,7 +228,7 @@ impl Db {
     }
 }
 
-/// What a database offers a node.
+/// The capabilities of a database, as far as a node depends on them.
 pub(super) struct Offer {
     /// Maximum connections that it allows this role.
     pub connections: i32,

@@ -228,7 +228,8 @@ async fn withdraw_invitations(c: &mut PgConnection, user: UserId) -> sqlx::Resul
 }
 
 /// Blanks the user's rows of direct conversations, which stay for the other participant; and ends
-/// the conversations, as whoever registers the address next has the same id, and is nobody's friend.
+/// the conversations, because a later account with the same address has the same id, but none of
+/// the friends.
 async fn blank_direct_conversations(
     c: &mut PgConnection,
     user: UserId,

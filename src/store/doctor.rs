@@ -81,10 +81,10 @@ impl Rule {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Dense => {
-                "numbers are missing or too many: rows were deleted or written past the server; restore a backup"
+                "row numbers are missing or duplicated: rows were deleted or written outside the server; restore a backup"
             }
             Self::HistoryHead => {
-                "a list shows another message as the newest than there is; --repair puts it right"
+                "a list shows another message as the newest than there is; --repair fixes it"
             }
             Self::Instance => {
                 "rows of an earlier instance are shown, or rows of the current one hidden; restore a backup"
@@ -93,39 +93,37 @@ impl Rule {
                 "rows that no conversation leads to; nobody sees them; restore a backup, or delete them"
             }
             Self::Report => {
-                "a report about a message that is not there; messages were deleted past the server"
+                "a report about a message that is not there; messages were deleted outside the server"
             }
             Self::Direct => {
                 "a conversation that one of the two does not see, or that has the wrong id; --repair names the other one where it is clear"
             }
-            Self::Admin => {
-                "a group that nobody can run; --repair makes its longest member its admin"
-            }
+            Self::Admin => "a group without an admin; --repair makes its longest member its admin",
             Self::Invitation => "an invitation that leads nowhere; --repair deletes it",
             Self::Chain => {
-                "a message was changed, dropped or invented past the server; clients see it too; restore a backup"
+                "a message was changed, dropped or invented outside the server; clients see it too; restore a backup"
             }
             Self::Cards => {
-                "a card was changed, dropped or invented past the server; clients see it too; restore a backup"
+                "a card was changed, dropped or invented outside the server; clients see it too; restore a backup"
             }
             Self::KeyLog => {
-                "the key log was changed past the server; clients that followed it see it too; restore a backup"
+                "the key log was changed outside the server; clients that followed it see it too; restore a backup"
             }
             Self::Epochs => {
-                "an epoch was changed, dropped or invented past the server, or someone has a secret who should not; clients refuse it; restore a backup"
+                "an epoch was changed, dropped or invented outside the server, or someone has a secret who should not; clients refuse it; restore a backup"
             }
             Self::Station => {
-                "a station that was to be ended with its key: it can still sign; end it with `user stations --forget`"
+                "a station whose key was revoked can still sign; end it with `user stations --forget`"
             }
-            Self::Viewed => "messages that are not viewed are not counted; --repair puts it right",
+            Self::Viewed => "messages that are not viewed are not counted; --repair fixes it",
             Self::Files => {
-                "records of a file were changed, dropped or left over past the server; clients refuse what was changed: restore a backup; --repair deletes what is left over, and counts again"
+                "records of a file were changed, dropped or left over outside the server; clients refuse what was changed: restore a backup; --repair deletes what is left over, and counts again"
             }
             Self::Usage => {
                 "what a user has stored was counted wrong, so that they may store too much or too little; --repair counts again"
             }
             Self::Audit => {
-                "a line of the audit log was changed, dropped or invented past the server; compare with an older backup"
+                "a line of the audit log was changed, dropped or invented outside the server; compare with an older backup"
             }
             Self::Index => {
                 "an index that PostgreSQL does not use: reads are slow, or a constraint does not hold; run reindex"

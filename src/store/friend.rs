@@ -171,8 +171,8 @@ pub(crate) async fn relation(db: &Db, user: UserId, other: UserId) -> Result<Rel
     .await
 }
 
-/// Those of these users whom the caller can only invite to a group: who are not friends, and do not take
-/// part yet. Nobody, if the caller may not add anyone to that group.
+/// The users among these whom the caller can only invite to a group, because they are not friends
+/// and do not take part yet. Empty if the caller may not add anyone to that group.
 pub(crate) async fn strangers(
     db: &Db,
     caller: UserId,

@@ -75,6 +75,8 @@ pub(crate) enum Changed {
     StaleEpoch(i32),
     /// The conversation's present instance is another one: this one.
     StaleInstance(Instance),
+    /// A group that was deleted had the id of the new one.
+    FormerGroup,
 }
 
 impl Changed {

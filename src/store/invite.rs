@@ -66,9 +66,9 @@ pub struct InviteRow {
     pub uses: i32,
     /// How many people have registered with it.
     pub used: i32,
-    /// Those of them who still exist.
+    /// The users who registered with it and still exist.
     pub used_by: Vec<UserId>,
-    /// What it is good for.
+    /// Its purpose.
     pub purpose: InvitePurpose,
     /// When it was created.
     pub created_at: Timestamp,

@@ -1,9 +1,9 @@
-//! What has changed in a user's list of conversations since they read it, found without reading all
+//! Finds what has changed in a user's list of conversations since they read it, without reading all
 //! of it (migrations/0012_lists.sql, 0016_list_changes.sql).
 //!
-//! A mark says up to which transaction a list has everything. Numbers of transactions are taken
-//! before the commit, so a mark has that of the oldest one that was running: what committed late is
-//! told, though what has a higher number was seen already. A mark is good for one reader, in one
+//! A mark says up to which transaction a list has everything. Transactions are numbered before they
+//! commit, so a mark has the number of the oldest one that was running: a late commit is reported
+//! even if the list already has changes with higher numbers. A mark is valid for one reader, in one
 //! era.
 
 use sqlx::PgConnection;
@@ -17,12 +17,12 @@ use parlance_wire::{
 /// Transactions whose changes are kept. A list is compared by at most 2,000 changes.
 const KEPT: i64 = 5000;
 
-/// What has changed in a list.
+/// The changes to a list.
 #[derive(Debug)]
 pub(crate) struct Comparison {
-    /// The next mark. Whatever commits from now on is told by it.
+    /// The next mark. Later commits are reported relative to it.
     pub mark: ListMark,
-    /// The mark could be used. Otherwise all of the list may have changed.
+    /// Whether the mark was valid; if not, the whole list may have changed.
     pub is_known: bool,
     /// The conversations whose lines may look different.
     pub changed: Vec<ConversationId>,
@@ -50,7 +50,7 @@ pub(crate) async fn compare(
     .await
 }
 
-/// How many changes of nicks a mark's list knows.
+/// The number of changes of nicks that a mark's list includes.
 pub(crate) fn nick_changes(mark: &ListMark) -> i64 {
     let count = mark.as_bytes().iter().skip(32);
     count.fold(0, |count, byte| (count << 8) | i64::from(*byte))
@@ -111,8 +111,8 @@ async fn begin_era(db: &Db) -> Result<()> {
     .await
 }
 
-/// Ends the era, where something may have changed that is not recorded: all marks are of no use any
-/// more.
+/// Ends the era because something may have changed that is not recorded, which invalidates all
+/// marks.
 pub(super) async fn end_era(c: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("delete from list_era").execute(c).await?;
     Ok(())

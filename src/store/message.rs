@@ -37,7 +37,7 @@ impl Entry for NewMessage {
         Some((self.conversation_id, self.sent.id))
     }
 
-    /// As the function `message_bytes` of the database counts it.
+    /// The message's size, as the database's function `message_bytes` counts it.
     fn bytes(&self) -> usize {
         self.sent.data.as_str().len() + ROW_BYTES
     }

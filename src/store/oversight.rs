@@ -32,7 +32,7 @@ pub struct Filter {
 /// A conversation, as operators list it.
 #[derive(Debug)]
 pub struct Overview {
-    /// By which commands name it.
+    /// Its id, which commands take.
     pub conversation_id: ConversationId,
     /// Whether it is a group; otherwise it is a direct conversation.
     pub is_group: bool,
@@ -53,7 +53,7 @@ pub struct Member {
     pub user_id: UserId,
     /// The user's address; `None` if the account was deleted.
     pub email: Option<String>,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
     /// When they joined.
     pub joined_at: Timestamp,
@@ -155,30 +155,8 @@ pub async fn delete(
         .await?;
     let Some(end) = end else { return Ok(false) };
     while purge::delete_cleared(db, conversation, end).await? > 0 {}
-    db.transaction(async |c| {
-        // If the same two users have created a new direct conversation meanwhile, that one is kept.
-        sqlx::query!(
-            "with unused as materialized (
-                select conversation_id from conversations c
-                where conversation_id = $1 and last_seq = $2
-                    and not exists (select from participants p where p.conversation_id = c.conversation_id)
-                for update
-            ), former as (
-                delete from former_participants f using unused u where f.conversation_id = u.conversation_id
-            ), departed as (
-                delete from departures d using unused u where d.conversation_id = u.conversation_id
-            ), ended as (
-                delete from epochs e using unused u where e.conversation_id = u.conversation_id
-            )
-            delete from conversations c using unused u where c.conversation_id = u.conversation_id",
-            conversation as _,
-            end,
-        )
-        .execute(&mut *c)
-        .await?;
-        Ok(End::Commit(()))
-    })
-    .await?;
+    // If the same two users have created a new direct conversation meanwhile, that one is kept.
+    purge::delete_unused(db, conversation, end).await?;
     Ok(true)
 }
 

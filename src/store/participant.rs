@@ -114,8 +114,9 @@ pub(crate) async fn everyone_with(
     Ok(everyone)
 }
 
-/// The others who are told that a user is typing: not one who has blocked them, or is their friend no
-/// longer, in the direct conversation. Returns `None` if the user does not take part.
+/// The others who are notified that a user is typing. In a direct conversation, that excludes one
+/// who has blocked the user or is no longer their friend. Returns `None` if the user does not take
+/// part.
 pub(crate) async fn who_see_typing(
     db: &Db,
     conversation: ConversationId,
@@ -142,8 +143,8 @@ pub(crate) async fn who_see_typing(
     Ok(others)
 }
 
-/// Whether the other participant of a direct conversation hears nothing of what the user does there,
-/// as they have blocked the user, or are their friend no longer.
+/// Returns `true` if the other participant of a direct conversation is not notified of the user's
+/// actions there, because they have blocked the user or the friendship has ended.
 pub(crate) async fn is_silent(db: &Db, conversation: ConversationId, user: UserId) -> Result<bool> {
     db.run(async |c| {
         sqlx::query_scalar!(

@@ -2,6 +2,8 @@
 //! is online on a node. (The table keeps its old name because, during a rolling upgrade, nodes of
 //! the previous release still use it.)
 
+pub(crate) mod call;
+
 use std::{collections::HashMap, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -279,12 +281,13 @@ pub async fn expire(db: &Db, grace: Duration, max_users: i64) -> Result<Vec<Avai
 /// Sets those of these users offline who have no socket on any node. Returns the users for whom
 /// that is a change.
 async fn set_offline(c: &mut PgConnection, users: &[UserId]) -> Result<Vec<AvailabilityChange>> {
+    // Not `<>`, which would let a plan read the index of those who are available instead of a few keys.
     let changes = sqlx::query_as!(
         AvailabilityChange,
         r#"
         with changed as (
             update users u set availability = 'offline'
-            where u.user_id = any($1) and u.availability <> 'offline'
+            where u.user_id = any($1) and nullif(u.availability, 'offline') is not null
                 and not exists (select from listeners l where l.user_id = u.user_id)
             returning u.user_id
         )

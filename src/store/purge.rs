@@ -11,6 +11,8 @@ use parlance_wire::{id::ConversationId, time::Timestamp};
 
 /// Maximum rows of each kind per commit.
 const BATCH: i64 = 500;
+/// Maximum conversations that are searched in a round for groups that nobody takes part in.
+const SEARCHED: i64 = 1000;
 
 /// Deletes the rows of earlier instances. Returns the number of deleted rows.
 pub async fn cleared(db: &Db) -> Result<u64> {
@@ -188,6 +190,79 @@ async fn delete_files(db: &Db, conversation: ConversationId, up_to: i64) -> Resu
         })
         .await?;
     Ok(due.unsigned_abs())
+}
+
+/// Deletes groups that nobody takes part in and nobody is invited to, once all their rows and files are
+/// purged: those among the next conversations after this one. Returns where the next round goes on; `None`
+/// after the last conversation.
+///
+/// # Errors
+/// Those of the database.
+pub async fn empty_groups(
+    db: &Db,
+    after: Option<ConversationId>,
+) -> Result<Option<ConversationId>> {
+    let searched = db
+        .run(async |c| {
+            sqlx::query!(
+                // Looked up one by one: a plan with `not exists` would read whole tables.
+                r#"select conversation_id as "id: ConversationId", last_seq,
+                    is_group and purged_seq = last_seq
+                        and (select true from participants p where p.conversation_id = c.conversation_id limit 1) is null
+                        and (select true from invitations i where i.conversation_id = c.conversation_id limit 1) is null
+                        and (select true from files f where f.conversation_id = c.conversation_id limit 1) is null
+                        as "is_empty!"
+                from conversations c
+                where conversation_id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
+                order by conversation_id limit $2"#,
+                after as _,
+                SEARCHED,
+            )
+            .fetch_all(c)
+            .await
+        })
+        .await?;
+    for group in searched.iter().filter(|row| row.is_empty) {
+        let begun = Instant::now();
+        delete_unused(db, group.id, group.last_seq).await?;
+        rest(begun).await;
+    }
+    let may_have_more = searched.len() as u64 == SEARCHED.unsigned_abs();
+    Ok(searched.last().map(|row| row.id).filter(|_| may_have_more))
+}
+
+/// Deletes a conversation whose rows up to this number were deleted, with what is known of who took part;
+/// unless it has newer rows, or somebody takes part or is invited. Of a group its id remains.
+pub(super) async fn delete_unused(db: &Db, conversation: ConversationId, up_to: i64) -> Result<()> {
+    db.run(async |c| {
+        sqlx::query!(
+            "with unused as materialized (
+                select conversation_id, is_group from conversations c
+                where conversation_id = $1 and last_seq = $2
+                    and (select true from participants p where p.conversation_id = c.conversation_id limit 1) is null
+                    and (select true from invitations i where i.conversation_id = c.conversation_id limit 1) is null
+                for update
+            ), former as (
+                delete from former_participants where conversation_id = (select conversation_id from unused)
+            ), departed as (
+                delete from departures where conversation_id = (select conversation_id from unused)
+            ), secrets as (
+                delete from epoch_secrets where conversation_id = (select conversation_id from unused)
+            ), ended as (
+                delete from epochs where conversation_id = (select conversation_id from unused)
+            ), kept as (
+                -- That of a direct conversation is used again by the same two.
+                insert into former_groups (conversation_id) select conversation_id from unused where is_group
+            )
+            delete from conversations where conversation_id = (select conversation_id from unused)",
+            conversation as _,
+            up_to,
+        )
+        .execute(c)
+        .await
+    })
+    .await?;
+    Ok(())
 }
 
 /// Deletes the text of messages that ended, and were stored, before this, with their reports. What

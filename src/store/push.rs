@@ -18,7 +18,7 @@ pub(crate) struct Target {
     pub endpoint: PushEndpoint,
 }
 
-/// Where a station is pushed. Returns `None` if it is not.
+/// A station's push endpoint. Returns `None` if push is not enabled for it.
 pub(crate) async fn endpoint(
     db: &Db,
     user: UserId,
@@ -36,8 +36,8 @@ pub(crate) async fn endpoint(
     .await
 }
 
-/// Pushes a station at this address from now on, and at no other. Returns `false` if there is no
-/// such station any more.
+/// Sets a station's push endpoint, in place of an earlier one. Returns `false` if the station no
+/// longer exists.
 pub(crate) async fn enable(
     db: &Db,
     user: UserId,
@@ -65,7 +65,7 @@ pub(crate) async fn enable(
     }
 }
 
-/// Pushes a station no more. Idempotent.
+/// Deletes a station's push endpoint. Idempotent.
 pub(crate) async fn disable(db: &Db, user: UserId, station: StationId) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(
@@ -80,8 +80,8 @@ pub(crate) async fn disable(db: &Db, user: UserId, station: StationId) -> Result
     Ok(())
 }
 
-/// Deletes a subscription that its push service does not know any more, unless the station has
-/// another one by now.
+/// Deletes a subscription that its push service no longer knows, unless the station has another one
+/// by now.
 pub(crate) async fn gone(db: &Db, target: &Target) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(
@@ -115,7 +115,7 @@ pub(crate) async fn release(db: &Db, user: UserId, station: StationId) -> Result
 
 /// Claims the stations that are to be pushed because of the newest message in each of these
 /// conversations, except for those that were pushed within `again` and have not woken up since.
-/// Whoever claims a station pushes it: no other node will.
+/// The node that claims a station pushes it, and no other node does.
 pub(crate) async fn claim(
     db: &Db,
     news: &[(ConversationId, i64)],

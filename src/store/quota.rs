@@ -16,8 +16,8 @@ pub(crate) struct QuotaLimits {
     pub participants: usize,
     /// Conversations that the caller takes part in.
     pub conversations: u32,
-    /// The same of a person without a limit of their own. Others can add users to nine tenths of what
-    /// they may have; the rest is reserved for what they create or accept.
+    /// The same limit, of a person for whom an operator set no other one. Others can add users to
+    /// nine tenths of their limit; the rest is reserved for what they create or accept.
     pub usual_conversations: u32,
     /// Conversations that a user creates per day.
     pub conversations_per_day: u32,

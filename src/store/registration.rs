@@ -33,7 +33,7 @@ pub struct NewUser<'a> {
     pub nick: &'a Nick,
     /// The hash of their apikey.
     pub key_hash: &'a SecretHash,
-    /// What the credential opens: see [`CredentialKind`].
+    /// The kind of credential.
     pub kind: CredentialKind,
     /// The key's name in lists.
     pub label: &'a str,
@@ -49,7 +49,7 @@ pub struct NewUser<'a> {
     pub card: Option<NewCard<'a>>,
 }
 
-/// Who may register.
+/// The condition for registering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Everyone. A valid invitation is still used, as it creates a friendship.

@@ -1,4 +1,5 @@
-//! Rows that the store reads and writes. The other shape of each noun is the wire's view in `api`.
+//! Rows that the store reads and writes. For those that clients see, `api` has a view with the
+//! wire's form. An announced row has both: see `NewRow` in `notify/event.rs`.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -187,7 +188,7 @@ pub(crate) struct CardRow {
     pub card: String,
     pub sign_signature: Vec<u8>,
     pub rsa_signature: Vec<u8>,
-    /// By the previous card's key, if that signed it.
+    /// The signature by the previous card's key, if that signed it.
     pub prev_signature: Option<Vec<u8>>,
 }
 
@@ -220,7 +221,8 @@ pub(crate) struct NewMessage {
     /// The epoch whose secret encrypts it, or 0 for none; `None` if the sender's client knows no
     /// epochs.
     pub epoch: Option<i32>,
-    /// The sender has stored as much as they may: only a message that is stored already is accepted.
+    /// The sender has reached their storage limit: only a message that is stored already is
+    /// accepted.
     pub is_full: bool,
     /// The sender's files that are to end with it.
     pub files: BTreeSet<FileId>,
@@ -249,9 +251,9 @@ pub(crate) enum Stored {
     StaleEpoch(i32),
     /// The other participant has blocked the sender.
     Blocked,
-    /// The two of a direct conversation are friends no longer.
+    /// The two participants of a direct conversation are no longer friends.
     Ended,
-    /// The sender has stored as much as they may.
+    /// The sender has reached their storage limit.
     Full,
     /// The sender has no such file in this conversation, or it is not complete, or another message has
     /// it.
@@ -300,7 +302,7 @@ pub(crate) struct MessageRow {
     /// The sender's id for it.
     pub message_id: MessageId,
     pub r#type: String,
-    /// When it counts as created.
+    /// Its time: the sender's, unless that was too far ahead.
     pub created_at: Timestamp,
     /// When it expires.
     pub valid_until: Timestamp,

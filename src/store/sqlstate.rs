@@ -5,7 +5,7 @@
 /// The meaning of a code for the statement, its session and the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The session is over: its connection is unusable, and its last statement may have been
+    /// The session has ended: its connection is unusable, and its last statement may have been
     /// committed.
     SessionEnded,
     /// The server refuses statements of any size for now. Nothing was done.
@@ -68,6 +68,7 @@ const MEANINGS: [(&str, Meaning, Option<&str>); 18] = {
 /// The database, or the role, has reached its connection limit.
 const TOO_MANY_CONNECTIONS: &str = "53300";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// The meaning of a code.
 #[must_use]
@@ -95,6 +96,12 @@ pub(super) fn is_forbidden(error: &sqlx::Error) -> bool {
 #[must_use]
 pub(super) fn is_full(error: &sqlx::Error) -> bool {
     has_code(error, TOO_MANY_CONNECTIONS)
+}
+
+/// Returns `true` if the peer says that the protocol was violated.
+#[must_use]
+pub(super) fn is_protocol_violation(error: &sqlx::Error) -> bool {
+    has_code(error, PROTOCOL_VIOLATION)
 }
 
 fn has_code(error: &sqlx::Error, wanted: &str) -> bool {

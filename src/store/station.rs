@@ -87,7 +87,7 @@ pub(crate) enum Which {
     One(StationId),
     /// All but this one.
     AllBut(StationId),
-    /// Those whose last login was with this credential.
+    /// The stations whose last login was with this credential.
     With(CredentialId),
     All,
 }

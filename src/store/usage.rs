@@ -1,5 +1,5 @@
-//! How many bytes each user's messages take. Whatever stores or deletes messages appends the
-//! difference to `usage_changes`, in its own transaction; a node adds them up every minute.
+//! Counts the bytes of each user's messages. Each transaction that stores or deletes messages
+//! appends the difference to `usage_changes`; a node adds them up every minute.
 
 use std::collections::HashMap;
 
@@ -46,8 +46,8 @@ pub async fn add_up(db: &Db) -> Result<()> {
     }
 }
 
-/// The users whose messages take as much as they may, or more: `person` or `service` bytes, unless
-/// an operator has set a limit of their own.
+/// The users whose messages have reached their limit: `person` or `service` bytes, unless an
+/// operator has set a limit of their own.
 ///
 /// # Errors
 /// Those of the database.

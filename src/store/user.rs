@@ -54,7 +54,7 @@ pub async fn identity(
                    l.friend_requests as "friend_requests?", l.lookups as "lookups?",
                    l.presence_changes as "presence_changes?", l.changes as "changes?",
                    l.epoch_secrets as "epoch_secrets?", l.new_stations as "new_stations?",
-                   l.file_bytes as "file_bytes?"
+                   l.file_bytes as "file_bytes?", l.file_quota as "file_quota?"
             from users u
             left join user_limits l on l.user_id = $1
             where u.user_id = $1 and u.deleted_at is null
@@ -84,6 +84,7 @@ pub async fn identity(
                     epoch_secrets: row.epoch_secrets,
                     new_stations: row.new_stations,
                     file_bytes: row.file_bytes,
+                    file_quota: row.file_quota,
                 },
             },
         }))
@@ -202,8 +203,8 @@ pub(crate) async fn set_role(
     .await
 }
 
-/// Sets a user's availability. If that is a change, returns the friends who may see it: those whom
-/// the user has not blocked.
+/// Sets a user's availability, which is a call (`presence/call.rs`). If that is a change, returns the
+/// friends who may see it: those whom the user has not blocked.
 pub async fn set_availability(
     db: &Db,
     user: UserId,
@@ -213,7 +214,8 @@ pub async fn set_availability(
         sqlx::query_scalar!(
             r#"
             with changed as (
-                update users set availability = $2 where user_id = $1 and availability <> $2 returning user_id
+                update users set availability = $2, called_at = now() where user_id = $1 and availability <> $2
+                returning user_id
             )
             select friends_who_see(user_id) as "friends!: Vec<UserId>"
             from changed

@@ -38,6 +38,8 @@ pub struct Own {
     pub new_stations: Option<i32>,
     /// Bytes of files uploaded per hour.
     pub file_bytes: Option<i64>,
+    /// Bytes of all files.
+    pub file_quota: Option<i64>,
 }
 
 /// What decides about a user's limits, beside the settings.
@@ -62,6 +64,8 @@ pub struct Used {
     pub friend_requests: i64,
     /// New stations today.
     pub new_stations: i64,
+    /// Bytes of all files.
+    pub files: i64,
 }
 
 /// A user's limits, and what they have used up. Returns `None` if there is no such user.
@@ -89,7 +93,8 @@ pub async fn of(db: &Db, user: UserId) -> Result<Option<(Allowance, Used)>> {
                    (select count(*) from participants where user_id = $1) as "conversations!",
                    coalesce(q.conversations, 0) as "new_conversations!",
                    coalesce(q.friend_requests, 0) as "friend_requests!",
-                   coalesce(q.stations, 0) as "new_stations!"
+                   coalesce(q.stations, 0) as "new_stations!",
+                   coalesce((select f.bytes from file_usage f where f.user_id = $1), 0) as "files!"
             from today t
             left join quotas q on q.user_id = $1 and q.day = t.day
             "#,
@@ -106,7 +111,7 @@ async fn own(c: &mut PgConnection, user: UserId) -> sqlx::Result<Own> {
     let own = sqlx::query_as!(
         Own,
         "select messages, message_bytes, stored_bytes, conversations, new_conversations, friend_requests, lookups,
-                presence_changes, changes, epoch_secrets, new_stations, file_bytes
+                presence_changes, changes, epoch_secrets, new_stations, file_bytes, file_quota
         from user_limits where user_id = $1",
         user as _,
     )
@@ -156,8 +161,9 @@ pub async fn change(
 async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into user_limits as l (user_id, messages, message_bytes, stored_bytes, conversations, new_conversations,
-                                  friend_requests, lookups, presence_changes, changes, epoch_secrets, new_stations, file_bytes)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                  friend_requests, lookups, presence_changes, changes, epoch_secrets, new_stations, file_bytes,
+                                  file_quota)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         on conflict on constraint user_limits_key do update
         set messages = coalesce(excluded.messages, l.messages),
             message_bytes = coalesce(excluded.message_bytes, l.message_bytes),
@@ -170,7 +176,8 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
             changes = coalesce(excluded.changes, l.changes),
             epoch_secrets = coalesce(excluded.epoch_secrets, l.epoch_secrets),
             new_stations = coalesce(excluded.new_stations, l.new_stations),
-            file_bytes = coalesce(excluded.file_bytes, l.file_bytes)",
+            file_bytes = coalesce(excluded.file_bytes, l.file_bytes),
+            file_quota = coalesce(excluded.file_quota, l.file_quota)",
         user as _,
         limits.messages,
         limits.message_bytes,
@@ -184,6 +191,7 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
         limits.epoch_secrets,
         limits.new_stations,
         limits.file_bytes,
+        limits.file_quota,
     )
     .execute(c)
     .await?;
@@ -205,6 +213,7 @@ fn details(limits: &Own) -> Vec<(&'static str, String)> {
         ("epoch-secrets", limits.epoch_secrets.map(i64::from)),
         ("new-stations", limits.new_stations.map(i64::from)),
         ("file-bytes", limits.file_bytes),
+        ("file-quota", limits.file_quota),
     ];
     numbers
         .into_iter()

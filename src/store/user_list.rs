@@ -45,6 +45,8 @@ pub struct UserRow {
     pub conversations: i64,
     /// Size of the messages that they sent and that still exist, with 200 bytes for the row of each.
     pub bytes: i64,
+    /// What their files count, in bytes.
+    pub file_bytes: i64,
 }
 
 impl Filter<'_> {

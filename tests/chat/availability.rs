@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use parlance::store::presence;
 use parlance_wire::id::UserId;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{Changes, Person, World};
+use crate::world::{Changes, Person, Socket, World, eventually};
 
 async fn says(person: &Person, action: &str) {
     person
@@ -47,6 +48,68 @@ async fn friends_see_the_availability_and_are_notified_of_changes() {
     ann.sets_availability("userasleep")
         .await
         .refused(404, "unknown_action");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_has_no_socket_is_offline_a_while_after_the_last_call_or_poll() {
+    let world = World::with(|settings| {
+        settings.timings.heartbeat = Duration::from_millis(200);
+        // The server's clock is advanced.
+        settings.signature_window = TimeDelta::days(1);
+    })
+    .await;
+    let (ann, ben) = world.friends().await;
+    // Nobody goes offline soon after a start.
+    world.clock.advance(Duration::from_hours(1));
+    let time_passes = async |minutes: u32| {
+        world
+            .sql(&format!(
+                "update users set called_at = called_at - interval '{minutes} minutes' where user_id = '{}'",
+                ann.user
+            ))
+            .await;
+    };
+    says(&ann, "userbusy").await;
+    ben.listens().await;
+    world.heartbeats(3).await;
+    // Four minutes later, she polls.
+    time_passes(4).await;
+    ann.listens().await;
+    eventually("the poll to be recorded", async || {
+        world
+            .count("users where availability = 'busy' and called_at > now() - interval '1 minute'")
+            .await
+            == 1
+    })
+    .await;
+    time_passes(4).await;
+    world.heartbeats(3).await;
+    assert_eq!(ben.friend_is().await, "busy");
+    // Two more, and it is six minutes since.
+    time_passes(2).await;
+    ben.sees_friend("offline").await;
+    eventually("Ben to be notified", async || {
+        ben.hears().await.friends == [ann.user.clone()]
+    })
+    .await;
+    // Calling alone makes nobody available.
+    ann.hears().await;
+    world.heartbeats(3).await;
+    assert_eq!(ben.friend_is().await, "offline");
+    says(&ann, "useravailable").await;
+    world.heartbeats(3).await;
+    assert_eq!(ben.friend_is().await, "available");
+    // With a socket, nobody needs to call.
+    let socket = Socket::open(&ann, 3).await;
+    eventually("the socket to be written down", async || {
+        world.count("listeners").await == 1
+    })
+    .await;
+    time_passes(60).await;
+    world.heartbeats(3).await;
+    assert_eq!(ben.friend_is().await, "available");
+    drop(socket);
     world.end().await;
 }
 

@@ -1,7 +1,8 @@
 //! The log: what operators find in it, and how little a flood of requests adds.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
+    net::TcpStream,
     sync::{LazyLock, Mutex},
     time::Duration,
 };
@@ -140,4 +141,38 @@ async fn the_lines_of_a_request_have_the_id_of_its_answer_in_both_formats() {
     })
     .await;
     server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_request_leave_no_line_whatever_level_is_set() {
+    let dir = Dir::new();
+    for level in [None, Some("info")] {
+        let mut command = parlance(&dir.data());
+        command.env_remove("RUST_LOG");
+        if let Some(level) = level {
+            command.env("RUST_LOG", level);
+        }
+        let server = Server::start_as(&mut command);
+        let address = server.url.trim_start_matches("http://");
+        for junk in [
+            "\x16\x03\x01\r\n\r\n",
+            "GET\r\n\r\n",
+            "POST / HTTP/1.1\r\nx\r\n\r\n",
+        ]
+        .repeat(10)
+        {
+            let mut connection = TcpStream::connect(address).unwrap();
+            connection.write_all(junk.as_bytes()).unwrap();
+            // Closed after the library has logged what it logs. It may be reset.
+            let _ = connection.read_to_end(&mut vec![]);
+        }
+        let id = refused(&server.url).await;
+        eventually("a line", async || server.logged(&id)).await;
+        let log = server.log.lock().unwrap().clone();
+        assert!(
+            !log.contains("ERROR") && !log.contains("stream error"),
+            "{log}"
+        );
+        server.stop();
+    }
 }

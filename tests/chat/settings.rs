@@ -111,7 +111,7 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 49] = [
         &["max_file_bytes"],
         Some("1023"),
     ),
-    ("FILE_QUOTA", "0", &["file_quota"], Some("-1")),
+    ("FILE_QUOTA", "0", &["per_user"], Some("-1")),
     (
         "FILE_STORE",
         "dir:/srv/files",

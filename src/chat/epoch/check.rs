@@ -6,7 +6,7 @@ use parlance_wire::{e2ee::Announcement, id::UserId};
 
 use crate::chat::error::Error;
 
-/// Who takes part in an announced epoch.
+/// The participants of an announced epoch.
 pub(super) struct Roster {
     pub members: BTreeSet<UserId>,
     /// The only admin, if none of the admins of the epoch before stays.

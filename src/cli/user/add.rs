@@ -81,9 +81,9 @@ fn label(text: &str) -> Result<String, String> {
 
 /// How a user is created.
 enum Origin<'a> {
-    /// By an operator.
+    /// Created by an operator.
     Added(UserRole),
-    /// By registering with an invitation.
+    /// Registered with an invitation.
     Invited(&'a str),
 }
 

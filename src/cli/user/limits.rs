@@ -15,6 +15,8 @@ use parlance_wire::time::Timestamp;
 /// A number that the database holds, and that allows something.
 const COUNT: std::ops::RangeInclusive<i64> = 1..=1_000_000_000;
 const BYTES: std::ops::RangeInclusive<i64> = 1..=1 << 50;
+/// As [`BYTES`]; 0 for none.
+const BYTES_OR_NONE: std::ops::RangeInclusive<i64> = 0..=1 << 50;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SetLimits {
@@ -56,10 +58,13 @@ pub(in crate::cli) struct SetLimits {
     /// Bytes of files uploaded an hour
     #[arg(long, value_parser = clap::value_parser!(i64).range(BYTES))]
     file_bytes: Option<i64>,
+    /// Bytes of all files; 0: none may be uploaded
+    #[arg(long, value_parser = clap::value_parser!(i64).range(BYTES_OR_NONE))]
+    file_quota: Option<i64>,
     /// Back to what the settings say
     #[arg(long, conflicts_with_all = ["messages", "message_bytes", "stored_bytes", "conversations", "new_conversations",
         "friend_requests", "lookups", "presence_changes", "changes", "epoch_secrets",
-        "new_stations", "file_bytes"])]
+        "new_stations", "file_bytes", "file_quota"])]
     default: bool,
 }
 
@@ -85,6 +90,7 @@ impl SetLimits {
             epoch_secrets: self.epoch_secrets,
             new_stations: self.new_stations,
             file_bytes: self.file_bytes,
+            file_quota: self.file_quota,
         }
     }
 }
@@ -159,7 +165,7 @@ impl Line {
     }
 }
 
-fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 12] {
+fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 13] {
     let own = &allowance.own;
     let line = |name, what, most: u64, is_own, used| Line {
         name,
@@ -252,6 +258,13 @@ fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 12] {
             allowed.file_bytes,
             own.file_bytes.is_some(),
             None,
+        ),
+        line(
+            "filequota",
+            "bytes of files",
+            allowed.file_quota,
+            own.file_quota.is_some(),
+            Some(used.files),
         ),
     ]
 }

@@ -89,6 +89,7 @@ fn as_json(user: &UserRow) -> serde_json::Value {
         "userid": user.user_id, "email": user.email, "fullname": user.full_name, "nick": user.nick,
         "role": user.role, "created": user.created_at, "disabled": user.disabled_at, "lastseen": user.last_seen_at,
         "stations": user.stations, "sockets": user.sockets, "conversations": user.conversations, "bytes": user.bytes,
+        "fileused": user.file_bytes,
     })
 }
 
@@ -106,6 +107,7 @@ fn as_text(user: &UserRow) -> String {
         format!("{} stations", user.stations),
         format!("{} conversations", user.conversations),
         format!("{} bytes", user.bytes),
+        format!("{} bytes of files", user.file_bytes),
     ];
     if user.role == UserRole::Admin {
         parts.push("admin".to_owned());

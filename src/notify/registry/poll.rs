@@ -16,7 +16,7 @@ pub(crate) struct Poll {
     pub connection: Option<u64>,
     /// The receipt of the last answer that the station received.
     pub received: Option<Receipt>,
-    /// What the station understands.
+    /// The station's client version.
     pub version: ClientVersion,
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Subscriber {
     /// The task that writes to the socket.
     // Not a `Notify`: each push wakes it, and a waker needs neither a lock nor a list of waiters.
     task: AtomicWaker,
-    /// Set once: the client is told the first reason.
+    /// Set once: the client gets the first reason.
     ended: OnceLock<End>,
     end: Notify,
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What a request asks for.
+/// The bytes that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// All of it: there is no range, or one that is not understood, which counts as none.

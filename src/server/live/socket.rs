@@ -1,12 +1,6 @@
 //! The reading half of a socket: handles the client's frames, and decides when the socket ends.
 
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, io, sync::Arc, time::Instant};
 
 use actix_web::web::Bytes;
 use actix_ws::{AggregatedMessage, CloseCode, MessageStream, ProtocolError, Session};
@@ -40,10 +34,6 @@ use parlance_wire::{
 /// Frames that a client may send in a burst, and then per second.
 const BURST: f64 = 30.0;
 const FRAMES_PER_SECOND: f64 = 10.0;
-/// Minimum time between two announcements of typing in one conversation.
-const TYPING: Duration = Duration::from_secs(1);
-/// Maximum conversations for which a socket remembers its last announcement.
-const MAX_TYPING: usize = 64;
 
 /// The state of one socket.
 pub(super) struct Socket {
@@ -52,8 +42,6 @@ pub(super) struct Socket {
     version: ClientVersion,
     session: Session,
     pings: Pings,
-    /// When typing was last announced, by conversation.
-    typed: HashMap<ConversationId, Instant>,
     /// How many frames the client may send now.
     allowance: f64,
     allowed_at: Instant,
@@ -135,7 +123,6 @@ impl Socket {
             version,
             session,
             pings,
-            typed: HashMap::new(),
             allowance: BURST,
             allowed_at: Instant::now(),
         }
@@ -231,7 +218,7 @@ impl Socket {
     }
 
     /// Handles a frame. Returns the answer, if there is one.
-    async fn handle(&mut self, text: &str) -> Result<Option<Frame>, Error> {
+    async fn handle(&self, text: &str) -> Result<Option<Frame>, Error> {
         let head = Head::parse(text.as_bytes())?;
         let frame = request::action(&head.action, text.as_bytes())?;
         if !self.version.is_v4() {
@@ -247,13 +234,8 @@ impl Socket {
         }
     }
 
-    async fn on_typing(&mut self, conversationid: ConversationId) -> Result<(), Error> {
-        let now = Instant::now();
-        if self
-            .typed
-            .get(&conversationid)
-            .is_some_and(|at| now.duration_since(*at) < TYPING)
-        {
+    async fn on_typing(&self, conversationid: ConversationId) -> Result<(), Error> {
+        if !self.state.typing.may_announce(self.user, conversationid) {
             return Ok(());
         }
         let others =
@@ -261,12 +243,10 @@ impl Socket {
                 .await
                 .map_err(Rule::from)?
                 .ok_or(Rule::ConversationNotFound)?;
-        // After the look-up, so that ids of no conversation do not fill the map. Cleared at once: the worst that follows is
-        // one announcement too many.
-        if self.typed.len() >= MAX_TYPING {
-            self.typed.clear();
+        // After the look-up, so that ids of no conversation are refused each time. Another socket may have come first.
+        if !self.state.typing.take(self.user, conversationid) {
+            return Ok(());
         }
-        self.typed.insert(conversationid, now);
         self.state.announce(&[Event::Typing {
             conversation: conversationid,
             user: self.user,

@@ -13,7 +13,7 @@ use crate::{
     store::{self, batcher::Entry, report::NewReport, rows::NewMessage},
 };
 
-/// What may become of a push (`push.rs`).
+/// The possible outcomes of a push (`push.rs`).
 const PUSH_OUTCOMES: [&str; 6] = [
     "sent",
     "gone",

@@ -1,6 +1,6 @@
-//! Which addresses the server connects to for a user. A user chooses where their station is pushed,
-//! and must not reach through it what only the server can reach: itself, its database, its
-//! operator's network.
+//! The addresses to which the server connects on behalf of a user. Users choose the push endpoints
+//! of their stations, and must not use them to reach what only the server can reach: itself, its
+//! database, its operator's network.
 
 use std::{
     io,

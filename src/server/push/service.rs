@@ -43,12 +43,12 @@ const TOKEN_LIFETIME: TimeDelta = TimeDelta::hours(12);
 /// The header of each token, as a JSON object.
 const TOKEN_HEADER: &str = r#"{"typ":"JWT","alg":"ES256"}"#;
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The push service took it.
+    /// The push service accepted it.
     Sent,
-    /// The push service does not know the subscription any more.
+    /// The push service no longer knows the subscription.
     Gone,
     /// The push service refused it, and would refuse it again.
     Rejected,

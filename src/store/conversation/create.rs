@@ -32,9 +32,9 @@ pub(crate) enum Created {
     New,
     /// It existed already.
     Existing,
-    /// One of the two does not exist any more.
+    /// One of the two no longer exists.
     NoUser,
-    /// The two are not friends any more.
+    /// The two are no longer friends.
     NotFriends,
     /// The announced roster is not theirs: one of them has another card.
     StaleRoster,
@@ -80,8 +80,8 @@ async fn insert_direct(
     if !quota::lock(c, [creator, other]).await? {
         return Ok(Created::NoUser);
     }
-    // Held until the commit: whoever ends the friendship meanwhile waits, and then ends this
-    // conversation, too. The end deletes both rows, so that one lock is enough.
+    // Held until the commit: a transaction that ends the friendship meanwhile waits, and then ends
+    // this conversation, too. The end deletes both rows, so that one lock is enough.
     let is_mutual = sqlx::query_scalar!(
         r#"select exists (select from friendships where user_id = $2 and friend_id = $1) as "is_mutual!"
         from friendships f where f.user_id = $1 and f.friend_id = $2 for key share of f"#,

@@ -3,6 +3,7 @@
 use sqlx::postgres::PgConnectOptions;
 
 use super::{Db, Error, db};
+use crate::store::sqlstate;
 
 /// Connections left for commands beside a server: a backup takes three.
 const FOR_COMMANDS: u32 = 3;
@@ -54,8 +55,9 @@ async fn offer(options: &PgConnectOptions) -> Result<db::Offer, Error> {
 
 /// Returns `true` for the refusal with which `PgBouncer` answers a session's settings.
 fn is_pooler(error: &sqlx::Error) -> bool {
-    // Not by its SQLSTATE alone, protocol_violation, which has other causes, too.
-    error.as_database_error().is_some_and(|error| {
-        error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter")
-    })
+    // Not by its SQLSTATE alone, which has other causes, too.
+    sqlstate::is_protocol_violation(error)
+        && error
+            .as_database_error()
+            .is_some_and(|error| error.message().contains("startup parameter"))
 }

@@ -9,8 +9,8 @@ use crate::store::error::Result;
 /// Returns `true` if an announced roster is that of the members with their newest cards, or with
 /// the RSA keys of those who have none (docs/e2ee.md, Epochs).
 ///
-/// A card that is published at the same time may or may not count. Clients accept both: either the
-/// roster is that of before the card, or that of after it.
+/// A card that is published at the same time may or may not count. Clients accept both: the roster
+/// with the previous card, and the one with the new card.
 pub(in crate::store) async fn is_true(c: &mut PgConnection, epoch: &NewEpoch<'_>) -> Result<bool> {
     let members: Vec<UserId> = epoch.members.iter().copied().collect();
     let roster = sqlx::query_scalar!(

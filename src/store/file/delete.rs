@@ -14,6 +14,8 @@ use parlance_wire::{
 
 /// Maximum files that are deleted in one commit.
 const BATCH: i64 = 500;
+/// Maximum deleted files whose records are deleted together.
+const FILES: i64 = 256;
 /// Maximum records that are deleted in one commit: 16 MiB.
 const RECORDS: i64 = 64;
 /// How long a file is kept that no message has.
@@ -106,51 +108,65 @@ pub async fn abandoned(db: &Db, now: Timestamp) -> Result<u64> {
 /// Those of the database; and, after everything else was deleted, those of a store that is away.
 pub async fn drain(db: &Db, stores: &Stores, unfinished: Duration) -> Result<u64> {
     let (mut deleted, mut after) = (0, FileKey(0));
-    while let Some(file) = next(db, after).await? {
+    loop {
+        let files = next(db, after).await?;
+        let Some(last) = files.last() else { break };
+        after = *last;
         loop {
             let begun = Instant::now();
-            let rows = delete_records(db, file).await?;
+            let rows = delete_records(db, &files).await?;
             deleted += rows;
+            // Each time, so that a small file does not count until the large ones after it are gone.
+            sweep::end(db, &files).await?;
+            forget(db, &files).await?;
             if rows < RECORDS.unsigned_abs() {
                 break;
             }
             rest(begun).await;
         }
-        sweep::end(db, file).await?;
-        forget(db, file).await?;
-        after = file;
     }
     let swept = sweep::sweep(db, stores, unfinished).await;
     // Those whose bytes were outside.
     after = FileKey(0);
-    while let Some(file) = next(db, after).await? {
-        forget(db, file).await?;
-        after = file;
+    loop {
+        let files = next(db, after).await?;
+        let Some(last) = files.last() else { break };
+        after = *last;
+        forget(db, &files).await?;
     }
     swept?;
     Ok(deleted)
 }
 
-async fn next(db: &Db, after: FileKey) -> Result<Option<FileKey>> {
+async fn next(db: &Db, after: FileKey) -> Result<Vec<FileKey>> {
     db.run(async |c| {
         sqlx::query_scalar!(
-            r#"select file_key as "key: FileKey" from gone_files where file_key > $1 order by file_key limit 1"#,
+            r#"select file_key as "key: FileKey" from gone_files where file_key > $1 order by file_key limit $2"#,
             after as _,
+            FILES,
         )
-        .fetch_optional(c)
+        .fetch_all(c)
         .await
     })
     .await
 }
 
-async fn delete_records(db: &Db, file: FileKey) -> Result<u64> {
+/// Deletes a batch of the records of these files. Returns the number of records.
+async fn delete_records(db: &Db, files: &[FileKey]) -> Result<u64> {
     let deleted = db
         .run(async |c| {
             sqlx::query!(
-                "delete from file_records r using (
-                    select record from file_records where file_key = $1 order by record limit $2 for update
-                ) due where r.file_key = $1 and r.record = due.record",
-                file as _,
+                "with due as materialized (
+                    -- File by file: of two nodes, one waits for the other.
+                    select k.file_key, r.record from unnest($1::bigint[]) as k (file_key)
+                    cross join lateral (
+                        select record from file_records where file_key = k.file_key
+                        order by record limit $2 for update
+                    ) r
+                    limit $2
+                )
+                delete from file_records r using due where r.file_key = due.file_key and r.record = due.record",
+                files as _,
                 RECORDS,
             )
             .execute(c)
@@ -160,26 +176,47 @@ async fn delete_records(db: &Db, file: FileKey) -> Result<u64> {
     Ok(deleted.rows_affected())
 }
 
-/// Ends a file of which no bytes are left.
-async fn forget(db: &Db, file: FileKey) -> Result<()> {
-    db.run(async |c| {
+/// Ends those of these files of which no bytes are left.
+async fn forget(db: &Db, files: &[FileKey]) -> Result<()> {
+    db.transaction(async |c| {
         // Of several nodes, the one that deletes the row returns what the file counted. One that waited
         // for another to delete records may have found none, although there are more.
-        sqlx::query!(
-            "with gone as (
-                delete from gone_files
-                where file_key = $1 and (select true from file_records r where r.file_key = $1 limit 1) is null
+        let users = sqlx::query_scalar!(
+            r#"
+            with due as materialized (
+                -- In the order of their keys, and then users in that of their ids, so that two nodes cannot
+                -- deadlock.
+                select file_key from gone_files g
+                where file_key = any($1)
+                    and (select true from file_records r where r.file_key = g.file_key limit 1) is null
                     and (
-                        select true from file_objects o where o.file_key = $1 and o.state <> 'begun' limit 1
+                        select true from file_objects o where o.file_key = g.file_key and o.state <> 'begun' limit 1
                     ) is null
+                order by file_key for update
+            ), gone as (
+                delete from gone_files where file_key = any(array(select file_key from due))
                 returning user_id, size
+            ), freed as (
+                select user_id, sum(file_cost(size))::bigint as bytes from gone group by user_id
+            ), locked as materialized (
+                select u.user_id, f.bytes from freed f join file_usage u on u.user_id = f.user_id
+                order by u.user_id for update of u
             )
-            update file_usage u set bytes = u.bytes - file_cost(g.size) from gone g where u.user_id = g.user_id",
-            file as _,
+            update file_usage u set bytes = u.bytes - l.bytes from locked l where u.user_id = l.user_id
+            returning u.user_id as "user!: UserId"
+            "#,
+            files as _,
+        )
+        .fetch_all(&mut *c)
+        .await?;
+        // Of a user without files nothing is left.
+        sqlx::query!(
+            "delete from file_usage where user_id = any($1) and bytes = 0",
+            &users as _,
         )
         .execute(c)
-        .await
+        .await?;
+        Ok(End::Commit(()))
     })
-    .await?;
-    Ok(())
+    .await
 }

@@ -16,14 +16,20 @@ const BATCH: i64 = 64;
 /// Maximum objects of which a store is asked at the same time.
 const AT_ONCE: usize = 8;
 
-/// Makes the objects of a file without records ones that are deleted; but not those that are being
-/// written.
-pub(super) async fn end(db: &Db, file: FileKey) -> Result<()> {
+/// Makes the objects of those of these files that have no records ones that are deleted; but not those that
+/// are being written.
+pub(super) async fn end(db: &Db, files: &[FileKey]) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(
-            "update file_objects set state = 'gone' where file_key = $1 and state = 'stored'
-                and (select true from file_records r where r.file_key = $1 limit 1) is null",
-            file as _,
+            "with due as materialized (
+                -- In one order, so that two nodes cannot deadlock.
+                select object_id from file_objects o
+                where file_key = any($1) and state = 'stored'
+                    and (select true from file_records r where r.file_key = o.file_key limit 1) is null
+                order by object_id for update
+            )
+            update file_objects set state = 'gone' where object_id = any(array(select object_id from due))",
+            files as _,
         )
         .execute(c)
         .await
@@ -51,9 +57,10 @@ pub(super) async fn sweep(db: &Db, stores: &Stores, unfinished: Duration) -> Res
         .await
     })
     .await?;
-    let (mut deleted, mut after, mut failed) = (0, ObjectId::FIRST, None);
+    let (mut deleted, mut after) = (0, ObjectId::FIRST);
+    let (mut away, mut failed) = (vec![], None);
     loop {
-        let batch = gone(db, after).await?;
+        let batch = gone(db, after, &away).await?;
         let Some((last, _)) = batch.last() else { break };
         after = *last;
         let mut of_stores = BTreeMap::<_, Vec<_>>::new();
@@ -63,24 +70,30 @@ pub(super) async fn sweep(db: &Db, stores: &Stores, unfinished: Duration) -> Res
         for (store, objects) in of_stores {
             match delete(db, stores, store, &objects).await {
                 Ok(()) => deleted += objects.len() as u64,
-                // The objects of other stores, and the rest of this one's, do not wait for it.
-                Err(error) => failed = Some(error),
+                // The objects of other stores do not wait for it; and the rest of its own would fail, too, each
+                // batch after as long as a store may take to answer.
+                Err(error) => {
+                    away.push(store);
+                    failed = Some(error);
+                }
             }
         }
     }
     failed.map_or(Ok(deleted), Err)
 }
 
-async fn gone(db: &Db, after: ObjectId) -> Result<Vec<(ObjectId, StoreId)>> {
+/// The next objects that are to be deleted, but for those in stores that are away.
+async fn gone(db: &Db, after: ObjectId, away: &[StoreId]) -> Result<Vec<(ObjectId, StoreId)>> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
                 r#"select object_id as "object: ObjectId", store_id as "store: StoreId" from file_objects o
                 where state = 'gone' and object_id > $1
-                    and (select s.may_delete from file_stores s where s.store_id = o.store_id)
+                    and (select s.may_delete and s.store_id <> all($3) from file_stores s where s.store_id = o.store_id)
                 order by object_id limit $2"#,
                 after as _,
                 BATCH,
+                away as _,
             )
             .fetch_all(c)
             .await

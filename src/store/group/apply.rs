@@ -153,7 +153,7 @@ async fn set_role(
     if role == Role::Admin {
         invitation::withdraw_hidden(&mut *c, conversation).await?;
     }
-    // Roles are told as the list changes: its row of the conversation says so.
+    // A change of roles has to change the conversation's row, by which lists detect changes.
     admission::bump_members_version(c, conversation).await?;
     Ok(None)
 }

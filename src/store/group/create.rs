@@ -83,6 +83,10 @@ async fn insert(
     )
     .execute(&mut *c)
     .await?;
+    // After the insert, which waits for a deletion of a group with this id. One that the server chose is new.
+    if first.is_some() && was_group(c, conversation).await? {
+        return Ok(Changed::FormerGroup);
+    }
     // After the insert, which counts too.
     if let Some(most) = quota::exceeded_total(c, creator.user_id, limits).await? {
         return Ok(Changed::Exceeded(Exceeded::Total(most)));
@@ -123,4 +127,13 @@ async fn insert(
         recipients,
         invited,
     })
+}
+
+/// Whether a group that was deleted had this id.
+async fn was_group(c: &mut PgConnection, conversation: ConversationId) -> Result<bool> {
+    let was = sqlx::query_scalar!(
+        r#"select exists (select from former_groups where conversation_id = $1) as "was!""#,
+        conversation as _,
+    );
+    Ok(was.fetch_one(c).await?)
 }

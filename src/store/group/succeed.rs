@@ -1,4 +1,4 @@
-//! Who administers a group when its admins cannot: the longest-standing member who can.
+//! Appoints the longest-standing enabled member as an admin when no admin of a group can act.
 
 use sqlx::PgConnection;
 

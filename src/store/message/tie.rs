@@ -1,4 +1,4 @@
-//! The files of messages: in the commit that stores a message, its files begin to end with it.
+//! Ties files to a message, in the commit that stores it, so that they are deleted with it.
 
 use std::collections::HashSet;
 

@@ -24,6 +24,7 @@ select user_id as "user_id: UserId", email as "email!", full_name, nick, role as
            where l.user_id = page.user_id and n.ended_at is null and n.alive_until > now()) as "sockets!",
        (select count(*) from participants p where p.user_id = page.user_id) as "conversations!",
        (coalesce((select u.bytes from usage u where u.user_id = page.user_id), 0)
-           + coalesce((select n.bytes from pending n where n.user_id = page.user_id), 0))::bigint as "bytes!"
+           + coalesce((select n.bytes from pending n where n.user_id = page.user_id), 0))::bigint as "bytes!",
+       coalesce((select f.bytes from file_usage f where f.user_id = page.user_id), 0) as "file_bytes!"
 from page
 order by email

@@ -64,6 +64,10 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
         ("PUBLIC_URL", "ftp://x"),
         ("DATABASE_URL", "postgres://user:secret@host:notaport/x"),
         ("DATABASE_URL", "postgres://user:sec,ret@one,two/x"),
+        (
+            "DATABASE_URL",
+            "postgres://user:secret@host/x?ssl-mode=require",
+        ),
         ("DATABASE_CONNECTIONS", "0"),
         ("REGISTRATION", "maybe"),
         ("MESSAGE_LIFETIME", "long"),

@@ -16,7 +16,9 @@ use crate::world::{
 /// Waits until nothing is left of any file.
 async fn nothing_is_left(world: &World) {
     eventually("the end of the files", async || {
-        rows(world).await == [0, 0, 0] && counted(world).await == 0 && lying(world).await.is_empty()
+        rows(world).await == [0, 0, 0]
+            && world.count("file_usage").await == 0
+            && lying(world).await.is_empty()
     })
     .await;
 }

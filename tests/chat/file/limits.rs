@@ -5,7 +5,10 @@ use parlance::settings::Disk;
 use serde_json::{Value, json};
 
 use super::{counted, rows};
-use crate::world::{File, Kind, Person, RECORD, World, eventually};
+use crate::{
+    account::operator::Commands,
+    world::{File, Kind, Person, RECORD, World, eventually},
+};
 
 async fn limits(person: &Person) -> Value {
     let login = json!({ "action": "login", "apikey": format!("the apikey of {}", person.name), "clientversioncode": 4 }).to_string();
@@ -18,9 +21,9 @@ async fn limits(person: &Person) -> Value {
 
 #[tokio::test]
 async fn a_user_has_room_for_so_much_however_many_ask_at_once() {
-    let world = World::with(|settings| settings.file_quota = 100_000).await;
+    let world = World::with(|settings| settings.per_user.file_quota = 100_000).await;
     let other_node = world
-        .another_with(|settings| settings.file_quota = 100_000)
+        .another_with(|settings| settings.per_user.file_quota = 100_000)
         .await;
     let (ann, ben, conversation) = world.conversation().await;
     let there = Person {
@@ -70,6 +73,70 @@ async fn a_user_has_room_for_so_much_however_many_ask_at_once() {
     })
     .await;
     other_node.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_operator_sees_whose_files_take_the_room_and_gives_one_user_more_or_none() {
+    let world = World::with(|settings| settings.per_user.file_quota = 10_000).await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let begins = async |person: &Person| person.begins(&File::new(9000), &conversation).await;
+    for person in [&ann, &ben] {
+        begins(person).await.ok();
+        let refused = begins(person).await.refused(413, "quota_exceeded");
+        assert_eq!(refused["filequota"], 10_000);
+    }
+    let commands = Commands::of(&world);
+    let user = "ann@example.org";
+    // The command has settings of its own, with the default.
+    let shown = commands.json(&["user", "limits", user]);
+    let usual = json!({ "most": 1_073_741_824, "own": false, "used": 9000 });
+    assert_eq!(shown["filequota"], usual);
+    let changed = commands.json(&["user", "limits", user, "--file-quota", "20000"]);
+    let own = json!({ "most": 20_000, "own": true, "used": 9000 });
+    assert_eq!(changed["filequota"], own);
+    eventually("she has more room", async || {
+        begins(&ann).await.status == 200
+    })
+    .await;
+    begins(&ben).await.refused(413, "quota_exceeded");
+    let told = limits(&ann).await;
+    assert_eq!(
+        (&told["file"], &told["filequota"], &told["fileused"]),
+        (&json!(20_000), &json!(20_000), &json!(18_000))
+    );
+    let listed = commands.json(&["user", "list"]);
+    assert_eq!(
+        (&listed[0]["fileused"], &listed[1]["fileused"]),
+        (&json!(18_000), &json!(9000))
+    );
+    let text = commands.text(&["user", "list"]);
+    assert!(text.contains("18000 bytes of files"), "{text}");
+    let log = commands.text(&["audit"]);
+    assert!(log.contains("file-quota"), "{log}");
+    commands.json(&["user", "limits", user, "--file-quota", "0"]);
+    eventually("she may upload none", async || {
+        begins(&ann).await.status == 403
+    })
+    .await;
+    commands.json(&["user", "limits", user, "--default"]);
+    eventually("the usual limit holds again", async || {
+        begins(&ann).await.status == 413
+    })
+    .await;
+    // A service has ten times as much.
+    let bot = world.person("Bot").await;
+    world
+        .sql(&format!(
+            "update credentials set kind = 'apikey' where user_id = '{}'",
+            bot.user
+        ))
+        .await;
+    ann.befriends(&bot).await;
+    let conversation = ann.creates(&bot).await;
+    let begins = async |size| bot.begins(&File::new(size), &conversation).await;
+    begins(99_000).await.ok();
+    begins(2000).await.refused(413, "quota_exceeded");
     world.end().await;
 }
 
@@ -129,7 +196,9 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent(kind:
     world.end().await;
 
     // No files at all.
-    let world = kind.world_with(|settings| settings.file_quota = 0).await;
+    let world = kind
+        .world_with(|settings| settings.per_user.file_quota = 0)
+        .await;
     let (ann, _, conversation) = world.conversation().await;
     ann.begins(&file, &conversation)
         .await

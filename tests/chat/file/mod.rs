@@ -29,6 +29,7 @@ mod range;
 mod relocate;
 mod slow;
 mod store;
+mod sweep;
 mod upload;
 
 use crate::world::{Answer, World};

@@ -2,6 +2,7 @@
 
 mod action;
 mod admin;
+mod empty;
 mod member;
 
 use serde_json::{Value, json};

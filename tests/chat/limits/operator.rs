@@ -148,6 +148,25 @@ async fn the_command_shows_limits_and_what_is_used_up_and_changes_them() {
         json!({ "messages": 5, "storedbytes": 1000, "conversations": 7 })
     );
     assert_eq!(export(&ben).await, serde_json::Value::Null);
+    // Whatever can be set.
+    let all = Own {
+        messages: Some(1),
+        message_bytes: Some(1),
+        stored_bytes: Some(1),
+        conversations: Some(1),
+        new_conversations: Some(1),
+        friend_requests: Some(1),
+        lookups: Some(1),
+        presence_changes: Some(1),
+        changes: Some(1),
+        epoch_secrets: Some(1),
+        new_stations: Some(1),
+        file_bytes: Some(1),
+        file_quota: Some(1),
+    };
+    sets(&world, &ben, Some(&all)).await;
+    assert_eq!(export(&ben).await.as_object().unwrap().len(), 13);
+    sets(&world, &ben, None).await;
     let bens = commands.json(&["user", "limits", "ben@example.org"]);
     assert_eq!(bens["messages"]["own"], json!(false));
     let usual = commands.json(&["user", "limits", user, "--default"]);

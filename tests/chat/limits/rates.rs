@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{is_used_up, with};
-use crate::world::{Answer, Conversation, Person, Roster, message, request};
+use crate::world::{Answer, Conversation, Person, Roster, key, message, public_key, request, sign};
 
 async fn adds(person: &Person, conversation: &Conversation, data: &str) -> Answer {
     let fields = json!({ "message": message(data).to_string() });
@@ -162,7 +162,25 @@ async fn changes_that_others_are_notified_of_are_limited_by_the_minute_of_whatev
     };
     let (rekey, _) = ann.rekeying(&group, Some(&epoch), &same);
     let conversations = "chatconversation";
+    let password = json!({
+        "action": "changepassword", "apikey": "a new apikey of Ann", "rsakey": "a vault", "version": 1,
+    });
+    let mut password_with_card = password.clone();
+    password_with_card["card"] = serde_json::to_value(&card).unwrap();
+    let pair = key("Ann's second");
+    let new_key = public_key(&pair);
+    let proof = sign(
+        &pair,
+        &format!("parlance new key 1\n{}\n{new_key}", ann.user),
+    );
     for (api, action) in [
+        ("chatlogin", password_with_card),
+        (
+            "chatlogin",
+            json!({
+                "action": "changekeys", "publickey": new_key, "proof": proof, "rsakey": "a vault", "version": 1,
+            }),
+        ),
         (groups, rename),
         (groups, ann.group_with_epoch(&[&ben]).0),
         (
@@ -213,6 +231,7 @@ async fn changes_that_others_are_notified_of_are_limited_by_the_minute_of_whatev
     }
     is_used_up(&ann.publishes(&card).await, "5", 60);
     // What concerns oneself alone goes on, and so do others.
+    ann.asks_as(4, "chatlogin", password).await.ok();
     ann.asks(conversations, of("favorite", json!({})))
         .await
         .ok();

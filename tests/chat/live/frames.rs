@@ -1,5 +1,7 @@
 //! Frames that clients send: typing, frames that are refused, and frames that end the socket.
 
+use std::time::Duration;
+
 use futures_util::SinkExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{
@@ -41,6 +43,37 @@ async fn typing_is_pushed_to_other_v4_sockets_once_a_second_and_never_stored() {
     bens.hears_nothing().await;
     bens_old.hears_nothing().await;
     assert_eq!(world.count("messages").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn typing_at_many_stations_is_pushed_as_often_as_at_one() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let tablet = ann.second_device().await;
+    for person in [&ann, &ben] {
+        person.is_available().await;
+    }
+    let mut stations = [Socket::of(&ann, 4).await, Socket::of(&tablet, 4).await];
+    let mut bens = Socket::of(&ben, 4).await;
+    let by = |user: &str| json!([{ "conversationid": conversation.id, "userid": user }]);
+    for _ in 0..2 {
+        for station in &mut stations {
+            station.says(&typing(&conversation)).await;
+        }
+        // Its frames were handled before its ping is answered.
+        for station in &mut stations {
+            station.drain().await;
+        }
+        assert_eq!(bens.hears().await["typing"], by(&ann.user));
+        bens.hears_nothing().await;
+        // Others have their own.
+        bens.says(&typing(&conversation)).await;
+        for station in &mut stations {
+            assert_eq!(station.hears_about("typing").await, by(&ben.user));
+        }
+        world.clock.advance(Duration::from_secs(1));
+    }
     world.end().await;
 }
 

@@ -134,7 +134,7 @@ async fn a_large_body_that_stops_is_given_up_however_much_of_it_came() {
         ann.user, ann.station
     );
     let mut large = almost(&world, &known, 500_000, 400_000).await;
-    assert_eq!(status(&mut large).await, "400");
+    assert_eq!(status(&mut large).await, "408");
     ann.adds(&conversation, "x").await;
     world.end().await;
 }
@@ -157,7 +157,7 @@ async fn a_slow_body_is_given_up() {
     small.read_to_end(&mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer);
     assert!(
-        answer.starts_with("HTTP/1.1 400 ") && answer.contains("did not arrive in time"),
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("incomplete_body"),
         "{answer}"
     );
     // A body that continues, but far too slowly.

@@ -31,7 +31,11 @@ async fn with_files() -> PgConnection {
 async fn statements_about_files_look_each_up_by_key() {
     let file = "md5('f1')::uuid";
     let one = |value: &str, of: &str| format!("array[{value}]::{of}[]");
-    let (files, users) = (one(file, "uuid"), one(USER, "uuid"));
+    let (files, users, keys) = (
+        one(file, "uuid"),
+        one(USER, "uuid"),
+        one("100000", "bigint"),
+    );
     let records = format!("1, {}, {}", one("0", "int"), one("''", "bytea"));
     let named = format!(
         "{}, {files}, {users}, {}, {}",
@@ -78,15 +82,15 @@ async fn statements_about_files_look_each_up_by_key() {
                 USER.into(),
             ),
             (
-                "objects of a file",
-                &["where file_key = $1 and state = 'stored'"],
-                "1".into(),
+                "objects of files",
+                &["where file_key = any($1) and state = 'stored'"],
+                keys.clone(),
             ),
             ("unfinished", &["begun_at < now()"], "900".into()),
             (
                 "gone objects",
                 &["where state = 'gone' and object_id >"],
-                format!("{USER}, 64"),
+                format!("{USER}, 64, {}", one("1", "int")),
             ),
             ("compare", &["bool_and(r.hash = i.hash)"], records.clone()),
             ("have", &["row_number() over (order by record)"], "1".into()),
@@ -105,9 +109,19 @@ async fn statements_about_files_look_each_up_by_key() {
             (
                 "next gone",
                 &["from gone_files where file_key >"],
-                "1".into(),
+                "1, 256".into(),
             ),
-            ("forget", &["delete from gone_files"], "1".into()),
+            (
+                "records of gone files",
+                &["select k.file_key, r.record"],
+                format!("{keys}, 64"),
+            ),
+            ("forget", &["delete from gone_files"], keys.clone()),
+            (
+                "users without files",
+                &["delete from file_usage where user_id"],
+                users.clone(),
+            ),
             (
                 "abandoned",
                 &["or valid_until < $1"],

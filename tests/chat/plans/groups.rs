@@ -39,6 +39,16 @@ async fn statements_about_many_users_look_each_up_by_key_and_compare_no_lists() 
                 &["insert into quotas (user_id) select"],
                 others.to_owned(),
             ),
+            (
+                "empty groups",
+                &["as \"is_empty!\""],
+                "null, 1000".to_owned(),
+            ),
+            (
+                "unused",
+                &["with unused as materialized"],
+                format!("{GROUP}, 1"),
+            ),
         ] {
             let plan = plan(&mut db, marks, &arguments).await;
             assert!(

@@ -47,6 +47,16 @@ async fn queries_about_stations_and_credentials_use_indexes() {
                 format!("{USER}, array[{USER}], array[md5('s1')::uuid], array[true]"),
             ),
             (
+                "calls",
+                &["set called_at = now() from due"],
+                format!("array[{USER}], 60"),
+            ),
+            (
+                "silent users",
+                &["called_at < now() - make_interval(secs => $1)"],
+                "300, 500".to_owned(),
+            ),
+            (
                 "credentials",
                 &["used_at as \"used_at: Timestamp\""],
                 USER.to_owned(),

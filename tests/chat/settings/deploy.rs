@@ -177,3 +177,29 @@ fn the_balancer_logs_no_query() {
             .contains("error_log /dev/stderr crit;")
     );
 }
+
+#[test]
+fn the_balancer_says_itself_who_asked_and_at_which_host() {
+    let nginx = std::fs::read_to_string(file("deploy/nginx.conf")).unwrap();
+    let to_nodes: Vec<_> = nginx
+        .split("\n        location ")
+        .skip(1)
+        .filter_map(|location| location.split_once("\n        }"))
+        .map(|(location, _)| location)
+        .filter(|location| location.contains("proxy_pass "))
+        .collect();
+    assert_eq!(to_nodes.len(), 2);
+    for location in to_nodes {
+        // One that sets any header inherits none.
+        for header in [
+            "Host $http_host;",
+            "X-Forwarded-For $proxy_add_x_forwarded_for;",
+            "Forwarded \"\";",
+        ] {
+            assert!(
+                location.contains(&format!("proxy_set_header {header}")),
+                "{header} is missing in {location}"
+            );
+        }
+    }
+}

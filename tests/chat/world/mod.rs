@@ -76,7 +76,6 @@ pub(crate) fn settings() -> Settings {
         max_message_bytes: 64 * 1024,
         max_body_bytes: 1024 * 1024,
         max_file_bytes: 100 << 20,
-        file_quota: 1 << 30,
         file_disk: None,
         file_store: None,
         stores: StoreOptions::new(Some(s3_keys())),
@@ -123,6 +122,7 @@ pub(crate) fn settings() -> Settings {
             epoch_secrets: 1_000_000_000,
             new_stations: 100_000,
             file_bytes: 1 << 40,
+            file_quota: 1 << 30,
         },
     }
 }
