@@ -29,6 +29,9 @@ const PIECES: usize = 100;
 const SLOW: (usize, Duration) = (800, Duration::from_millis(100));
 /// The buffer of a connection that is slow, so that it is the server that has to wait.
 const BUFFER: u32 = 4096;
+/// Bytes of a segment over an Ethernet line.
+#[cfg(target_os = "linux")]
+const SEGMENT: u32 = 1460;
 /// Operations of a file that nobody reads: more than lies in buffers.
 const STALLED_PIECES: usize = 64;
 /// What writing to a connection says that the server has dropped.
@@ -180,7 +183,7 @@ async fn stop_sending(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
     connection
         .write_all(request.get(..half).unwrap_or_default())
         .await?;
-    read_head(&mut connection, "400").await
+    read_head(&mut connection, "408").await
 }
 
 /// Returns when the server has dropped the connection.
@@ -202,6 +205,10 @@ async fn connect(files: &Files<'_>) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_send_buffer_size(BUFFER)?;
     socket.set_recv_buffer_size(BUFFER)?;
+    // Loopback's own segments of 64 KiB never fit into the window of such a buffer: the server's kernel would take
+    // a reader that is slow for one that has stopped.
+    #[cfg(target_os = "linux")]
+    nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::TcpMaxSeg, &SEGMENT)?;
     socket.connect(files.target.address).await
 }
 
