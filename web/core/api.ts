@@ -1,6 +1,6 @@
 // The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
 
-import type { ConversationId, MessageId } from "./model/ids.ts";
+import type { ConversationId, FileId, MessageId } from "./model/ids.ts";
 import type { FileInfo, FileSource } from "./model/file.ts";
 import type { ChosenFile, KeptDraft } from "./model/draft.ts";
 import type { AlarmOf, Connection, Conversation, Device, FileAbout, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
@@ -32,6 +32,8 @@ export interface State {
   alarm: readonly AlarmOf[];
   /** How far files have come that are being sent, by message. */
   uploads: ReadonlyMap<string, Upload>;
+  /** Files that were deleted with their messages since the session was opened: nothing of them may be kept. */
+  forgotten: ReadonlySet<FileId>;
 }
 
 /** What has changed: the new values of some fields. */
@@ -59,7 +61,7 @@ export interface Waking {
 
 /** Where this device is pushed. */
 export interface Pushed {
-  /** The key by which push services know the server; empty where it sends no pushes. */
+  /** The key by which push services know the server; empty if it does not send pushes. */
   key: string;
   /** Empty if this device is not pushed. */
   endpoint: string;
@@ -69,9 +71,9 @@ export interface Pushed {
 export interface Client {
   /** What is shown now. */
   readonly state: Readonly<State>;
-  /** Calls back after each change, once for all that changed together; answers what ends it. */
+  /** Calls back after each change, once for all that changed together; returns a function that ends it. */
   subscribe: (listener: (changes: Changes) => void) => () => void;
-  /** Calls back for each new message, in the one tab that leads; answers what ends it. */
+  /** Calls back for each new message, in the one tab that leads; returns a function that ends it. */
   onNews: (listener: (news: News) => void) => () => void;
   /** Ends all work of this client; the session stays. */
   close: () => Promise<void>;
@@ -79,10 +81,10 @@ export interface Client {
   suggestPassword: () => string;
   /** `isRestored`: the person has heard that the server was restored from a backup, so an older vault than was seen here will do. */
   logIn: (email: string, password: string, isRestored?: boolean) => Promise<Outcome>;
-  /** Makes the account; answers the recovery key. The session begins with `enter`. */
+  /** Makes the account; returns the recovery key. The session begins with `enter`. */
   createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
   recover: (email: string, key: string, password: string) => Promise<Outcome<string>>;
-  /** Begins the session after the sheet was shown; answers the conversation to open, if there is one. */
+  /** Begins the session after the sheet was shown; returns the conversation to open, if there is one. */
   enter: (sheetKept: boolean) => Promise<ConversationId | null>;
   logOut: () => Promise<void>;
 
@@ -95,15 +97,18 @@ export interface Client {
   seenUpTo: (id: string, message: string) => void;
   typing: (id: string) => void;
   /**
-   * Makes what was begun ready to be kept on this device; an empty one is none. What it answers begins to write it before it
+   * Makes what was begun ready to be kept on this device; an empty one is none. What it returns begins to write it before it
    * returns: a page that goes cannot wait.
    */
   prepareDraft: (id: string, draft: KeptDraft) => Promise<() => Promise<void>>;
   /** Resolves when it lies safely on this device; the box may then be emptied. Rejects if it does not. */
   send: (id: string, draft: Draft) => Promise<void>;
-  /** Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. */
-  stage: (source: FileSource, about: FileAbout, ended?: AbortSignal) => Promise<FileInfo>;
-  /** Remembers that it goes with what is written next there, until it is sent or taken back. */
+  /**
+   * Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. `file` is the
+   * id under which its choice was remembered.
+   */
+  stage: (source: FileSource, about: FileAbout, ended?: AbortSignal, file?: FileId) => Promise<FileInfo>;
+  /** Remembers that it goes with what is written next there, until it is sent or taken back: before and after it is encrypted. */
   keepChosen: (id: string, file: ChosenFile) => Promise<void>;
   /** What was remembered, also by a page that is gone. */
   chosenFiles: (id: string) => Promise<readonly ChosenFile[]>;
@@ -134,7 +139,7 @@ export interface Client {
   renewKeys: (id: string) => Promise<Outcome>;
 
   request: (email: string) => Promise<Outcome>;
-  /** Asks who made an invitation's link for a friendship; of friends, answers the conversation. */
+  /** Asks who made an invitation's link for a friendship; of friends, returns the conversation. */
   befriend: (invitation: Invitation) => Promise<Outcome<ConversationId | null>>;
   answer: (request: Pick<Request, "kind" | "id">, accept: boolean) => Promise<Outcome<ConversationId | null>>;
   /** The direct conversation with a friend. */

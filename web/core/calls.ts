@@ -28,7 +28,7 @@ export function conversationCalls(session: () => Open, host: Host) {
       const also = draft.files?.length ? await (await inside()).files.unchosen(session(), draft.files) : [];
       return messages.send(session(), id(of), draft, also);
     },
-    stage: async (source, about, ended) => (await inside()).files.stage(session(), source, about, ended),
+    stage: async (source, about, ended, file) => (await inside()).files.stage(session(), source, about, ended, file),
     keepChosen: async (of, file) => (await inside()).files.keepChosen(session(), id(of), file),
     chosenFiles: async (of) => (await inside()).files.chosenFiles(session(), id(of)),
     unstage: async (file) => (await inside()).files.unstage(session(), fileId(file)),

@@ -6,7 +6,7 @@ import type { Backend } from "./store/backend.ts";
 export interface Clock {
   /** Milliseconds since 1970, by this device. */
   now: () => number;
-  /** Calls back once, after so many ms; answers what cancels it. */
+  /** Calls back once, after `ms` milliseconds; returns a function that cancels it. */
   after: (ms: number, then: () => void) => () => void;
 }
 
@@ -21,8 +21,11 @@ export interface HttpAnswer {
   bytes?: Uint8Array<ArrayBuffer>;
 }
 
-/** Sends one request, with GET if there is no body; rejects if there is no answer. `path` is relative to the server's address. */
-export type Http = (path: string, body: string | Uint8Array<ArrayBuffer> | null, headers: Record<string, string>, signal: AbortSignal) => Promise<HttpAnswer>;
+/**
+ * Sends one request, with GET if there is no body; rejects if there is no answer. `path` is relative to the server's address. While
+ * `bytes` arrive, `heard` is called with each piece of them.
+ */
+export type Http = (path: string, body: string | Uint8Array<ArrayBuffer> | null, headers: Record<string, string>, signal: AbortSignal, heard: () => void) => Promise<HttpAnswer>;
 
 /** What a socket tells. */
 export interface SocketListener {
@@ -41,7 +44,7 @@ export interface Socket {
 /** Opens a socket; `path` as for `Http`, `protocols` to be offered. */
 export type OpenSocket = (path: string, listener: SocketListener, protocols: readonly string[]) => Socket;
 
-/** Calls `lead` once this tab leads; what it answers is awaited before another one may. Answers what gives it up. */
+/** Calls `lead` once this tab leads; the promise it returns is awaited before another one may. Returns a function that gives it up. */
 export type Lead = (lead: (ended: AbortSignal) => Promise<void>) => () => void;
 
 /** Runs tasks one after the other, across all tabs: what a task has read is still true when it writes. */
@@ -67,9 +70,9 @@ export interface Ports {
   lead: Lead;
   exclusive: Exclusive;
   channel: Channel;
-  /** Calls back when the network may be there again, or the tab is looked at; answers what ends it. */
+  /** Calls back when the network may be there again, or the tab is looked at; returns a function that ends it. */
   onHint: (listener: () => void) => () => void;
-  /** Calls back when another tab has a newer client, and this one has to be loaded anew; answers what ends it. */
+  /** Calls back when another tab has a newer client, and this one has to be loaded anew; returns a function that ends it. */
   onOutdated: (listener: () => void) => () => void;
   /** A mistake of ours, or of the server: to be logged, never shown to nobody. */
   onFault: (error: unknown) => void;

@@ -36,7 +36,7 @@ export async function isOffered(): Promise<boolean> {
   return found.ok ? found.value.key !== "" : found.failure.kind !== "notOffered";
 }
 
-/** Has this device pushed; answers why not, or null. */
+/** Enables push; returns the reason if it cannot, or null. */
 export async function turnOnPush(): Promise<NotPushed | null> {
   const registration = canPush() ? await registrationOf() : undefined;
   if (!registration) return "unsupported";
@@ -57,7 +57,7 @@ export async function turnOnPush(): Promise<NotPushed | null> {
   return "failed";
 }
 
-/** Has it pushed no more. */
+/** Disables push. */
 export async function turnOffPush(): Promise<void> {
   await (await subscribed())?.unsubscribe();
   await client().disablePush();

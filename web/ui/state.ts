@@ -7,7 +7,7 @@ import type { AlarmOf, Changes, Client, Connection, Conversation, Device, Log, P
 export const session = signal<Session>({ kind: "starting" });
 /** In the order of the list. */
 export const conversations = signal<readonly Conversation[]>([]);
-/** Everybody whom one knows: friends and those in one's groups. */
+/** All known people: friends and members of shared groups. */
 export const people = signal<ReadonlyMap<string, Person>>(new Map());
 export const requests = signal<readonly Request[]>([]);
 /** The log of the open conversation. */
@@ -21,16 +21,18 @@ export const waiting = signal(0);
 export const firstSync = signal<{ done: number; all: number } | null>(null);
 /** By how many minutes this device's clock is off; 0 if it is right. */
 export const clockOff = signal(0);
-/** Devices on which one has logged in since this one did, and that nobody has looked at. */
+/** Devices that logged in after this one and have not been reviewed. */
 export const newDevices = signal<readonly Device[]>([]);
 /** What is not right with one's own keys, as the server shows them. */
 export const alarm = signal<readonly AlarmOf[]>([]);
 /** How far files have come that are being sent, by message. */
 export const uploads = signal<ReadonlyMap<string, Upload>>(new Map());
+/** Files that were deleted with their messages: nothing of them may be kept. */
+export const forgotten = signal<ReadonlySet<string>>(new Set());
 /** A newer client was installed and waits for a reload. */
 export const newVersion = signal(false);
 
-/** Oneself; throws where nobody is logged in, which the screens that use it never are. */
+/** The current user. Throws if nobody is logged in; the screens that use it are shown only after a login. */
 export const me = computed(() => {
   if (session.value.kind !== "in") throw new Error("nobody is logged in");
   return session.value.me;
@@ -55,13 +57,14 @@ function apply(changes: Changes): void {
     if (changes.newDevices) newDevices.value = changes.newDevices;
     if (changes.alarm) alarm.value = changes.alarm;
     if (changes.uploads) uploads.value = changes.uploads;
+    if (changes.forgotten) forgotten.value = changes.forgotten;
     if (changes.session) session.value = changes.session;
   });
 }
 
 let current: Client | null = null;
 
-/** Hands in the client, once, at the start; the signals follow it from then on. */
+/** Sets the client, once, at the start; the signals follow it from then on. */
 export function provide(client: Client): void {
   current = client;
   apply(client.state);

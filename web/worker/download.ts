@@ -17,6 +17,8 @@ interface Wanted {
 }
 
 const waiting = new Map<string, Wanted>();
+/** The addresses of what is being streamed. */
+const saving = new Set<string>();
 const prefix = new URL("./download/", scope.location.href).href;
 
 /** A page wants to save a file: it is told the address from which it is streamed. */
@@ -26,18 +28,39 @@ export function announce(wanted: Wanted): void {
   wanted.tell({ address });
 }
 
+/** Whether the download with this address is being streamed; false after the browser has ended this worker and started it again. */
+export const isSaving = (address: string): boolean => saving.has(address);
+
+/** The answer to a request, and when its stream has ended. */
+interface Download {
+  answer: Promise<Response>;
+  ended: Promise<void>;
+}
+
 /** The answer to a request for such an address, so that the page stays where it is also if it is not known any more; null if it is none. */
-export function download(address: string): Promise<Response> | null {
+export function download(address: string): Download | null {
   if (!address.startsWith(prefix)) return null;
   const wanted = waiting.get(address);
   waiting.delete(address);
-  if (!wanted) return Promise.resolve(nothing());
-  return stream(wanted).catch((error: unknown) => {
-    wanted.tell({ ended: endOf(error) });
+  if (!wanted) return { answer: Promise.resolve(nothing()), ended: Promise.resolve() };
+  saving.add(address);
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const tell = (heard: Heard): void => {
+    wanted.tell(heard);
+    if (!("ended" in heard)) return;
+    saving.delete(address);
+    end();
+  };
+  const answer = stream({ file: wanted.file, tell }).catch((error: unknown) => {
+    tell({ ended: endOf(error) });
     // The page would be replaced by the browser's own, which says that it cannot be reached.
     reportError(error);
     return nothing();
   });
+  return { answer, ended };
 }
 
 const nothing = (): Response => new Response(null, { status: 204 });

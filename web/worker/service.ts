@@ -2,7 +2,7 @@
 // A new version waits until the person says "Reload". Nothing that the server answers to calls passes through here.
 
 import type { FileInfo } from "../core/model/file.ts";
-import { announce, download } from "./download.ts";
+import { announce, download, isSaving } from "./download.ts";
 import { onPush, renew } from "./push.ts";
 import { scope } from "./scope.ts";
 
@@ -41,7 +41,10 @@ scope.addEventListener("activate", (event) => event.waitUntil(activate()));
 scope.addEventListener("message", ({ data, ports: [port] }) => {
   if (data === "use new version") void scope.skipWaiting();
   // Only pages of ours can post here; what a file says is checked where it is read.
-  if (typeof data === "object" && data !== null && "download" in data && port) announce({ file: data.download as FileInfo, tell: (heard) => port.postMessage(heard) });
+  if (typeof data !== "object" || data === null || !port) return;
+  if ("download" in data) announce({ file: data.download as FileInfo, tell: (heard) => port.postMessage(heard) });
+  // The event also keeps this worker alive: browsers end one that has had none for half a minute.
+  if ("saving" in data) port.postMessage(isSaving(String(data.saving)));
 });
 scope.addEventListener("fetch", (event) => {
   const { request } = event;
@@ -49,7 +52,10 @@ scope.addEventListener("fetch", (event) => {
   const address = new URL(request.url);
   address.hash = "";
   const saved = download(address.href);
-  if (saved) return event.respondWith(saved);
+  if (saved) {
+    event.waitUntil(saved.ended);
+    return event.respondWith(saved.answer);
+  }
   const wanted = request.mode === "navigate" && address.pathname === new URL(start).pathname ? start : address.href;
   if (known.has(wanted)) event.respondWith(answer(request, wanted));
 });

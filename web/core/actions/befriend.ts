@@ -9,7 +9,7 @@ import { writeTo } from "./conversations.ts";
 import { prove } from "./invitations.ts";
 import { attempt, ok } from "./outcome.ts";
 
-/** Asks who made the link for a friendship; of friends, answers the conversation, in which the link's secret was proved. */
+/** Asks who made the link for a friendship; of friends, returns the conversation, in which the link's secret was proved. */
 export async function befriend(open: Open, invitation: Invitation): Promise<Outcome<ConversationId | null>> {
   const friend = userId(invitation.from);
   const asked = await attempt(() => addFriend(open.account.caller, { friendid: friend }));

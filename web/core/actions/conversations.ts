@@ -7,9 +7,9 @@ import { type ConversationId, messageId, type UserId } from "../model/ids.ts";
 import type { Conversation, Keep, Member, Outcome } from "../model/view.ts";
 import { enqueue } from "../outbox/queue.ts";
 import { showPerson } from "../show/people.ts";
-import { change } from "../store/store.ts";
 import { takeConversation } from "../sync/list.ts";
 import { updateEpochs } from "../sync/epochs.ts";
+import { forgetConversationOf } from "../sync/erase.ts";
 import { stranger } from "../sync/people.ts";
 import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
 import * as group from "../wire/group.ts";
@@ -84,7 +84,7 @@ export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outco
   attempt(async () => {
     const record = await account.store.conversation(id);
     if (!record?.gone) await group.leave(account.caller, id);
-    await account.serial.run(() => account.store.writeOwn(...change.forgetConversation(id)));
+    await account.serial.run(async () => account.store.writeOwn(...(await forgetConversationOf(account, id))));
     account.tell({ list: true });
     await ask({ kind: "resync" });
     return null;

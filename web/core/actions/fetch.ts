@@ -2,7 +2,6 @@
 // file does not begin anew.
 
 import { type Bytes, randomUnit } from "../crypto/bytes.ts";
-import { encryptedLength, padme } from "../crypto/file.ts";
 import type { FileInfo } from "../model/file.ts";
 import { delayMs } from "../sync/connection.ts";
 import type { Caller } from "../wire/call.ts";
@@ -14,11 +13,11 @@ const MAX_RETRIES = 3;
 /** Who is told to wait for longer is told so. */
 const MAX_WAIT_MS = 10_000;
 
-/** Fetches records in a row; throws as `fetchRecords` does, if it was asked for again `retries` times. */
-export async function fetchPatiently(caller: Caller, { id, size }: FileInfo, span: Span, retries = MAX_RETRIES): Promise<Bytes> {
+/** Fetches records in a row: the first, and as many more as the pace allows. Throws as `fetchRecords` does, after `retries` retries. */
+export async function fetchPatiently(caller: Caller, { id }: FileInfo, [from, to]: Span, retries = MAX_RETRIES): Promise<Bytes> {
   for (let tries = 0; ; tries++) {
     try {
-      return await fetchRecords(caller, id, span, encryptedLength(padme(size)));
+      return await caller.fetching.inTurn((count) => fetchRecords(caller, id, [from, Math.min(from + count - 1, to)]));
     } catch (error) {
       const asked = error instanceof Refused ? (error.retryAfter ?? 0) * 1000 : 0;
       const wait = Math.max(Math.min(delayMs(tries, randomUnit()), MAX_WAIT_MS), asked);

@@ -18,15 +18,15 @@ import { attempt, failed } from "./outcome.ts";
 const BATCH = 4;
 
 /** Encrypts a file onto this device, record by record; rejects if it cannot be read, or there is no room. */
-export async function stage({ account }: Open, source: FileSource, about: FileAbout, ended?: AbortSignal): Promise<FileInfo> {
+export async function stage({ account }: Open, source: FileSource, about: FileAbout, ended?: AbortSignal, id = fileId(crypto.randomUUID())): Promise<FileInfo> {
   const { store, clock } = account;
-  const id = fileId(crypto.randomUUID());
   const raw = random(32);
   const key = await fileKey(raw);
   const padded = padme(source.size);
   const records = recordsOf(padded);
   const hashes: Bytes[] = [];
-  await store.writeOwn(change.file({ id, state: "staged", at: clock.now(), bytes: encryptedLength(padded) }));
+  // What is remembered of its choice stays.
+  await store.writeOwn(change.file({ ...(await store.file(id)), id, state: "staged", at: clock.now(), bytes: encryptedLength(padded) }));
   try {
     for (let n = 0; n < records; n++) {
       if (ended?.aborted) throw new Error("it was taken back");
@@ -47,11 +47,12 @@ export async function stage({ account }: Open, source: FileSource, about: FileAb
 /** Forgets a file that is not sent. */
 export const unstage = ({ account }: Open, id: FileId): Promise<void> => account.store.writeOwn(...change.forgetFile(id));
 
-/** Remembers that a staged file goes with what is written next in a conversation. */
+/** Remembers that a file goes with what is written next in a conversation: when it is chosen, and when it is staged. */
 export async function keepChosen({ account }: Open, conversation: ConversationId, file: ChosenFile): Promise<void> {
-  const { store, session } = account;
+  const { store, session, clock } = account;
+  const { id, info } = file;
   const boxed = await box(session.box, JSON.stringify(file));
-  const held = await store.file(file.info.id);
+  const held = info ? await store.file(id) : { id, state: "staged" as const, at: clock.now(), bytes: 0 };
   if (held?.state === "staged") await store.writeOwn(change.file({ ...held, chosen: { conversation, box: boxed } }));
 }
 
@@ -59,7 +60,8 @@ export async function keepChosen({ account }: Open, conversation: ConversationId
 export async function chosenFiles({ account }: Open, conversation: ConversationId): Promise<ChosenFile[]> {
   const { store, session } = account;
   const here = (await store.files()).filter(({ chosen }) => chosen?.conversation === conversation);
-  const opened = here.map(async ({ chosen }) => (chosen ? [JSON.parse(await unbox(session.box, chosen.box)) as ChosenFile] : []));
+  // Older clients wrote the id only as a part of the rest.
+  const opened = here.map(async ({ id, chosen }) => (chosen ? [{ ...(JSON.parse(await unbox(session.box, chosen.box)) as ChosenFile), id }] : []));
   return (await Promise.all(opened)).flat().sort((one, other) => one.order - other.order);
 }
 
@@ -102,7 +104,7 @@ async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void 
   await keep(open, file, fresh, held?.state);
 }
 
-/** Records in a row: those that lie here, or all of them from the server. */
+/** Records in a row, the first one at least: those that lie here, or from the server. */
 async function sealedRecords({ account }: Open, file: FileInfo, from: number, to: number, isHere: boolean): Promise<Bytes[]> {
   if (isHere) {
     const found = await Promise.all(Array.from({ length: to - from + 1 }, (_, i) => account.store.fileRecord(file.id, from + i)));

@@ -67,7 +67,7 @@ async function eraseBytes({ account }: Open, conversation: ConversationId, id: M
 export const react = (open: Open, conversation: ConversationId, of: string, emoji: string, on: boolean): Promise<void> =>
   update(open, conversation, of, { kind: "reaction", of: messageId(of), emoji, off: !on });
 
-/** Makes what is in the box ready to be kept; what it answers begins to write it before it returns. */
+/** Makes the text in the box ready to be kept; returns a function that begins to write it before it returns. */
 export async function prepareDraft({ account }: Open, conversation: ConversationId, draft: KeptDraft): Promise<() => Promise<void>> {
   const text = writeDraft(draft);
   const boxed = text === "" ? null : await box(account.session.box, text);

@@ -1,4 +1,4 @@
-// What an action answers to a person.
+// The outcome of an action, for a person.
 
 import type { Failure, Outcome } from "../model/view.ts";
 import { Unsafe } from "../session/unsafe.ts";

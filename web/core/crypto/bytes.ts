@@ -126,7 +126,7 @@ export const sha256 = async (...parts: readonly Bytes[]): Promise<Bytes> =>
 export const sha512 = async (...parts: readonly Bytes[]): Promise<Bytes> =>
   new Uint8Array(await crypto.subtle.digest("SHA-512", concat(...parts)));
 
-/** So many random bytes. */
+/** `length` random bytes. */
 export const random = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
 
 /** A random number from 0 to 1. */

@@ -22,7 +22,7 @@ export async function nextLink(chain: string, link: Omit<Link, "chain">): Promis
   return hex(await sha256(concat(fromHex(chain, 32), u64(link.seq), idBytes(link.id), dataHash)));
 }
 
-/** Follows the chain through these rows; answers the first that does not fit, or null. */
+/** Follows the chain through these rows; returns the first that does not fit, or null. */
 export async function follow(chain: string, links: readonly Link[]): Promise<Link | null> {
   let now = chain;
   for (const link of links) {

@@ -186,7 +186,7 @@ export async function open(under: EpochSecret, signKeys: readonly Bytes[], place
   return { body: canonicalText(body), signed: await anyVerifies(signKeys, signature, signed) };
 }
 
-/** Opens a name; `keysOf` answers the pinned keys of who is named as its author. */
+/** Opens a name; `keysOf` returns the pinned keys of the user who is named as its author. */
 export async function openName(
   under: EpochSecret,
   keysOf: (body: string) => readonly Bytes[],

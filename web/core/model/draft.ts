@@ -1,7 +1,7 @@
 // What was begun and not sent, as it lies on the device: a text, and the message that it answers or is to change.
 
 import type { FileInfo } from "./file.ts";
-import { type MessageId, messageId, type UserId, userId } from "./ids.ts";
+import { type FileId, type MessageId, messageId, type UserId, userId } from "./ids.ts";
 
 /** A message that a draft is about. */
 export interface DraftTarget {
@@ -25,7 +25,9 @@ export interface KeptDraft {
 
 /** A file that was chosen to go with what is written next, and lies on this device ready to be sent. */
 export interface ChosenFile {
-  info: FileInfo;
+  id: FileId;
+  /** Null until it is ready: if its page goes before, it never will be. */
+  info: FileInfo | null;
   /** Those with smaller ones were chosen before. */
   order: number;
   /** A smaller small picture, where many files share one message. */

@@ -4,7 +4,7 @@ import type { Keep } from "./view.ts";
 
 const DAY_MS = 86_400_000;
 const DAYS: Record<Keep, number> = { forever: 36_500, year: 365, month: 30, week: 7, day: 1 };
-/** After so many years a message is called kept for ever. */
+/** A message that is kept for longer than this, 50 years, is shown as kept for ever. */
 const FOREVER_MS = 50 * 365 * DAY_MS;
 
 /** When a message of now disappears. */

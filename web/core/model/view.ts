@@ -11,7 +11,7 @@ export type SendState = "sending" | "sent" | "delivered" | "seen" | "notSent";
 export type Presence = "available" | "away" | "busy" | "offline";
 /** What is known of a person's keys: compared, seen first, or others than the ones seen first. */
 export type Trust = "verified" | "seen" | "changed";
-/** How long messages are kept: for ever, or so many days. */
+/** How long messages are kept: for ever, or for a number of days. */
 export type Keep = "forever" | "year" | "month" | "week" | "day";
 
 /** Somebody. */
@@ -243,7 +243,7 @@ export type Failure =
   | { kind: "unsafe"; by: UnsafeBy }
   | { kind: "refused"; sentence: string };
 
-/** What an action answers. */
+/** The outcome of an action. */
 export type Outcome<T = null> = { ok: true; value: T } | { ok: false; failure: Failure };
 
 /** A found message. */

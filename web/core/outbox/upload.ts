@@ -1,7 +1,8 @@
-// Sends the files of a message before it: in batches of records, two at a time, those that the server does not have yet. They lie
-// here as they are sent, so each retry sends the same bytes, also after a reload. Runs in the tab that leads, only.
+// Sends the files of a message before it: in batches of records, as large and as many at a time as the line carries, those that the
+// server does not have yet. They lie here as they are sent, so each retry sends the same bytes, also after a reload. Runs in the tab
+// that leads, only.
 
-import { concat } from "../crypto/bytes.ts";
+import { type Bytes, concat } from "../crypto/bytes.ts";
 import { encryptedLength, padme, RECORD } from "../crypto/file.ts";
 import type { FileInfo } from "../model/file.ts";
 import type { Outgoing } from "../store/records.ts";
@@ -12,11 +13,8 @@ import { isPassing } from "../wire/refusal.ts";
 import { complete, create, put, type Span } from "../wire/files.ts";
 import { waits } from "./queue.ts";
 
-/** Records in one request. */
-const MAX_RECORDS = 4;
-/** A request that is quicker is followed by a larger one; after a slower one there is only one at a time. */
-const QUICK_MS = 2000;
-const SLOW_MS = 8000;
+/** Files that are begun at the same time, and workers for each; `Pace` limits how many requests are under way. */
+const WIDTH = 2;
 
 /** It was taken back meanwhile. */
 export class Cancelled extends Error {
@@ -46,9 +44,6 @@ function missing(records: number, have: readonly Span[]): number[] {
 class Upload {
   private done = 0;
   private readonly all: number;
-  /** Records of the next request, and how many requests may be under way. */
-  private count = 1;
-  private width = 2;
 
   constructor(
     private readonly account: Account,
@@ -64,23 +59,21 @@ class Upload {
   }
 
   async run(where: Where): Promise<void> {
-    const isOne = this.files.length === 1;
-    await forEach(this.files, 2, (file) => this.one(where, file, isOne ? 2 : 1));
+    await forEach(this.files, WIDTH, (file) => this.one(where, file));
   }
 
   private check(): void {
     if (this.ended.aborted) throw new Cancelled();
   }
 
-  private async one(where: Where, file: FileInfo, width: number): Promise<void> {
+  private async one(where: Where, file: FileInfo): Promise<void> {
     const { caller } = this.account;
     this.check();
     const left = missing(file.records, await create(caller, where, file.id, lengthOf(file)));
     const sent = lengthOf(file) - left.reduce((sum, record) => sum + this.bytesOf(file, record), 0);
     this.done += sent;
     this.tell();
-    const workers = Array.from({ length: width }, (_, i) => i);
-    await forEach(workers, width, (i) => this.work(file, left, i));
+    await forEach(Array.from({ length: WIDTH }, (_, i) => i), WIDTH, () => this.work(file, left));
     this.check();
     await complete(caller, file.id, file.digest);
   }
@@ -89,14 +82,10 @@ class Upload {
     return record === file.records - 1 ? lengthOf(file) - record * RECORD : RECORD;
   }
 
-  private async work(file: FileInfo, left: number[], worker: number): Promise<void> {
-    while (left.length > 0 && worker < this.width) {
-      this.check();
-      const first = left.shift() ?? 0;
-      const batch = [first];
-      while (batch.length < this.count && left[0] === first + batch.length) batch.push(left.shift() ?? 0);
+  private async work(file: FileInfo, left: number[]): Promise<void> {
+    while (left.length > 0) {
       try {
-        await this.put(file, batch);
+        await this.account.caller.sending.inTurn((count) => this.put(file, left, count));
       } catch (error) {
         // What the other worker still does is not counted, and none begins.
         left.length = 0;
@@ -105,20 +94,23 @@ class Upload {
     }
   }
 
-  private async put(file: FileInfo, batch: readonly number[]): Promise<void> {
-    const { store, caller, clock } = this.account;
+  /** Sends up to `count` of the next records; returns their bytes. */
+  private async put(file: FileInfo, left: number[], count: number): Promise<Bytes> {
+    this.check();
+    const { store, caller } = this.account;
+    const [first = 0] = left;
+    const batch: number[] = [];
+    while (batch.length < count && left[0] === first + batch.length) batch.push(left.shift() ?? 0);
+    // The other worker may have taken the last one meanwhile.
     const parts = await Promise.all(batch.map((record) => store.fileRecord(file.id, record)));
     const bytes = concat(...parts.map((part) => {
       if (!part) throw new FileGone();
       return part;
     }));
-    const begun = clock.now();
-    await put(caller, file.id, batch[0] ?? 0, bytes);
-    const took = clock.now() - begun;
-    this.count = took < QUICK_MS ? Math.min(MAX_RECORDS, this.count * 2) : 1;
-    this.width = took > SLOW_MS ? 1 : 2;
+    if (batch.length > 0) await put(caller, file.id, first, bytes);
     this.done += bytes.length;
     this.tell();
+    return bytes;
   }
 }
 

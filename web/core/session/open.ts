@@ -239,6 +239,7 @@ export class OpenSession {
   private noticed(hint: Hint): void {
     if (hint.restored) this.account.cipher.forgetAll();
     else if (hint.list) this.account.cipher.forgetPeople();
+    if (hint.files?.length) this.out.set({ forgotten: new Set([...this.out.state.forgotten, ...hint.files]) });
     this.shown.noticed(hint).catch(this.fault);
     this.engine?.noticed(hint);
     if (this.engine && hint.list) this.checkProofsAgain().catch(this.fault);

@@ -9,6 +9,7 @@ import { newConversation, type PersonRecord } from "../store/records.ts";
 import type { Change } from "../store/backend.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
+import { forgetConversationOf } from "../sync/erase.ts";
 import { type WholeLog, wholeLog } from "../sync/key-log.ts";
 import { publishOwnCard } from "../sync/own-card.ts";
 import { ownerOf, updateSession } from "../sync/vault.ts";
@@ -23,14 +24,13 @@ export async function acceptRestored(account: Account): Promise<void> {
     const conversations = await store.conversations();
     const people = await Promise.all((await store.people()).map((person) => keepLogged(person, log, session.server)));
     const outbox = await store.outbox();
+    const forgotten = await Promise.all(conversations.map(({ wire }) => forgetConversationOf(account, wire.id)));
     await store.writeOwn(
       { put: "meta", key: "log", value: log.followed },
       ...people.map(change.person),
       // As at first sight: what the server has is fetched anew, and its epochs are checked from the first one on.
-      ...conversations.flatMap(({ wire, keep, invited }): Change[] => [
-        ...change.forgetConversation(wire.id),
-        change.conversation({ ...newConversation({ ...wire, epoch: 0, epochs: [], secret: "" }), keep, invited }),
-      ]),
+      ...forgotten.flat(),
+      ...conversations.map(({ wire, keep, invited }) => change.conversation({ ...newConversation({ ...wire, epoch: 0, epochs: [], secret: "" }), keep, invited })),
       // Sealed for what is not there any more.
       ...outbox.map((one) => change.outgoing({ ...one, sealed: null })),
       ...["heads", "listMark", "listedAt", "alarm"].map((key): Change => ({ remove: "meta", key })),

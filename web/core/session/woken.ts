@@ -1,5 +1,5 @@
 // What a worker does that was woken while nobody looked: it fetches once, as a tab that leads does when it connects, and
-// answers what is new. The keys that lie here are enough to read it.
+// returns what is new. The keys that lie here are enough to read it.
 
 import { checkProofs } from "../actions/invitations.ts";
 import type { News, Waking } from "../api.ts";
@@ -24,7 +24,7 @@ export type WokenPorts = Pick<Ports, "backend" | "channel" | "clock" | "exclusiv
 export const wakingOf = async ({ backend }: Pick<Ports, "backend">): Promise<Waking | null> =>
   (await new Store(backend).meta<Waking>("waking")) ?? null;
 
-/** Fetches, and answers what is new; null if nobody is logged in here. To be called by who leads. */
+/** Fetches and returns what is new; null if nobody is logged in here. Only the tab or worker that leads may call it. */
 export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
   const store = new Store(ports.backend);
   const session = await store.session();
@@ -73,7 +73,7 @@ async function told(account: Account, fresh: ReadonlyMap<ConversationId, WireMes
   return found;
 }
 
-/** The key by which push services know the server; empty if it sends no pushes, or nobody is logged in here. */
+/** The key by which push services know the server; empty if it does not send pushes, or nobody is logged in here. */
 export async function pushKey(ports: WokenPorts): Promise<string> {
   const session = await new Store(ports.backend).session();
   return session ? (await push(callerOf(ports, session))).pushkey : "";

@@ -154,7 +154,7 @@ export class AccountShown {
     this.out.set({ waiting: all.length });
   }
 
-  /** Reads everything; answers the conversations that are to be drawn anew. */
+  /** Reads everything; returns the conversations that are to be drawn anew. */
   private async readList(): Promise<Set<ConversationId>> {
     const { store, session } = this.account;
     const [records, people, drafts, requests, stations, alarm] = await Promise.all([

@@ -16,6 +16,7 @@ const nobody: State = {
   newDevices: [],
   alarm: [],
   uploads: new Map(),
+  forgotten: new Set(),
 };
 
 /** The state, and who listens to it. */

@@ -48,7 +48,7 @@ export interface Backend {
   /** In the order of their keys. */
   range: (table: Table, range: Range | null, page?: Page) => Promise<Found[]>;
   /**
-   * Writes all of it, or nothing. With `term`, only while `meta` has this value under `term`; else `LostLead`. Answers the keys of
+   * Writes all of it, or nothing. With `term`, only while `meta` has this value under `term`; else `LostLead`. Returns the keys of
    * what was appended.
    */
   write: (changes: readonly Change[], term?: number) => Promise<number[]>;

@@ -78,7 +78,7 @@ export class Store {
     await this.backend.write(changes);
   }
 
-  /** Puts a message into the outbox, as who leads if it is sealed; `also` is written in the same batch. Answers its place. */
+  /** Puts a message into the outbox, as who leads if it is sealed; `also` is written in the same batch. Returns its place. */
   async enqueue(record: OutgoingRecord, ...also: Change[]): Promise<number> {
     if (this.isOver) throw new LostLead();
     const [order] = await this.backend.write([{ append: "outbox", value: record }, ...also], record.sealed ? this.term : undefined);

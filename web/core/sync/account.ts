@@ -1,7 +1,7 @@
 // What everything that works for a logged-in person shares.
 
 import type { Content } from "../model/body.ts";
-import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
+import type { ConversationId, FileId, MessageId, UserId } from "../model/ids.ts";
 import type { Upload } from "../model/view.ts";
 import type { Clock, Exclusive } from "../ports.ts";
 import type { Change } from "../store/backend.ts";
@@ -22,6 +22,8 @@ export interface Hint {
   /** The list, people or requests. */
   list?: boolean;
   outbox?: boolean;
+  /** Files that were deleted here. */
+  files?: readonly FileId[];
   session?: boolean;
   /** The account has new keys. */
   keys?: boolean;

@@ -33,7 +33,7 @@ export function joins(events: readonly WireEvent[], head: string, report: string
   return true;
 }
 
-/** Takes in what came of one conversation; answers new messages of others. */
+/** Takes in what came of one conversation; returns new messages of others. */
 export async function arrive(account: Account, id: ConversationId, events: readonly WireEvent[]): Promise<WireMessage[]> {
   const fresh = await account.serial.run(async () => {
     const record = await account.store.conversation(id);

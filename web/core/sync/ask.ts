@@ -1,6 +1,6 @@
 // What other tabs ask of the one that leads, and how hints and requests travel between tabs. Ids only.
 
-import { type ConversationId, conversationId, type MessageId, messageId, userId } from "../model/ids.ts";
+import { type ConversationId, conversationId, fileId, type MessageId, messageId, userId } from "../model/ids.ts";
 import type { Upload } from "../model/view.ts";
 import { type Decode, flag, integer, list, Malformed, object, optional, parsed, text } from "../wire/decode.ts";
 import type { Hint } from "./account.ts";
@@ -27,6 +27,7 @@ const hint: Decode<Hint> = object<Hint>({
   heads: optional(list(id), []),
   list: optional(flag, false),
   outbox: optional(flag, false),
+  files: optional(list(parsed(fileId)), []),
   session: optional(flag, false),
   keys: optional(flag, false),
   restored: optional(flag, false),

@@ -1,4 +1,4 @@
-// What is done a little later, once for each name: so that much of the same becomes one.
+// Tasks that run a little later, once for each name, so that repetitions become one.
 
 import type { Clock } from "../ports.ts";
 
@@ -8,7 +8,7 @@ export class Delayed<Name> {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Does it after so many ms, counted from now. */
+  /** Runs the task after `ms` milliseconds, counted from now. */
   restart(name: Name, ms: number, task: () => void): void {
     this.timers.get(name)?.();
     const run = (): void => {
@@ -18,12 +18,12 @@ export class Delayed<Name> {
     this.timers.set(name, this.clock.after(ms, run));
   }
 
-  /** Does it after so many ms, unless it is to be done already. */
+  /** Runs the task after `ms` milliseconds, unless one of this name is waiting already. */
   once(name: Name, ms: number, task: () => void): void {
     if (!this.timers.has(name)) this.restart(name, ms, task);
   }
 
-  /** Nothing is done any more. */
+  /** Cancels all tasks. */
   stop(): void {
     for (const cancel of this.timers.values()) cancel();
     this.timers.clear();

@@ -23,9 +23,23 @@ export async function takeErased(account: Account, erased: Frame["erased"]): Pro
   }
 }
 
-/** What takes along the files of rows whose content goes. */
-export async function forgetFilesOf({ store, cipher }: Account, id: ConversationId, rows: readonly WireMessage[]): Promise<Change[]> {
+/** The changes that delete the files of these rows; tells whoever shows them. */
+export async function forgetFilesOf({ store, cipher, tell }: Account, id: ConversationId, rows: readonly WireMessage[]): Promise<Change[]> {
   const record = await store.conversation(id);
   const opened = record ? await cipher.openAll(record, rows) : [];
-  return opened.flatMap(({ content }) => (content?.kind === "file" ? content.files.flatMap((file) => change.forgetFile(file.id)) : []));
+  const files = opened.flatMap(({ content }) => (content?.kind === "file" ? content.files.map((file) => file.id) : []));
+  if (files.length > 0) tell({ files });
+  return files.flatMap(change.forgetFile);
 }
+
+/** The changes that delete the rows of a conversation and their files. Only the rows' keys tell which files these are. */
+export const forgetRowsOf = async (account: Account, id: ConversationId): Promise<Change[]> => [
+  ...(await forgetFilesOf(account, id, await account.store.rows(id, 0))),
+  ...change.forgetRows(id),
+];
+
+/** The changes that delete a conversation, with its rows and files. */
+export const forgetConversationOf = async (account: Account, id: ConversationId): Promise<Change[]> => [
+  ...(await forgetFilesOf(account, id, await account.store.rows(id, 0))),
+  ...change.forgetConversation(id),
+];

@@ -26,14 +26,14 @@ async function emptyIn(account: Account, id: ConversationId): Promise<boolean> {
   });
 }
 
-/** Removes the content of what is over, in all conversations. The tab that leads only. */
+/** Removes the content of expired messages, in all conversations. For the leading tab only. */
 export async function emptyExpired(account: Account): Promise<void> {
   for (const { wire } of await account.store.conversations()) {
     if (await emptyIn(account, wire.id)) account.tell({ conversations: [wire.id] });
   }
 }
 
-/** Does it now and then; answers what ends it. */
+/** Runs periodically; returns a function that stops it. */
 export function followExpiry(account: Account, onFault: (error: unknown) => void): () => void {
   let cancel = account.clock.after(FIRST_MS, run);
   function run(): void {

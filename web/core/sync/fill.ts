@@ -27,7 +27,7 @@ const isAsBefore = (before: ConversationRecord, now: ConversationRecord): boolea
   before.loaded === now.loaded &&
   sameCursor(before.report, now.report);
 
-/** Fetches until nothing is newer; answers new messages of others, which the caller may tell a person of. */
+/** Fetches until nothing is newer; returns new messages of others, of which the caller may notify a person. */
 export async function catchUp(account: Account, id: ConversationId): Promise<WireMessage[]> {
   const fresh: WireMessage[] = [];
   for (;;) {

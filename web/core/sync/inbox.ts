@@ -26,7 +26,7 @@ async function unreadAfter(store: Store, record: ConversationRecord, fresh: read
 type Reported = Pick<WireMessage, "Seq" | "User">;
 
 /**
- * What reports say, put into a record; answers when one's own messages have reached others, to be kept. Reports about messages that
+ * What reports say, put into a record; returns when one's own messages have reached others, to be kept. Reports about messages that
  * are not here say nothing that could be shown.
  */
 async function applyReports(

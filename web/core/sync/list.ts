@@ -17,6 +17,7 @@ import { ofKeys, setAlarm } from "./alarm.ts";
 import { settleAsked } from "./asked.ts";
 import { compareCards, NotOwnCard } from "./cards.ts";
 import { tryEpochs } from "./epochs.ts";
+import { forgetConversationOf, forgetRowsOf } from "./erase.ts";
 import { catchUp } from "./fill.ts";
 import { compareLog } from "./key-log.ts";
 import { mergePeople } from "./people.ts";
@@ -40,7 +41,7 @@ const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsR
 type Heads = Readonly<Record<string, Head>>;
 
 /** Puts a conversation as the server shows it into what is held. */
-function merged(held: ConversationRecord | undefined, wire: WireConversation, heads: Heads): { record: ConversationRecord; changes: Change[] } {
+async function merged(account: Account, held: ConversationRecord | undefined, wire: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
   if (!held) return { record: { ...newConversation(wire), pinnedHead: heads[wire.id] ?? null }, changes: [] };
   // The secret of before there were epochs is told by nobody any more: what lies under it stays readable here.
   const before = held.wire.epoch === 0 && wire.epoch > 0 && held.wire.secret !== "";
@@ -48,12 +49,12 @@ function merged(held: ConversationRecord | undefined, wire: WireConversation, he
   if (held.instance === wire.instance) return { record: { ...held, wire, gone: false }, changes: kept };
   // It was cleared: what is here is gone everywhere.
   const { keep, roster, rosterAt, invited } = held;
-  return { record: { ...newConversation(wire), keep, roster, rosterAt, invited }, changes: [...kept, ...change.forgetRows(wire.id)] };
+  return { record: { ...newConversation(wire), keep, roster, rosterAt, invited }, changes: [...kept, ...(await forgetRowsOf(account, wire.id))] };
 }
 
 /** What becomes of one that the server does not list any more: of a group, what was read stays on this device. */
-function unlisted(record: ConversationRecord): Change[] {
-  if (!record.wire.isgroup || !record.head) return change.forgetConversation(record.wire.id);
+async function unlisted(account: Account, record: ConversationRecord): Promise<Change[]> {
+  if (!record.wire.isgroup || !record.head) return forgetConversationOf(account, record.wire.id);
   return record.gone ? [] : [change.conversation({ ...record, gone: true, unread: 0 })];
 }
 
@@ -63,7 +64,7 @@ const headsOf = async (store: Store): Promise<Heads> => (await store.meta<Heads>
 export function takeConversation(account: Account, wire: WireConversation): Promise<void> {
   return account.serial.run(async () => {
     const held = await account.store.conversation(wire.id);
-    const { record, changes } = merged(held, wire, await headsOf(account.store));
+    const { record, changes } = await merged(account, held, wire, await headsOf(account.store));
     // One that is not of the marked list may be gone before the next comparison, which would then not tell that.
     const unmarked: Change[] = held ? [] : [{ remove: "meta", key: "listMark" }];
     await account.store.write(...changes, change.conversation(record), ...unmarked);
@@ -108,14 +109,15 @@ async function mergeList(account: Account, { list, people, barred, groups }: Com
   const { store, session } = account;
   const held = new Map((await store.conversations()).map((record) => [record.wire.id, record]));
   const heads = await headsOf(store);
-  const results = list.changed.map((wire) => merged(held.get(wire.id), wire, heads));
+  const results = await Promise.all(list.changed.map((wire) => merged(account, held.get(wire.id), wire, heads)));
+  const gone = await Promise.all(list.gone.flatMap((id) => held.get(id) ?? []).map((record) => unlisted(account, record)));
   const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
   const told = { list: list.changed, people, blocked: barred, me: session.user, ownKey: session.publicKey };
   // It was taken away meanwhile, if another conversation was added that the answer may not have.
   const isMarked = ((await store.meta<string>("listMark")) ?? "") === list.marks.before;
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
-    ...list.gone.flatMap((id) => held.get(id) ?? []).flatMap(unlisted),
+    ...gone.flat(),
     ...mergePeople(known, told).map((person) => change.person(noted(known.get(person.id), person, account.clock.now()))),
     { put: "meta", key: "requests", value: requestsOf(people, groups) },
     ...(await settleAsked(account, people)),

@@ -40,7 +40,7 @@ export function offerKey(person: PersonRecord, publicKey: string): PersonRecord 
   return { ...person, offeredKey: publicKey, trust: "changed" };
 }
 
-/** Puts together what is known and what is told; answers those who are to be written. */
+/** Puts together what is known and what is told; returns those who are to be written. */
 export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told): PersonRecord[] {
   const friends = new Map(told.people.availabilities.map((friend) => [friend.friendid, friend]));
   const left = new Map(told.people.left.map(({ friendid, friendname }) => [friendid, friendname]));

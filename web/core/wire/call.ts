@@ -7,6 +7,7 @@ import type { StationId, UserId } from "../model/ids.ts";
 import type { Clock, Http, HttpAnswer } from "../ports.ts";
 import { type Decode, fromJson, integer, list, Malformed, object, optional, text } from "./decode.ts";
 import type { Requests } from "./requests.ts";
+import { Pace } from "./pace.ts";
 import { Refused, Unreachable } from "./refusal.ts";
 import { wireTime } from "./time.ts";
 
@@ -23,7 +24,7 @@ export type Action<A extends Api> = keyof Requests[A] & string;
 
 const VERSION = 4;
 const TIMEOUT_MS = 30_000;
-/** Bytes in a second, at least: slower than this nothing large is sent or fetched. */
+/** Bytes in a second, at least: slower than this nothing large is sent. */
 const MIN_RATE = 8192;
 const JSON_TYPE = "application/json";
 /** A device's clock that differs by more than this from the server's is not used. */
@@ -48,12 +49,18 @@ interface Signed {
 export class Caller {
   /** Server's clock minus this device's, in ms; known once an answer said so. */
   clockOffset = 0;
+  /** For records of files. Sending begins with little, as nothing is kept of a request that fails. */
+  readonly sending: Pace;
+  readonly fetching: Pace;
 
   constructor(
     private readonly http: Http,
     readonly clock: Clock,
     private readonly who: { station: StationId } | Identity,
-  ) {}
+  ) {
+    this.sending = new Pace(clock, 1, 1, 2);
+    this.fetching = new Pace(clock, 4, 3, 3);
+  }
 
   /** The same, signed with another key of the same person's. */
   signedWith(rsaSign: CryptoKey): Caller {
@@ -72,7 +79,7 @@ export class Caller {
     return (await this.prepare(api, action, fields, decode))();
   }
 
-  /** Signs a request, which takes its time; answers what sends it, once. */
+  /** Signs a request, which takes its time; returns a function that sends it, once. */
   async prepare<A extends Api, K extends Action<A>, T>(api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<() => Promise<T>> {
     let ready: Signed | null = await this.signed(api, action, fields);
     return () =>
@@ -92,15 +99,16 @@ export class Caller {
     });
   }
 
-  /** Fetches bytes of a file, from the first to the last of a range; throws as `call` does, and `DamagedFile` where the file ends before. */
+  /** Fetches a range of a file, cut off at its end; throws as `call` does, and `DamagedFile` if the range begins beyond it. */
   async fetch(api: Api, path: string, action: string, fields: object, [first, last]: readonly [number, number]): Promise<Bytes> {
     return this.inTime(async () => {
       const { request, headers } = await this.signed(api, action, fields);
       const all = { ...headers, "Ozeki-Request": base64url(utf8(request)), Range: `bytes=${first}-${last}` };
-      const answer = await this.send(path, null, all, last - first);
+      const answer = await this.send(path, null, all);
+      const { status, bytes } = answer;
       // It was not cut on its way, which would be no answer at all.
-      if (answer.status === 416 || (answer.status === 206 && answer.bytes?.length !== last - first + 1)) throw new DamagedFile("it ends too early");
-      if (answer.bytes && answer.status === 206) return answer.bytes;
+      if (status === 416 || bytes?.length === 0) throw new DamagedFile("it ends too early");
+      if (bytes && status === 206) return bytes.subarray(0, last - first + 1);
       return this.read<never>(answer, () => { throw new Unreachable(`HTTP ${answer.status}`); });
     });
   }
@@ -128,9 +136,15 @@ export class Caller {
 
   private async send(path: string, body: string | Bytes | null, headers: Record<string, string>, length = 0): Promise<HttpAnswer> {
     const abort = new AbortController();
-    const cancel = this.clock.after(TIMEOUT_MS + (length / MIN_RATE) * 1000, () => abort.abort());
+    let cancel = (): void => undefined;
+    const wait = (ms: number): void => {
+      cancel();
+      cancel = this.clock.after(ms, () => abort.abort());
+    };
+    wait(TIMEOUT_MS + (length / MIN_RATE) * 1000);
     try {
-      return await this.http(path, body, headers, abort.signal);
+      // A body may arrive slowly, as long as it does not stop.
+      return await this.http(path, body, headers, abort.signal, () => wait(TIMEOUT_MS));
     } catch (cause) {
       throw new Unreachable(abort.signal.aborted ? "it took too long" : "the server cannot be reached", { cause });
     } finally {

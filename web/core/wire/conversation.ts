@@ -195,7 +195,7 @@ export interface SealedMessage {
 const stored = answer<Stored>()({ ID: parsed(messageId), Created: parsed(fromWireTime), ValidUntil: parsed(fromWireTime) });
 const added = answer<Added>()({ message: stored });
 
-/** Prepares to store a message; answers what does it. The same once more is stored once. */
+/** Prepares to store a message; returns a function that does it. Sent again, the message is stored once. */
 export const prepareAdd = (caller: Caller, where: Where, sealed: SealedMessage): Promise<() => Promise<ReturnType<typeof added>>> => {
   const message: SentMessage = {
     ID: sealed.id,

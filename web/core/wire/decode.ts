@@ -95,7 +95,7 @@ export const answer =
     fields: Fields,
   ): Decode<Read<Fields>, Json> => {
     type Decoders = { readonly [Name in keyof Read<Fields>]: Decode<Read<Fields>[Name]> };
-    // What each decoder answers is what `Read` says; the compiler does not follow it through two mapped types.
+    // What each decoder returns is what `Read` says; the compiler does not follow it through two mapped types.
     const decode: (value: unknown, path: string) => Read<Fields> = object<Read<Fields>>(fields as unknown as Decoders);
     return decode;
   };

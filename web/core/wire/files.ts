@@ -35,6 +35,6 @@ export const complete = (caller: Caller, fileid: FileId, digest: string): Promis
 /** Takes back a file that no message has. */
 export const remove = (caller: Caller, fileid: FileId): Promise<null> => caller.call("chatfileserver", "delete", { fileid }, done);
 
-/** Fetches records, from one to another; `length` is all of the file's, encrypted. */
-export const fetchRecords = (caller: Caller, fileid: FileId, [from, to]: Span, length: number): Promise<Bytes> =>
-  caller.fetch("chatfileserver", `file/${fileid}`, "get", { fileid }, [from * RECORD, Math.min((to + 1) * RECORD, length) - 1]);
+/** Fetches records, from one to another, or to the end of the file. */
+export const fetchRecords = (caller: Caller, fileid: FileId, [from, to]: Span): Promise<Bytes> =>
+  caller.fetch("chatfileserver", `file/${fileid}`, "get", { fileid }, [from * RECORD, (to + 1) * RECORD - 1]);

@@ -81,6 +81,6 @@ export const publishCard = (caller: Caller, card: SignedCard): Promise<null> =>
 
 const logAnswer = answer<KeyLogPage>()({ head: text, signature: text, key: text, entries: text, hasmore: flag });
 
-/** The key log after so many entries. */
+/** The key log after the first `after` entries. */
 export const keyLog = (caller: Caller, after: number): Promise<ReturnType<typeof logAnswer>> =>
   caller.call("chatkeys", "log", { after }, logAnswer);

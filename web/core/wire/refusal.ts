@@ -28,10 +28,10 @@ export class Unreachable extends Error {
   }
 }
 
-/** Whether the same request may be sent again later. */
+/** Whether the same request may be sent again later. 408: it did not arrive whole, or in time. */
 export const isPassing = (error: unknown): boolean =>
   error instanceof Unreachable ||
-  (error instanceof Refused && (error.status === 429 || (error.status >= 500 && error.code !== "disk_full") || error.code === "timestamp_out_of_range"));
+  (error instanceof Refused && (error.status === 408 || error.status === 429 || (error.status >= 500 && error.code !== "disk_full") || error.code === "timestamp_out_of_range"));
 
 /** Whether this station is not let in any more: it was signed out, or the user was deleted. */
 export const isBarred = (error: unknown): boolean =>

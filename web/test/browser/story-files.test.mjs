@@ -286,6 +286,45 @@ story("what was said is kept when the microphone goes away and when it could not
   assert.deepEqual(await ann.tab.evaluate(() => globalThis.stream.getTracks().map(({ readyState }) => readyState)), ["ended"]);
 });
 
+story("who leaves while a file is made ready is asked; afterwards it is there, says that it has to be chosen again, and can be removed", async () => {
+  const [ann, ben] = await pair();
+  await ann.tab.evaluate(() => {
+    Blob.prototype.arrayBuffer = () => {
+      globalThis.isHanging = true;
+      return new Promise(() => undefined);
+    };
+  });
+  // Whoever has done nothing in a page is not asked.
+  await ann.box.click();
+  await ann.tab.locator("input[type=file][multiple]").setInputFiles(file("film.mkv", randomBytes(1000)));
+  await ann.tab.getByText("Preparing …").waitFor();
+  await ann.tab.waitForFunction(() => globalThis.isHanging);
+  // Another window does not take it for lost.
+  const other = await ann.context.newPage();
+  await other.goto(ann.tab.url());
+  await other.getByRole("textbox", { name: "Message", exact: true }).waitFor();
+  const asked = ann.tab.waitForEvent("dialog");
+  const loaded = ann.tab.reload();
+  const dialog = await asked;
+  assert.equal(dialog.type(), "beforeunload");
+  assert.equal(await other.locator(".chosen").count(), 0);
+  await other.close();
+  await dialog.accept();
+  await loaded;
+  const lost = ann.tab.locator(".chosen").filter({ hasText: "film.mkv" });
+  await lost.getByText("It was not ready yet. Choose it again.").waitFor();
+  assert.deepEqual(await violations(ann.tab), []);
+  await ann.box.fill("Without the film");
+  await ann.box.press("Enter");
+  await ann.tab.getByText("Remove what cannot be sent first.").first().waitFor();
+  await ann.button("Remove film.mkv").click();
+  await ann.box.press("Enter");
+  await ben.sees("Without the film");
+  await ann.tab.reload();
+  await ann.sees("Without the film");
+  assert.equal(await ann.tab.locator(".chosen").count(), 0);
+});
+
 story("a large file that cannot be opened is not saved, and the page stays", async () => {
   const [ann] = await pair();
   await ann.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);

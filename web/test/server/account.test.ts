@@ -134,8 +134,8 @@ test("an account of the published form is upgraded at login; its conversations s
 test("the list is fetched whole once, and then only what has changed of it", async (t) => {
   const lists: { known: boolean; lines: number }[] = [];
   const real = httpTo(`${address}/`);
-  const http: Http = async (path, body, headers, signal) => {
-    const answer = await real(path, body, headers, signal);
+  const http: Http = async (path, body, headers, signal, heard) => {
+    const answer = await real(path, body, headers, signal, heard);
     const fields = JSON.parse(String(body)) as { action: string; known?: object };
     if (path.includes("api=chatconversation") && fields.action === "list") {
       lists.push({ known: fields.known !== undefined, lines: (JSON.parse(answer.text) as { conversations: unknown[] }).conversations.length });
@@ -181,9 +181,9 @@ test("what is deleted for everyone is gone from the server and from other device
 });
 
 /** A way to the server on which it looks like one of the published form. */
-const publishedOnly: Http = async (path, body, headers, signal) => {
+const publishedOnly: Http = async (path, body, headers, signal, heard) => {
   const { action } = JSON.parse(String(body)) as { action: string };
-  if (action !== "prelogin") return httpTo(`${address}/`)(path, body, headers, signal);
+  if (action !== "prelogin") return httpTo(`${address}/`)(path, body, headers, signal, heard);
   return { status: 404, date: null, retryAfter: null, text: JSON.stringify({ status: "ERROR", errormessage: "", errorcode: "unknown_action" }) };
 };
 

@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clock } from "../../browser/clock.ts";
 import type { Clock } from "../../core/ports.ts";
-import { fromBase64 } from "../../core/crypto/bytes.ts";
-import { DamagedFile, fileKey, padme, PLAIN, sealRecord } from "../../core/crypto/file.ts";
+import { fromBase64, hex, sha256 } from "../../core/crypto/bytes.ts";
+import { DamagedFile, digestOf, fileKey, padme, PLAIN, sealRecord } from "../../core/crypto/file.ts";
 import { callerOf } from "../../core/session/record.ts";
 import { Store } from "../../core/store/store.ts";
 import type { Caller } from "../../core/wire/call.ts";
-import { startClient, type Article, type Client, type FileAbout, type FileInfo } from "../../core/index.ts";
+import { startClient, type Article, type ChosenFile, type Client, type FileAbout, type FileInfo } from "../../core/index.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
@@ -209,6 +209,25 @@ test("one that is too large is held before a byte is sent, and says so", async (
   await withFile(ben, "large.iso");
 });
 
+test("where the server's disk, or what one may store there, is full, it is held and says so, and what was written after it waits", async () => {
+  for (const [action, status, code, kind] of [["create", 507, "disk_full", "serverFull"], ["put", 507, "disk_full", "serverFull"], ["create", 413, "quota_exceeded", "filesFull"]] as const) {
+    const name = `${action} ${code}.zip`;
+    shelf.before = (asked) => (asked === action ? refused(status, code) : undefined);
+    await send(ann.client, "", await stage(ann.client, 1000, { name }));
+    await ann.types(id, `After ${name}`);
+    const held = await ann.sees("why", ({ log }) => articlesOf(log?.entries ?? []).find(({ held: why }) => why !== null));
+    assert.deepEqual([held.files[0]?.name, held.state, held.held?.kind], [name, "notSent", kind]);
+    assert.equal((await ann.reads(`After ${name}`)).state, "sending");
+    assert.equal(ann.client.state.uploads.has(held.id), false);
+    shelf.before = () => undefined;
+    // Either way the rest goes on, in its order.
+    if (action === "create") await ann.client.retry(id, held.id);
+    else await ann.client.discard(id, held.id);
+    await ben.reads(`After ${name}`);
+    assert.equal(settled(ben.client, name) !== undefined, action === "create");
+  }
+});
+
 test("where the server forgot it before the message came, it is sent again", async () => {
   const file = await stage(ann.client, 2000, { name: "forgotten.txt" });
   let isForgotten = false;
@@ -292,6 +311,30 @@ test("of two files under one key, the one that the message does not name is not 
   assert.ok(parts.length < file.records, "the last part is handed out");
 });
 
+test("a file that another client has padded in its own way, or not at all, is read in either way; of what is longer than twice itself nothing is fetched", async () => {
+  await send(ann.client, "", await stage(ann.client, 10, { name: "other.bin" }));
+  const [named] = (await withFile(ben, "other.bin")).files;
+  assert.ok(named);
+  const content = new Uint8Array(300_000);
+  const key = await fileKey(fromBase64(named.key));
+  const records = await Promise.all([content.slice(0, PLAIN), content.slice(PLAIN)].map((part, n) => sealRecord(key, n, n === 1, part)));
+  shelf.stored(named.id).records = new Map(records.entries());
+  const digest = hex(await digestOf(await Promise.all(records.map((record) => sha256(record)))));
+  for (const size of [300_000, 100]) {
+    const file: FileInfo = { ...named, size, records: 2, digest };
+    assert.deepEqual(await read(ben.client, file), Buffer.alloc(size));
+    const { parts, error } = await streamed(file);
+    assert.deepEqual([Buffer.concat(parts).length, error], [size, null]);
+  }
+  let gets = 0;
+  shelf.before = (action) => void (action === "get" && (gets += 1));
+  for (const wrong of [{ records: 3, size: 100 }, { records: 2 ** 32 - 1, size: 100 }, { records: 1, size: 300_000 }]) {
+    assert.deepEqual(await ben.client.readFile({ ...named, digest, ...wrong }, () => undefined), { ok: false, failure: { kind: "fileDamaged" } });
+  }
+  assert.equal(gets, 0);
+  shelf.before = () => undefined;
+});
+
 test("what a server is too busy for is asked for again, and only that; a wait that it names and that is long is said", async () => {
   await send(ann.client, "", await stage(ann.client, 3_000_000, { name: "busy.zip" }));
   const [file] = (await withFile(ben, "busy.zip")).files;
@@ -322,10 +365,55 @@ test("a small picture that was looked at is kept, and read again without the ser
   shelf.before = () => undefined;
 });
 
+test("a picture that was kept goes with its conversation", async () => {
+  const made = await ann.client.createGroup("Hall", [ben.id]);
+  assert.ok(made.ok);
+  await ben.sees("the group", ({ conversations }) => conversations.find((one) => one.id === made.value));
+  await ben.client.open(made.value);
+  await ann.client.send(made.value, { text: "", reply: null, mentions: new Map(), files: [await stage(ann.client, 50_000, { name: "group.png", mime: "image/png" })] });
+  const [file] = (await withFile(ben, "group.png")).files;
+  assert.ok(file);
+  await read(ben.client, file);
+  const kept = () => Promise.all([bensBackend.get("files", file.id), bensBackend.get("records", [file.id, 0])]);
+  assert.ok((await kept()).every((one) => one !== undefined));
+  assert.ok((await ben.client.leave(made.value)).ok);
+  assert.deepEqual(await kept(), [undefined, undefined]);
+  await ben.client.open(id);
+});
+
+test("what was chosen and is not ready when its page goes is found by the next one, without what makes it a file, until it is taken out", async () => {
+  const file = crypto.randomUUID() as FileInfo["id"];
+  const chosen: ChosenFile = { id: file, info: null, order: 1, tiny: "", original: false, name: "film.mp4", type: "video/mp4" };
+  await ann.client.keepChosen(id, chosen);
+  assert.deepEqual(await ann.client.chosenFiles(id), [chosen]);
+  // It goes in the middle of it.
+  let hangs = (): void => undefined;
+  const hung = new Promise<void>((resolve) => {
+    hangs = resolve;
+  });
+  const read = (from: number): Promise<Uint8Array<ArrayBuffer>> => {
+    if (from === 0) return Promise.resolve(new Uint8Array(PLAIN));
+    hangs();
+    return new Promise(() => undefined);
+  };
+  void ann.client.stage({ size: 2 * PLAIN, read }, document, undefined, file);
+  await hung;
+  await ann.client.close();
+  everyone.delete(ann.client);
+  const again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend, clock: annsClock }));
+  everyone.add(again);
+  Object.assign(ann, { client: again });
+  await again.open(id);
+  await ann.sees("the server", ({ connection }) => connection.kind === "live");
+  assert.deepEqual(await again.chosenFiles(id), [chosen]);
+  await again.unstage(file);
+  assert.deepEqual([await again.chosenFiles(id), await annsBackend.range("records", { from: [file, 0], to: [file, 9] })], [[], []]);
+});
+
 test("what was chosen and not sent is found by the next page, in its order and its conversation, until it is sent or taken out", async () => {
   const chooses = async (name: string, order: number): Promise<FileInfo> => {
     const info = await stage(ann.client, 300_000, { name });
-    await ann.client.keepChosen(id, { info, order, tiny: "", original: false, name, type: "application/pdf" });
+    await ann.client.keepChosen(id, { id: info.id, info, order, tiny: "", original: false, name, type: "application/pdf" });
     return info;
   };
   // The second one was ready before the first.

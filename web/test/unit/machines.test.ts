@@ -52,7 +52,7 @@ test("a station that is used elsewhere does not fight, and one that was signed o
 
 test("what passes is tried again with the same bytes; everything else asks the writer", () => {
   const refused = (status: number, code: string): Refused => new Refused(status, code, "Why.", null);
-  for (const error of [new Unreachable("cut"), refused(429, "rate_limited"), refused(503, "unavailable"), refused(409, "replayed"), refused(401, "unknown_station")]) {
+  for (const error of [new Unreachable("cut"), refused(408, "incomplete_body"), refused(429, "rate_limited"), refused(503, "unavailable"), refused(409, "replayed"), refused(401, "unknown_station")]) {
     assert.deepEqual(judge(error), { kind: "retry" });
   }
   for (const code of ["stale_epoch", "stale_roster"]) assert.deepEqual(judge(refused(409, code)), { kind: "sealAgain" });

@@ -13,15 +13,15 @@ let refuses: (id: string) => "cut" | "tooLarge" | "lost" | null = () => null;
 const asked: string[] = [];
 
 const refusal = { status: 413, date: null, retryAfter: null, text: JSON.stringify({ status: "ERROR", errormessage: "", errorcode: "too_large" }) };
-const http: Http = async (path, body, headers, signal) => {
+const http: Http = async (path, body, headers, signal, heard) => {
   const fields = (typeof body === "string" ? JSON.parse(body) : {}) as Record<string, unknown>;
-  if (fields["action"] !== "add" || !path.endsWith("chatconversation")) return server.http(path, body, headers, signal);
+  if (fields["action"] !== "add" || !path.endsWith("chatconversation")) return server.http(path, body, headers, signal, heard);
   const { ID } = JSON.parse(String(fields["message"])) as { ID: string };
   asked.push(ID);
   const why = refuses(ID);
   if (why === "tooLarge") return refusal;
   if (why === "cut") throw new Error("cut");
-  const answer = await server.http(path, body, headers, signal);
+  const answer = await server.http(path, body, headers, signal, heard);
   if (why === "lost") throw new Error("the answer was lost");
   return answer;
 };

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Bytes, concat, fromBase64, fromHex, hex, sha256 } from "../../core/crypto/bytes.ts";
+import { base64, type Bytes, concat, fromBase64, fromHex, hex, sha256 } from "../../core/crypto/bytes.ts";
 import { acceptCards, type Card, cardHash, parseCard, type SignedCard } from "../../core/crypto/card.ts";
 import {
   announcementHash,
@@ -23,7 +23,7 @@ import { publicOfRsa, publicOfSeed } from "../../core/crypto/keys.ts";
 import { append, checkLogged, checkMark, EMPTY, ENTRY_LENGTH, type Followed, followLog, InvalidLog, rootOf, tagOf, UNKNOWN } from "../../core/crypto/log.ts";
 import { open, openName, Unreadable } from "../../core/crypto/message.ts";
 import { provesInvitation, readScanCode, safetyNumber } from "../../core/crypto/number.ts";
-import { DamagedFile, digestOf, fileKey, openRecord, padme, PLAIN, recordsOf, sealRecord, unpadded } from "../../core/crypto/file.ts";
+import { digestOf, fileKey, Opening, padme, PLAIN, recordsOf, sealRecord } from "../../core/crypto/file.ts";
 import { apikeyOfRoot, boxKeyOf, checkVersion, openBox, openSlot, readRecovery, readVault } from "../../core/crypto/vault.ts";
 import { checkReading } from "../../core/model/reading.ts";
 import { readSigned } from "../../core/model/body.ts";
@@ -306,14 +306,11 @@ play<FileCase>("files", async (one) => {
     const changed = served[record];
     if (changed) changed[byte] = (changed[byte] ?? 0) ^ 1;
   }
-  if (served.length !== count) throw new DamagedFile("records are missing");
-  const opening = await fileKey(fromHex(one.openkey ?? one.key, 32));
+  const key = base64(fromHex(one.openkey ?? one.key, 32));
+  const opening = await Opening.of({ key, size: one.size ?? length, records: count, digest: one.digest ?? (await digest(records)) });
   const parts: Bytes[] = [];
-  for (const [n, record] of served.entries()) {
-    const isLast = n === count - 1;
-    parts.push(unpadded(await openRecord(opening, n, isLast, record), n, isLast, one.size ?? length));
-  }
-  if ((await digest(served)) !== (one.digest ?? (await digest(records)))) throw new Refusal();
+  for (const record of served) parts.push(await opening.open(record));
+  if (!opening.isDone) throw new Refusal("records are missing");
   return {
     records: count,
     stored: records.reduce((sum, record) => sum + record.length, 0),

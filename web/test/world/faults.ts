@@ -20,11 +20,11 @@ export class Network {
 
   constructor(private readonly random: () => number) {}
 
-  http: Http = async (path, body, headers, signal) => {
+  http: Http = async (path, body, headers, signal, heard) => {
     const { action } = JSON.parse(typeof body === "string" ? body : "{\"action\":\"bytes\"}") as { action: string };
     this.asked.set(action, (this.asked.get(action) ?? 0) + 1);
     if (this.random() < this.faults) throw new Error("the request was lost");
-    const answer = await httpTo(`${address}/`)(path, body, headers, signal);
+    const answer = await httpTo(`${address}/`)(path, body, headers, signal, heard);
     if (action === this.loses || this.random() < this.faults) throw new Error("the answer was lost");
     return answer;
   };

@@ -29,21 +29,21 @@ export class Shelf {
   readonly put: string[] = [];
   maxSize = Number.POSITIVE_INFINITY;
   /** Called before anything is done; may throw, as a network does, or answer in place of the server. */
-  before: (action: string, fields: Fields) => HttpAnswer | void | Promise<void> = () => undefined;
+  before: (action: string, fields: Fields, headers: Record<string, string>) => HttpAnswer | void | Promise<HttpAnswer | void> = () => undefined;
 
   constructor(private readonly rest: Http) {}
 
-  http: Http = async (path, body, headers, signal) => {
+  http: Http = async (path, body, headers, signal, heard) => {
     const inHeader = headers["Ozeki-Request"];
     const isFile = path.includes("api=chatfileserver") || path.startsWith("file/");
     const fields = JSON.parse(inHeader ? Buffer.from(inHeader, "base64url").toString() : String(body)) as Fields;
-    const instead = isFile || fields["action"] === "add" ? await this.before(String(fields["action"]), fields) : undefined;
+    const instead = isFile || fields["action"] === "add" ? await this.before(String(fields["action"]), fields, headers) : undefined;
     if (instead) return instead;
     if (isFile) return this.perform(fields, body, headers);
     const files = fields["action"] === "add" ? ((fields["files"] ?? []) as string[]) : [];
     if (files.some((id) => !this.files.get(id)?.complete)) return refused(404, "file_not_found");
     for (const id of files) this.stored(id).message = (JSON.parse(String(fields["message"])) as { ID: string }).ID;
-    return this.rest(path, body, headers, signal);
+    return this.rest(path, body, headers, signal, heard);
   };
 
   /** A file that is there. */

@@ -303,6 +303,13 @@ export class Version4 {
         return { epochs: [...this.one(fields, user).epochs].reverse().map((epoch) => this.epochView(epoch, user)) };
       case "chatconversation.add":
         return this.add(fields, user, station);
+      case "chatconversation.erase": {
+        const c = this.one(fields, user);
+        const messageids = fields["messageids"] as string[];
+        for (const one of c.messages) if (messageids.includes(one.ID)) Object.assign(one, { Data: "", DataHash: createHash("sha256").update(one.Data).digest("hex") });
+        this.push([...c.participants], { erased: [{ conversationid: c.id, messageids }] });
+        return {};
+      }
       case "chatconversation.downloadpartial":
         return { messages: this.one(fields, user).messages, reports: this.one(fields, user).reports };
       case "chatconversation.download": {

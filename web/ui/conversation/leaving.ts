@@ -52,7 +52,7 @@ export class Departures<T extends Leaving> {
     if (!box.startsWith(this.inBox.map(({ raw }) => raw).join(""))) this.inBox = [];
   }
 
-  /** The first lies on the device; answers how much of the box's beginning goes. */
+  /** The first lies on the device; returns how much of the box's beginning goes. */
   gone(): number {
     const first = this.waiting.shift();
     if (first === undefined || this.inBox[0] !== first) return 0;
@@ -60,7 +60,7 @@ export class Departures<T extends Leaving> {
     return first.raw.length;
   }
 
-  /** None could be written down: they stay. Answers what has to be put back before the box's text. */
+  /** None could be written down: they stay. Returns what has to be put back before the box's text. */
   stay(): string {
     const lost = this.waiting.filter((one) => !this.inBox.includes(one));
     this.waiting.length = 0;

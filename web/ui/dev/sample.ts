@@ -212,7 +212,7 @@ export const firstUnread = new Map<string, MessageId>([[spring.id, good.id]]);
 
 export const me: Me = { id: nora.id, name: nora.name, email: nora.email, presence: "available", hasSheet: false, fileLimit: 104_857_600 };
 
-/** So many conversations; the first one has a long log. */
+/** `n` conversations; the first one has a long log. */
 export const many = (n: number): Conversation[] =>
   Array.from({ length: n }, (_, i) =>
     conversation(1_000 + i, i % 3 === 0 ? "group" : "direct", `Conversation ${i}`, {
@@ -223,7 +223,7 @@ export const many = (n: number): Conversation[] =>
     }),
   );
 
-/** A log of so many messages. */
+/** A log of `n` messages. */
 export const long = (n: number): Entry[] =>
   Array.from({ length: n }, (_, i) => article(i % 4 === 0 ? nora : ann, NOW - (n - i) * 90_000, `Message ${i} with **some** text and a \`word\` of code`));
 
@@ -242,5 +242,6 @@ export const state: State = {
   newDevices: [],
   alarm: [],
   uploads: new Map([[sending.id, { done: 42_300_000, all: 96_000_000, stalled: false }]]),
+  forgotten: new Set(),
 };
 export const request = { kind: "friend" as const, id: lena.id, name: lena.name, user: lena.id, group: "", alike: false };

@@ -2,7 +2,7 @@
 // ready.
 
 import { signal } from "@preact/signals";
-import type { ConversationId, FileInfo } from "../../core/index.ts";
+import type { ConversationId, FileId, FileInfo } from "../../core/index.ts";
 import { loadPicked } from "../later.ts";
 import { client } from "../state.ts";
 
@@ -10,19 +10,22 @@ import { client } from "../state.ts";
 export interface Picked {
   /** Of this page only. */
   key: number;
+  /** What it lies under on this device. */
+  id: FileId;
   /** Those with smaller ones were chosen before, by this page or an earlier one. */
   order: number;
   /** What it was called, and of which type it was, when it was chosen. */
   name: string;
   type: string;
-  /** The file itself; null of one that an earlier page has made ready, which cannot be made anew. */
+  /** The file itself; null of one that an earlier page has chosen, which cannot be made ready anew. */
   source: File | null;
   /** The picture to be shown of it; null if it has none. */
   url: string | null;
   isPicture: boolean;
   /** As it is, with the place and the camera that a picture may name. */
   original: boolean;
-  state: "preparing" | "ready" | "failed" | "tooLarge" | "noRoom";
+  /** `lost`: its page went before it was ready. */
+  state: "preparing" | "ready" | "failed" | "tooLarge" | "noRoom" | "lost";
   /** How large it will be. */
   size: number;
   info: FileInfo | null;

@@ -4,7 +4,7 @@
 import { effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Failure, type FileInfo, shapeOf } from "../../core/index.ts";
-import { client, connection } from "../state.ts";
+import { client, connection, forgotten } from "../state.ts";
 import { HEAD, pictureType, playedType, UNKNOWN } from "./types.ts";
 
 /** How far a file is. */
@@ -91,12 +91,15 @@ function typeOf(file: FileInfo, head: Uint8Array): string | null {
   return shape === "picture" ? pictureType(head) : playedType(head, shape !== "video");
 }
 
-async function load({ file, shown }: Entry): Promise<void> {
+async function load(entry: Entry): Promise<void> {
+  const { file, shown } = entry;
   running += 1;
   try {
     const found = await blobOf(file, true, (done) => {
       shown.value = { kind: "waiting", done };
     });
+    // It was forgotten meanwhile.
+    if (!entry.begun) return;
     shown.value = found instanceof Blob ? { kind: "here", url: URL.createObjectURL(found) } : { kind: "failed", failure: found };
   } catch (error) {
     shown.value = { kind: "failed", failure: { kind: "noAnswer" } };
@@ -112,7 +115,7 @@ function next(): void {
     // The one that was wanted last: it is what is on the screen.
     const entry = queue.pop();
     if (!entry) return;
-    void load(entry);
+    if (entry.begun) void load(entry);
   }
 }
 
@@ -134,18 +137,28 @@ effect(() => {
   if (connection.value.kind === "live") untracked(tryAgain);
 });
 
+/** Forgets what is held of a file. */
+function drop(entry: Entry): void {
+  const { file, shown } = entry;
+  if (shown.value.kind === "here") URL.revokeObjectURL(shown.value.url);
+  entries.delete(file.id);
+  unfinished.delete(bytesOf(file));
+  entry.begun = false;
+  shown.value = { kind: "waiting", done: 0 };
+}
+effect(() => {
+  for (const id of forgotten.value) {
+    const entry = entries.get(id);
+    if (entry) untracked(() => drop(entry));
+  }
+});
+
 function letGo(): void {
   let room = KEPT;
-  for (const [id, entry] of [...entries].sort(([, one], [, other]) => other.at - one.at)) {
+  for (const entry of [...entries.values()].sort((one, other) => other.at - one.at)) {
     const { file, shown, users, begun } = entry;
     if (begun) room -= file.size;
-    const { value } = shown;
-    if (room >= 0 || users > 0 || !begun || value.kind === "waiting") continue;
-    if (value.kind === "here") URL.revokeObjectURL(value.url);
-    entries.delete(id);
-    unfinished.delete(bytesOf(file));
-    entry.begun = false;
-    entry.shown.value = { kind: "waiting", done: 0 };
+    if (room < 0 && users === 0 && begun && shown.value.kind !== "waiting") drop(entry);
   }
 }
 

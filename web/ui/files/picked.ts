@@ -1,6 +1,7 @@
 // Makes what was chosen ready to be sent: each file is encrypted onto this device at once, so that sending it is only a word.
 
-import { type ChosenFile, type ConversationId, type FileInfo, MAX_FILES, padme, shapeOf } from "../../core/index.ts";
+import { effect } from "@preact/signals";
+import { type ChosenFile, type ConversationId, type FileId, type FileInfo, MAX_FILES, padme, shapeOf } from "../../core/index.ts";
 import { words } from "../i18n/words.ts";
 import { note } from "../parts/announcer.tsx";
 import { client, me } from "../state.ts";
@@ -28,45 +29,64 @@ const WIDTH = 2;
 let running = 0;
 const queue: (() => void)[] = [];
 
-/** Makes one ready, after those that were chosen before it. */
-async function prepareInTurn(id: ConversationId, one: Picked): Promise<void> {
+/** The lock that a page holds while it prepares a file, so that other windows can tell it from one whose page is gone. */
+const lockOf = (id: FileId): string => `parlance-choosing-${id}`;
+
+/** Makes one ready, after those that were chosen before it. If it fails, nothing of it stays on this device. */
+async function makeReady(id: ConversationId, one: Picked): Promise<void> {
+  const { key, order, name, type, original, ending } = one;
+  let isReady = false;
+  try {
+    await client().keepChosen(id, { id: one.id, info: null, order, tiny: "", original, name, type });
+    isReady = await inTurn(() => prepare(id, one));
+  } catch (error) {
+    // Else it was moved or changed since it was chosen.
+    const isFull = error instanceof Error && error.name === "QuotaExceededError";
+    if (!ending.signal.aborted) change(id, key, { state: isFull ? "noRoom" : "failed" });
+  }
+  if (!isReady || ending.signal.aborted) await client().unstage(one.id);
+  else change(id, key, { state: "ready" });
+}
+
+async function inTurn<T>(task: () => Promise<T>): Promise<T> {
   if (running >= WIDTH) await new Promise<void>((begin) => queue.push(begin));
   running += 1;
   try {
-    if (!one.ending.signal.aborted) await prepare(id, one);
+    return await task();
   } finally {
     running -= 1;
     queue.shift()?.();
   }
 }
 
-/** Makes one ready, and encrypts it onto this device. */
-async function prepare(id: ConversationId, { key, order, name, type, source, original, ending }: Picked): Promise<void> {
-  if (!source) return;
-  try {
-    const { blob, about, tiny, preview } = await prepared(source, original);
-    if (ending.signal.aborted) return;
-    const { fileLimit } = me.value;
-    // Its length is hidden by padding, which counts.
-    if (fileLimit !== null && padme(blob.size) > fileLimit) {
-      change(id, key, { state: "tooLarge", size: blob.size });
-      return;
-    }
-    const url = preview ? URL.createObjectURL(preview) : null;
-    // What cannot be opened as a picture goes as it is.
-    change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
-    const info = await client().stage(sourceOf(blob), about, ending.signal);
-    change(id, key, { info });
-    // A page that is loaded anew finds it.
-    if (!ending.signal.aborted) await client().keepChosen(id, { info, order, tiny, original, name, type });
-    if (ending.signal.aborted) await client().unstage(info.id);
-    else change(id, key, { state: "ready" });
-  } catch (error) {
-    // Else it was moved or changed since it was chosen.
-    const isFull = error instanceof Error && error.name === "QuotaExceededError";
-    if (!ending.signal.aborted) change(id, key, { state: isFull ? "noRoom" : "failed" });
+/** Encrypts one onto this device; false if it was taken out, or is too large. */
+async function prepare(id: ConversationId, { id: file, key, order, name, type, source, original, ending }: Picked): Promise<boolean> {
+  if (!source || ending.signal.aborted) return false;
+  const { blob, about, tiny, preview } = await prepared(source, original);
+  if (ending.signal.aborted) return false;
+  const { fileLimit } = me.value;
+  // Its length is hidden by padding, which counts.
+  if (fileLimit !== null && padme(blob.size) > fileLimit) {
+    change(id, key, { state: "tooLarge", size: blob.size });
+    return false;
   }
+  const url = preview ? URL.createObjectURL(preview) : null;
+  // What cannot be opened as a picture goes as it is.
+  change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
+  const info = await client().stage(sourceOf(blob), about, ending.signal, file);
+  change(id, key, { info });
+  // A page that is loaded anew finds it.
+  await client().keepChosen(id, { id: file, info, order, tiny, original, name, type });
+  return true;
 }
+
+// Whoever leaves now has to choose the file again.
+effect(() => {
+  if (![...picked.value.values()].flat().some(({ state }) => state === "preparing")) return undefined;
+  const ask = (event: Event): void => event.preventDefault();
+  addEventListener("beforeunload", ask);
+  return () => removeEventListener("beforeunload", ask);
+});
 
 // What was chosen together was chosen in one millisecond.
 const nextOrder = (): number => Date.now() * 1000 + (keys % 1000);
@@ -74,6 +94,7 @@ const nextOrder = (): number => Date.now() * 1000 + (keys % 1000);
 function begin(id: ConversationId, source: File, original: boolean, order: number): Picked {
   const one: Picked = {
     key: (keys += 1),
+    id: crypto.randomUUID() as FileId,
     order,
     name: source.name,
     type: source.type,
@@ -89,7 +110,7 @@ function begin(id: ConversationId, source: File, original: boolean, order: numbe
     done: Promise.resolve(),
   };
   // After it stands in the list.
-  one.done = Promise.resolve().then(() => prepareInTurn(id, one));
+  one.done = Promise.resolve().then(() => navigator.locks.request(lockOf(one.id), () => makeReady(id, one)));
   return one;
 }
 
@@ -103,10 +124,10 @@ export function pick(id: ConversationId, files: readonly File[]): void {
   put(id, [...before, ...files.slice(0, room).map((file) => begin(id, file, original, nextOrder()))]);
 }
 
-function end({ ending, url, info }: Picked, isSent: boolean): void {
+function end({ ending, url, id }: Picked, isSent: boolean): void {
   if (!isSent) ending.abort();
   if (url) URL.revokeObjectURL(url);
-  if (!isSent && info) void client().unstage(info.id);
+  if (!isSent) void client().unstage(id);
 }
 
 /** Takes one out. */
@@ -132,19 +153,21 @@ async function previewOf(info: FileInfo): Promise<string | null> {
   return blob instanceof Blob ? URL.createObjectURL(blob) : thumbOf(info);
 }
 
-/** Shows again what an earlier page has made ready. */
+/** Shows again what an earlier page has made ready, and as lost what it has not. */
 export async function restore(id: ConversationId, files: readonly ChosenFile[]): Promise<void> {
+  const { held = [] } = await navigator.locks.query();
   const before = pickedIn(id);
-  const fresh = files.filter(({ info }) => !before.some((one) => one.info?.id === info.id));
+  const isElsewhere = ({ id: file, info }: ChosenFile): boolean => !info && held.some(({ name }) => name === lockOf(file));
+  const fresh = files.filter((file) => !before.some((one) => one.id === file.id) && !isElsewhere(file));
   const again = fresh.map(
     ({ info, ...rest }): Picked => ({
       ...rest,
       key: (keys += 1),
       source: null,
       url: null,
-      isPicture: shapeOf(info) === "picture",
-      state: "ready",
-      size: info.size,
+      isPicture: info ? shapeOf(info) === "picture" : saysPicture(rest.type),
+      state: info ? "ready" : "lost",
+      size: info?.size ?? 0,
       info,
       ending: new AbortController(),
       done: Promise.resolve(),
@@ -159,8 +182,8 @@ export async function restore(id: ConversationId, files: readonly ChosenFile[]):
 
 // Another window may have sent some, or taken them out; answers whether it has.
 async function dropGone(id: ConversationId): Promise<boolean> {
-  const here = new Set((await client().chosenFiles(id)).map(({ info }) => info.id));
-  const isGone = ({ info }: Picked): boolean => info !== null && !here.has(info.id);
+  const here = new Set((await client().chosenFiles(id)).map((file) => file.id));
+  const isGone = (one: Picked): boolean => one.info !== null && !here.has(one.id);
   const gone = pickedIn(id).filter(isGone);
   // If they are on their way, their bytes are still needed.
   for (const one of gone) end(one, true);
@@ -188,7 +211,7 @@ export async function readyFiles(id: ConversationId): Promise<FileInfo[] | null>
 
 /** They are on their way: nothing of them is chosen any more. */
 export function sent(id: ConversationId, files: readonly FileInfo[]): void {
-  const ids = new Set<string | undefined>(files.map((file) => file.id));
-  for (const one of pickedIn(id)) if (ids.has(one.info?.id)) end(one, true);
-  put(id, pickedIn(id).filter((one) => !ids.has(one.info?.id)));
+  const ids = new Set(files.map((file) => file.id));
+  for (const one of pickedIn(id)) if (ids.has(one.id)) end(one, true);
+  put(id, pickedIn(id).filter((one) => !ids.has(one.id)));
 }

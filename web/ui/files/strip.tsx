@@ -22,7 +22,7 @@ function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
           <FileName name={one.name} />
         </span>
       )}
-      {one.state !== "ready" && <span class="chosen-state">{{ failed: w.cannotRead, tooLarge: w.tooLarge, noRoom: w.noRoom, preparing: w.preparing }[one.state]}</span>}
+      {one.state !== "ready" && <span class="chosen-state">{w.chosenState[one.state]}</span>}
       <button type="button" class="chosen-out" aria-label={w.removeNamed(one.name)} title={w.removeNamed(one.name)} onClick={onOut}>
         <Icon name="close" size={16} />
       </button>

@@ -9,7 +9,7 @@ const NOTE_MS = 5_000;
 const polite = signal("");
 const assertive = signal("");
 const shown = signal("");
-let hide = 0;
+let hide: ReturnType<typeof setTimeout> | undefined;
 
 /** Has a screen reader say `text`; the same text twice is said twice. */
 export function announce(text: string, urgent = false): void {

@@ -1,4 +1,4 @@
-// A QR code (ISO/IEC 18004) of some text: byte mode, error correction M. It answers the dark modules as an SVG path.
+// A QR code (ISO/IEC 18004) of some text: byte mode, error correction M. It returns the dark modules as an SVG path.
 
 const eccPerBlock = [
   10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24, 28, 28, 26, 26, 26, 26, 28, 28, 28, 28, 28, 28, 28, 28,

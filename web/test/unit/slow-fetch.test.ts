@@ -1,0 +1,102 @@
+// Bytes of files that arrive slowly, from a real server; the clock is the test's.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, test } from "node:test";
+import { httpTo } from "../../browser/http.ts";
+import { fetchPatiently } from "../../core/actions/fetch.ts";
+import { RECORD } from "../../core/crypto/file.ts";
+import type { FileInfo } from "../../core/model/file.ts";
+import { fileId, stationId } from "../../core/model/ids.ts";
+import type { Clock } from "../../core/ports.ts";
+import { Caller } from "../../core/wire/call.ts";
+
+/** A clock that stands still until it is told to go on. */
+class Hands implements Clock {
+  private at = 0;
+  private readonly timers = new Set<{ due: number; call: () => void }>();
+  /** Called when something is to be waited for. */
+  onWait = (): void => undefined;
+
+  now = (): number => this.at;
+  after = (ms: number, then: () => void): (() => void) => {
+    const timer = { due: this.at + ms, call: then };
+    this.timers.add(timer);
+    this.onWait();
+    return () => void this.timers.delete(timer);
+  };
+  goOn(ms: number): void {
+    this.at += ms;
+    for (const timer of [...this.timers]) {
+      if (timer.due > this.at || !this.timers.delete(timer)) continue;
+      timer.call();
+    }
+  }
+}
+
+const whole = new Uint8Array(4 * RECORD).map((_, i) => i * 7);
+/** The ranges that were asked for, in records. */
+const asked: [number, number][] = [];
+let answers: (answer: ServerResponse, part: Uint8Array) => Promise<void> | void = (answer, part) => void answer.end(part);
+const server = createServer((request, answer) => {
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
+  const part = whole.subarray(Number(from), Number(to) + 1);
+  asked.push([Number(from) / RECORD, (Number(to) + 1) / RECORD - 1]);
+  answer.writeHead(206, { "content-length": part.length });
+  void answers(answer, part);
+});
+server.listen(0, "127.0.0.1");
+await once(server, "listening");
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const file = { id: fileId("00000000-0000-4000-8000-000000000001") } as FileInfo;
+function callerWith(clock: Clock): Caller {
+  asked.length = 0;
+  return new Caller(httpTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), clock, { station: stationId("1".repeat(32)) });
+}
+
+test("what arrives slowly is waited for as long as it goes on, and then one record is fetched at a time", { timeout: 60_000 }, async () => {
+  const hands = new Hands();
+  const caller = callerWith(hands);
+  answers = async (answer, part) => {
+    for (let at = 0; at < part.length; at += RECORD / 2) {
+      // It has arrived when the next one is waited for.
+      const heard = new Promise<void>((resolve) => { hands.onWait = resolve; });
+      answer.write(part.subarray(at, at + RECORD / 2));
+      await heard;
+      hands.goOn(25_000);
+    }
+    answer.end();
+  };
+  assert.deepEqual(await fetchPatiently(caller, file, [0, 3]), whole);
+  assert.equal(hands.now(), 8 * 25_000);
+  assert.equal((await fetchPatiently(caller, file, [1, 3])).length, RECORD);
+  answers = (answer, part) => void answer.end(part);
+  // A quick one is followed by a larger one.
+  assert.equal((await fetchPatiently(caller, file, [1, 3])).length, RECORD);
+  assert.equal((await fetchPatiently(caller, file, [0, 3])).length, 2 * RECORD);
+  assert.deepEqual(asked, [[0, 3], [1, 1], [1, 1], [0, 1]]);
+});
+
+test("what stops arriving is given up after half a minute, and asked for again in smaller pieces", { timeout: 60_000 }, async () => {
+  const hands = new Hands();
+  const caller = callerWith(hands);
+  let isFirst = true;
+  answers = async (answer, part) => {
+    if (!isFirst) return void answer.end(part);
+    isFirst = false;
+    const heard = new Promise<void>((resolve) => { hands.onWait = resolve; });
+    answer.write(part.subarray(0, 1000));
+    await heard;
+    hands.onWait = () => setImmediate(() => hands.goOn(1000));
+    hands.goOn(29_999);
+    hands.goOn(1);
+  };
+  assert.equal((await fetchPatiently(caller, file, [0, 3])).length, RECORD);
+  assert.deepEqual(asked, [[0, 3], [0, 0]]);
+});
