@@ -157,6 +157,7 @@ pub(super) async fn files(http: HttpRequest, payload: web::Payload) -> Result<An
     }
     let state = state_of(&http)?;
     let request = InHeader::read(&state, &http, header).await?;
+    state.presence.called(request.user);
     let Action::Put(sent) = &request.action else {
         return Err(Error::bad_request(format!(
             "Only put has its JSON in the header {REQUEST_HEADER}; that of other actions is the body."

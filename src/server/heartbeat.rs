@@ -11,11 +11,12 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Records that this node is alive, and reads which other nodes are.
+/// Records that this node is alive, and reads which other nodes are. Returns `true` if it was alive
+/// until now, as the database knows.
 ///
 /// # Errors
 /// The database is away; the next heartbeat tries again.
-pub(super) async fn beat(state: &State) -> store::error::Result<()> {
+pub(super) async fn beat(state: &State) -> store::error::Result<bool> {
     let beat = store::presence::heartbeat(
         &state.services.db,
         state.node,
@@ -27,7 +28,7 @@ pub(super) async fn beat(state: &State) -> store::error::Result<()> {
     if has_ended || state.bus.has_gap(&others) {
         state.resync.request();
     }
-    Ok(())
+    Ok(beat.was_alive)
 }
 
 /// Sends heartbeats and corrects who is online, until the server stops.
@@ -43,10 +44,15 @@ pub(super) async fn heartbeat(state: Arc<State>) {
         if state.is_stopping() {
             return;
         }
-        if let Err(error) = beat(&state).await {
-            tracing::debug!(error = with_causes(&error), "the database is away");
-            recorded_since = state.settings.clock.instant();
-            continue;
+        match beat(&state).await {
+            Ok(true) => {}
+            // It stood still, and nobody could call.
+            Ok(false) => recorded_since = state.settings.clock.instant(),
+            Err(error) => {
+                tracing::debug!(error = with_causes(&error), "the database is away");
+                recorded_since = state.settings.clock.instant();
+                continue;
+            }
         }
         if let Err(error) = store::list::keep_era(&state.services.db).await {
             tracing::debug!(

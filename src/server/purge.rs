@@ -84,15 +84,12 @@ pub(super) async fn run(state: Arc<State>) {
                 "cleared rows were not deleted; the next round tries again"
             ),
         }
-        searched = store::purge::empty_groups(&state.services.db, searched)
-            .await
-            .unwrap_or_else(|error| {
-                tracing::warn!(
-                    error = with_causes(&error),
-                    "groups that nobody takes part in were not deleted; the next round tries again"
-                );
-                searched
-            });
+        if let Err(error) = store::purge::empty_groups(&state.services.db, &mut searched).await {
+            tracing::warn!(
+                error = with_causes(&error),
+                "groups that nobody takes part in were not deleted; the next round tries again"
+            );
+        }
         if let Err(error) = store::list::prune(&state.services.db).await {
             tracing::debug!(
                 error = with_causes(&error),

@@ -193,15 +193,12 @@ async fn delete_files(db: &Db, conversation: ConversationId, up_to: i64) -> Resu
 }
 
 /// Deletes groups that nobody takes part in and nobody is invited to, once all their rows and files are
-/// purged: those among the next conversations after this one. Returns where the next round goes on; `None`
-/// after the last conversation.
+/// purged: those among the next conversations after this one. `after` becomes where the next round goes on:
+/// `None` after the last conversation.
 ///
 /// # Errors
-/// Those of the database.
-pub async fn empty_groups(
-    db: &Db,
-    after: Option<ConversationId>,
-) -> Result<Option<ConversationId>> {
+/// The last one of the database's: other groups are deleted all the same.
+pub async fn empty_groups(db: &Db, after: &mut Option<ConversationId>) -> Result<()> {
     let searched = db
         .run(async |c| {
             sqlx::query!(
@@ -215,20 +212,25 @@ pub async fn empty_groups(
                 from conversations c
                 where conversation_id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
                 order by conversation_id limit $2"#,
-                after as _,
+                *after as _,
                 SEARCHED,
             )
             .fetch_all(c)
             .await
         })
         .await?;
+    let may_have_more = searched.len() as u64 == SEARCHED.unsigned_abs();
+    *after = searched.last().map(|row| row.id).filter(|_| may_have_more);
+    let mut failed = None;
     for group in searched.iter().filter(|row| row.is_empty) {
         let begun = Instant::now();
-        delete_unused(db, group.id, group.last_seq).await?;
+        // One that cannot be deleted does not keep the others.
+        if let Err(error) = delete_unused(db, group.id, group.last_seq).await {
+            failed = Some(error);
+        }
         rest(begun).await;
     }
-    let may_have_more = searched.len() as u64 == SEARCHED.unsigned_abs();
-    Ok(searched.last().map(|row| row.id).filter(|_| may_have_more))
+    failed.map_or(Ok(()), Err)
 }
 
 /// Deletes a conversation whose rows up to this number were deleted, with what is known of who took part;
@@ -252,7 +254,9 @@ pub(super) async fn delete_unused(db: &Db, conversation: ConversationId, up_to: 
                 delete from epochs where conversation_id = (select conversation_id from unused)
             ), kept as (
                 -- That of a direct conversation is used again by the same two.
+                -- (An older node may have created a group with such an id again.)
                 insert into former_groups (conversation_id) select conversation_id from unused where is_group
+                on conflict do nothing
             )
             delete from conversations where conversation_id = (select conversation_id from unused)",
             conversation as _,

@@ -216,6 +216,10 @@ pub async fn set_availability(
             with changed as (
                 update users set availability = $2, called_at = now() where user_id = $1 and availability <> $2
                 returning user_id
+            ), called as (
+                -- What is said again counts, too.
+                update users set called_at = now()
+                where user_id = $1 and availability = $2 and called_at < now() - interval '1 minute'
             )
             select friends_who_see(user_id) as "friends!: Vec<UserId>"
             from changed

@@ -31,36 +31,23 @@ export function announce(wanted: Wanted): void {
 /** Whether the download with this address is being streamed; false after the browser has ended this worker and started it again. */
 export const isSaving = (address: string): boolean => saving.has(address);
 
-/** The answer to a request, and when its stream has ended. */
-interface Download {
-  answer: Promise<Response>;
-  ended: Promise<void>;
-}
-
 /** The answer to a request for such an address, so that the page stays where it is also if it is not known any more; null if it is none. */
-export function download(address: string): Download | null {
+export function download(address: string): Promise<Response> | null {
   if (!address.startsWith(prefix)) return null;
   const wanted = waiting.get(address);
   waiting.delete(address);
-  if (!wanted) return { answer: Promise.resolve(nothing()), ended: Promise.resolve() };
+  if (!wanted) return Promise.resolve(nothing());
   saving.add(address);
-  let end = (): void => undefined;
-  const ended = new Promise<void>((resolve) => {
-    end = resolve;
-  });
   const tell = (heard: Heard): void => {
     wanted.tell(heard);
-    if (!("ended" in heard)) return;
-    saving.delete(address);
-    end();
+    if ("ended" in heard) saving.delete(address);
   };
-  const answer = stream({ file: wanted.file, tell }).catch((error: unknown) => {
+  return stream({ file: wanted.file, tell }).catch((error: unknown) => {
     tell({ ended: endOf(error) });
     // The page would be replaced by the browser's own, which says that it cannot be reached.
     reportError(error);
     return nothing();
   });
-  return { answer, ended };
 }
 
 const nothing = (): Response => new Response(null, { status: 204 });

@@ -52,10 +52,7 @@ scope.addEventListener("fetch", (event) => {
   const address = new URL(request.url);
   address.hash = "";
   const saved = download(address.href);
-  if (saved) {
-    event.waitUntil(saved.ended);
-    return event.respondWith(saved.answer);
-  }
+  if (saved) return event.respondWith(saved);
   const wanted = request.mode === "navigate" && address.pathname === new URL(start).pathname ? start : address.href;
   if (known.has(wanted)) event.respondWith(answer(request, wanted));
 });

@@ -250,7 +250,9 @@ impl Unlocked {
     /// [`replace_pair`](Self::replace_pair).
     ///
     /// # Errors
-    /// `StaleVersion`: another station has changed the vault: unlock it again.
+    /// `StaleVersion`: another station has changed the vault: unlock it again. If the answer is lost,
+    /// it may have been done: unlock with the new password and call this once more, as nobody has
+    /// the recovery key that the first call made.
     pub async fn replace_password(&mut self, password: &str) -> Result<RecoveryKey, Error> {
         let (kdf, root) = new_password(password)?;
         let recovery = RecoveryKey::generate()?;

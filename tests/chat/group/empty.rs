@@ -44,8 +44,10 @@ async fn leaves(person: &Person, group: &Conversation) {
 /// A round of the purge.
 async fn purge(world: &World) {
     store::purge::cleared(&world.store).await.unwrap();
-    let next = store::purge::empty_groups(&world.store, None).await;
-    assert!(next.unwrap().is_none());
+    let mut searched = None;
+    let purged = store::purge::empty_groups(&world.store, &mut searched).await;
+    purged.unwrap();
+    assert!(searched.is_none());
 }
 
 #[tokio::test]

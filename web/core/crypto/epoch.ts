@@ -142,6 +142,9 @@ async function checkSignature(one: Announcement, signature: string, known: Known
   throw new InvalidEpoch("signature");
 }
 
+/** A group always has an admin, a direct conversation never. */
+export const isGroup = ({ admins }: Announcement): boolean => admins.length > 0;
+
 /** The id of the direct conversation of two users (docs/api.md, Identifiers). */
 export const directId = (one: string, other: string): string => md5([one, other].sort().join(";"));
 
@@ -169,7 +172,7 @@ export async function firstSeen(
   }
   // Without admins it is a direct conversation. Whoever signs the first epoch of one could add somebody else to it.
   const [one = "", other = ""] = ever;
-  if (announcement.admins.length === 0 && (ever.size !== 2 || directId(one, other) !== conversation)) throw new InvalidEpoch("roster");
+  if (!isGroup(announcement) && (ever.size !== 2 || directId(one, other) !== conversation)) throw new InvalidEpoch("roster");
   if (!all.has(announcement.by)) throw new InvalidEpoch("author");
   if (!announcement.admins.every((user) => all.has(user))) throw new InvalidEpoch("roster");
   const members = await membersOf(announcement, all, new Map(), known);
@@ -253,8 +256,7 @@ function fits(members: ReadonlySet<string>, next: Announcement): boolean {
 
 /** Anyone may remove; only an admin adds people or changes admins; if all admins are removed, one of those who stay is named. */
 function mayChange(last: Announcement, next: Announcement, members: ReadonlySet<string>): boolean {
-  // A group always has an admin, a direct conversation never.
-  if ((last.admins.length === 0) !== (next.admins.length === 0)) return false;
+  if (isGroup(last) !== isGroup(next)) return false;
   if (last.admins.includes(next.by)) return true;
   if (next.added.length > 0) return false;
   const left = last.admins.filter((user) => !next.removed.includes(user));

@@ -1,6 +1,7 @@
 // Gets in with the recovery key, and sets a new password and a new recovery key: the old ones stop working.
 
-import { printRecovery, readRecovery, readVault } from "../crypto/vault.ts";
+import { random } from "../crypto/bytes.ts";
+import { boxKeyOf, printRecovery, readRecovery, readVault } from "../crypto/vault.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { changePassword, fetchVault } from "../wire/login.ts";
@@ -26,7 +27,9 @@ export async function recover(ports: Ports, store: Store, given: { email: string
   const caller = callerOf(ports, session);
   for (let tries = 1, { vault: rsakey } = session; ; tries++) {
     const opened = await unlock(rsakey, key, { owner, slot: "recovery", seen: readVault(session.vault).version });
-    const { master, contents } = opened;
+    const { contents } = opened;
+    // With the one of before, an old sheet and an old copy of the vault would open every later one.
+    const master = random(32);
     const [next, recovery] = [await passwordSlot(given.password, master, owner), await recoverySlot(master, owner)];
     const version = opened.vault.version + 1;
     const vault = await vaultOf({ version, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
@@ -40,6 +43,6 @@ export async function recover(ports: Ports, store: Store, given: { email: string
       continue;
     }
     await remember(store, of.user, { server: owner.server, version });
-    return { session: { ...session, vault, hasSheet: true }, contents, recovery: printRecovery(recovery.key) };
+    return { session: { ...session, vault, boxKey: await boxKeyOf(master), hasSheet: true }, contents, recovery: printRecovery(recovery.key) };
   }
 }

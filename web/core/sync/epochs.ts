@@ -8,6 +8,7 @@ import {
   directId,
   firstSeen,
   InvalidEpoch,
+  isGroup,
   type Known,
   nextEpochs,
   parseAnnouncement,
@@ -140,9 +141,8 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
   const accepted = await accept(id, held, fetched, known, (wrapped) => cipher.secretOrNull(wrapped));
   const { announcement, members } = accepted.roster;
   // People are shown the one or the other as the list says; and none but the two of them has the id of a direct conversation.
-  const isGroup = announcement.admins.length > 0;
   const isDirectId = [...members.keys()].some((user) => user !== session.user && directId(user, session.user) === id);
-  if (before.wire.isgroup !== isGroup || (isGroup && isDirectId)) throw new InvalidEpoch("roster");
+  if (before.wire.isgroup !== isGroup(announcement) || (before.wire.isgroup && isDirectId)) throw new InvalidEpoch("roster");
   // Who has accepted an invitation is listed at once, and announced by an admin's client some time later.
   if (!held && !accepted.roster.members.has(session.user)) throw new NotInRosterYet();
   await account.serial.run(async () => {

@@ -1,7 +1,7 @@
 // What was erased on the server is erased here, too: what is left of a row is its place in the chain.
 
 import { hex, sha256, utf8 } from "../crypto/bytes.ts";
-import type { ConversationId } from "../model/ids.ts";
+import type { ConversationId, FileId } from "../model/ids.ts";
 import type { Change } from "../store/backend.ts";
 import { change } from "../store/store.ts";
 import type { WireMessage } from "../wire/conversation.ts";
@@ -23,11 +23,18 @@ export async function takeErased(account: Account, erased: Frame["erased"]): Pro
   }
 }
 
+/** Rows that are opened at a time, to look for their files. */
+const OPENED = 500;
+
 /** The changes that delete the files of these rows; tells whoever shows them. */
 export async function forgetFilesOf({ store, cipher, tell }: Account, id: ConversationId, rows: readonly WireMessage[]): Promise<Change[]> {
   const record = await store.conversation(id);
-  const opened = record ? await cipher.openAll(record, rows) : [];
-  const files = opened.flatMap(({ content }) => (content?.kind === "file" ? content.files.map((file) => file.id) : []));
+  const files: FileId[] = [];
+  // Some at a time: all that is opened is held.
+  for (let from = 0; record && from < rows.length; from += OPENED) {
+    const opened = await cipher.openAll(record, rows.slice(from, from + OPENED));
+    files.push(...opened.flatMap(({ content }) => (content?.kind === "file" ? content.files.map((file) => file.id) : [])));
+  }
   if (files.length > 0) tell({ files });
   return files.flatMap(change.forgetFile);
 }

@@ -2,7 +2,7 @@
 
 import { noted } from "../model/key-history.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
-import type { Head } from "../crypto/epoch.ts";
+import { type Head, isGroup } from "../crypto/epoch.ts";
 import { InvalidLog } from "../crypto/log.ts";
 import type { AlarmOf } from "../model/view.ts";
 import { type ConversationRecord, newConversation, type PersonRecord } from "../store/records.ts";
@@ -16,7 +16,7 @@ import type { Account } from "./account.ts";
 import { ofKeys, setAlarm } from "./alarm.ts";
 import { settleAsked } from "./asked.ts";
 import { compareCards, NotOwnCard } from "./cards.ts";
-import { tryEpochs } from "./epochs.ts";
+import { rosterOf, tryEpochs } from "./epochs.ts";
 import { forgetConversationOf, forgetRowsOf } from "./erase.ts";
 import { catchUp } from "./fill.ts";
 import { compareLog } from "./key-log.ts";
@@ -41,8 +41,11 @@ const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsR
 type Heads = Readonly<Record<string, Head>>;
 
 /** Puts a conversation as the server shows it into what is held. */
-async function merged(account: Account, held: ConversationRecord | undefined, wire: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
-  if (!held) return { record: { ...newConversation(wire), pinnedHead: heads[wire.id] ?? null }, changes: [] };
+async function merged(account: Account, held: ConversationRecord | undefined, told: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
+  if (!held) return { record: { ...newConversation(told), pinnedHead: heads[told.id] ?? null }, changes: [] };
+  // Whether it is a group was announced by whoever began it. A list that says something else would show one as the other.
+  const announced = rosterOf(held)?.announcement;
+  const wire = announced ? { ...told, isgroup: isGroup(announced) } : told;
   // The secret of before there were epochs is told by nobody any more: what lies under it stays readable here.
   const before = held.wire.epoch === 0 && wire.epoch > 0 && held.wire.secret !== "";
   const kept = before ? [change.epoch(wire.id, { epoch: 0, announcement: "", wrapped: held.wire.secret })] : [];

@@ -1,4 +1,4 @@
-// When a conversation needs a new secret without anyone asking: somebody left or was disabled, somebody's keys were renewed,
+// When a conversation needs a new secret without anyone asking: somebody left, somebody's keys were renewed,
 // the secret is a month old or has seen ten thousand messages. Whoever sees it first does it, after a random delay; the
 // server lets one of them win.
 

@@ -48,5 +48,5 @@ export const pick = async (id: ConversationId, files: readonly File[]): Promise<
 /** Shows what was chosen in a conversation before this page was loaded. */
 export async function restorePicked(id: ConversationId): Promise<void> {
   const files = await client().chosenFiles(id);
-  if (files.length > 0) await (await loadPicked()).restore(id, files);
+  if (files.length > 0) await (await loadPicked()).restore(id);
 }

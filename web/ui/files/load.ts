@@ -146,8 +146,12 @@ function drop(entry: Entry): void {
   entry.begun = false;
   shown.value = { kind: "waiting", done: 0 };
 }
+let dropped: ReadonlySet<string> = new Set();
 effect(() => {
-  for (const id of forgotten.value) {
+  // Each once: after a backup was restored, the same file may be there again.
+  const fresh = [...forgotten.value].filter((id) => !dropped.has(id));
+  dropped = forgotten.value;
+  for (const id of fresh) {
     const entry = entries.get(id);
     if (entry) untracked(() => drop(entry));
   }

@@ -154,8 +154,10 @@ async function previewOf(info: FileInfo): Promise<string | null> {
 }
 
 /** Shows again what an earlier page has made ready, and as lost what it has not. */
-export async function restore(id: ConversationId, files: readonly ChosenFile[]): Promise<void> {
+export async function restore(id: ConversationId): Promise<void> {
+  // Before the files: one that becomes ready in between is not taken for lost.
   const { held = [] } = await navigator.locks.query();
+  const files = await client().chosenFiles(id);
   const before = pickedIn(id);
   const isElsewhere = ({ id: file, info }: ChosenFile): boolean => !info && held.some(({ name }) => name === lockOf(file));
   const fresh = files.filter((file) => !before.some((one) => one.id === file.id) && !isElsewhere(file));

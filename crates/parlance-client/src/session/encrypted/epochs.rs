@@ -108,8 +108,14 @@ impl Session {
                 None => self.begin_epochs(state, id, &page).await?,
                 Some(known) => self.go_on(state, known, &page).await?,
             };
-            // People are shown the one or the other, as the list says.
-            if conversation.isgroup == epochs.newest().admins().is_empty() {
+            // People are shown the one or the other, as the list says. Also of epochs that were kept:
+            // an earlier version of this client followed those of a direct conversation with others.
+            let (me, is_direct) = (self.user(), epochs.newest().admins().is_empty());
+            let is_of_both =
+                |user: &UserId| *user == me || ConversationId::between(me, *user) == id;
+            if conversation.isgroup == is_direct
+                || is_direct && !epochs.members().keys().all(is_of_both)
+            {
                 return Err(e2ee::Error::WrongRoster.into());
             }
             let secret = newest.secret.clone();
