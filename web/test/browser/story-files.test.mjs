@@ -313,6 +313,10 @@ story("who leaves while a file is made ready is asked; afterwards it is there, s
   await loaded;
   const lost = ann.tab.locator(".chosen").filter({ hasText: "film.mkv" });
   await lost.getByText("It was not ready yet. Choose it again.").waitFor();
+  // The name is not covered by the sentence, and nothing is counted that cannot be sent.
+  const [name, sentence] = await Promise.all([lost.locator(".file-name"), lost.locator(".chosen-state")].map((one) => one.boundingBox()));
+  assert.ok(name.y + name.height <= sentence.y);
+  assert.equal(await ann.tab.getByText("0 bytes").count(), 0);
   assert.deepEqual(await violations(ann.tab), []);
   await ann.box.fill("Without the film");
   await ann.box.press("Enter");

@@ -41,7 +41,9 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   const stays = all.some((one) => !one.isPicture && mayNamePlace(one));
   const staysInAll = all.every((one) => (one.isPicture ? original : mayNamePlace(one)));
   const limit = me.value.fileLimit;
-  const shape = pictures.length === all.length ? "picture" : "document";
+  // What was not ready when its page went has nothing here that could be sent.
+  const here = all.filter(({ state }) => state !== "lost");
+  const shape = here.every((one) => one.isPicture) ? "picture" : "document";
   return (
     <div class="strip">
       <ul aria-label={w.chosen}>
@@ -63,7 +65,7 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
       </ul>
       <div class="strip-note">
         {limit !== null && all.some(({ state }) => state === "tooLarge") && <strong>{w.largerThan(w.format.size(limit))}</strong>}
-        <span>{w.filesSize(w.filesBrief[shape](all.length), w.format.size(all.reduce((sum, { size }) => sum + size, 0)))}</span>
+        {here.length > 0 && <span>{w.filesSize(w.filesBrief[shape](here.length), w.format.size(here.reduce((sum, { size }) => sum + size, 0)))}</span>}
         {(stays || pictures.length > 0) && <span>{staysInAll ? w.placeStays : stays || original ? w.placeStaysInSome : w.placeRemoved}</span>}
         {!stays && pictures.length > 0 && pictures.every(({ source }) => source) && (
           <button type="button" onClick={() => setOriginal(conversation, !original)}>
