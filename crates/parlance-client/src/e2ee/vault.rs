@@ -228,15 +228,12 @@ impl Vault {
         recovery: &Root,
         contents: &Contents,
     ) -> Result<Self, Error> {
-        let version = self.version.checked_add(1).ok_or(Error::TooLong)?;
-        Ok(Self {
-            version,
-            slots: Slots {
-                password: master.slot(owner, Slot::Password, password, cipher::nonce()?)?,
-                recovery: master.slot(owner, Slot::Recovery, recovery, cipher::nonce()?)?,
-            },
-            r#box: master.seal(owner, version, contents, cipher::nonce()?)?,
-        })
+        let mut next = self.update(owner, master, contents)?;
+        next.slots = Slots {
+            password: master.slot(owner, Slot::Password, password, cipher::nonce()?)?,
+            recovery: master.slot(owner, Slot::Recovery, recovery, cipher::nonce()?)?,
+        };
+        Ok(next)
     }
 
     /// The vault with other contents, and the next version.
