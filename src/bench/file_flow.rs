@@ -27,8 +27,11 @@ pub(super) const MANY: usize = 20;
 const PIECES: usize = 100;
 /// A line of 64 kbit a second: so many bytes each time.
 const SLOW: (usize, Duration) = (800, Duration::from_millis(100));
-/// The buffer of a connection that is slow, so that it is the server that has to wait.
+/// The buffer of a connection that sends slowly, or stops, so that it is the server that has to wait.
 const BUFFER: u32 = 4096;
+/// That of one that reads slowly, as large as a real one's at least. Linux takes a reader whose window is smaller than
+/// what it has ready to send for one that has stopped, however steadily it reads.
+const READING: u32 = 64 << 10;
 /// Bytes of a segment over an Ethernet line.
 #[cfg(target_os = "linux")]
 const SEGMENT: u32 = 1460;
@@ -146,7 +149,7 @@ async fn told(flow: impl Future<Output = io::Result<()>>) -> Results {
 }
 
 async fn send_slowly(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
-    let mut connection = connect(files).await?;
+    let mut connection = connect(files, BUFFER).await?;
     let (bytes, every) = SLOW;
     let mut line = interval(every);
     line.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -158,7 +161,7 @@ async fn send_slowly(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
 }
 
 async fn read_slowly(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
-    let mut connection = connect(files).await?;
+    let mut connection = connect(files, READING).await?;
     connection.write_all(request).await?;
     read_head(&mut connection, "206").await?;
     let (bytes, every) = SLOW;
@@ -178,7 +181,7 @@ async fn read_slowly(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
 
 /// Returns when the server has answered half a request.
 async fn stop_sending(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
-    let mut connection = connect(files).await?;
+    let mut connection = connect(files, BUFFER).await?;
     let half = request.len() / 2;
     connection
         .write_all(request.get(..half).unwrap_or_default())
@@ -188,7 +191,7 @@ async fn stop_sending(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
 
 /// Returns when the server has dropped the connection.
 async fn stop_reading(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
-    let mut connection = connect(files).await?;
+    let mut connection = connect(files, BUFFER).await?;
     connection.write_all(request).await?;
     loop {
         tokio::time::sleep(PROBE).await;
@@ -201,10 +204,10 @@ async fn stop_reading(files: &Files<'_>, request: &[u8]) -> io::Result<()> {
     }
 }
 
-async fn connect(files: &Files<'_>) -> io::Result<TcpStream> {
+async fn connect(files: &Files<'_>, receive: u32) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_send_buffer_size(BUFFER)?;
-    socket.set_recv_buffer_size(BUFFER)?;
+    socket.set_recv_buffer_size(receive)?;
     // Loopback's own segments of 64 KiB never fit into the window of such a buffer: the server's kernel would take
     // a reader that is slow for one that has stopped.
     #[cfg(target_os = "linux")]

@@ -41,6 +41,9 @@ pub(crate) struct Files {
     disk: Option<Disk>,
     stores: Stores,
     turns: Semaphore,
+    /// Records of one request are stored at a time.
+    // What messages wait for is the disk: more at once would not store more, but have each message take longer.
+    writer: Semaphore,
     deleted: Notify,
 }
 
@@ -52,6 +55,7 @@ impl Files {
             disk: settings.file_disk.clone(),
             stores: Stores::new(settings.stores.clone()),
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
+            writer: Semaphore::new(1),
             deleted: Notify::new(),
         }
     }
@@ -61,19 +65,20 @@ impl Files {
         &self.stores
     }
 
-    /// Waits for a turn to read or write records. It ends when it is dropped.
+    /// Waits for a turn to read records. It ends when it is dropped.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let busy = |source| Error::Unavailable {
-            uncertain: false,
-            source,
-        };
-        timeout(TURN_TIMEOUT, self.turns.acquire())
-            .await
-            .map_err(|_| busy("too many records of files are read and written".into()))?
-            .map_err(|closed| busy(closed.into()))
+    async fn turn_to_read(&self) -> Result<SemaphorePermit<'_>, Error> {
+        turn(&self.turns).await
+    }
+
+    /// Waits for a turn to store records. It ends when both are dropped.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn turn_to_write(&self) -> Result<[SemaphorePermit<'_>; 2], Error> {
+        Ok([turn(&self.writer).await?, turn(&self.turns).await?])
     }
 
     /// Notes that files may have been deleted, so that their records are deleted soon.
@@ -109,6 +114,17 @@ impl Files {
             _ => Ok(()),
         }
     }
+}
+
+async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
+    let busy = |source| Error::Unavailable {
+        uncertain: false,
+        source,
+    };
+    timeout(TURN_TIMEOUT, turns.acquire())
+        .await
+        .map_err(|_| busy("too many records of files are read and written".into()))?
+        .map_err(|closed| busy(closed.into()))
 }
 
 /// Begins an upload. Idempotent. Returns what is there of it.
@@ -218,7 +234,7 @@ async fn store_records(
     written: Option<Writing>,
 ) -> Result<Option<Put>, Error> {
     let Services { db, files, .. } = call.services;
-    let _turn = files.turn().await?;
+    let _turn = files.turn_to_write().await?;
     Ok(store::file::put(db, file, call.user, records, written).await?)
 }
 
@@ -231,7 +247,7 @@ pub(crate) async fn read(services: &Services, file: &Found, record: u32) -> Resu
     let mut failed = None;
     loop {
         let located = {
-            let _turn = files.turn().await?;
+            let _turn = files.turn_to_read().await?;
             store::file::locate(db, file, record).await?
         };
         let place = match located {
