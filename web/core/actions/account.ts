@@ -44,8 +44,8 @@ export async function setName({ account }: Open, name: string): Promise<Outcome>
 /** Everything that is on this device, readable. */
 export async function exportData({ account, shown }: Open): Promise<Exported> {
   const { store, session, clock } = account;
-  const people = await store.people();
-  const names = new Names(new Map(people.map((person) => [person.id, person])), session);
+  const people = await store.peopleById();
+  const names = new Names(people, session);
   const conversations = [];
   for (const record of await store.conversations()) {
     const { id, isgroup, participants } = record.wire;
@@ -66,7 +66,7 @@ export async function exportData({ account, shown }: Open): Promise<Exported> {
     const members = participants.map(({ userid }) => ({ id: userid, name: names.of(userid) }));
     conversations.push({ id, group: isgroup, name: shown.conversationName(id), members, messages });
   }
-  const contacts = people.filter(({ friend }) => friend).map(({ id, name, email, trust }) => ({ id, name, email, trust }));
+  const contacts = [...people.values()].filter(({ friend }) => friend).map(({ id, name, email, trust }) => ({ id, name, email, trust }));
   const { user, name, email } = session;
   return { user, name, email, at: new Date(clock.now()).toISOString(), contacts, conversations };
 }

@@ -104,9 +104,7 @@ async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<
 export const writeTo = (open: Open, user: UserId): Promise<Outcome<ConversationId>> =>
   withKeys(open, async () => {
     const { account } = open;
-    const known = (await account.store.conversations()).find(
-      ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
-    );
+    const known = await account.store.directWith(user);
     if (known) return known.wire.id;
     if (signs(account)) return createSignedDirect(account, user);
     const secrets = await wrapFor(account, random(32), [user]);
@@ -157,7 +155,7 @@ export async function members({ account }: Open, id: ConversationId): Promise<Me
   if (!record) return [];
   const admins = new Set<string>(record.roster ? parseAnnouncement(record.roster.announcement).admins : []);
   // All at once: thousands of single reads take seconds.
-  const people = new Map((await account.store.people()).map((person) => [person.id, person]));
+  const people = await account.store.peopleById();
   return record.wire.participants.map(({ userid, username }) => {
     const person = people.get(userid) ?? { ...stranger(userid), name: username };
     return { ...showPerson(person), admin: admins.has(userid) };

@@ -4,6 +4,7 @@
 import { type Bytes, randomUnit } from "../crypto/bytes.ts";
 import type { FileInfo } from "../model/file.ts";
 import { delayMs } from "../sync/connection.ts";
+import { sleep } from "../sync/sleep.ts";
 import type { Caller } from "../wire/call.ts";
 import { fetchRecords, type Span } from "../wire/files.ts";
 import { isPassing, Refused } from "../wire/refusal.ts";
@@ -22,7 +23,7 @@ export async function fetchPatiently(caller: Caller, { id }: FileInfo, [from, to
       const asked = error instanceof Refused ? (error.retryAfter ?? 0) * 1000 : 0;
       const wait = Math.max(Math.min(delayMs(tries, randomUnit()), MAX_WAIT_MS), asked);
       if (!isPassing(error) || tries === retries || wait > MAX_WAIT_MS) throw error;
-      await new Promise<void>((resolve) => void caller.clock.after(wait, resolve));
+      await sleep(caller.clock, wait);
     }
   }
 }

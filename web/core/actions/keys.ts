@@ -14,6 +14,7 @@ import type { SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { signRenewedCard } from "../sync/own-card.ts";
+import { sleep } from "../sync/sleep.ts";
 import { ownerOf, updateSession } from "../sync/vault.ts";
 import { deleteAccount as removeAccount } from "../wire/account.ts";
 import { changeKeys as sendKeys, changePassword as replacePassword, changeRecovery, fetchVault, keysProof } from "../wire/login.ts";
@@ -143,7 +144,7 @@ async function hasTaken({ caller, clock }: Account, key: CryptoKey): Promise<boo
       return true;
     } catch (error) {
       if (!(error instanceof Unreachable)) return false;
-      await new Promise<void>((resolve) => clock.after(PROBE_MS, resolve));
+      await sleep(clock, PROBE_MS);
     }
   }
   return false;

@@ -110,9 +110,7 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   const own = session.signKey ? fromHex(session.signKey, 32) : await rsaHash(session.publicKey);
   const theirs = await keyOf(key, person.cards);
   const groups = await numberOf({ user: session.user, sign: own }, { user, sign: theirs });
-  const direct = (await store.conversations()).find(
-    ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
-  );
+  const direct = await store.directWith(user);
   const code = scanCode({
     user: session.user,
     card,

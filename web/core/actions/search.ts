@@ -22,8 +22,7 @@ export async function search(
   const words = fold(text).split(/\s+/).filter(Boolean);
   if (words.length === 0) return { hits: [], searched: 0 };
   const { store, session } = account;
-  const people = new Map((await store.people()).map((person) => [person.id, person]));
-  const names = new Names(people, session);
+  const names = new Names(await store.peopleById(), session);
   const hits: Hit[] = [];
   let searched = 0;
   for (const record of await store.conversations()) {

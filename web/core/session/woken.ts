@@ -62,7 +62,7 @@ export async function fetchNews(ports: WokenPorts): Promise<News[] | null> {
 
 async function told(account: Account, fresh: ReadonlyMap<ConversationId, WireMessage[]>): Promise<News[]> {
   const { store, session } = account;
-  const names = new Names(new Map((await store.people()).map((person) => [person.id, person])), session);
+  const names = new Names(await store.peopleById(), session);
   const found: News[] = [];
   for (const [id, rows] of fresh) {
     const record = await store.conversation(id);

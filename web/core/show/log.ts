@@ -1,6 +1,6 @@
 // The rows of a conversation as they are shown: read from the store, decrypted, put together.
 
-import type { MessageId, UserId } from "../model/ids.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { contentOf } from "../outbox/queue.ts";
 import { checkNumbers } from "../model/reading.ts";
@@ -50,11 +50,11 @@ export async function openRows(account: Account, record: ConversationRecord, fro
 }
 
 /** Opens what waits. What a message says does not change while it does: of those that are known it is not decrypted again. */
-export function openWaiting(account: Account, outbox: readonly Outgoing[], known: ReadonlyMap<MessageId, Waiting>): Promise<Waiting[]> {
+export function openWaiting(account: Account, outbox: readonly Outgoing[], known: ReadonlyMap<MessageId, Waiting>): Promise<(Waiting & { conversation: ConversationId })[]> {
   return Promise.all(
     outbox.map(async (one) => {
       const content = known.get(one.id)?.content ?? (await contentOf(account, one));
-      return { id: one.id, at: one.at, content, held: one.held && heldAs(one.held) };
+      return { conversation: one.conversation, id: one.id, at: one.at, content, held: one.held && heldAs(one.held) };
     }),
   );
 }

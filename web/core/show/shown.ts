@@ -11,10 +11,12 @@ import type { AlarmRecord } from "../sync/alarm.ts";
 import type { RequestsRecord } from "../sync/list.ts";
 import type { StationsRecord } from "../sync/stations.ts";
 import { Serial } from "../sync/serial.ts";
+import { sleep } from "../sync/sleep.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { showConversation } from "./conversation.ts";
 import { addTo, asksToRead, both, type Due } from "./due.ts";
 import { isSame, reuse, reuseList } from "../model/equal.ts";
+import { groupBy } from "../model/group-by.ts";
 import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
@@ -119,8 +121,7 @@ export class AccountShown {
   }
 
   private pause(ms: number): Promise<void> {
-    if (ms < MIN_REST_MS) return Promise.resolve();
-    return new Promise((resolve) => this.account.clock.after(Math.min(ms, MAX_REST_MS), resolve));
+    return ms < MIN_REST_MS ? Promise.resolve() : sleep(this.account.clock, Math.min(ms, MAX_REST_MS));
   }
 
   private async read({ list, outbox, conversations }: Due): Promise<void> {
@@ -143,14 +144,7 @@ export class AccountShown {
   private async readOutbox(): Promise<void> {
     const all = await this.account.store.outbox();
     const known = new Map([...this.waiting.values()].flat().map((one) => [one.id, one]));
-    const opened = await openWaiting(this.account, all, known);
-    this.waiting = new Map();
-    for (const [i, { conversation }] of all.entries()) {
-      const one = opened[i];
-      const list = this.waiting.get(conversation);
-      if (one && list) list.push(one);
-      else if (one) this.waiting.set(conversation, [one]);
-    }
+    this.waiting = groupBy(await openWaiting(this.account, all, known), ({ conversation }) => conversation);
     this.out.set({ waiting: all.length });
   }
 

@@ -108,6 +108,10 @@ export class Store {
     return (await this.backend.range("people", null)).map(({ value }) => asPerson(value));
   }
 
+  async peopleById(): Promise<Map<UserId, PersonRecord>> {
+    return new Map((await this.people()).map((person) => [person.id, person]));
+  }
+
   async person(id: UserId): Promise<PersonRecord | undefined> {
     const found = await this.backend.get("people", id);
     return found === undefined ? undefined : asPerson(found);
@@ -120,6 +124,11 @@ export class Store {
   async conversation(id: ConversationId): Promise<ConversationRecord | undefined> {
     const found = await this.backend.get("conversations", id);
     return found === undefined ? undefined : asConversation(found);
+  }
+
+  /** The direct conversation with a user, if there is one. */
+  async directWith(user: UserId): Promise<ConversationRecord | undefined> {
+    return (await this.conversations()).find(({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user));
   }
 
   async epochs(id: ConversationId): Promise<EpochRecord[]> {

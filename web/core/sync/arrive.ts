@@ -7,17 +7,6 @@ import type { Account } from "./account.ts";
 import { catchUp } from "./fill.ts";
 import { join } from "./inbox.ts";
 
-/** The events of each conversation, in their order. */
-export function byConversation(events: readonly WireEvent[]): Map<ConversationId, WireEvent[]> {
-  const found = new Map<ConversationId, WireEvent[]>();
-  for (const event of events) {
-    const list = found.get(event.conversationid);
-    if (list) list.push(event);
-    else found.set(event.conversationid, [event]);
-  }
-  return found;
-}
-
 /** Whether each event names, as the row before it, the one that is held or came with it. */
 export function joins(events: readonly WireEvent[], head: string, report: string): boolean {
   let [lastMessage, lastReport] = [head, report];

@@ -1,6 +1,7 @@
 // What the tab that leads does: it holds the socket, takes in what that tells, fetches what it does not, sends what waits.
 
 import { randomUnit } from "../crypto/bytes.ts";
+import { groupBy } from "../model/group-by.ts";
 import type { ConversationId } from "../model/ids.ts";
 import { discard, retry } from "../outbox/queue.ts";
 import { Sender } from "../outbox/sender.ts";
@@ -12,7 +13,7 @@ import { groupInvitations } from "../wire/group.ts";
 import { type Frame, frame, pingFrame, together, typingFrame } from "../wire/notification.ts";
 import { isBarred, isPassing, isUnknownCall, Refused } from "../wire/refusal.ts";
 import type { Account, Hint } from "./account.ts";
-import { arrive, byConversation } from "./arrive.ts";
+import { arrive } from "./arrive.ts";
 import type { Ask } from "./ask.ts";
 import { isDisabled, whyBarred } from "./barred.ts";
 import { type ConnectionEvent, type ConnectionState, step } from "./connection.ts";
@@ -254,7 +255,7 @@ export class Engine {
     }
     if (stations.length > 0) await compareStations(this.account);
     if (friends.length > 0) await comparePeople(this.account);
-    const groups = byConversation(events);
+    const groups = groupBy(events, ({ conversationid }) => conversationid);
     for (const id of new Set([...groups.keys(), ...conversations])) {
       this.took(id, await this.one(id, () => arrive(this.account, id, groups.get(id) ?? [])));
     }

@@ -8,7 +8,10 @@ import type { WireMessage } from "../wire/conversation.ts";
 import type { Frame } from "../wire/notification.ts";
 import type { Account } from "./account.ts";
 
-/** Deletes what messages say, here. */
+/** A row without its content. The content's hash stays, as the chain covers it. */
+export const withoutContent = async (row: WireMessage): Promise<WireMessage> => ({ ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) });
+
+/** Deletes the content of messages on this device. */
 export async function takeErased(account: Account, erased: Frame["erased"]): Promise<void> {
   const { store, serial, tell } = account;
   for (const { conversationid: id, messageids } of erased) {
@@ -16,7 +19,7 @@ export async function takeErased(account: Account, erased: Frame["erased"]): Pro
       for (const message of messageids) {
         const seq = await store.seqOf(id, message);
         const [row] = seq === undefined ? [] : await store.rows(id, seq, seq);
-        if (row && row.Data !== "") await store.write(...(await forgetFilesOf(account, id, [row])), ...change.row(id, { ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
+        if (row && row.Data !== "") await store.write(...(await forgetFilesOf(account, id, [row])), ...change.row(id, await withoutContent(row)));
       }
       tell({ conversations: [id] });
     });

@@ -1,11 +1,10 @@
 // Messages whose time is over go from this device, too, whatever the server does: their content is removed, and their place
 // in the chain stays, so that what follows can still be checked. What is shown leaves them out at once (model/timeline.ts).
 
-import { hex, sha256, utf8 } from "../crypto/bytes.ts";
 import type { ConversationId } from "../model/ids.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "./account.ts";
-import { forgetFilesOf } from "./erase.ts";
+import { forgetFilesOf, withoutContent } from "./erase.ts";
 
 const FIRST_MS = 30_000;
 const EVERY_MS = 60 * 60_000;
@@ -14,8 +13,8 @@ async function emptyIn(account: Account, id: ConversationId): Promise<boolean> {
   const now = account.caller.now();
   const over = (await account.store.rows(id, 0)).filter(({ ValidUntil, Data }) => ValidUntil <= now && Data !== "");
   if (over.length === 0) return false;
-  const emptied = over.map(async (row) => ({ ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
-  const changes = [...(await forgetFilesOf(account, id, over)), ...(await Promise.all(emptied)).flatMap((row) => change.row(id, row))];
+  const emptied = await Promise.all(over.map(withoutContent));
+  const changes = [...(await forgetFilesOf(account, id, over)), ...emptied.flatMap((row) => change.row(id, row))];
   // A conversation that was cleared meanwhile has other rows, or none.
   return account.serial.run(async () => {
     const [first] = over;

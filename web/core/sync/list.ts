@@ -5,7 +5,7 @@ import type { ConversationId, UserId } from "../model/ids.ts";
 import { type Head, isGroup } from "../crypto/epoch.ts";
 import { InvalidLog } from "../crypto/log.ts";
 import type { AlarmOf } from "../model/view.ts";
-import { type ConversationRecord, newConversation, type PersonRecord } from "../store/records.ts";
+import { type ConversationRecord, newConversation } from "../store/records.ts";
 import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import { listChanges, listConversations, type WireConversation, type WireMessage } from "../wire/conversation.ts";
@@ -114,7 +114,7 @@ async function mergeList(account: Account, { list, people, barred, groups }: Com
   const heads = await headsOf(store);
   const results = await Promise.all(list.changed.map((wire) => merged(account, held.get(wire.id), wire, heads)));
   const gone = await Promise.all(list.gone.flatMap((id) => held.get(id) ?? []).map((record) => unlisted(account, record)));
-  const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
+  const known = await store.peopleById();
   const told = { list: list.changed, people, blocked: barred, me: session.user, ownKey: session.publicKey };
   // It was taken away meanwhile, if another conversation was added that the answer may not have.
   const isMarked = ((await store.meta<string>("listMark")) ?? "") === list.marks.before;
@@ -135,7 +135,7 @@ export async function comparePeople(account: Account): Promise<void> {
   const { store, caller, session } = account;
   const [people, barred] = await Promise.all([friends(caller), blocked(caller)]);
   await account.serial.run(async () => {
-    const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
+    const known = await store.peopleById();
     const told = { list: [], people, blocked: barred, me: session.user, ownKey: session.publicKey };
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);

@@ -3,9 +3,8 @@
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { canonical } from "../crypto/canonical.ts";
 import { beginning } from "../crypto/chain.ts";
-import { announce, type Head, parseAnnouncement, rosterHash } from "../crypto/epoch.ts";
+import { announce, directId, type Head, parseAnnouncement, rosterHash } from "../crypto/epoch.ts";
 import { wrap } from "../crypto/keys.ts";
-import { md5 } from "../crypto/md5.ts";
 import { sealName } from "../crypto/message.ts";
 import { type ConversationId, conversationId, type UserId } from "../model/ids.ts";
 import { type ConversationRecord, headOf } from "../store/records.ts";
@@ -111,8 +110,9 @@ async function take(account: Account, made: WireConversation): Promise<void> {
 
 /** Begins a direct conversation in its first epoch. */
 export async function createSignedDirect(account: Account, user: UserId): Promise<ConversationId> {
-  const users = [account.session.user, user];
-  const conversation = conversationId(md5([...users].sort().join(";")));
+  const { session } = account;
+  const users = [session.user, user];
+  const conversation = conversationId(directId(session.user, user));
   const made = await withNewestCards(account, users, async () => {
     const { announcement, signature, secrets } = await prepare(account, { conversation, users, admins: [], head: [0, ""], record: null });
     return createDirect(account.caller, user, secrets, { announcement, signature });

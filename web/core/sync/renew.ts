@@ -68,7 +68,7 @@ export async function renewIfDue(account: Account, id: ConversationId): Promise<
 
 /** The conversations in which one is due. */
 export async function allDue(account: Account): Promise<ConversationId[]> {
-  const known = new Map((await account.store.people()).map((person) => [person.id, person]));
+  const known = await account.store.peopleById();
   const due: ConversationId[] = [];
   for (const record of await account.store.conversations()) {
     if (!record.roster) continue;

@@ -1,7 +1,7 @@
 // What one's devices share of settings: messages to oneself (docs/e2ee.md, Kinds), each about what was set. They are applied
 // in their order, so that all devices end with the same. So far it is how long conversations keep messages.
 
-import type { Json, JsonObject } from "../crypto/canonical.ts";
+import { isObject, type JsonObject } from "../crypto/canonical.ts";
 import type { Content } from "../model/body.ts";
 import { type ConversationId, conversationId, InvalidId, type UserId } from "../model/ids.ts";
 import type { Keep } from "../model/view.ts";
@@ -33,8 +33,6 @@ export const keepAsContent = (id: ConversationId, keep: Keep): Content => ({
   kind: "settings",
   fields: { kind: "settings", prefs: { keep: { [id]: keep } } },
 });
-
-const isObject = (value: Json | undefined): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value);
 
 // What another version of the client says in a form that is not known here is passed over.
 function keepsIn({ prefs }: JsonObject): Record<ConversationId, Keep> {

@@ -2,6 +2,7 @@
 // out of it. Password and recovery key open it as before.
 
 import { checkVersion, type Contents, fillBox, openBox, type Owner, readVault, type Vault, writeVault } from "../crypto/vault.ts";
+import { isSame } from "../model/equal.ts";
 import type { SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { changeVault, fetchVault } from "../wire/login.ts";
@@ -52,11 +53,6 @@ async function refetch(account: Account): Promise<Vault> {
   await updateSession(account, { vault: rsakey });
   return vault;
 }
-
-const isSame = (one: Contents["pins"], other: Contents["pins"]): boolean => {
-  const text = (pins: Contents["pins"]): string => JSON.stringify(Object.entries(pins).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return text(one) === text(other);
-};
 
 /** Writes what has changed of pins, and heads with it. Only the tab that leads does it. */
 export async function keepVault(account: Account): Promise<void> {
