@@ -2,7 +2,7 @@
 
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { importKeys, makeKeys, publicOfSeed, rsaSign } from "../crypto/keys.ts";
-import { apikeyOf } from "../crypto/published.ts";
+import { apikeyOf } from "../crypto/published-account.ts";
 import { apikeyOfRoot, type Contents, fillBox, printRecovery, readVault, type Vault, writeVault } from "../crypto/vault.ts";
 import type { Outcome } from "../model/view.ts";
 import { rootOf, unlock } from "../session/door.ts";

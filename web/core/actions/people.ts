@@ -4,7 +4,7 @@ import { fromHex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
-import { normalEmail } from "../crypto/published.ts";
+import { normalEmail } from "../crypto/published-account.ts";
 import { parseCard } from "../crypto/card.ts";
 import { noted } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";

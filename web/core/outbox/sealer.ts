@@ -14,7 +14,8 @@ import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
 import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { type Ready, requestOf, type Sealed } from "./batch.ts";
-import { contentOf, hold, holdNow } from "./queue.ts";
+import { contentOf } from "./queue.ts";
+import { hold, holdNow } from "./settle.ts";
 
 /** How often the epoch is fetched or begun before a message is tried again later. */
 const MAX_TRIES = 3;

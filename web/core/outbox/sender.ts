@@ -17,7 +17,8 @@ import { type Batch, batchesOf, isSealed, type Ready, requestOf } from "./batch.
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
 import { type Line, newLine } from "./line.ts";
-import { contentOf, drop, hold, settleIfStored } from "./queue.ts";
+import { contentOf } from "./queue.ts";
+import { drop, hold, settleIfStored } from "./settle.ts";
 import { Sealer } from "./sealer.ts";
 import { Cancelled, FileGone, upload } from "./upload.ts";
 

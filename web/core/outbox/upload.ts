@@ -11,7 +11,7 @@ import { forEach } from "../sync/serial.ts";
 import type { Where } from "../wire/conversation.ts";
 import { isPassing } from "../wire/refusal.ts";
 import { complete, create, put, type Span } from "../wire/files.ts";
-import { waits } from "./queue.ts";
+import { waits } from "./settle.ts";
 
 /** Files that are begun at the same time, and workers for each; `Pace` limits how many requests are under way. */
 const WIDTH = 2;

@@ -2,7 +2,7 @@
 
 import { hex, random } from "../crypto/bytes.ts";
 import { importKeys, makeKeys, publicOfSeed } from "../crypto/keys.ts";
-import { apikeyOf, lockKey } from "../crypto/published.ts";
+import { apikeyOf, lockKey } from "../crypto/published-account.ts";
 import { printRecovery } from "../crypto/vault.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";

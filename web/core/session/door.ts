@@ -5,7 +5,7 @@ import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { rootOf as argon2id, UnsafeKdf } from "../crypto/kdf.ts";
 import { importKeys, publicOfRsa, publicOfSeed, type RawKeys } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
-import { normalEmail } from "../crypto/published.ts";
+import { normalEmail } from "../crypto/published-account.ts";
 import { apikeyOfRoot, boxKeyOf, checkVersion, type Contents, OldVault, openBox, openSlot, type Owner, readVault, type Slot } from "../crypto/vault.ts";
 import { stationId, userId, type UserId } from "../model/ids.ts";
 import type { Ports } from "../ports.ts";

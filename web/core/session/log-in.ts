@@ -3,7 +3,7 @@
 
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { importKeys, publicOfRsa, publicOfSeed } from "../crypto/keys.ts";
-import { apikeyOf, unlockKey } from "../crypto/published.ts";
+import { apikeyOf, unlockKey } from "../crypto/published-account.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { signNextCard } from "../sync/own-card.ts";

@@ -3,7 +3,7 @@
 import { randomUnit } from "../crypto/bytes.ts";
 import { groupBy } from "../model/group-by.ts";
 import type { ConversationId } from "../model/ids.ts";
-import { discard, retry } from "../outbox/queue.ts";
+import { discard, retry } from "../outbox/settle.ts";
 import { Sender } from "../outbox/sender.ts";
 import type { OpenSocket, Socket } from "../ports.ts";
 import { LostLead } from "../store/backend.ts";

@@ -7,7 +7,7 @@ import type { Http } from "../../core/ports.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { httpTo } from "../../browser/http.ts";
 import { makeKeys } from "../../core/crypto/keys.ts";
-import { apikeyOf, lockKey } from "../../core/crypto/published.ts";
+import { apikeyOf, lockKey } from "../../core/crypto/published-account.ts";
 import { hex, random } from "../../core/crypto/bytes.ts";
 import { Caller } from "../../core/wire/call.ts";
 import { register } from "../../core/wire/login.ts";

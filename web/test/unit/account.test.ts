@@ -6,7 +6,7 @@ import { clock } from "../../browser/clock.ts";
 import { startClient, type Client, type Outcome } from "../../core/index.ts";
 import { fromBase64 } from "../../core/crypto/bytes.ts";
 import { makeKeys } from "../../core/crypto/keys.ts";
-import { apikeyOf, lockKey } from "../../core/crypto/published.ts";
+import { apikeyOf, lockKey } from "../../core/crypto/published-account.ts";
 import { readVault } from "../../core/crypto/vault.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { type Backend, tables } from "../../core/store/backend.ts";
