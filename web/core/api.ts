@@ -39,8 +39,8 @@ export interface State {
 /** What has changed: the new values of some fields. */
 export type Changes = Partial<State>;
 
-/** A new message of somebody else, in a conversation that is not muted: what a notification says. */
-export interface News {
+/** A new message from somebody else, in a conversation that is not muted: what a notification shows. */
+export interface IncomingMessage {
   conversation: ConversationId;
   message: MessageId;
   where: string;
@@ -48,9 +48,9 @@ export interface News {
   text: string;
 }
 
-/** How this device shows what came while nobody looked; it is said by a worker that knows neither settings nor language. */
-export interface Waking {
-  /** Names and text, or only that there is something. */
+/** What the service worker shows for a push message. It is stored, as the worker knows neither settings nor language. */
+export interface PushSettings {
+  /** Whether names and text are shown, or only that there is a new message. */
   preview: boolean;
   sound: boolean;
   /** "New message". */
@@ -59,11 +59,11 @@ export interface Waking {
   nothing: string;
 }
 
-/** Where this device is pushed. */
-export interface Pushed {
+/** Whether this device gets push messages. */
+export interface PushStatus {
   /** The key by which push services know the server; empty if it does not send pushes. */
   key: string;
-  /** Empty if this device is not pushed. */
+  /** The URL at the push service; empty if this device gets none. */
   endpoint: string;
 }
 
@@ -74,7 +74,7 @@ export interface Client {
   /** Calls back after each change, once for all that changed together; returns a function that ends it. */
   subscribe: (listener: (changes: Changes) => void) => () => void;
   /** Calls back for each new message, in the one tab that leads; returns a function that ends it. */
-  onNews: (listener: (news: News) => void) => () => void;
+  onMessage: (listener: (message: IncomingMessage) => void) => () => void;
   /** Ends all work of this client; the session stays. */
   close: () => Promise<void>;
 
@@ -183,11 +183,11 @@ export interface Client {
   /** Everything that is on this device, readable. */
   exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;
-  pushed: () => Promise<Outcome<Pushed>>;
-  /** This device is woken there when something is new and no socket of its is open. */
+  pushStatus: () => Promise<Outcome<PushStatus>>;
+  /** Has push messages sent to this endpoint when something is new and this device has no open socket. */
   enablePush: (endpoint: string) => Promise<Outcome>;
   disablePush: () => Promise<Outcome>;
-  setWaking: (waking: Waking) => Promise<void>;
+  setPushSettings: (settings: PushSettings) => Promise<void>;
   /** What can be read out to compare the keys of two devices. */
   fingerprint: () => string;
   connectNow: () => void;

@@ -8,7 +8,7 @@ import { type Client, startClient } from "../core/index.ts";
 import { install, watchFiles } from "./install.ts";
 import { speak } from "./i18n/words.ts";
 import { followPush } from "./later.ts";
-import { followNews } from "./notify.ts";
+import { followMessages } from "./notify.ts";
 import { settings } from "./settings.ts";
 import { session } from "./state.ts";
 import { CannotOpen, NotSecure, TooOld } from "./start/pages.tsx";
@@ -43,7 +43,7 @@ async function start(): Promise<void> {
     return install();
   }
   // First, as messages may come while the page is still beginning.
-  followNews(client);
+  followMessages(client);
   await begin(client);
   effect(() => {
     if (session.value.kind === "in") void keepStorage();

@@ -2,7 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { followLooks, isLookedAt } from "../browser/tabs.ts";
-import type { Client, News } from "../core/index.ts";
+import type { Client, IncomingMessage } from "../core/index.ts";
 import { go, hashOf, type Route } from "./route.ts";
 import { settings } from "./settings.ts";
 import { unreadCount } from "./state.ts";
@@ -44,13 +44,13 @@ function play(): void {
 }
 
 /** Tells of a new message, unless somebody looks at a tab, this one or another. The tag keeps one message from being told twice. */
-async function tell(news: News): Promise<void> {
+async function tell(message: IncomingMessage): Promise<void> {
   if (!settings.value.notify || !("Notification" in window) || Notification.permission !== "granted" || (await isLookedAt())) return;
   if (settings.value.sound) play();
   const { preview } = settings.value;
-  const title = preview ? (news.where === news.who ? news.who : `${news.who} · ${news.where}`) : "Parlance";
-  const place: Route = { at: "conversation", id: news.conversation, message: news.message };
-  const options = { body: preview ? plainText(news.text) : "", tag: news.message, silent: true, icon: "icon.svg", data: hashOf(place) };
+  const title = preview ? (message.where === message.who ? message.who : `${message.who} · ${message.where}`) : "Parlance";
+  const place: Route = { at: "conversation", id: message.conversation, message: message.message };
+  const options = { body: preview ? plainText(message.text) : "", tag: message.message, silent: true, icon: "icon.svg", data: hashOf(place) };
   const registration = await navigator.serviceWorker?.getRegistration();
   if (registration) {
     await registration.showNotification(title, options); // on Android there is no other way
@@ -65,7 +65,7 @@ async function tell(news: News): Promise<void> {
 }
 
 /** Follows what the client says is new; it says so in one tab only. */
-export function followNews(client: Client): void {
+export function followMessages(client: Client): void {
   followLooks();
-  client.onNews((news) => void tell(news));
+  client.onMessage((message) => void tell(message));
 }

@@ -2,7 +2,7 @@
 // have to agree on.
 
 import { effect } from "@preact/signals";
-import type { Waking } from "../core/index.ts";
+import type { PushSettings } from "../core/index.ts";
 import { turnOnNotifications } from "./conversation/notify-question.tsx";
 import { words } from "./i18n/words.ts";
 import { route } from "./route.ts";
@@ -26,13 +26,13 @@ const subscribed = async (): Promise<PushSubscription | null> => {
 export async function isPushed(): Promise<boolean> {
   const subscription = await subscribed();
   if (!subscription) return false;
-  const found = await client().pushed();
+  const found = await client().pushStatus();
   return found.ok && found.value.endpoint === subscription.endpoint;
 }
 
 /** Whether the server pushes at all; yes, as long as it cannot be asked. */
 export async function isOffered(): Promise<boolean> {
-  const found = await client().pushed();
+  const found = await client().pushStatus();
   return found.ok ? found.value.key !== "" : found.failure.kind !== "notOffered";
 }
 
@@ -42,11 +42,11 @@ export async function turnOnPush(): Promise<NotPushed | null> {
   if (!registration) return "unsupported";
   // First, as browsers ask only right after a click.
   if (!(await turnOnNotifications())) return "denied";
-  const found = await client().pushed();
+  const found = await client().pushStatus();
   if (!found.ok) return found.failure.kind === "notOffered" ? "notOffered" : "failed";
   if (found.value.key === "") return "notOffered";
   try {
-    await client().setWaking(waking());
+    await client().setPushSettings(pushSettings());
     const { endpoint } = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: found.value.key });
     const enabled = await client().enablePush(endpoint);
     if (enabled.ok) return null;
@@ -64,13 +64,13 @@ export async function turnOffPush(): Promise<void> {
 }
 
 /** How what is new is shown, by what is set now. */
-function waking(): Waking {
+function pushSettings(): PushSettings {
   const { preview, sound } = settings.value;
   return { preview, sound, fresh: words.value.pushFresh, nothing: words.value.pushNothing };
 }
 
-async function keepWaking(now: Waking): Promise<void> {
-  if ((await subscribed()) && session.peek().kind === "in") await client().setWaking(now);
+async function savePushSettings(now: PushSettings): Promise<void> {
+  if ((await subscribed()) && session.peek().kind === "in") await client().setPushSettings(now);
 }
 
 /** Tells the server again where it pushes this device, if that is not what it knows. */
@@ -92,8 +92,8 @@ export function followPush(): void {
     was = kind;
   });
   effect(() => {
-    const now = waking();
-    if (session.value.kind === "in") void keepWaking(now);
+    const now = pushSettings();
+    if (session.value.kind === "in") void savePushSettings(now);
   });
   effect(() => {
     if (route.value.at === "conversation") void dismiss(route.value.id);

@@ -5,7 +5,7 @@ import { importKeys, makeKeys, publicOfSeed, rsaSign } from "../crypto/keys.ts";
 import { apikeyOf } from "../crypto/published-account.ts";
 import { apikeyOfRoot, type Contents, fillBox, printRecovery, readVault, type Vault, writeVault } from "../crypto/vault.ts";
 import type { Outcome } from "../model/view.ts";
-import { rootOf, unlock } from "../session/door.ts";
+import { openVault, rootOf } from "../session/login-context.ts";
 import { forget } from "../session/known.ts";
 import { passwordSlot, recoverySlot } from "../session/make-vault.ts";
 import { acceptRestored as takeRestored } from "../session/restored.ts";
@@ -38,7 +38,7 @@ async function openNow({ session, caller }: Account, password: string): Promise<
   if (kdf === "published") throw new Unsafe("kdf");
   const root = await rootOf(password, kdf);
   try {
-    return await unlock(rsakey, root, { owner: ownerOf(session), slot: "password", seen: readVault(session.vault).version });
+    return await openVault(rsakey, root, { owner: ownerOf(session), slot: "password", seen: readVault(session.vault).version });
   } catch (error) {
     if (error instanceof Unsafe && error.by === "keys") throw new Refused(401, "login_failed", "", null);
     throw error;

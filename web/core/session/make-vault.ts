@@ -3,7 +3,7 @@
 import { type Bytes, random } from "../crypto/bytes.ts";
 import { type Argon2id, DEFAULTS } from "../crypto/kdf.ts";
 import { apikeyOfRoot, boxKeyOf, type Contents, fillBox, fillSlot, type Owner, type Vault, writeVault } from "../crypto/vault.ts";
-import { rootOf } from "./door.ts";
+import { rootOf } from "./login-context.ts";
 
 /** What a new password brings: its hash's parameters, what logs in with it, and the slot that it opens. */
 export interface PasswordSlot {

@@ -1,11 +1,11 @@
 // A session that is open in this tab: it shows what the store has, and leads when no other tab does.
 
-import type { News } from "../api.ts";
+import type { IncomingMessage } from "../api.ts";
 import { randomUnit } from "../crypto/bytes.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import type { Connection, Upload } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
-import { newsOf } from "../show/news.ts";
+import { incomingOf } from "../show/incoming.ts";
 import { AccountShown } from "../show/shown.ts";
 import type { Shown } from "../show/state.ts";
 import type { SessionRecord } from "../store/records.ts";
@@ -26,7 +26,7 @@ const ANSWER_MS = 5000;
 
 /** What a session tells. */
 export interface SessionEvents {
-  onNews: (news: News) => void;
+  onMessage: (message: IncomingMessage) => void;
   /** Signed out in another tab (null), from another device, or by the server. */
   onEnded: (why: "signedOut" | "disabled" | null) => Promise<void>;
 }
@@ -140,18 +140,18 @@ export class OpenSession {
 
   private async lead(ended: AbortSignal): Promise<void> {
     if (ended.aborted) return;
-    const inside = await import("./inside.ts").catch(() => null);
+    const actions = await import("./lazy-actions.ts").catch(() => null);
     // The server has the files of another version by now.
-    if (!inside) return this.outdated();
+    if (!actions) return this.outdated();
     if (ended.aborted) return;
     await this.takeTerm(ended);
     // The session may have ended meanwhile: what began now would go on for ever.
     if (ended.aborted) return;
-    const engine = new inside.Engine(this.account, this.ports.openSocket, {
+    const engine = new actions.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
         this.connection(state);
         if (state.kind !== "live") return;
-        for (const task of [inside.keepPresence, inside.takeAllShared]) task(this.account).catch(this.fault);
+        for (const task of [actions.keepPresence, actions.takeAllShared]) task(this.account).catch(this.fault);
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => { this.fresh(id, fresh).catch(this.fault); },
@@ -160,8 +160,8 @@ export class OpenSession {
     });
     this.engine = engine;
     engine.start();
-    inside.sweepFiles(this.account).catch(this.fault);
-    const endExpiry = inside.followExpiry(this.account, this.fault);
+    actions.sweepFiles(this.account).catch(this.fault);
+    const endExpiry = actions.followExpiry(this.account, this.fault);
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
     endExpiry();
     engine.stop();
@@ -209,14 +209,14 @@ export class OpenSession {
 
   private async lookInto(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
     if (!rows.some(({ Type }) => Type === "Update")) return;
-    const { invitations, takeShared } = await import("./inside.ts");
+    const { invitations, takeShared } = await import("./lazy-actions.ts");
     await this.shown.looked();
     await invitations.checkProofs(this.account, id, rows);
     await takeShared(this.account, id);
   }
 
   private async checkProofsAgain(): Promise<void> {
-    const { invitations } = await import("./inside.ts");
+    const { invitations } = await import("./lazy-actions.ts");
     await invitations.checkProofsAgain(this.account);
   }
 
@@ -281,6 +281,6 @@ export class OpenSession {
     for (const { User } of fresh) this.shown.wrote(id, User);
     await this.shown.looked();
     const called = { where: this.shown.conversationName(id), nameOf: (user: UserId) => this.shown.nameOf(user) };
-    for (const news of await newsOf(this.account, id, fresh, called)) this.events.onNews(news);
+    for (const message of await incomingOf(this.account, id, fresh, called)) this.events.onMessage(message);
   }
 }

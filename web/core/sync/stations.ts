@@ -37,9 +37,9 @@ export async function compareStations(account: Account): Promise<void> {
   if (found.length === 0) return;
   await change(account, (before) => {
     const seen = new Set(before?.seen ?? found.map(({ id }) => id));
-    const news = found.filter(({ id, here }) => !here && !seen.has(id));
+    const added = found.filter(({ id, here }) => !here && !seen.has(id));
     const listed = new Set(found.map(({ id }) => id));
-    const fresh = [...(before?.fresh ?? []).filter(({ id }) => listed.has(id)), ...news];
+    const fresh = [...(before?.fresh ?? []).filter(({ id }) => listed.has(id)), ...added];
     return { seen: [...listed], fresh };
   });
 }
