@@ -17,7 +17,7 @@ export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "prepareDr
 export function conversationCalls(session: () => Open, host: Host) {
   const id = conversationId;
   return {
-    open: async (of: string) => session().shown.log.open(id(of)),
+    open: async (of: string) => session().view.log.open(id(of)),
     closeLog: (of: string) => host.closeLog(of),
     loadOlder: (of: string) => host.loadOlder(of),
     reveal: (of: string, message: string) => host.reveal(of, message),
@@ -25,7 +25,7 @@ export function conversationCalls(session: () => Open, host: Host) {
     typing: (of: string) => host.typing(of),
     prepareDraft: (of: string, draft: KeptDraft) => host.prepareDraft(of, draft),
     send: async (of, draft) => {
-      const also = draft.files?.length ? await (await loadActions()).files.unchosen(session(), draft.files) : [];
+      const also = draft.files?.length ? await (await loadActions()).files.clearChosen(session(), draft.files) : [];
       return messages.send(session(), id(of), draft, also);
     },
     stage: async (source, about, ended, file) => (await loadActions()).files.stage(session(), source, about, ended, file),

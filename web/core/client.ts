@@ -2,7 +2,7 @@
 
 import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
-import { attempt, briefly, failed, notOffered, ok } from "./actions/outcome.ts";
+import { attempt, withTimeout, failed, notOffered, ok } from "./actions/outcome.ts";
 import type { Client, IncomingMessage } from "./api.ts";
 import { conversationCalls, loadActions } from "./calls.ts";
 import type { KeptDraft } from "./model/draft.ts";
@@ -12,10 +12,10 @@ import type { Ports } from "./ports.ts";
 import type { LoggedIn } from "./session/login-context.ts";
 import { OpenSession } from "./session/open.ts";
 import { fingerprintOf, suggestPassword } from "./session/record.ts";
-import { Shown } from "./show/state.ts";
+import { StateStore } from "./show/state.ts";
 import type { PersonRecord, SessionRecord } from "./store/records.ts";
 import { change, Store } from "./store/store.ts";
-import { stranger } from "./sync/people.ts";
+import { newPerson } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
 /** Shown as typing at most so often. */
@@ -24,8 +24,8 @@ const TYPING_MS = 2000;
 /** What the password is asked for. */
 const loadKeyActions = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
 
-class ClientOfPorts {
-  readonly shown = new Shown();
+class PortsClient {
+  readonly stateStore = new StateStore();
   readonly messageListeners = new Set<(message: IncomingMessage) => void>();
   private readonly store: Store;
   private open: OpenSession | null = null;
@@ -42,12 +42,12 @@ class ClientOfPorts {
   async resume(): Promise<void> {
     const session = await this.store.session();
     if (session) await this.begin(session);
-    else this.shown.reset({ kind: "out", why: null });
+    else this.stateStore.reset({ kind: "out", why: null });
   }
 
   private async begin(session: SessionRecord): Promise<void> {
     this.fingerprint = await fingerprintOf(session);
-    this.open = new OpenSession(this.ports, session, this.shown, {
+    this.open = new OpenSession(this.ports, session, this.stateStore, {
       onMessage: (message) => {
         for (const listener of [...this.messageListeners]) listener(message);
       },
@@ -59,7 +59,7 @@ class ClientOfPorts {
 
   private showMe({ user, name, email, hasSheet, presence = "available", fileLimit = null }: SessionRecord): void {
     const me: Me = { id: user, name, email, presence, hasSheet, fileLimit };
-    this.shown.set({ session: { kind: "in", me } });
+    this.stateStore.set({ session: { kind: "in", me } });
   }
 
   private async end(why: "signedOut" | "disabled" | null): Promise<void> {
@@ -72,7 +72,7 @@ class ClientOfPorts {
       // In another tab somebody may have logged in again meanwhile.
       if (!now || now.station === open.account.session.station) await this.store.forgetAll();
     } finally {
-      this.shown.reset({ kind: "out", why });
+      this.stateStore.reset({ kind: "out", why });
       this.ports.channel.post({ post: "hint", hint: { session: true } });
     }
   }
@@ -80,7 +80,7 @@ class ClientOfPorts {
   /** Begins a session; `pinned` is known besides what the vault says. */
   private async keep({ session, contents }: LoggedIn, pinned: readonly PersonRecord[] = []): Promise<void> {
     await this.store.forgetAll();
-    const people = Object.entries(contents?.pins ?? {}).map(([id, pin]) => ({ ...stranger(userId(id)), pin, trust: pin[2] }));
+    const people = Object.entries(contents?.pins ?? {}).map(([id, pin]) => ({ ...newPerson(userId(id)), pin, trust: pin[2] }));
     await this.store.writeOwn(
       change.session(session),
       ...[...people, ...pinned].map(change.person),
@@ -151,28 +151,28 @@ class ClientOfPorts {
     const { account } = this.open;
     const { clock } = this.ports;
     // What was verified a moment ago must not be lost.
-    await briefly(clock, async () => (await loadActions()).keepVault(account));
+    await withTimeout(clock, async () => (await loadActions()).keepVault(account));
     // Whatever the server says, and if it says nothing, nothing stays here.
-    await briefly(clock, () => signOut(account.caller, { stationid: account.session.station }));
+    await withTimeout(clock, () => signOut(account.caller, { stationid: account.session.station }));
     await this.end(null);
   }
 
   async loadOlder(id: string): Promise<void> {
     const open = this.session();
-    const { log } = open.shown;
+    const { log } = open.view;
     if (log.id !== conversationId(id) || (await log.more())) return;
     await open.ask({ kind: "older", id: conversationId(id) });
     await log.more();
   }
 
   async reveal(id: string, message: string): Promise<boolean> {
-    const { account, shown, ask } = this.session();
+    const { account, view, ask } = this.session();
     const [conversation, wanted] = [conversationId(id), messageId(message)];
     for (let pages = 0; pages < 100; pages++) {
       const seq = await account.store.seqOf(conversation, wanted);
       if (seq !== undefined) {
-        if (shown.log.id !== conversation) await shown.log.open(conversation);
-        await shown.log.reach(seq);
+        if (view.log.id !== conversation) await view.log.open(conversation);
+        await view.log.reach(seq);
         return true;
       }
       if ((await account.store.conversation(conversation))?.complete !== false) return false;
@@ -183,7 +183,7 @@ class ClientOfPorts {
 
   // What a screen still says while it goes, as the session has ended, is for nobody.
   closeLog(id: string): void {
-    if (this.open?.shown.log.id === conversationId(id)) this.open.shown.log.close();
+    if (this.open?.view.log.id === conversationId(id)) this.open.view.log.close();
   }
 
   async prepareDraft(id: string, draft: KeptDraft): Promise<() => Promise<void>> {
@@ -235,21 +235,21 @@ class ClientOfPorts {
   /** The client, as others see it. */
   client(): Client {
     const session = (): Open => this.session();
-    const { shown } = this;
+    const { stateStore } = this;
     return {
       ...this.clientOfAccount(session),
       ...conversationCalls(session, this),
       // Last, and here: a getter that is spread is read once.
       get state() {
-        return shown.state;
+        return stateStore.state;
       },
     };
   }
 
   private clientOfAccount(session: () => Open): Omit<Client, "state" | keyof ReturnType<typeof conversationCalls>> {
-    const { shown, messageListeners } = this;
+    const { stateStore, messageListeners } = this;
     return {
-      subscribe: (listener) => shown.subscribe(listener),
+      subscribe: (listener) => stateStore.subscribe(listener),
       onMessage: (listener) => {
         messageListeners.add(listener);
         return () => messageListeners.delete(listener);
@@ -289,7 +289,7 @@ class ClientOfPorts {
 
 /** Starts a client; it opens the session that lies in the store, if there is one. */
 export async function startClient(ports: Ports): Promise<Client> {
-  const client = new ClientOfPorts(ports);
+  const client = new PortsClient(ports);
   await client.resume();
   return client.client();
 }

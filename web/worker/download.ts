@@ -3,7 +3,7 @@
 
 import { closePorts, openPorts } from "../browser/open.ts";
 import type { FileInfo } from "../core/model/file.ts";
-import type { Heard } from "../core/model/saving.ts";
+import type { SaveMessage } from "../core/model/saving.ts";
 import { callerOf } from "../core/session/record.ts";
 import { Store } from "../core/store/store.ts";
 import type { Caller } from "../core/wire/call.ts";
@@ -13,7 +13,7 @@ import { endOf, streamOf } from "./stream.ts";
 /** A file that a page wants to save, and where the page listens. */
 interface Wanted {
   file: FileInfo;
-  tell: (heard: Heard) => void;
+  tell: (heard: SaveMessage) => void;
 }
 
 const waiting = new Map<string, Wanted>();
@@ -38,7 +38,7 @@ export function download(address: string): Promise<Response> | null {
   waiting.delete(address);
   if (!wanted) return Promise.resolve(nothing());
   saving.add(address);
-  const tell = (heard: Heard): void => {
+  const tell = (heard: SaveMessage): void => {
     wanted.tell(heard);
     if ("ended" in heard) saving.delete(address);
   };

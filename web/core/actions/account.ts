@@ -36,13 +36,13 @@ export async function setName({ account }: Open, name: string): Promise<Outcome>
   return attempt(async () => {
     await setProfile(account.caller, name);
     await updateSession(account, { name });
-    account.tell({ list: true });
+    account.notify({ list: true });
     return null;
   });
 }
 
 /** Everything that is on this device, readable. */
-export async function exportData({ account, shown }: Open): Promise<Exported> {
+export async function exportData({ account, view }: Open): Promise<Exported> {
   const { store, session, clock } = account;
   const people = await store.peopleById();
   const names = new Names(people, session);
@@ -64,7 +64,7 @@ export async function exportData({ account, shown }: Open): Promise<Exported> {
       trouble: one.trouble,
     }));
     const members = participants.map(({ userid }) => ({ id: userid, name: names.of(userid) }));
-    conversations.push({ id, group: isgroup, name: shown.conversationName(id), members, messages });
+    conversations.push({ id, group: isgroup, name: view.conversationName(id), members, messages });
   }
   const contacts = [...people.values()].filter(({ friend }) => friend).map(({ id, name, email, trust }) => ({ id, name, email, trust }));
   const { user, name, email } = session;

@@ -3,7 +3,7 @@
 import { type ConversationId, userId } from "../model/ids.ts";
 import type { Invitation, Outcome } from "../model/view.ts";
 import { addFriend } from "../wire/people.ts";
-import { noteAsked } from "../sync/asked.ts";
+import { addSentRequest } from "../sync/sent-requests.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { prove } from "./invitations.ts";
@@ -19,7 +19,7 @@ export async function befriend(open: Open, invitation: Invitation): Promise<Outc
   if (!person?.friend) {
     if (!asked.ok) return asked;
     const name = person?.name || person?.email;
-    if (name) await noteAsked(open.account, friend, name);
+    if (name) await addSentRequest(open.account, friend, name);
     return ok(null);
   }
   const conversation = await writeTo(open, friend);

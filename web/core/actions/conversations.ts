@@ -10,7 +10,7 @@ import { showPerson } from "../show/people.ts";
 import { takeConversation } from "../sync/list.ts";
 import { updateEpochs } from "../sync/epochs.ts";
 import { forgetConversationOf } from "../sync/erase.ts";
-import { stranger } from "../sync/people.ts";
+import { newPerson } from "../sync/people.ts";
 import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
 import * as group from "../wire/group.ts";
 import { isRefusedAs } from "../wire/refusal.ts";
@@ -60,7 +60,7 @@ export async function setKeep(open: Open, id: ConversationId, keep: Keep): Promi
   const { account } = open;
   // First here: it counts for what is written next, however long the place for all devices takes.
   await account.serial.run(async () => account.store.writeOwn(...(await keepHere(account, id, keep))));
-  account.tell({ conversations: [id] });
+  account.notify({ conversations: [id] });
   if (!signs(account)) return ok(null);
   const place = await saved(open);
   if (!place.ok) return place;
@@ -85,7 +85,7 @@ export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outco
     const record = await account.store.conversation(id);
     if (!record?.gone) await group.leave(account.caller, id);
     await account.serial.run(async () => account.store.writeOwn(...(await forgetConversationOf(account, id))));
-    account.tell({ list: true });
+    account.notify({ list: true });
     await ask({ kind: "resync" });
     return null;
   });
@@ -96,7 +96,7 @@ async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<
     return await attempt(task);
   } catch (error) {
     if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
-    return failed({ kind: error instanceof NoKey ? "noKey" : "unexpected", names: error.users.map((user) => open.shown.nameOf(user)) });
+    return failed({ kind: error instanceof NoKey ? "noKey" : "unexpected", names: error.users.map((user) => open.view.nameOf(user)) });
   }
 }
 
@@ -131,7 +131,7 @@ export const createGroup = (open: Open, name: string, users: readonly UserId[]):
 
 /** The place for messages to oneself: a group of one, without a name. */
 export const saved = (open: Open): Promise<Outcome<ConversationId>> => {
-  const own = open.shown.saved();
+  const own = open.view.saved();
   return own ? Promise.resolve(ok(own)) : createGroup(open, "", []);
 };
 
@@ -157,7 +157,7 @@ export async function members({ account }: Open, id: ConversationId): Promise<Me
   // All at once: thousands of single reads take seconds.
   const people = await account.store.peopleById();
   return record.wire.participants.map(({ userid, username }) => {
-    const person = people.get(userid) ?? { ...stranger(userid), name: username };
+    const person = people.get(userid) ?? { ...newPerson(userid), name: username };
     return { ...showPerson(person), admin: admins.has(userid) };
   });
 }

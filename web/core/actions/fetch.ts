@@ -15,7 +15,7 @@ const MAX_RETRIES = 3;
 const MAX_WAIT_MS = 10_000;
 
 /** Fetches records in a row: the first, and as many more as the pace allows. Throws as `fetchRecords` does, after `retries` retries. */
-export async function fetchPatiently(caller: Caller, { id }: FileInfo, [from, to]: Span, retries = MAX_RETRIES): Promise<Bytes> {
+export async function fetchWithRetries(caller: Caller, { id }: FileInfo, [from, to]: Span, retries = MAX_RETRIES): Promise<Bytes> {
   for (let tries = 0; ; tries++) {
     try {
       return await caller.fetching.inTurn((count) => fetchRecords(caller, id, [from, Math.min(from + count - 1, to)]));

@@ -11,14 +11,14 @@ import type { WireMessage } from "../wire/conversation.ts";
 import type { Open } from "./context.ts";
 
 /** Whom a message has reached: those who said so of it, with the time, and those who said so of a later one. */
-function reachedBy({ shown }: Open, record: ConversationRecord, seq: number, reports: readonly ReportRecord[], of: "delivered" | "seen"): Reached[] {
+function reachedBy({ view }: Open, record: ConversationRecord, seq: number, reports: readonly ReportRecord[], of: "delivered" | "seen"): Reached[] {
   // Who has seen it need not have said before that it arrived.
   const said = of === "seen" ? ["viewed"] : ["delivered", "viewed"];
   const atOf = (user: string): number | null => {
     const times = reports.filter((one) => one.user === user && said.includes(one.type)).map(({ at }) => at);
     return times.length > 0 ? Math.min(...times) : null;
   };
-  return Object.entries(record.reach).flatMap(([user, reach]) => (reach[of] >= seq ? [{ name: shown.nameOf(userId(user)), at: atOf(user) }] : []));
+  return Object.entries(record.reach).flatMap(([user, reach]) => (reach[of] >= seq ? [{ name: view.nameOf(userId(user)), at: atOf(user) }] : []));
 }
 
 /** Whether a row continues the chain. What was fetched together, or after it, was followed when it came (sync/inbox.ts, sync/fill.ts). */

@@ -4,7 +4,7 @@ import { hex, random } from "../crypto/bytes.ts";
 import { invitationProof, provesInvitation } from "../crypto/number.ts";
 import type { Content } from "../model/body.ts";
 import { isSame } from "../model/equal.ts";
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import { type ConversationId, messageId, type UserId, userId } from "../model/ids.ts";
 import { writeInvitation } from "../model/invitation.ts";
 import type { Row } from "../model/timeline.ts";
@@ -14,7 +14,7 @@ import type { PersonRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { memberKey, ownKey } from "../sync/cards.ts";
-import { stranger } from "../sync/people.ts";
+import { newPerson } from "../sync/people.ts";
 import * as wire from "../wire/account.ts";
 import { Unreachable } from "../wire/refusal.ts";
 import type { WireMessage } from "../wire/conversation.ts";
@@ -72,18 +72,18 @@ export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
     return null;
   });
 
-function trust({ store, serial, tell, clock }: Account, user: UserId): Promise<void> {
+function trust({ store, serial, notify, clock }: Account, user: UserId): Promise<void> {
   return serial.run(async () => {
     const person = await store.person(user);
     // A key that has changed meanwhile is not the one that was vouched for.
     if (!person || person.trust === "changed") return;
-    await store.writeOwn(change.person(noted(person, { ...person, trust: "verified" }, clock.now())));
-    tell({ list: true });
+    await store.writeOwn(change.person(withKeyEvents(person, { ...person, trust: "verified" }, clock.now())));
+    notify({ list: true });
   });
 }
 
 /** Who made a link, with the key that it names: no other one is taken for theirs. */
-export const pinnedBy = ({ from, card }: Invitation): PersonRecord => ({ ...stranger(userId(from)), pin: [card, 0, "verified"], trust: "verified" });
+export const pinnedBy = ({ from, card }: Invitation): PersonRecord => ({ ...newPerson(userId(from)), pin: [card, 0, "verified"], trust: "verified" });
 
 /** What a newcomer does with the link that they came by: the inviter's key is the one in it, or there is no mark. */
 export async function prove({ account }: Open, conversation: ConversationId, { from, card, secret }: Invitation): Promise<void> {

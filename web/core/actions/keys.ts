@@ -110,7 +110,7 @@ export async function newKeys({ account, ask }: Open, password: string): Promise
     }),
   );
   if (!outcome.ok) return outcome;
-  account.tell({ keys: true, list: true });
+  account.notify({ keys: true, list: true });
   // Conversations get new secrets, for the new keys.
   await ask({ kind: "resync" });
   return outcome;

@@ -4,7 +4,7 @@ import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
 import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import type { Draft } from "../model/written.ts";
-import { say, waiting } from "../outbox/queue.ts";
+import { submit, waiting } from "../outbox/queue.ts";
 import type { Change } from "../store/backend.ts";
 import { box } from "../store/box.ts";
 import { change } from "../store/store.ts";
@@ -26,14 +26,14 @@ export function send({ account }: Open, conversation: ConversationId, draft: Dra
   const common = { text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
   const files = draft.files ?? [];
   const content: Content = files.length > 0 ? { kind: "file", files, ...common } : { kind: "text", ...common };
-  return say(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null), ...also);
+  return submit(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null), ...also);
 }
 
 // An update lives as long as what it is about.
 async function update({ account }: Open, conversation: ConversationId, of: string, content: Content): Promise<void> {
   const seq = await account.store.seqOf(conversation, messageId(of));
   const [row] = seq === undefined ? [] : await account.store.rows(conversation, seq, seq);
-  await say(account, { conversation, id: newId(), content, until: row?.ValidUntil ?? null });
+  await submit(account, { conversation, id: newId(), content, until: row?.ValidUntil ?? null });
 }
 
 /** Changes the text of one's own message. */
@@ -73,7 +73,7 @@ export async function prepareDraft({ account }: Open, conversation: Conversation
   const boxed = text === "" ? null : await box(account.session.box, text);
   return async () => {
     await account.store.writeOwn(change.draft(conversation, boxed));
-    account.tell({ heads: [conversation] });
+    account.notify({ heads: [conversation] });
   };
 }
 

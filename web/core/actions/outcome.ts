@@ -55,7 +55,7 @@ export async function attempt<T>(task: () => Promise<T>): Promise<Outcome<T>> {
 const BRIEF_MS = 5000;
 
 /** Does something that can be done without, but not for long. */
-export async function briefly(clock: Clock, task: () => Promise<unknown>): Promise<void> {
+export async function withTimeout(clock: Clock, task: () => Promise<unknown>): Promise<void> {
   const done = attempt(task).catch(() => undefined);
   await new Promise<void>((resolve) => {
     const cancel = clock.after(BRIEF_MS, resolve);

@@ -6,17 +6,17 @@ import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
 import { normalEmail } from "../crypto/published-account.ts";
 import { parseCard } from "../crypto/card.ts";
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
 import type { Outcome, Request, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import type { PersonRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { ownKey } from "../sync/cards.ts";
-import { stranger } from "../sync/people.ts";
+import { newPerson } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
-import { forgetAsked, noteAsked } from "../sync/asked.ts";
+import { removeSentRequest, addSentRequest } from "../sync/sent-requests.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { attempt, ok } from "./outcome.ts";
@@ -29,16 +29,16 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
     // The address is known here only: the server does not tell it later.
     const id = userId(md5(email));
     await changePerson({ account }, id, (person) => ({ ...person, email }));
-    await noteAsked(account, id, email);
+    await addSentRequest(account, id, email);
     await ask({ kind: "resync" });
     return null;
   });
 
 function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (person: PersonRecord) => PersonRecord): Promise<void> {
   return account.serial.run(async () => {
-    const person = (await account.store.person(id)) ?? stranger(id);
-    await account.store.writeOwn(change.person(noted(person, to(person), account.clock.now())));
-    account.tell({ list: true });
+    const person = (await account.store.person(id)) ?? newPerson(id);
+    await account.store.writeOwn(change.person(withKeyEvents(person, to(person), account.clock.now())));
+    account.notify({ list: true });
   });
 }
 
@@ -54,10 +54,10 @@ export async function answer(open: Open, kind: Request["kind"], id: string, acce
     });
   }
   const friend = userId(id);
-  if (kind === "asked") {
+  if (kind === "sent") {
     return attempt(async () => {
       await removeFriend(account.caller, friend);
-      await forgetAsked(account, friend);
+      await removeSentRequest(account, friend);
       return null;
     });
   }
@@ -74,7 +74,7 @@ export const askAgain = ({ account, ask }: Open, user: UserId): Promise<Outcome>
   attempt(async () => {
     await addFriend(account.caller, { friendid: user });
     const person = await account.store.person(user);
-    await noteAsked(account, user, person?.name || person?.email || user);
+    await addSentRequest(account, user, person?.name || person?.email || user);
     await ask({ kind: "resync" });
     return null;
   });

@@ -15,7 +15,7 @@ const fold = (text: string): string => text.normalize("NFKD").replaceAll(/\p{M}/
 
 /** Finds messages that contain all words, newest first. */
 export async function search(
-  { account, shown }: Open,
+  { account, view }: Open,
   text: string,
   within: ConversationId | null,
 ): Promise<{ hits: readonly Hit[]; searched: number }> {
@@ -33,7 +33,7 @@ export async function search(
     for (const { id: message, user, name, at, text: written, files } of found) {
       const folded = fold([written, ...files.map((file) => file.name)].join(" "));
       if (!words.every((word) => folded.includes(word))) continue;
-      hits.push({ conversation: id, where: shown.conversationName(id), message, user, name, at, text: wordsOf({ text: written, files }) });
+      hits.push({ conversation: id, where: view.conversationName(id), message, user, name, at, text: wordsOf({ text: written, files }) });
     }
   }
   hits.sort((one, other) => other.at - one.at);

@@ -16,7 +16,7 @@ const hasOtherKeys = (before: PersonRecord, after: PersonRecord): boolean =>
   before.trust !== "changed" && (after.trust === "changed" || (before.cards.length > 0 && after.cards.length > before.cards.length));
 
 /** A person as they are now, with what has changed since `before` noted. */
-export function noted(before: PersonRecord | undefined, after: PersonRecord, now: number): PersonRecord {
+export function withKeyEvents(before: PersonRecord | undefined, after: PersonRecord, now: number): PersonRecord {
   const events: KeyEvent[] = [];
   if (before && hasOtherKeys(before, after)) events.push({ kind: "newKeys", at: now });
   if (after.trust === "verified" && before?.trust !== "verified") events.push({ kind: "verified", at: now });

@@ -3,7 +3,7 @@
 import type { Failure } from "./view.ts";
 
 /** How it goes on: how many bytes there are, and its end. */
-export type Told = { done: number } | { ended: Failure | null };
+export type SaveProgress = { done: number } | { ended: Failure | null };
 
 /** What the page hears: where it is streamed from, then how it goes on. */
-export type Heard = { address: string } | Told;
+export type SaveMessage = { address: string } | SaveProgress;

@@ -155,7 +155,7 @@ export function articles(rows: readonly Row[], waiting: readonly Waiting[], cont
   return out;
 }
 
-interface Standing {
+interface Delivery {
   own: boolean;
   state: SendState | null;
   seenBy: readonly UserId[];
@@ -174,7 +174,7 @@ const isDeletedBy = (row: Row, changes: readonly Change[], context: Context): bo
 
 type ByTarget = ReadonlyMap<string, readonly Change[]>;
 
-function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
+function article(row: Row, delivery: Delivery, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
   const { content } = row;
   const changes = all.get(row.id) ?? [];
   const isDeleted = row.erased === true || isDeletedBy(row, changes, context);
@@ -186,7 +186,7 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
     id: row.id,
     user: row.user,
     name: context.nameOf(row.user),
-    own: standing.own,
+    own: delivery.own,
     admin: context.isGroup && context.isAdmin(row.user),
     at: row.at,
     text: isDeleted ? "" : text,
@@ -196,11 +196,11 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
     edited: newest !== content && newest !== null,
     deleted: isDeleted,
     reactions: isDeleted ? [] : reactionsOf(changes, context),
-    state: standing.state,
-    seenBy: standing.seenBy.map((id) => ({ id, name: context.nameOf(id) })),
+    state: delivery.state,
+    seenBy: delivery.seenBy.map((id) => ({ id, name: context.nameOf(id) })),
     until: row.until,
     trouble: isDeleted ? null : row.trouble ?? (content?.kind === "unknown" && content.alt === "" ? "newerClient" : null),
-    held: standing.held,
+    held: delivery.held,
   };
 }
 

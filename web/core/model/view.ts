@@ -76,7 +76,7 @@ export interface Conversation {
   /** What the draft answers or is to change. */
   draftTarget: DraftTarget | null;
   memberCount: number;
-  hereCount: number;
+  availableCount: number;
   admin: boolean;
   barrier: Barrier | null;
   /** When the keys were last renewed; null if not known. */
@@ -184,7 +184,7 @@ export interface Log {
 
 /** Somebody who wants to write, or wants to have one in a group; or who was asked, and has not answered. */
 export interface Request {
-  kind: "friend" | "group" | "asked";
+  kind: "friend" | "group" | "sent";
   /** The user's, or the conversation's. */
   id: string;
   name: string;

@@ -26,18 +26,18 @@ async function recordOf(account: Account, { conversation, id, content, until }: 
 /** Writes a message into the outbox. */
 export async function enqueue(account: Account, message: Message): Promise<void> {
   await account.store.enqueue(await recordOf(account, message));
-  account.tell({ grown: [message.conversation], outbox: true });
+  account.notify({ grown: [message.conversation], outbox: true });
 }
 
 /**
  * The same for what a person writes; `also` is written in the same batch, as the emptied draft is. Where nothing waits before it, it
  * is sealed at once. Not within `account.serial`.
  */
-export function say(account: Account, message: Message, ...also: Change[]): Promise<void> {
-  return account.saying.run(async () => {
+export function submit(account: Account, message: Message, ...also: Change[]): Promise<void> {
+  return account.submitting.run(async () => {
     const record = await recordOf(account, message);
-    if (!(await account.direct?.(record, message.content, also))) await account.store.enqueue(record, ...also);
-    account.tell({ grown: [message.conversation], outbox: true });
+    if (!(await account.sendDirectly?.(record, message.content, also))) await account.store.enqueue(record, ...also);
+    account.notify({ grown: [message.conversation], outbox: true });
   });
 }
 

@@ -12,11 +12,11 @@ import { change } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { catchUp } from "../sync/fill.ts";
-import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
+import { isUnauthorized, isPassing, Refused } from "../wire/refusal.ts";
 import { type Batch, batchesOf, isSealed, type Ready, requestOf } from "./batch.ts";
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
-import { type Line, newLine } from "./line.ts";
+import { type ConversationQueue, newQueue } from "./conversation-queue.ts";
 import { contentOf } from "./queue.ts";
 import { drop, hold, settleIfStored } from "./settle.ts";
 import { Sealer } from "./sealer.ts";
@@ -30,7 +30,7 @@ const MAX_UNSETTLED = 50;
 /** What a sender tells. */
 export interface SenderEvents {
   /** The station is not let in any more. */
-  onBarred: () => void;
+  onUnauthorized: () => void;
   /** Something is wrong that no retry mends; the message stays. */
   onFault: (error: unknown) => void;
   /** The conversation has another secret, or others take part, than this device knows: everything is compared. */
@@ -39,7 +39,7 @@ export interface SenderEvents {
 
 /** Sends what waits. */
 export class Sender {
-  private readonly lines = new Map<ConversationId, Line>();
+  private readonly queues = new Map<ConversationId, ConversationQueue>();
   private readonly listeners = new Set<() => void>();
   /** Messages whose files are all there. */
   private readonly uploaded = new Set<MessageId>();
@@ -63,7 +63,7 @@ export class Sender {
   }
 
   /** Something changed: what was written is sent, and whoever waits for an echo looks again. */
-  noticed({ outbox, list, grown = [] }: Hint): void {
+  onHint({ outbox, list, grown = [] }: Hint): void {
     if (list) this.sealer.forget();
     if (!outbox) return;
     for (const id of grown) this.start(id, false);
@@ -73,85 +73,85 @@ export class Sender {
   /** Nothing is begun after this. */
   stop(): void {
     this.stopped = true;
-    for (const line of this.lines.values()) line.cancelTimer();
+    for (const queue of this.queues.values()) queue.cancelTimer();
   }
 
   /** What `Account.direct` does. */
-  async direct(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<boolean> {
-    const line = this.lineOf(record.conversation);
-    if (!this.isAwake || this.stopped || line.running || !line.isEmpty || record.files) return false;
-    line.running = true;
+  async sendDirectly(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<boolean> {
+    const queue = this.queueOf(record.conversation);
+    if (!this.isAwake || this.stopped || queue.running || !queue.isEmpty || record.files) return false;
+    queue.running = true;
     const ready = await this.sealer.sealNew(record, content, also);
-    line.running = ready !== null;
-    if (ready) void this.drain(record.conversation, line, { ...ready, contents: [], isKnown: false });
+    queue.running = ready !== null;
+    if (ready) void this.drain(record.conversation, queue, { ...ready, contents: [], isKnown: false });
     return ready !== null;
   }
 
-  private lineOf(id: ConversationId): Line {
-    const line = this.lines.get(id) ?? newLine();
-    this.lines.set(id, line);
-    return line;
+  private queueOf(id: ConversationId): ConversationQueue {
+    const queue = this.queues.get(id) ?? newQueue();
+    this.queues.set(id, queue);
+    return queue;
   }
 
   private start(id: ConversationId, anew: boolean): void {
-    const line = this.lineOf(id);
-    line.again = true;
-    line.isEmpty = false;
-    if (this.stopped || line.running || (line.tries > 0 && !anew)) return;
-    line.cancelTimer();
-    line.running = true;
-    void this.drain(id, line);
+    const queue = this.queueOf(id);
+    queue.again = true;
+    queue.isEmpty = false;
+    if (this.stopped || queue.running || (queue.tries > 0 && !anew)) return;
+    queue.cancelTimer();
+    queue.running = true;
+    void this.drain(id, queue);
   }
 
   /** Sends what waits in a conversation, after `first`, before which nothing does. */
-  private async drain(id: ConversationId, line: Line, first: Ready | null = null): Promise<void> {
+  private async drain(id: ConversationId, queue: ConversationQueue, first: Ready | null = null): Promise<void> {
     try {
       if (first) {
-        line.again = true;
-        await this.send(first, line, null);
+        queue.again = true;
+        await this.send(first, queue, null);
       }
-      while (line.again && !this.stopped) {
-        line.again = false;
-        await this.sendAll(id, line);
+      while (queue.again && !this.stopped) {
+        queue.again = false;
+        await this.sendAll(id, queue);
       }
-      line.running = false;
+      queue.running = false;
       // Also where what had failed was taken back: the next one does not wait for it.
-      line.tries = 0;
+      queue.tries = 0;
     } catch (error) {
-      line.running = false;
-      this.failed(id, line, error);
+      queue.running = false;
+      this.failed(id, queue, error);
     }
   }
 
-  private failed(id: ConversationId, line: Line, error: unknown): void {
+  private failed(id: ConversationId, queue: ConversationQueue, error: unknown): void {
     if (this.stopped || error instanceof LostLead) return;
-    if (isBarred(error)) {
-      this.events.onBarred();
+    if (isUnauthorized(error)) {
+      this.events.onUnauthorized();
       return;
     }
     this.events.onFault(error);
-    line.tries += 1;
-    const delay = delayMs(line.tries, randomUnit());
-    line.cancelTimer = this.account.clock.after(delay, () => this.start(id, true));
+    queue.tries += 1;
+    const delay = delayMs(queue.tries, randomUnit());
+    queue.cancelTimer = this.account.clock.after(delay, () => this.start(id, true));
   }
 
   /** Sends what waits in a conversation, up to one that is held. Throws if the rest is to be tried again later. */
-  private async sendAll(id: ConversationId, line: Line): Promise<void> {
+  private async sendAll(id: ConversationId, queue: ConversationQueue): Promise<void> {
     const all = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
     const held = all.findIndex((one) => one.held);
-    const isStored = ({ order }: Outgoing): boolean => line.stored.some((one) => one.order === order);
+    const isStored = ({ order }: Outgoing): boolean => queue.stored.some((one) => one.order === order);
     const waiting = all.slice(0, held < 0 ? undefined : held).filter((one) => !isStored(one));
     // Where something was held or taken back meanwhile, what waits is read anew.
-    if (!(await this.sendBatches(line, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) line.again = true;
+    if (!(await this.sendBatches(queue, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) queue.again = true;
     if (this.stopped) return;
-    if (this.unsettled(line).length > 0) await this.echo(() => line.again || this.unsettled(line).length === 0);
-    if (line.again) return;
-    await this.settle(id, line);
-    line.isEmpty = held < 0;
+    if (this.unsettled(queue).length > 0) await this.echo(() => queue.again || this.unsettled(queue).length === 0);
+    if (queue.again) return;
+    await this.settle(id, queue);
+    queue.isEmpty = held < 0;
   }
 
   /** Sends one after the other; false if one is not stored, and is not to be tried again as it is. */
-  private async sendBatches(line: Line, batches: readonly Batch[], last: SealedRecord | null): Promise<boolean> {
+  private async sendBatches(queue: ConversationQueue, batches: readonly Batch[], last: SealedRecord | null): Promise<boolean> {
     let before = last;
     let ahead: Promise<Ready[]> | null = null;
     for (const [i, batch] of batches.entries()) {
@@ -163,10 +163,10 @@ export class Sender {
       // It is awaited when it is needed.
       ahead?.catch(() => undefined);
       for (const one of ready) {
-        if (this.stopped || !(await this.send(one, line, ahead))) return false;
-        line.tries = 0;
-        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.echo(() => this.unsettled(line).length < MAX_UNSETTLED);
-        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.settle(one.conversation, line);
+        if (this.stopped || !(await this.send(one, queue, ahead))) return false;
+        queue.tries = 0;
+        if (this.unsettled(queue).length >= MAX_UNSETTLED) await this.echo(() => this.unsettled(queue).length < MAX_UNSETTLED);
+        if (this.unsettled(queue).length >= MAX_UNSETTLED) await this.settle(one.conversation, queue);
       }
       if (!isWhole) return false;
     }
@@ -186,7 +186,7 @@ export class Sender {
   }
 
   /** Sends one; false if it is not stored, and is not to be tried again as it is. `ahead` is being made ready to follow it. */
-  private async send(ready: Ready, line: Line, ahead: Promise<unknown> | null): Promise<boolean> {
+  private async send(ready: Ready, queue: ConversationQueue, ahead: Promise<unknown> | null): Promise<boolean> {
     const { request, isKnown, contents, ...outgoing } = ready;
     // From now on its row settles it. One that was sent before may be here already.
     this.account.sent.set(outgoing.id, outgoing.order);
@@ -200,7 +200,7 @@ export class Sender {
     }
     await settleFiles(this.account, contents);
     this.uploaded.delete(outgoing.id);
-    line.stored.push(outgoing);
+    queue.stored.push(outgoing);
     return true;
   }
 
@@ -229,18 +229,18 @@ export class Sender {
   }
 
   /** Those that are stored, and whose rows are not here yet. */
-  private unsettled(line: Line): Outgoing[] {
-    line.stored = line.stored.filter(({ id }) => this.account.sent.has(id));
-    return line.stored;
+  private unsettled(queue: ConversationQueue): Outgoing[] {
+    queue.stored = queue.stored.filter(({ id }) => this.account.sent.has(id));
+    return queue.stored;
   }
 
   /** Fetches the rows of what is stored, where the socket has not brought them. */
-  private async settle(id: ConversationId, line: Line): Promise<void> {
-    if (this.unsettled(line).length === 0) return;
+  private async settle(id: ConversationId, queue: ConversationQueue): Promise<void> {
+    if (this.unsettled(queue).length === 0) return;
     const record = await this.account.store.conversation(id);
     if (record && !record.gone) await this.fetch(id);
     // What still is not here was stored, and cleared since: nothing is left to be done for it.
-    for (const one of this.unsettled(line)) await drop(this.account, one);
+    for (const one of this.unsettled(queue)) await drop(this.account, one);
   }
 
   private async fetch(id: ConversationId): Promise<void> {
@@ -248,7 +248,7 @@ export class Sender {
       await catchUp(this.account, id);
     } catch (error) {
       // Cleared or left a moment ago: the list says how it stands.
-      if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
+      if (!(error instanceof Refused) || isPassing(error) || isUnauthorized(error)) throw error;
       await this.events.onStale();
     }
   }

@@ -25,7 +25,7 @@ export function hold(account: Account, outgoing: Outgoing, held: Held): Promise<
 export async function holdNow(account: Account, outgoing: Outgoing, held: Held): Promise<void> {
   await account.store.write(change.outgoing({ ...outgoing, held }));
   account.sent.delete(outgoing.id);
-  account.tell({ grown: [outgoing.conversation], outbox: true });
+  account.notify({ grown: [outgoing.conversation], outbox: true });
 }
 
 /** Takes a message out of the outbox (the tab that leads only), while it is not on its way; false if it may be on the server already. */
@@ -35,7 +35,7 @@ export function discard(account: Account, id: string): Promise<boolean> {
     if (!found || (found.sealed && !found.held)) return false;
     await account.store.write(change.settle(found.order));
     account.uploading.get(found.id)?.abort();
-    account.tell({ grown: [found.conversation], outbox: true });
+    account.notify({ grown: [found.conversation], outbox: true });
     // Where the session ends before they are gone, they go with it, or are swept.
     if (found.files) dropFiles(account, found.files).catch(() => undefined);
     return true;
@@ -48,7 +48,7 @@ export function retry(account: Account, id: string): Promise<void> {
     const found = await waiting(account, id);
     if (!found?.held) return;
     await account.store.write(change.outgoing({ ...found, sealed: null, held: null }));
-    account.tell({ grown: [found.conversation], outbox: true });
+    account.notify({ grown: [found.conversation], outbox: true });
   });
 }
 
@@ -56,7 +56,7 @@ export function retry(account: Account, id: string): Promise<void> {
 export async function drop(account: Account, { conversation, id, order }: Outgoing): Promise<void> {
   await account.store.write(change.settle(order));
   account.sent.delete(id);
-  account.tell({ grown: [conversation], outbox: true });
+  account.notify({ grown: [conversation], outbox: true });
 }
 
 /** Takes it out of the outbox if its row is here. */

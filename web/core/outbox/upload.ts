@@ -54,7 +54,7 @@ class Upload {
     this.all = files.reduce((sum, file) => sum + lengthOf(file), 0);
   }
 
-  tell(isStalled = false): void {
+  report(isStalled = false): void {
     this.account.progress(this.outgoing.id, { done: this.done, all: this.all, stalled: isStalled });
   }
 
@@ -72,7 +72,7 @@ class Upload {
     const left = missing(file.records, await create(caller, where, file.id, lengthOf(file)));
     const sent = lengthOf(file) - left.reduce((sum, record) => sum + this.bytesOf(file, record), 0);
     this.done += sent;
-    this.tell();
+    this.report();
     await forEach(Array.from({ length: WIDTH }, (_, i) => i), WIDTH, () => this.work(file, left));
     this.check();
     await complete(caller, file.id, file.digest);
@@ -109,7 +109,7 @@ class Upload {
     }));
     if (batch.length > 0) await put(caller, file.id, first, bytes);
     this.done += bytes.length;
-    this.tell();
+    this.report();
     return bytes;
   }
 }
@@ -128,7 +128,7 @@ export async function upload(account: Account, outgoing: Outgoing, files: readon
     await sending.run({ conversationid: outgoing.conversation, instance: record.instance });
     account.progress(outgoing.id, null);
   } catch (error) {
-    if (!ending.signal.aborted && isPassing(error)) sending.tell(true);
+    if (!ending.signal.aborted && isPassing(error)) sending.report(true);
     else account.progress(outgoing.id, null);
     throw ending.signal.aborted ? new Cancelled() : error;
   } finally {

@@ -39,11 +39,11 @@ export async function fetchIncoming(ports: PushPorts): Promise<IncomingMessage[]
     serial: ports.exclusive,
     // A worker sends nothing: the next leading tab settles what a tab has sent.
     sent: new Map(),
-    saying: new Serial(),
-    direct: null,
+    submitting: new Serial(),
+    sendDirectly: null,
     uploading: new Map(),
     progress: () => undefined,
-    tell: (hint: Hint) => ports.channel.post({ post: "hint", hint }),
+    notify: (hint: Hint) => ports.channel.post({ post: "hint", hint }),
     arriving: () => undefined,
     arrived: (id, rows) => void proofs.push(checkProofs(account, id, rows)),
   };
@@ -53,7 +53,7 @@ export async function fetchIncoming(ports: PushPorts): Promise<IncomingMessage[]
   const fresh = new Map<ConversationId, WireMessage[]>();
   await resync(account, {
     onProgress: () => undefined,
-    onFresh: (id, rows) => fresh.set(id, rows),
+    onIncoming: (id, rows) => fresh.set(id, rows),
     onRefused: ports.onFault,
   });
   await Promise.all(proofs);

@@ -18,7 +18,7 @@ import { Unsafe } from "./unsafe.ts";
 
 /** Takes over what the server has by now. Throws `Unsafe` where no backup explains it, and changes nothing then. */
 export async function acceptRestored(account: Account): Promise<void> {
-  const { store, serial, session, caller, tell } = account;
+  const { store, serial, session, caller, notify } = account;
   const [log, vault] = [await soundLog(account), await ownVault(account)];
   const ids = await serial.run(async () => {
     const conversations = await store.conversations();
@@ -38,7 +38,7 @@ export async function acceptRestored(account: Account): Promise<void> {
     return conversations.map(({ wire }) => wire.id);
   });
   if (vault !== null) await updateSession(account, { vault });
-  tell({ restored: true, list: true, outbox: true, conversations: ids });
+  notify({ restored: true, list: true, outbox: true, conversations: ids });
   await publishOwnCard(caller, session);
 }
 

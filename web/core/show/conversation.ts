@@ -13,7 +13,7 @@ import type { Names } from "./people.ts";
 import { groupName } from "../sync/group-name.ts";
 
 /** What a conversation is shown with. */
-export interface Surroundings {
+export interface ShowContext {
   people: ReadonlyMap<UserId, PersonRecord>;
   names: Names;
   /** What waits in this conversation. */
@@ -25,7 +25,7 @@ export interface Surroundings {
 /** Characters of a preview. */
 const PREVIEW = 140;
 
-function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names, waiting }: Surroundings): Barrier | null {
+function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names, waiting }: ShowContext): Barrier | null {
   if (record.gone) return { kind: "removed" };
   const [other] = others;
   if (!record.wire.isgroup && other) {
@@ -49,10 +49,10 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
 
 function previewOf(last: Article | undefined): Conversation["preview"] {
   if (!last || last.deleted) return null;
-  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW), files: briefly(last.files) };
+  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW), files: filesBrief(last.files) };
 }
 
-function briefly(files: readonly FileInfo[]): FilesBrief | null {
+function filesBrief(files: readonly FileInfo[]): FilesBrief | null {
   const [first] = files;
   if (!first) return null;
   const shape = shapeOf(first);
@@ -60,7 +60,7 @@ function briefly(files: readonly FileInfo[]): FilesBrief | null {
 }
 
 /** The newest article: also what became of it, and what waits. */
-async function lastArticle(account: Account, record: ConversationRecord, { waiting, names }: Surroundings): Promise<Article | undefined> {
+async function lastArticle(account: Account, record: ConversationRecord, { waiting, names }: ShowContext): Promise<Article | undefined> {
   if (record.newestVisible === 0 && waiting.length === 0) return undefined;
   const from = record.newestVisible === 0 ? Number.MAX_SAFE_INTEGER : record.newestVisible;
   return (await readLog(account, record, waiting, names, from)).at(-1);
@@ -74,21 +74,21 @@ const isHidden = ({ wire }: ConversationRecord): boolean =>
 export async function showConversation(
   account: Account,
   record: ConversationRecord,
-  around: Surroundings,
+  context: ShowContext,
   detail: "brief" | "whole",
 ): Promise<Conversation> {
   const { wire } = record;
   const me = account.session.user;
   const others = wire.participants.map(({ userid }) => userid).filter((id) => id !== me);
   const hasNames = others.length > 0 && detail === "brief";
-  const name = hasNames ? membersOf(others, around.names) : await nameOf(account, record, others, around.names);
+  const name = hasNames ? membersOf(others, context.names) : await nameOf(account, record, others, context.names);
   // One's own place has no name; a group that all others have left keeps the one it has.
   const kind = !wire.isgroup ? "direct" : others.length === 0 && name === "" ? "saved" : "group";
   const [other] = others;
-  const last = detail === "brief" ? undefined : await lastArticle(account, record, around);
+  const last = detail === "brief" ? undefined : await lastArticle(account, record, context);
   const [properties] = wire.properties;
   const color = properties?.listitembackgroundcolor ?? "";
-  const draft = readDraft(around.draft);
+  const draft = readDraft(context.draft);
   const announcement = record.roster && parseAnnouncement(record.roster.announcement);
   return {
     id: wire.id,
@@ -107,10 +107,10 @@ export async function showConversation(
     draft: draft.text,
     draftTarget: draft.target,
     memberCount: wire.participants.length,
-    hereCount: others.filter((id) => around.people.get(id)?.availability === "available").length,
+    availableCount: others.filter((id) => context.people.get(id)?.availability === "available").length,
     // Servers of the published form do not say who is an admin: then everyone may try.
     admin: wire.isgroup && !record.gone && (announcement === null || announcement.admins.includes(me)),
-    barrier: barrierOf(record, others, around),
+    barrier: barrierOf(record, others, context),
     renewedAt: record.rosterAt,
   };
 }

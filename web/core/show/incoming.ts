@@ -8,13 +8,13 @@ import type { WireMessage } from "../wire/conversation.ts";
 import { openRows } from "./log.ts";
 
 /** What places and people are called. */
-export interface Called {
+export interface DisplayNames {
   where: string;
   nameOf: (user: UserId) => string;
 }
 
 /** What is to be told of rows that have just arrived in a conversation, in their order. */
-export async function incomingOf(account: Account, id: ConversationId, fresh: readonly WireMessage[], { where, nameOf }: Called): Promise<IncomingMessage[]> {
+export async function incomingOf(account: Account, id: ConversationId, fresh: readonly WireMessage[], { where, nameOf }: DisplayNames): Promise<IncomingMessage[]> {
   const record = await account.store.conversation(id);
   const [first] = fresh;
   if (!record || !first || record.wire.properties[0]?.ismuted) return [];

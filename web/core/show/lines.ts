@@ -11,7 +11,7 @@ import type { Account } from "../sync/account.ts";
 import type { Names } from "./people.ts";
 
 /** What the lines of a log are drawn with. */
-export interface LinesAround {
+export interface LinesContext {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
   /** The rows that are shown, from the oldest. */
@@ -42,7 +42,7 @@ export function changesOf(one: Changes, before: Changes | undefined, nameOf: (us
   return found.length > 0 ? found : [{ kind: "renewed" }];
 }
 
-async function ofEpochs(account: Account, record: ConversationRecord, { names, rows }: LinesAround): Promise<Placed[]> {
+async function ofEpochs(account: Account, record: ConversationRecord, { names, rows }: LinesContext): Promise<Placed[]> {
   const { id } = record.wire;
   const epochs = (await account.store.epochs(id)).filter(({ epoch }) => epoch > 0);
   const all = epochs.map(({ announcement }) => parseAnnouncement(announcement));
@@ -66,7 +66,7 @@ async function ofEpochs(account: Account, record: ConversationRecord, { names, r
   return found;
 }
 
-function ofKeys(record: ConversationRecord, me: UserId, { names, people }: LinesAround): Placed[] {
+function ofKeys(record: ConversationRecord, me: UserId, { names, people }: LinesContext): Placed[] {
   const others = record.wire.participants.map(({ userid }) => userid).filter((user) => user !== me);
   return others.flatMap((user) =>
     (people.get(user)?.history ?? []).flatMap(({ kind, at }): Placed[] => {
@@ -82,13 +82,13 @@ export async function withLines(
   record: ConversationRecord,
   articles: readonly Article[],
   isWhole: boolean,
-  around: LinesAround,
+  context: LinesContext,
 ): Promise<Entry[]> {
-  const seqs = new Map<string, number>(around.rows.map(({ id, seq }) => [id, seq]));
-  const epochs = record.wire.isgroup ? await ofEpochs(account, record, around) : [];
+  const seqs = new Map<string, number>(context.rows.map(({ id, seq }) => [id, seq]));
+  const epochs = record.wire.isgroup ? await ofEpochs(account, record, context) : [];
   const entries: Entry[] = [...articles];
   const since = isWhole ? 0 : (articles[0]?.at ?? 0);
-  for (const { line, after } of [...epochs, ...ofKeys(record, account.session.user, around)]) {
+  for (const { line, after } of [...epochs, ...ofKeys(record, account.session.user, context)]) {
     if (line.at < since) continue;
     const stands = (entry: Entry): boolean => {
       if (after === null || entry.kind === "line") return entry.at <= line.at;

@@ -6,14 +6,14 @@ import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
-import { counts } from "../sync/counts.ts";
+import { countsAsUnread } from "../sync/unread.ts";
 import { Serial } from "../sync/serial.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
 import { contextOf } from "./log.ts";
 import type { Names } from "./people.ts";
-import type { Shown } from "./state.ts";
+import type { StateStore } from "./state.ts";
 
 /** Rows that are shown at first, and more each time. */
 const PAGE = 50;
@@ -29,7 +29,7 @@ const SLACK = 500;
 const MAX_TIMER_MS = 86_400_000;
 
 /** What a log is drawn with. */
-export interface LogAround {
+export interface LogContext {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
   waiting: readonly Waiting[];
@@ -53,8 +53,8 @@ export class OpenLog {
 
   constructor(
     private readonly account: Account,
-    private readonly out: Shown,
-    private readonly around: (id: ConversationId) => LogAround,
+    private readonly out: StateStore,
+    private readonly context: (id: ConversationId) => LogContext,
   ) {}
 
   /** Opens a conversation at its newest rows, or at the first unread one. */
@@ -71,7 +71,7 @@ export class OpenLog {
     this.id = id;
     this.limit = MAX_ROWS;
     this.instance = record.instance;
-    const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => counts(row, this.account.session.user));
+    const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => countsAsUnread(row, this.account.session.user));
     this.firstUnread = unread[0]?.ID ?? null;
     const newest = await this.account.store.rowsBefore(id, record.head?.seq ?? 0, PAGE);
     const oldest = newest.at(-1)?.Seq ?? 0;
@@ -183,11 +183,11 @@ export class OpenLog {
     const left = Math.min(...ends) - this.account.caller.now();
     // A longer time is not one for a timer of this page.
     if (left > MAX_TIMER_MS) return;
-    this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.tell({ conversations: [id] }));
+    this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.notify({ conversations: [id] }));
   }
 
   private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
-    const { names, people, waiting } = this.around(id);
+    const { names, people, waiting } = this.context(id);
     if (this.opened.length > this.limit + SLACK) {
       this.opened = this.opened.slice(-this.limit);
       this.from = this.opened[0]?.seq ?? this.from;

@@ -44,18 +44,18 @@ export interface Account {
   /** What this tab has sent, with its place in the outbox: its row takes it out of there. */
   sent: Map<MessageId, number>;
   /** What a person writes is written down one after the other. */
-  saying: Exclusive;
+  submitting: Exclusive;
   /**
    * While this tab leads: seals a message and writes it down, and sends it from there. False where something waits before it: then
    * it has to be put behind that.
    */
-  direct: ((record: OutgoingRecord, content: Content, also: readonly Change[]) => Promise<boolean>) | null;
+  sendDirectly: ((record: OutgoingRecord, content: Content, also: readonly Change[]) => Promise<boolean>) | null;
   /** Messages whose files are being sent here, with what ends that. */
   uploading: Map<MessageId, AbortController>;
   /** Tells how far the files of a message have come; null when there is nothing more to tell. */
   progress: (message: MessageId, upload: Upload | null) => void;
   /** Tells this tab and the others. */
-  tell: (hint: Hint) => void;
+  notify: (hint: Hint) => void;
   /**
    * Hears of new rows that join what is held, while they are being written; `record` is what is written with them, `after` the
    * number of the row before them, 0 if there is none.

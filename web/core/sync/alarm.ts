@@ -7,15 +7,15 @@ import type { Account } from "./account.ts";
 export type AlarmRecord = AlarmOf[];
 
 /** What may be wrong with keys; one of them at a time. */
-export const ofKeys: readonly AlarmOf[] = ["own", "log", "keys"];
+export const keyAlarms: readonly AlarmOf[] = ["own", "log", "keys"];
 
 /** Says what is not right of these, or that nothing is. */
-export function setAlarm({ store, serial, tell }: Account, among: readonly AlarmOf[], now: AlarmOf | null): Promise<void> {
+export function setAlarm({ store, serial, notify }: Account, among: readonly AlarmOf[], now: AlarmOf | null): Promise<void> {
   return serial.run(async () => {
     const before = (await store.meta<AlarmRecord>("alarm")) ?? [];
     const value = [...before.filter((one) => !among.includes(one)), ...(now ? [now] : [])];
     if (value.join() === before.join()) return;
     await store.writeOwn({ put: "meta", key: "alarm", value });
-    tell({ list: true });
+    notify({ list: true });
   });
 }

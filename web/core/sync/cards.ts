@@ -6,7 +6,7 @@ import type { Known } from "../crypto/epoch.ts";
 import { fromHex, hex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { type Followed, tagOf, UNKNOWN } from "../crypto/log.ts";
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import type { UserId } from "../model/ids.ts";
 import type { PersonRecord, SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
@@ -14,7 +14,7 @@ import { cards as fetchCards } from "../wire/people.ts";
 import { isSame } from "../model/equal.ts";
 import type { Account } from "./account.ts";
 import { isOwn, publishOwnCard } from "./own-card.ts";
-import { offerKey, stranger } from "./people.ts";
+import { offerKey, newPerson } from "./people.ts";
 import { placeOfPin } from "./pins.ts";
 
 /** Users that one call asks for. */
@@ -86,15 +86,15 @@ export async function compareCards(account: Account): Promise<void> {
         // Of oneself only one's own cards count.
         if (id === session.user && newest && session.signKey && !isOwn(newest.card, session.signKey)) throw new NotOwnCard();
         const publicKey = found.publicKeys.get(id);
-        const told = publicKey && id !== session.user ? offerKey(person, publicKey) : person;
-        const next = await offerCards(told, offered, session.server);
+        const updated = publicKey && id !== session.user ? offerKey(person, publicKey) : person;
+        const next = await offerCards(updated, offered, session.server);
         if (isSame(next, person)) continue;
-        await store.write(change.person(noted(person, next, account.clock.now())));
+        await store.write(change.person(withKeyEvents(person, next, account.clock.now())));
         isOther = true;
       }
     });
   }
-  if (isOther) account.tell({ list: true });
+  if (isOther) account.notify({ list: true });
   await publishIfMissing(account);
 }
 
@@ -159,8 +159,8 @@ export async function knownOfAll(account: Account, users: readonly UserId[]): Pr
     const found = await fetchCards(caller, page, {});
     for (const id of page) {
       const newest = log.newest.get(await tagOf(session.server, id))?.card;
-      const told = { ...stranger(id), publicKey: found.publicKeys.get(id) ?? "" };
-      const person = await offerCards(told, found.cards.get(id) ?? [], session.server);
+      const updated = { ...newPerson(id), publicKey: found.publicKeys.get(id) ?? "" };
+      const person = await offerCards(updated, found.cards.get(id) ?? [], session.server);
       const last = person.cards.at(-1);
       if (last === undefined ? newest === undefined : (await cardHash(last)) === newest) people.push(person);
       else if (last === undefined && newest !== undefined) logged.set(id, newest);

@@ -14,12 +14,12 @@ export type ConnectionState =
   | { kind: "live" }
   | { kind: "waiting"; tries: number; until: number }
   | { kind: "replaced" }
-  | { kind: "barred" }
+  | { kind: "unauthorized" }
   | { kind: "outdated" };
 
 /** What happens to it. */
 export type ConnectionEvent =
-  | { kind: "start" | "stop" | "opened" | "caughtUp" | "barred" | "outdated" }
+  | { kind: "start" | "stop" | "opened" | "caughtUp" | "unauthorized" | "outdated" }
   /** It failed or ended. `random` from 0 to 1 spreads the next tries of many clients. */
   | { kind: "closed"; code: number; now: number; random: number }
   /** The time to wait is over, or a person, the network or the tab says: try now. */
@@ -46,12 +46,12 @@ export function step(state: ConnectionState, event: ConnectionEvent): Connection
     case "stop":
       return { kind: "idle" };
     case "start":
-      return state.kind === "idle" || state.kind === "replaced" || state.kind === "waiting" || state.kind === "barred" ? { kind: "connecting", tries: 0 } : state;
+      return state.kind === "idle" || state.kind === "replaced" || state.kind === "waiting" || state.kind === "unauthorized" ? { kind: "connecting", tries: 0 } : state;
     case "opened":
       return state.kind === "connecting" ? { kind: "catchingUp", tries: state.tries } : state;
     case "caughtUp":
       return state.kind === "catchingUp" ? { kind: "live" } : state;
-    case "barred":
+    case "unauthorized":
     case "outdated":
       return { kind: event.kind };
     case "due":
@@ -66,7 +66,7 @@ export function step(state: ConnectionState, event: ConnectionEvent): Connection
 function closed(state: ConnectionState, { code, now, random }: { code: number; now: number; random: number }): ConnectionState {
   if (state.kind !== "connecting" && state.kind !== "catchingUp" && state.kind !== "live") return state;
   if (REPLACED.has(code)) return { kind: "replaced" };
-  if (code === SIGNED_OUT) return { kind: "barred" };
+  if (code === SIGNED_OUT) return { kind: "unauthorized" };
   // Only after it was live: otherwise a server that always says so would be asked all the time.
   if (state.kind === "live" && AGAIN.has(code)) return { kind: "connecting", tries: 0 };
   const tries = state.kind === "live" ? 0 : state.tries + 1;

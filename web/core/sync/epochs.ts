@@ -101,7 +101,7 @@ async function isAnnounced(announcement: string, secret: Bytes): Promise<boolean
 
 /** Fetches the secrets of older epochs: an admin may have shared them since. */
 async function fetchShared(account: Account, id: ConversationId, roster: Roster): Promise<void> {
-  const { store, cipher, tell, serial } = account;
+  const { store, cipher, notify, serial } = account;
   const held = new Set((await store.epochs(id)).map(({ epoch }) => epoch));
   const all = await fetchDownTo(account, id, 0);
   const older = all.filter(({ epoch }) => epoch < roster.announcement.epoch);
@@ -110,7 +110,7 @@ async function fetchShared(account: Account, id: ConversationId, roster: Roster)
   const fresh = await secretsOf(missing, (wrapped) => cipher.secretOrNull(wrapped));
   if (fresh.length === 0) return;
   await serial.run(() => store.write(...fresh.map((one) => change.epoch(id, one))));
-  tell({ conversations: [id] });
+  notify({ conversations: [id] });
 }
 
 /** Whether rows that are here lie under epochs whose secrets are not. */
@@ -150,7 +150,7 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
     if (!now || (rosterOf(now)?.announcement.epoch ?? 0) !== (held?.announcement.epoch ?? 0)) return;
     const record = { ...now, roster: keepRoster(accepted.roster), rosterAt: account.clock.now() };
     await store.write(change.conversation(record), ...accepted.epochs.map((one) => change.epoch(id, one)));
-    account.tell({ conversations: [id] });
+    account.notify({ conversations: [id] });
   });
 }
 

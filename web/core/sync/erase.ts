@@ -13,7 +13,7 @@ export const withoutContent = async (row: WireMessage): Promise<WireMessage> => 
 
 /** Deletes the content of messages on this device. */
 export async function takeErased(account: Account, erased: Frame["erased"]): Promise<void> {
-  const { store, serial, tell } = account;
+  const { store, serial, notify } = account;
   for (const { conversationid: id, messageids } of erased) {
     await serial.run(async () => {
       for (const message of messageids) {
@@ -21,7 +21,7 @@ export async function takeErased(account: Account, erased: Frame["erased"]): Pro
         const [row] = seq === undefined ? [] : await store.rows(id, seq, seq);
         if (row && row.Data !== "") await store.write(...(await forgetFilesOf(account, id, [row])), ...change.row(id, await withoutContent(row)));
       }
-      tell({ conversations: [id] });
+      notify({ conversations: [id] });
     });
   }
 }
@@ -30,7 +30,7 @@ export async function takeErased(account: Account, erased: Frame["erased"]): Pro
 const OPENED = 500;
 
 /** The changes that delete the files of these rows; tells whoever shows them. */
-export async function forgetFilesOf({ store, cipher, tell }: Account, id: ConversationId, rows: readonly WireMessage[]): Promise<Change[]> {
+export async function forgetFilesOf({ store, cipher, notify }: Account, id: ConversationId, rows: readonly WireMessage[]): Promise<Change[]> {
   const record = await store.conversation(id);
   const files: FileId[] = [];
   // Some at a time: all that is opened is held.
@@ -38,7 +38,7 @@ export async function forgetFilesOf({ store, cipher, tell }: Account, id: Conver
     const opened = await cipher.openAll(record, rows.slice(from, from + OPENED));
     files.push(...opened.flatMap(({ content }) => (content?.kind === "file" ? content.files.map((file) => file.id) : [])));
   }
-  if (files.length > 0) tell({ files });
+  if (files.length > 0) notify({ files });
   return files.flatMap(change.forgetFile);
 }
 

@@ -28,7 +28,7 @@ async function emptyIn(account: Account, id: ConversationId): Promise<boolean> {
 /** Removes the content of expired messages, in all conversations. For the leading tab only. */
 export async function emptyExpired(account: Account): Promise<void> {
   for (const { wire } of await account.store.conversations()) {
-    if (await emptyIn(account, wire.id)) account.tell({ conversations: [wire.id] });
+    if (await emptyIn(account, wire.id)) account.notify({ conversations: [wire.id] });
   }
 }
 

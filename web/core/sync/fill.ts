@@ -6,7 +6,7 @@ import type { ConversationRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { type Cursor, download, downloadBefore, type Rows, transcript, type WireMessage } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { counts } from "./counts.ts";
+import { countsAsUnread } from "./unread.ts";
 import { join, linksOf } from "./inbox.ts";
 
 /** Rows of a page when a conversation is seen for the first time, and of each older page. */
@@ -64,7 +64,7 @@ async function adoptUnread({ store, session }: Account, id: ConversationId, page
   const record = await store.conversation(id);
   if (!record?.head || record.wire.unread === null || record.head.message.id !== record.wire.lastmessageid) return;
   const { unread } = record.wire;
-  const counted = page.filter((row) => counts(row, session.user));
+  const counted = page.filter((row) => countsAsUnread(row, session.user));
   const read = unread === 0 ? record.head.seq : (counted.at(-1 - unread)?.Seq ?? 0);
   const seen = Math.max(record.seen, read);
   await store.write(change.conversation({ ...record, seen, seenTold: Math.max(record.seenTold, read), unread }));
@@ -82,7 +82,7 @@ async function comparePinned(account: Account, id: ConversationId): Promise<void
   const isOther = own === undefined || (own.Seq === seq && own.Chain !== chain);
   const next = isOther ? { ...record, broken: Math.min(seq, record.head.seq) } : { ...record, pinnedHead: null };
   await store.write(change.conversation(next));
-  account.tell({ conversations: [id] });
+  account.notify({ conversations: [id] });
 }
 
 /** Messages whose content was deleted have left their links: with them the chain may fit after all. */
@@ -105,7 +105,7 @@ async function explainGap(account: Account, record: ConversationRecord): Promise
   const missing = rows.some(({ Seq }) => Seq > from && !links.some(({ seq }) => seq === Seq));
   if (wrong || missing) return;
   await account.store.write(change.conversation({ ...record, broken: null, hasGaps: record.hasGaps || links.some(({ data }) => data === null) }));
-  account.tell({ conversations: [record.wire.id] });
+  account.notify({ conversations: [record.wire.id] });
 }
 
 /** Fetches one older page; false if there is none. */
@@ -128,7 +128,7 @@ export async function fetchOlder(account: Account, id: ConversationId): Promise<
     }
     await account.store.write(change.conversation(now), ...older.flatMap((row) => change.row(id, row)));
     if (now.broken !== null) await explainGap(account, now);
-    account.tell({ conversations: [id] });
+    account.notify({ conversations: [id] });
     return older.length > 0;
   });
 }

@@ -8,7 +8,7 @@ import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import type { WireMessage, WireReport } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { counts } from "./counts.ts";
+import { countsAsUnread } from "./unread.ts";
 
 /** The links of rows, as the chain has them. */
 export const linksOf = (rows: readonly WireMessage[]): Link[] =>
@@ -19,7 +19,7 @@ export const linksOf = (rows: readonly WireMessage[]): Link[] =>
 
 async function unreadAfter(store: Store, record: ConversationRecord, fresh: readonly WireMessage[], me: UserId): Promise<number> {
   const held = await store.rows(record.wire.id, record.seen + 1);
-  const seqs = new Set([...held, ...fresh].filter((row) => row.Seq > record.seen && counts(row, me)).map(({ Seq }) => Seq));
+  const seqs = new Set([...held, ...fresh].filter((row) => row.Seq > record.seen && countsAsUnread(row, me)).map(({ Seq }) => Seq));
   return seqs.size;
 }
 
@@ -90,7 +90,7 @@ export async function join(account: Account, record: ConversationRecord, arrived
   const seenBefore = record.seen;
   const reports = await applyReports(store, record, arrived.reports, fresh, me);
   changes.push(...reports.map((report) => change.report(arrived.id, report)));
-  if (record.seen === seenBefore) record.unread += messages.filter((row) => row.Seq > record.seen && counts(row, me)).length;
+  if (record.seen === seenBefore) record.unread += messages.filter((row) => row.Seq > record.seen && countsAsUnread(row, me)).length;
   else record.unread = await unreadAfter(store, record, messages, me);
   // Own answer and own echo both end up here; whichever is second finds nothing to settle.
   const settled = messages.filter(({ ID }) => account.sent.has(ID));
@@ -99,9 +99,9 @@ export async function join(account: Account, record: ConversationRecord, arrived
   if (messages.length > 0) account.arriving(record, messages, last);
   await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
   for (const { ID } of settled) account.sent.delete(ID);
-  account.tell({ grown: [arrived.id], outbox: settled.length > 0 });
+  account.notify({ grown: [arrived.id], outbox: settled.length > 0 });
   if (messages.length > 0) account.arrived(arrived.id, messages);
-  return { record, fresh: messages.filter((row) => counts(row, me) && row.Seq > record.seen) };
+  return { record, fresh: messages.filter((row) => countsAsUnread(row, me) && row.Seq > record.seen) };
 }
 
 async function extend(record: ConversationRecord, messages: readonly WireMessage[], station: string, me: UserId): Promise<void> {
@@ -126,5 +126,5 @@ export async function markSeen(account: Account, id: ConversationId, seq: number
   record.seen = seq;
   record.unread = await unreadAfter(account.store, record, [], account.session.user);
   await account.store.write(change.conversation(record));
-  account.tell({ heads: [id] });
+  account.notify({ heads: [id] });
 }

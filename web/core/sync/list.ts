@@ -1,6 +1,6 @@
 // Compares everything: the list, people, requests. What the socket cannot tell, this finds.
 
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { type Head, isGroup } from "../crypto/epoch.ts";
 import { InvalidLog } from "../crypto/log.ts";
@@ -13,8 +13,8 @@ import { type GroupInvitation, groupInvitations } from "../wire/group.ts";
 import { blocked, type Friends, friends } from "../wire/people.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
-import { ofKeys, setAlarm } from "./alarm.ts";
-import { settleAsked } from "./asked.ts";
+import { keyAlarms, setAlarm } from "./alarm.ts";
+import { settleSentRequests } from "./sent-requests.ts";
 import { compareCards, NotOwnCard } from "./cards.ts";
 import { rosterOf, tryEpochs } from "./epochs.ts";
 import { forgetConversationOf, forgetRowsOf } from "./erase.ts";
@@ -41,11 +41,11 @@ const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsR
 type Heads = Readonly<Record<string, Head>>;
 
 /** Puts a conversation as the server shows it into what is held. */
-async function merged(account: Account, held: ConversationRecord | undefined, told: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
-  if (!held) return { record: { ...newConversation(told), pinnedHead: heads[told.id] ?? null }, changes: [] };
+async function merged(account: Account, held: ConversationRecord | undefined, listed: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
+  if (!held) return { record: { ...newConversation(listed), pinnedHead: heads[listed.id] ?? null }, changes: [] };
   // Whether it is a group was announced by whoever began it. A list that says something else would show one as the other.
   const announced = rosterOf(held)?.announcement;
-  const wire = announced ? { ...told, isgroup: isGroup(announced) } : told;
+  const wire = announced ? { ...listed, isgroup: isGroup(announced) } : listed;
   // The secret of before there were epochs is told by nobody any more: what lies under it stays readable here.
   const before = held.wire.epoch === 0 && wire.epoch > 0 && held.wire.secret !== "";
   const kept = before ? [change.epoch(wire.id, { epoch: 0, announcement: "", wrapped: held.wire.secret })] : [];
@@ -71,7 +71,7 @@ export function takeConversation(account: Account, wire: WireConversation): Prom
     // One that is not of the marked list may be gone before the next comparison, which would then not tell that.
     const unmarked: Change[] = held ? [] : [{ remove: "meta", key: "listMark" }];
     await account.store.write(...changes, change.conversation(record), ...unmarked);
-    account.tell({ list: true, conversations: [wire.id] });
+    account.notify({ list: true, conversations: [wire.id] });
   });
 }
 
@@ -104,45 +104,45 @@ async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer>
 interface Compared {
   list: ListAnswer;
   people: Friends;
-  barred: readonly UserId[];
+  blockedUsers: readonly UserId[];
   groups: GroupInvitation[];
 }
 
-async function mergeList(account: Account, { list, people, barred, groups }: Compared): Promise<void> {
+async function mergeList(account: Account, { list, people, blockedUsers, groups }: Compared): Promise<void> {
   const { store, session } = account;
   const held = new Map((await store.conversations()).map((record) => [record.wire.id, record]));
   const heads = await headsOf(store);
   const results = await Promise.all(list.changed.map((wire) => merged(account, held.get(wire.id), wire, heads)));
   const gone = await Promise.all(list.gone.flatMap((id) => held.get(id) ?? []).map((record) => unlisted(account, record)));
   const known = await store.peopleById();
-  const told = { list: list.changed, people, blocked: barred, me: session.user, ownKey: session.publicKey };
+  const snapshot = { list: list.changed, people, blocked: blockedUsers, me: session.user, ownKey: session.publicKey };
   // It was taken away meanwhile, if another conversation was added that the answer may not have.
   const isMarked = ((await store.meta<string>("listMark")) ?? "") === list.marks.before;
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
     ...gone.flat(),
-    ...mergePeople(known, told).map((person) => change.person(noted(known.get(person.id), person, account.clock.now()))),
+    ...mergePeople(known, snapshot).map((person) => change.person(withKeyEvents(known.get(person.id), person, account.clock.now()))),
     { put: "meta", key: "requests", value: requestsOf(people, groups) },
-    ...(await settleAsked(account, people)),
+    ...(await settleSentRequests(account, people)),
     ...(list.listedAt === null ? [] : [{ put: "meta", key: "listedAt", value: list.listedAt } as const]),
     ...(isMarked ? [{ put: "meta", key: "listMark", value: list.marks.after } as const] : []),
   );
-  account.tell({ list: true });
+  account.notify({ list: true });
 }
 
 /** Compares people only: somebody came or went. */
 export async function comparePeople(account: Account): Promise<void> {
   const { store, caller, session } = account;
-  const [people, barred] = await Promise.all([friends(caller), blocked(caller)]);
+  const [people, blockedUsers] = await Promise.all([friends(caller), blocked(caller)]);
   await account.serial.run(async () => {
     const known = await store.peopleById();
-    const told = { list: [], people, blocked: barred, me: session.user, ownKey: session.publicKey };
+    const snapshot = { list: [], people, blocked: blockedUsers, me: session.user, ownKey: session.publicKey };
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);
-    const persons = mergePeople(known, told).map((person) => noted(known.get(person.id), person, account.clock.now()));
-    const settled = await settleAsked(account, people);
+    const persons = mergePeople(known, snapshot).map((person) => withKeyEvents(known.get(person.id), person, account.clock.now()));
+    const settled = await settleSentRequests(account, people);
     await store.write(...persons.map(change.person), { put: "meta", key: "requests", value: requests }, ...settled);
-    account.tell({ list: true });
+    account.notify({ list: true });
   });
   await compareCards(account);
 }
@@ -157,10 +157,10 @@ async function compareKeys(account: Account, onRefused: (error: unknown) => void
   try {
     await compareCards(account);
     await compareLog(account);
-    await setAlarm(account, ofKeys, null);
+    await setAlarm(account, keyAlarms, null);
   } catch (error) {
     if (!(error instanceof InvalidLog) && !(error instanceof NotOwnCard)) throw error;
-    await setAlarm(account, ofKeys, alarmOf(error));
+    await setAlarm(account, keyAlarms, alarmOf(error));
     onRefused(error);
   }
 }
@@ -173,7 +173,7 @@ const isBehind = ({ gone, loaded, wire, head, report }: ConversationRecord): boo
 /** What a resync tells of itself. */
 export interface Progress {
   onProgress: (done: number, all: number) => void;
-  onFresh: (id: ConversationId, fresh: WireMessage[]) => void;
+  onIncoming: (id: ConversationId, fresh: WireMessage[]) => void;
   /** Keys that were refused. */
   onRefused: (error: unknown) => void;
 }
@@ -181,8 +181,8 @@ export interface Progress {
 /** Compares everything and fetches what is missing, newest conversations first. */
 export async function resync(account: Account, progress: Progress): Promise<void> {
   const { caller } = account;
-  const [list, people, barred, groups] = await Promise.all([fetchList(account), friends(caller), blocked(caller), groupInvitations(caller)]);
-  await account.serial.run(() => mergeList(account, { list, people, barred, groups }));
+  const [list, people, blockedUsers, groups] = await Promise.all([fetchList(account), friends(caller), blocked(caller), groupInvitations(caller)]);
+  await account.serial.run(() => mergeList(account, { list, people, blockedUsers, groups }));
   await compareKeys(account, progress.onRefused);
   const changed = (await account.store.conversations()).filter(({ gone, wire, roster }) => !gone && (wire.epoch > 0 || roster !== null));
   await forEach(changed, WIDTH, ({ wire: { id } }) => tryEpochs(account, id, progress.onRefused));
@@ -190,7 +190,7 @@ export async function resync(account: Account, progress: Progress): Promise<void
   behind.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
   let done = 0;
   await forEach(behind, WIDTH, async ({ wire: { id } }) => {
-    progress.onFresh(id, await catchUpOrSkip(account, id));
+    progress.onIncoming(id, await catchUpOrSkip(account, id));
     done += 1;
     progress.onProgress(done, behind.length);
   });

@@ -7,7 +7,7 @@ import type { WireConversation } from "../wire/conversation.ts";
 import type { Friends } from "../wire/people.ts";
 
 /** What the server says of people. */
-export interface Told {
+export interface ServerView {
   list: readonly WireConversation[];
   people: Friends;
   blocked: readonly UserId[];
@@ -17,7 +17,7 @@ export interface Told {
 }
 
 /** Somebody of whom nothing is known but the id. */
-export const stranger = (id: UserId): PersonRecord => ({
+export const newPerson = (id: UserId): PersonRecord => ({
   id,
   name: "",
   email: "",
@@ -41,15 +41,15 @@ export function offerKey(person: PersonRecord, publicKey: string): PersonRecord 
 }
 
 /** Puts together what is known and what is told; returns those who are to be written. */
-export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told): PersonRecord[] {
-  const friends = new Map(told.people.availabilities.map((friend) => [friend.friendid, friend]));
-  const left = new Map(told.people.left.map(({ friendid, friendname }) => [friendid, friendname]));
-  const blocked = new Set(told.blocked);
+export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, snapshot: ServerView): PersonRecord[] {
+  const friends = new Map(snapshot.people.availabilities.map((friend) => [friend.friendid, friend]));
+  const left = new Map(snapshot.people.left.map(({ friendid, friendname }) => [friendid, friendname]));
+  const blocked = new Set(snapshot.blocked);
   const names = new Map<UserId, string>();
-  for (const { participants } of told.list) for (const { userid, username } of participants) names.set(userid, username);
-  const ids = new Set<UserId>([told.me, ...known.keys(), ...friends.keys(), ...left.keys(), ...blocked, ...names.keys()]);
+  for (const { participants } of snapshot.list) for (const { userid, username } of participants) names.set(userid, username);
+  const ids = new Set<UserId>([snapshot.me, ...known.keys(), ...friends.keys(), ...left.keys(), ...blocked, ...names.keys()]);
   return [...ids].map((id) => {
-    const before = known.get(id) ?? stranger(id);
+    const before = known.get(id) ?? newPerson(id);
     const friend = friends.get(id);
     const person: PersonRecord = {
       ...before,
@@ -62,7 +62,7 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told
       alike: friend?.alike ?? false,
       blocked: blocked.has(id),
     };
-    if (id === told.me) return { ...person, publicKey: told.ownKey };
+    if (id === snapshot.me) return { ...person, publicKey: snapshot.ownKey };
     return friend ? offerKey(person, friend.publickey) : person;
   });
 }

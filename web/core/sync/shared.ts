@@ -59,7 +59,7 @@ export async function keepHere({ store }: Account, id: ConversationId, keep: Kee
 
 /** Applies what new messages of a conversation say, if it is the place for messages to oneself (the tab that leads only). */
 export async function takeShared(account: Account, id: ConversationId): Promise<void> {
-  const { store, session, cipher, serial, tell } = account;
+  const { store, session, cipher, serial, notify } = account;
   const record = await store.conversation(id);
   if (!record?.loaded || !isOwnPlace(record, session.user)) return;
   const place = `${id}/${record.instance}`;
@@ -76,7 +76,7 @@ export async function takeShared(account: Account, id: ConversationId): Promise<
     const others = (await store.conversations()).filter(({ wire, keep: now }) => (keep[wire.id] ?? now) !== now);
     const value: SharedRecord = { upTo: { ...shared.upTo, [place]: rows.at(-1)?.Seq ?? shared.upTo[place] ?? 0 }, keep };
     await store.write({ put: "meta", key: NAME, value }, ...others.map((one) => change.conversation({ ...one, keep: keep[one.wire.id] ?? one.keep })));
-    if (others.length > 0) tell({ conversations: others.map(({ wire }) => wire.id) });
+    if (others.length > 0) notify({ conversations: others.map(({ wire }) => wire.id) });
   });
 }
 

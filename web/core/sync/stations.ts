@@ -23,11 +23,11 @@ export async function devicesOf({ caller }: Pick<Account, "caller">): Promise<De
   }));
 }
 
-async function change({ store, serial, tell }: Account, to: (before: StationsRecord | undefined) => StationsRecord): Promise<void> {
+async function change({ store, serial, notify }: Account, to: (before: StationsRecord | undefined) => StationsRecord): Promise<void> {
   await serial.run(async () => {
     const value = to(await store.meta<StationsRecord>("stations"));
     await store.writeOwn({ put: "meta", key: "stations", value });
-    tell({ list: true });
+    notify({ list: true });
   });
 }
 

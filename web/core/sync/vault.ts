@@ -35,13 +35,13 @@ export function updateSession({ store, session, serial }: Account, to: Partial<S
 }
 
 /** Takes over the pins that another device has written. */
-export function takePins({ store, serial, tell, session }: Account, pins: Contents["pins"]): Promise<void> {
+export function takePins({ store, serial, notify, session }: Account, pins: Contents["pins"]): Promise<void> {
   return serial.run(async () => {
     for (const person of await store.people()) {
       const pin = pins[person.id];
       if (pin && person.id !== session.user) await store.writeOwn(change.person(await takePin(person, pin)));
     }
-    tell({ list: true });
+    notify({ list: true });
   });
 }
 

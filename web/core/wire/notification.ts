@@ -54,7 +54,7 @@ export const frame: Decode<Frame> = (value, path) => {
 };
 
 /** What several frames say, in their order. */
-export const together = (frames: readonly Frame[]): Frame => ({
+export const mergeFrames = (frames: readonly Frame[]): Frame => ({
   friends: frames.flatMap(({ friends }) => friends),
   conversations: frames.flatMap(({ conversations }) => conversations),
   resync: frames.some(({ resync }) => resync),

@@ -34,7 +34,7 @@ export const isPassing = (error: unknown): boolean =>
   (error instanceof Refused && (error.status === 408 || error.status === 429 || (error.status >= 500 && error.code !== "disk_full") || error.code === "timestamp_out_of_range"));
 
 /** Whether this station is not let in any more: it was signed out, or the user was deleted. */
-export const isBarred = (error: unknown): boolean =>
+export const isUnauthorized = (error: unknown): boolean =>
   error instanceof Refused && (error.code === "unknown_station" || error.code === "signature_invalid");
 
 /** Whether a refusal is one of these. */

@@ -61,7 +61,7 @@ test("an account is made with its card, and the card is in the log", async () =>
   assert.ok(fromBase64(account.publickey).length > 400, "3072 bits");
 });
 
-test("who was compared with on one device is verified on the next one, and a changed card is noticed there", async () => {
+test("who was compared with on one device is verified on the next one, and a changed card is onHint there", async () => {
   const server = new Version4();
   const [ann, ben] = await Promise.all([joins(server, "Ann"), joins(server, "Ben")]);
   await ann.befriends(ben);

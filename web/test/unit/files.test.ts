@@ -15,7 +15,7 @@ import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
 import { refused, Shelf } from "../world/shelf.ts";
 import { Version4 } from "../world/version-4.ts";
-import type { Told } from "../../core/model/saving.ts";
+import type { SaveProgress } from "../../core/model/saving.ts";
 import { streamOf } from "../../worker/stream.ts";
 
 const server = new Version4();
@@ -276,9 +276,9 @@ async function bensCaller(): Promise<Caller> {
   assert.ok(session);
   return callerOf(nodePorts("http://localhost", ports), session);
 }
-async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; told: Told[]; error: unknown }> {
+async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; told: SaveProgress[]; error: unknown }> {
   const parts: Uint8Array[] = [];
-  const told: Told[] = [];
+  const told: SaveProgress[] = [];
   try {
     for await (const part of await streamOf(await bensCaller(), file, (one) => void told.push(one))) parts.push(part);
     return { parts, told, error: null };

@@ -3,7 +3,7 @@
 import "./ui-globals.ts";
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import type { FileInfo, Heard } from "../../core/index.ts";
+import type { FileInfo, SaveMessage } from "../../core/index.ts";
 import { save } from "../../ui/files/save.ts";
 
 const SECOND = 1000;
@@ -29,7 +29,7 @@ class Worker {
     else this.unanswered.push(port);
   }
 
-  says(heard: Heard): void {
+  says(heard: SaveMessage): void {
     this.port?.postMessage(heard);
   }
 

@@ -6,7 +6,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { httpTo } from "../../browser/http.ts";
-import { fetchPatiently } from "../../core/actions/fetch.ts";
+import { fetchWithRetries } from "../../core/actions/fetch.ts";
 import { RECORD } from "../../core/crypto/file.ts";
 import type { FileInfo } from "../../core/model/file.ts";
 import { fileId, stationId } from "../../core/model/ids.ts";
@@ -73,13 +73,13 @@ test("what arrives slowly is waited for as long as it goes on, and then one reco
     }
     answer.end();
   };
-  assert.deepEqual(await fetchPatiently(caller, file, [0, 3]), whole);
+  assert.deepEqual(await fetchWithRetries(caller, file, [0, 3]), whole);
   assert.equal(hands.now(), 8 * 25_000);
-  assert.equal((await fetchPatiently(caller, file, [1, 3])).length, RECORD);
+  assert.equal((await fetchWithRetries(caller, file, [1, 3])).length, RECORD);
   answers = (answer, part) => void answer.end(part);
   // A quick one is followed by a larger one.
-  assert.equal((await fetchPatiently(caller, file, [1, 3])).length, RECORD);
-  assert.equal((await fetchPatiently(caller, file, [0, 3])).length, 2 * RECORD);
+  assert.equal((await fetchWithRetries(caller, file, [1, 3])).length, RECORD);
+  assert.equal((await fetchWithRetries(caller, file, [0, 3])).length, 2 * RECORD);
   assert.deepEqual(asked, [[0, 3], [1, 1], [1, 1], [0, 1]]);
 });
 
@@ -97,6 +97,6 @@ test("what stops arriving is given up after half a minute, and asked for again i
     hands.goOn(29_999);
     hands.goOn(1);
   };
-  assert.equal((await fetchPatiently(caller, file, [0, 3])).length, RECORD);
+  assert.equal((await fetchWithRetries(caller, file, [0, 3])).length, RECORD);
   assert.deepEqual(asked, [[0, 3], [0, 0]]);
 });

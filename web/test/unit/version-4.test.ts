@@ -143,7 +143,7 @@ test("a message that the server relabels is not shown as its sender's", async ()
   stolen.User = ben.id;
 });
 
-test("a card that the log has in Ann's name, and that is not hers, is noticed", async () => {
+test("a card that the log has in Ann's name, and that is not hers, is onHint", async () => {
   const faults: unknown[] = [];
   const forged = server.entries[0]?.slice();
   assert.ok(forged);

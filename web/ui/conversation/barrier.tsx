@@ -54,7 +54,7 @@ function Ended({ user, name }: { user: string; name: string }): JSX.Element {
   const w = words.value;
   const [busy, setBusy] = useState(false);
   const open = requests.value.find((one) => one.kind !== "group" && one.user === user);
-  if (open?.kind === "asked") return <Still text={w.requestSent(name)} />;
+  if (open?.kind === "sent") return <Still text={w.requestSent(name)} />;
   const run = async (): Promise<void> => {
     setBusy(true);
     await attempt(open ? client().answer(open, true) : client().askAgain(user));

@@ -28,7 +28,7 @@ export function subtitle(c: Conversation): string {
   const w = words.value;
   if (c.kind === "saved") return "";
   if (c.kind === "group") {
-    return c.hereCount > 0 ? `${w.memberCount(c.memberCount)} · ${w.hereNow(c.hereCount)}` : w.memberCount(c.memberCount);
+    return c.availableCount > 0 ? `${w.memberCount(c.memberCount)} · ${w.hereNow(c.availableCount)}` : w.memberCount(c.memberCount);
   }
   const other = c.other ? people.value.get(c.other) : undefined;
   if (!other) return "";

@@ -1,6 +1,6 @@
 // Saving a file: as a download, never as a page. What is too large to be held goes through the worker, as a stream.
 
-import type { Failure, FileInfo, Heard } from "../../core/index.ts";
+import type { Failure, FileInfo, SaveMessage } from "../../core/index.ts";
 import { sentenceOf } from "../failure.ts";
 import { note } from "../parts/announcer.tsx";
 import { saveAs } from "../parts/save.ts";
@@ -44,7 +44,7 @@ async function stream(worker: ServiceWorker, file: FileInfo, onPart: (done: numb
         if (!isSaving) setTimeout(gone, SAID_MS);
       });
     };
-    port1.onmessage = ({ data }: MessageEvent<Heard>) => {
+    port1.onmessage = ({ data }: MessageEvent<SaveMessage>) => {
       clearTimeout(late);
       silent = 0;
       if ("done" in data) return onPart(data.done);

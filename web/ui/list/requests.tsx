@@ -27,7 +27,7 @@ function RequestCard({ request }: { request: Request }): JSX.Element {
       go({ at: "conversation", id: outcome.value, message: null });
     }
   };
-  const sentence = { friend: w.wantsToWrite, group: w.invitesToGroup(request.group), asked: w.acceptsAwaited }[request.kind];
+  const sentence = { friend: w.wantsToWrite, group: w.invitesToGroup(request.group), sent: w.acceptsAwaited }[request.kind];
   return (
     <div class={`request ${request.kind}`} role="group" aria-label={request.name}>
       <Avatar of={{ kind: "person", id: request.user, name: request.name }} size={32} />
@@ -38,12 +38,12 @@ function RequestCard({ request }: { request: Request }): JSX.Element {
         <span>{wrong ?? sentence}</span>
         {request.alike && <IdOf user={request.user} />}
       </div>
-      {request.kind !== "asked" && (
+      {request.kind !== "sent" && (
         <Button kind="primary" busy={busy} onClick={() => void answer(true)}>
           {w.accept}
         </Button>
       )}
-      <IconButton icon="close" label={request.kind === "asked" ? w.withdrawRequest(request.name) : w.decline(request.name)} onClick={() => void answer(false)} />
+      <IconButton icon="close" label={request.kind === "sent" ? w.withdrawRequest(request.name) : w.decline(request.name)} onClick={() => void answer(false)} />
     </div>
   );
 }

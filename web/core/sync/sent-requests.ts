@@ -6,34 +6,34 @@ import type { Change } from "../store/backend.ts";
 import type { Friends } from "../wire/people.ts";
 import type { Account } from "./account.ts";
 
-interface Asked {
+interface SentRequest {
   id: UserId;
   /** The address, or the name, that one asked by. */
   name: string;
 }
 
 const NAME = "asked";
-const MAX_ASKED = 100;
+const MAX_SENT = 100;
 
-const keptOf = async ({ store }: Pick<Account, "store">): Promise<Asked[]> => (await store.meta<Asked[]>(NAME)) ?? [];
+const keptOf = async ({ store }: Pick<Account, "store">): Promise<SentRequest[]> => (await store.meta<SentRequest[]>(NAME)) ?? [];
 
-async function keep({ store, serial, tell }: Account, next: (all: Asked[]) => Asked[]): Promise<void> {
+async function keep({ store, serial, notify }: Account, next: (all: SentRequest[]) => SentRequest[]): Promise<void> {
   await serial.run(async () => {
     const value = next(await keptOf({ store }));
     await store.writeOwn({ put: "meta", key: NAME, value });
   });
-  tell({ list: true });
+  notify({ list: true });
 }
 
 /** Notes that somebody was asked. */
-export const noteAsked = (account: Account, id: UserId, name: string): Promise<void> =>
-  keep(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MAX_ASKED));
+export const addSentRequest = (account: Account, id: UserId, name: string): Promise<void> =>
+  keep(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MAX_SENT));
 
 /** Forgets it. */
-export const forgetAsked = (account: Account, id: UserId): Promise<void> => keep(account, (all) => all.filter((one) => one.id !== id));
+export const removeSentRequest = (account: Account, id: UserId): Promise<void> => keep(account, (all) => all.filter((one) => one.id !== id));
 
 /** Forgets those who have accepted: what is to be written. If such a friendship ends, nobody is asked any more. */
-export async function settleAsked(account: Pick<Account, "store">, { availabilities }: Friends): Promise<Change[]> {
+export async function settleSentRequests(account: Pick<Account, "store">, { availabilities }: Friends): Promise<Change[]> {
   const friends = new Set(availabilities.map(({ friendid }) => friendid));
   const all = await keptOf(account);
   const value = all.filter(({ id }) => !friends.has(id));
@@ -41,7 +41,7 @@ export async function settleAsked(account: Pick<Account, "store">, { availabilit
 }
 
 /** Those who have not answered yet, as they are shown. */
-export async function showAsked(account: Pick<Account, "store">, isFriend: (id: UserId) => boolean): Promise<Request[]> {
+export async function showSentRequests(account: Pick<Account, "store">, isFriend: (id: UserId) => boolean): Promise<Request[]> {
   const waiting = (await keptOf(account)).filter(({ id }) => !isFriend(id));
-  return waiting.map(({ id, name }) => ({ kind: "asked", id, name, user: id, group: "", alike: false }));
+  return waiting.map(({ id, name }) => ({ kind: "sent", id, name, user: id, group: "", alike: false }));
 }

@@ -7,7 +7,7 @@ import type { ConversationId } from "../model/ids.ts";
 import type { Account } from "./account.ts";
 import { setAlarm } from "./alarm.ts";
 import { Delayed } from "./delayed.ts";
-import { tellReceipts } from "./receipts.ts";
+import { sendReceipts } from "./receipts.ts";
 import { allDue, renewDelayMs, renewIfDue } from "./renew.ts";
 import { compareVault, keepVault } from "./vault.ts";
 
@@ -17,7 +17,7 @@ const VAULT_MS = 1000;
 const COMPARE_VAULT_MS = 600_000;
 
 /** Keeps everything in order. */
-export class Upkeep {
+export class Maintenance {
   private readonly receipts: Delayed<ConversationId>;
   private readonly renewals: Delayed<ConversationId>;
   private readonly vault: Delayed<"write">;
@@ -43,7 +43,7 @@ export class Upkeep {
 
   /** Something has arrived, or was seen: the others are told. */
   receiptsSoon(id: ConversationId): void {
-    this.receipts.restart(id, RECEIPTS_MS, () => this.attempt(tellReceipts(this.account, id)));
+    this.receipts.restart(id, RECEIPTS_MS, () => this.attempt(sendReceipts(this.account, id)));
   }
 
   /** People, or what is known of them, may have changed: the vault remembers it. */

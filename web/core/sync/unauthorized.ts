@@ -8,7 +8,7 @@ import { isRefusedAs } from "../wire/refusal.ts";
 export const isDisabled = (error: unknown): boolean => isRefusedAs(error, "not_allowed");
 
 /** Asks for it, by a request that is refused. */
-export async function whyBarred(caller: Caller): Promise<"signedOut" | "disabled"> {
+export async function whyUnauthorized(caller: Caller): Promise<"signedOut" | "disabled"> {
   try {
     await groupInvitations(caller);
     return "signedOut";

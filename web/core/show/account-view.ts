@@ -1,6 +1,6 @@
 // What is shown: kept up to date by hints, always read from the store, so that it is the same in every tab.
 
-import { showAsked } from "../sync/asked.ts";
+import { showSentRequests } from "../sync/sent-requests.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Conversation, Request } from "../model/view.ts";
@@ -20,7 +20,7 @@ import { groupBy } from "../model/group-by.ts";
 import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
 import { Names, showPerson } from "./people.ts";
-import type { Shown } from "./state.ts";
+import type { StateStore } from "./state.ts";
 import { groupName } from "../sync/group-name.ts";
 
 /** Conversations that fit on a screen: before these are drawn nothing is shown. */
@@ -34,7 +34,7 @@ const MAX_REST_MS = 500;
 const WRITING_MS = 6000;
 
 /** What is shown of one account. */
-export class AccountShown {
+export class AccountView {
   readonly log: OpenLog;
   private readonly work = new Serial();
   private records = new Map<ConversationId, ConversationRecord>();
@@ -52,7 +52,7 @@ export class AccountShown {
 
   constructor(
     private readonly account: Account,
-    private readonly out: Shown,
+    private readonly out: StateStore,
   ) {
     this.names = new Names(this.people, account.session);
     this.log = new OpenLog(account, out, (id) => ({ names: this.names, people: this.people, waiting: this.waiting.get(id) ?? [] }));
@@ -63,7 +63,7 @@ export class AccountShown {
     const first = new Promise<void>((resolve) => {
       this.firstIsDrawn = resolve;
     });
-    return Promise.race([first, this.noticed({ list: true, outbox: true })]);
+    return Promise.race([first, this.onHint({ list: true, outbox: true })]);
   }
 
   /** Nothing is shown after this. */
@@ -73,7 +73,7 @@ export class AccountShown {
   }
 
   /** Something changed. What comes while the last change is being read is read together. */
-  noticed(hint: Hint): Promise<void> {
+  onHint(hint: Hint): Promise<void> {
     for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
     if (!asksToRead(hint)) return Promise.resolve();
     this.due = addTo(this.due, hint);
@@ -137,7 +137,7 @@ export class AccountShown {
   }
 
   /** Resolves when what has changed up to now is shown. */
-  looked(): Promise<void> {
+  settled(): Promise<void> {
     return this.work.run(() => Promise.resolve());
   }
 
@@ -190,7 +190,7 @@ export class AccountShown {
       const group = (await groupName(this.account.cipher, conversationid, secret, displayname, [])) ?? "";
       return { kind: "group", id: conversationid, name: invitername, user: inviterid, group, alike: false };
     });
-    const asked = await showAsked(this.account, (id) => this.people.get(id)?.friend ?? false);
+    const asked = await showSentRequests(this.account, (id) => this.people.get(id)?.friend ?? false);
     return [...friends, ...(await Promise.all(groups)), ...asked];
   }
 
@@ -233,8 +233,8 @@ export class AccountShown {
   private async drawOne(id: ConversationId, detail: "brief" | "whole"): Promise<void> {
     const record = this.records.get(id);
     if (!record) return;
-    const around = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
-    const now = await showConversation(this.account, record, around, detail);
+    const context = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
+    const now = await showConversation(this.account, record, context, detail);
     this.shown.set(id, reuse(this.shown.get(id), now));
   }
 

@@ -3,7 +3,7 @@
 import type { Outgoing } from "../store/records.ts";
 
 /** What waits in one conversation. */
-export interface Line {
+export interface ConversationQueue {
   running: boolean;
   /** Something was written, or decided, since the outbox was read. */
   again: boolean;
@@ -16,4 +16,4 @@ export interface Line {
 }
 
 /** A line in which nothing waits, as far as anybody knows. */
-export const newLine = (): Line => ({ running: false, again: false, isEmpty: true, tries: 0, cancelTimer: () => undefined, stored: [] });
+export const newQueue = (): ConversationQueue => ({ running: false, again: false, isEmpty: true, tries: 0, cancelTimer: () => undefined, stored: [] });
