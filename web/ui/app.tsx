@@ -21,7 +21,7 @@ import {
   QuestionDialog,
   SafetyPage,
   ShortcutsDialog,
-} from "./later.ts";
+} from "./lazy.ts";
 import { ListPane } from "./list/list.tsx";
 import { overlay, show } from "./overlay.ts";
 import { Announcer } from "./parts/announcer.tsx";

@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { attempt } from "./failure.ts";
 import { words } from "./i18n/words.ts";
 import { reload as changeVersion } from "./install.ts";
-import { Alarm } from "./later.ts";
+import { Alarm } from "./lazy.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
 import { alarm, client, clockOff, connection, newDevices, newVersion, session, waiting } from "./state.ts";

@@ -4,9 +4,9 @@ import "./styles/all.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import type { Client } from "../core/index.ts";
-import { speak } from "./i18n/words.ts";
+import { setLanguage } from "./i18n/words.ts";
 import { showCount } from "./notify.ts";
-import { loadRest } from "./later.ts";
+import { loadRest } from "./lazy.ts";
 import { followAddress } from "./route.ts";
 import { applySettings, settings } from "./settings.ts";
 import { provide } from "./state.ts";
@@ -23,7 +23,7 @@ async function font(): Promise<void> {
 
 /** Draws the screens, which follow the client from then on. */
 export async function begin(client: Client): Promise<void> {
-  await Promise.all([speak(settings.value.language), font()]);
+  await Promise.all([setLanguage(settings.value.language), font()]);
   applySettings();
   followAddress();
   provide(client);

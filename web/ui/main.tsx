@@ -6,8 +6,8 @@ import { effect } from "@preact/signals";
 import { keepStorage, openPorts } from "../browser/open.ts";
 import { type Client, startClient } from "../core/index.ts";
 import { install, watchFiles } from "./install.ts";
-import { speak } from "./i18n/words.ts";
-import { followPush } from "./later.ts";
+import { setLanguage } from "./i18n/words.ts";
+import { followPush } from "./lazy.ts";
 import { followMessages } from "./notify.ts";
 import { settings } from "./settings.ts";
 import { session } from "./state.ts";
@@ -18,7 +18,7 @@ const isModern = (): boolean =>
   "locks" in navigator && "indexedDB" in globalThis && "showPopover" in HTMLElement.prototype && "Segmenter" in Intl;
 
 async function show(page: FunctionComponent): Promise<void> {
-  await speak(settings.value.language);
+  await setLanguage(settings.value.language);
   render(createElement(page, {}), document.querySelector("#app") ?? document.body);
 }
 

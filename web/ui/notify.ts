@@ -44,7 +44,7 @@ function play(): void {
 }
 
 /** Tells of a new message, unless somebody looks at a tab, this one or another. The tag keeps one message from being told twice. */
-async function tell(message: IncomingMessage): Promise<void> {
+async function notify(message: IncomingMessage): Promise<void> {
   if (!settings.value.notify || !("Notification" in window) || Notification.permission !== "granted" || (await isLookedAt())) return;
   if (settings.value.sound) play();
   const { preview } = settings.value;
@@ -67,5 +67,5 @@ async function tell(message: IncomingMessage): Promise<void> {
 /** Follows what the client says is new; it says so in one tab only. */
 export function followMessages(client: Client): void {
   followLooks();
-  client.onMessage((message) => void tell(message));
+  client.onMessage((message) => void notify(message));
 }

@@ -95,7 +95,7 @@ story("a group of three: all read it, it says who has seen, and who is removed r
 
 /** What is told is written down, and nobody looks at any tab until it says that it has the focus. Answers a second tab. */
 async function withTwoTabs(person) {
-  await person.context.grantPermissions(["notifications"], { origin: new URL(world.way.address).origin });
+  await person.context.grantPermissions(["notifications"], { origin: new URL(world.proxy.address).origin });
   await person.context.addInitScript(() => {
     document.hasFocus = () => globalThis.isFocused === true;
     const { query } = LockManager.prototype;
@@ -112,11 +112,11 @@ async function withTwoTabs(person) {
     };
   });
   await person.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
-  await person.tab.goto(`${world.way.address}#/`);
+  await person.tab.goto(`${world.proxy.address}#/`);
   await person.tab.reload();
   await person.tab.evaluate(() => navigator.serviceWorker.ready);
   const second = await person.context.newPage();
-  await second.goto(`${world.way.address}#/`);
+  await second.goto(`${world.proxy.address}#/`);
   for (const tab of [person.tab, second]) await row(tab, "").waitFor();
   return second;
 }
@@ -163,10 +163,10 @@ story("a new version waits until the person says so, in each tab", async (t) => 
   const ann = await joins(t, "Ann");
   await isControlled(ann.tab);
   const other = await ann.context.newPage();
-  await other.goto(world.way.address);
+  await other.goto(world.proxy.address);
   await isControlled(other);
   await other.evaluate(() => (globalThis.isFirstPage = true));
-  world.way.upgrade();
+  world.proxy.upgrade();
   await ann.tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
   for (const tab of [ann.tab, other]) await offer(tab).waitFor();
   const isNewPage = ann.tab.waitForEvent("load");
@@ -196,7 +196,7 @@ story("a part whose file is gone with its version leads to the new one, before t
   t.after(() => there.context.close());
   await there.button("Log in").waitFor();
   await ann.looksAt("Appearance");
-  world.way.upgrade();
+  world.proxy.upgrade();
   await ann.tab.getByRole("radio", { name: "Magyar" }).check();
   await offer(ann.tab).waitFor();
   assert.deepEqual(await violations(ann.tab), []);

@@ -79,24 +79,24 @@ story("100 MiB go up and down over a line that is cut, and memory stays flat", a
     await ann.tab.locator(".chosen.ready").waitFor({ timeout: 120_000 });
   });
   await measured("sent", async () => {
-    const isUnderWay = world.way.heard(30, ({ headers }) => headers["ozeki-request"] !== undefined);
+    const isUnderWay = world.proxy.requests(30, ({ headers }) => headers["ozeki-request"] !== undefined);
     await ann.button("Send").click();
     await isUnderWay;
-    world.way.cut();
+    world.proxy.cut();
     await ann.log.getByText(/^Waiting for the connection/).waitFor();
-    world.way.mend();
+    world.proxy.restore();
     await hurry();
     await ben.log.getByRole("button", { name: "Save large.bin", exact: true }).waitFor({ timeout: 240_000 });
   });
   await measured("saved", async () => {
-    const isUnderWay = world.way.heard(100, ({ url }) => url.includes("/file/"));
+    const isUnderWay = world.proxy.requests(100, ({ url }) => url.includes("/file/"));
     const download = ben.tab.waitForEvent("download");
     await ben.log.getByRole("button", { name: "Save large.bin", exact: true }).click();
     const saved = await download;
     await isUnderWay;
-    world.way.cut();
+    world.proxy.cut();
     await ben.tab.getByText(/^You are offline|does not answer/).waitFor();
-    world.way.mend();
+    world.proxy.restore();
     await hurry();
     assert.equal(await sha256(await saved.path()), await sha256(path));
   });

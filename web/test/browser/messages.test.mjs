@@ -76,12 +76,12 @@ story("what is written while the server is away arrives once, in order", async (
   const [ann, ben] = await pair(t);
   await ann.says("one");
   await ben.sees("one");
-  world.way.cut();
-  t.after(() => world.way.mend());
+  world.proxy.cut();
+  t.after(() => world.proxy.restore());
   for (const text of ["two", "three", "four"]) await ann.says(text);
   await ann.knows("four", "Sending");
   await ann.tab.getByText("The server does not answer.").waitFor();
-  world.way.mend();
+  world.proxy.restore();
   await ann.button("Try now").click();
   await ben.sees("four");
   await ann.knows("four", "Sent", "Delivered", "Seen");

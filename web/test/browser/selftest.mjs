@@ -107,11 +107,11 @@ class Writer {
 }
 
 /** What happens to all at once. */
-const disasters = ({ server, way }, next) => [
+const disasters = ({ server, proxy }, next) => [
   ["the network was cut", 2, async () => {
-    way.cut();
+    proxy.cut();
     await pause(next() * 2_000);
-    way.mend();
+    proxy.restore();
   }],
   ["the server was killed", 2, async () => {
     await server.kill();
@@ -216,7 +216,7 @@ export async function selftest({ seconds, seed, say = () => undefined }) {
     }
     return { messages: shown[0].length, happened };
   } catch (error) {
-    await world.tells(say);
+    await world.describe(say);
     throw error;
   } finally {
     await world.end();

@@ -63,7 +63,7 @@ story("a contact is removed from the menu, and asked again: the other one accept
   await ann.button("Ask again").click();
   await ann.tab.getByText("Sent. You can write as soon as Ben accepts.").waitFor();
   await ben.tab.getByText("Ann wants to write to you again.").waitFor();
-  await ben.tab.locator(".still-composer").getByRole("button", { name: "Accept" }).click();
+  await ben.tab.locator(".locked-composer").getByRole("button", { name: "Accept" }).click();
   await Promise.all([ann.box.waitFor(), ben.box.waitFor()]);
   await ben.says("Back again");
   await ann.sees("Back again");

@@ -113,7 +113,7 @@ story("a file goes on where it stopped: the line is cut, the server killed, the 
       ann.context.on("request", function count(request) {
         if (!request.headers()["ozeki-request"] || (n -= 1) > 0) return;
         ann.context.off("request", count);
-        world.way.cut();
+        world.proxy.cut();
         cut();
       });
     });
@@ -132,11 +132,11 @@ story("a file goes on where it stopped: the line is cut, the server killed, the 
   await world.server.kill();
   isCut = cutAfter(2);
   await world.server.start();
-  world.way.mend();
+  world.proxy.restore();
   await hurry();
   await isCut;
   await ann.log.getByText(/^Waiting for the connection/).waitFor();
-  world.way.mend();
+  world.proxy.restore();
   await hurry();
   await ben.sees("Have a look at it");
   assert.equal(sha256(await saves(ben, "film.bin")), sha256(film));
@@ -146,13 +146,13 @@ story("a file goes on where it stopped: the line is cut, the server killed, the 
 
 story("who changes their mind sends nothing; what is too large says so and can be removed; many pictures go at once", async () => {
   const [ann, ben] = await pair();
-  world.way.cut();
+  world.proxy.cut();
   await ann.tab.getByText(/^You are offline|does not answer/).waitFor();
   await chooses(ann, file("wrong.zip", randomBytes(400_000)));
   await ann.button("Send").click();
   await withFile(ann, "wrong.zip").getByRole("button", { name: "Cancel sending" }).click();
   await withFile(ann, "wrong.zip").waitFor({ state: "detached" });
-  world.way.mend();
+  world.proxy.restore();
 
   await ann.tab.locator("input[type=file][multiple]").setInputFiles(file("large.iso", Buffer.alloc(9 << 20)));
   await ann.tab.getByText("Larger than 8.39 MB, the limit of this server.").waitFor();

@@ -33,7 +33,7 @@ story("who replaces their keys reads and writes on, stays verified, and is the o
   assert.deepEqual(await violations(ann.tab), []);
   await second.button("Log in").waitFor();
 
-  await ann.tab.goto(`${ann.world.way.address}#/`);
+  await ann.tab.goto(`${ann.world.proxy.address}#/`);
   await ann.opens("Ben");
   await ann.sees("Before");
   await ann.says("After");

@@ -20,12 +20,12 @@ async function invitationOf(person) {
 story("an invitation's link that somebody opens who has an account asks for a contact; its secret leaves the address", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben", phone)]);
   const hash = await invitationOf(ann);
-  await ann.tab.goto(world.way.address + hash);
+  await ann.tab.goto(world.proxy.address + hash);
   const own = ann.tab.getByRole("dialog", { name: "You have an account here" });
   await own.getByText("This is your own invitation.").waitFor();
   assert.equal(await own.getByRole("button", { name: "Send request" }).count(), 0);
   await ann.tab.keyboard.press("Escape");
-  await ben.tab.goto(world.way.address + hash);
+  await ben.tab.goto(world.proxy.address + hash);
   const dialog = ben.tab.getByRole("dialog", { name: "You have an account here" });
   await dialog.getByText("You are logged in as Ben.").waitFor();
   assert.equal(new URL(ben.tab.url()).hash, "#/");
@@ -37,7 +37,7 @@ story("an invitation's link that somebody opens who has an account asks for a co
   await ann.tab.getByRole("heading", { level: 1, name: "Ben" }).waitFor();
   await ann.says("Here you are");
   await ben.row("Ann", "1 unread").waitFor();
-  await ben.tab.goto(world.way.address + hash);
+  await ben.tab.goto(world.proxy.address + hash);
   await ben.button("Write to Ann").click();
   await ben.sees("Here you are");
 });
@@ -114,7 +114,7 @@ story("saved messages are begun from the dialog, by one's own e-mail, and from t
   await ann.knows("The door code", "Sent", "Delivered", "Seen");
   await ann.row("Saved messages").waitFor();
   const place = ann.tab.url();
-  await ann.tab.goto(`${world.way.address}#/`);
+  await ann.tab.goto(`${world.proxy.address}#/`);
   await ann.button("New conversation").click();
   await ann.fills("E-mail", ann.email);
   await ann.button("Send request").click();
@@ -153,7 +153,7 @@ story("who is invisible stays so after a reload, for themselves and for others",
 
 story("an address of a conversation that is not here says so, and leads back", async (t) => {
   const ann = await joins(t, "Ann", phone);
-  await ann.tab.goto(`${world.way.address}#/c/0123456789abcdef0123456789abcdef`);
+  await ann.tab.goto(`${world.proxy.address}#/c/0123456789abcdef0123456789abcdef`);
   await ann.tab.getByText("This conversation is not on this device.").waitFor();
   await ann.button("Back").click();
   await ann.search.waitFor();

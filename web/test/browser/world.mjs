@@ -6,16 +6,16 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch } from "./chromium.mjs";
 import { Server } from "./server.mjs";
-import { openWay } from "./way.mjs";
+import { openProxy } from "./proxy.mjs";
 
 const failed = join(dirname(fileURLToPath(import.meta.url)), "../../.failed");
 /** How many characters of a page are shown after a failure, from either end. */
 const SHOWN = 400;
 /** How long something may take that a person waits for; a test that needs it fails, it is not slow. */
-const PATIENCE_MS = 30_000;
+const WAIT_MS = 30_000;
 /** How long a story may take, and how long what its pages show may take after it. */
 const STORY_MS = 300_000;
-const TELLING_MS = 60_000;
+const DESCRIBE_MS = 60_000;
 /** How long one page may take to be shown after a failure: it may hang. */
 const TAB_MS = 5_000;
 
@@ -23,10 +23,10 @@ const TAB_MS = 5_000;
 export async function openWorld(settings = { REGISTRATION: "open" }, browserOptions = {}) {
   const server = new Server(settings);
   await server.start();
-  const way = await openWay(() => server.address);
+  const proxy = await openProxy(() => server.address);
   const browser = await launch(browserOptions);
   /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
-  const tells = async (say) => {
+  const describe = async (say) => {
     say(`the server's log ends with\n${server.lastLines}`);
     mkdirSync(failed, { recursive: true });
     const tabs = browser.contexts().flatMap((context) => context.pages());
@@ -39,10 +39,10 @@ export async function openWorld(settings = { REGISTRATION: "open" }, browserOpti
   };
   const end = async () => {
     await browser.close();
-    way.end();
+    proxy.end();
     await server.stop();
   };
-  return { server, way, browser, tells, end };
+  return { server, proxy, browser, describe, end };
 }
 
 export const password = "correct horse battery 9";
@@ -57,9 +57,9 @@ export class Person {
   /** A fresh browser at the start, or at a link. */
   static async at(world, hash, name, email, { width = 1280, height = 800, ...options } = {}) {
     const context = await world.browser.newContext({ viewport: { width, height }, locale: "en-GB", ...options });
-    context.setDefaultTimeout(PATIENCE_MS);
+    context.setDefaultTimeout(WAIT_MS);
     const tab = await context.newPage();
-    await tab.goto(world.way.address + hash);
+    await tab.goto(world.proxy.address + hash);
     return new Person(world, context, tab, name, email);
   }
 
@@ -242,11 +242,11 @@ export function stories(settings, browserOptions) {
   before(async () => Object.assign(world, await openWorld(settings, browserOptions)), { timeout: 60_000 });
   after(async () => world.end?.());
   const story = (name, run) =>
-    test(name, { timeout: STORY_MS + TELLING_MS }, async (t) => {
+    test(name, { timeout: STORY_MS + DESCRIBE_MS }, async (t) => {
       try {
         await inTime(run(t));
       } catch (error) {
-        await world.tells((text) => t.diagnostic(text));
+        await world.describe((text) => t.diagnostic(text));
         throw error;
       }
     });

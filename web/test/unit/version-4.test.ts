@@ -61,7 +61,7 @@ test("a group has a name that is signed, and who is removed reads nothing of wha
 });
 
 test("after somebody left, the next message lies under a secret that they do not have", async () => {
-  const made = await ann.client.createGroup("Leaving", [ben.id, cleo.id]);
+  const made = await ann.client.createGroup("PendingText", [ben.id, cleo.id]);
   assert.ok(made.ok);
   const id = made.value;
   await cleo.sees("the group", ({ conversations }) => conversations.some((c) => c.id === id));

@@ -74,7 +74,7 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
               <Icon name={icons[one]} />
               <span>{w[one]}</span>
             </a>
-            {/* Beside the link, whose name is a contract. */}
+            {/* NameHint the link, whose name is a contract. */}
             {one === "security" && !self.hasSheet && <span id="no-sheet" class="chip warn">{w.noSheetYet}</span>}
           </li>
         ))}

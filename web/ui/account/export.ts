@@ -17,7 +17,7 @@ article p, blockquote { margin: 0; white-space: pre-wrap; overflow-wrap: anywher
 blockquote { padding-inline-start: .75rem; border-inline-start: 3px solid; }
 time, small { opacity: .75; font-size: .875rem; font-weight: 400; }`;
 
-function stillOf({ deleted, name, trouble }: ExportedMessage): string | null {
+function placeholderOf({ deleted, name, trouble }: ExportedMessage): string | null {
   const w = words.value;
   if (deleted) return w.deletedBy(name);
   switch (trouble) {
@@ -35,7 +35,7 @@ function stillOf({ deleted, name, trouble }: ExportedMessage): string | null {
 function article(message: ExportedMessage): string {
   const w = words.value;
   const { name, at, text, reply, reactions, edited, trouble, files } = message;
-  const still = stillOf(message);
+  const still = placeholderOf(message);
   const notes = [
     ...(edited ? [w.edited] : []),
     ...(trouble === "notProven" ? [w.notProven(name)] : trouble === "forked" ? [w.forked(name)] : []),

@@ -6,7 +6,7 @@ import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
-import { Beside } from "../parts/beside.tsx";
+import { NameHint } from "../parts/name-hint.tsx";
 import { Button } from "../parts/button.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { PasswordField, Switch } from "../parts/field.tsx";
@@ -93,7 +93,7 @@ function Contacts(): JSX.Element {
           <span class="device-name">
             <b>
               <bdi>{friend.name}</bdi>
-              <Beside of={friend} />
+              <NameHint of={friend} />
             </b>
             <small>{{ verified: w.verified, seen: w.notVerified, changed: w.newKeys }[friend.trust]}</small>
           </span>

@@ -6,16 +6,16 @@ import { words } from "../i18n/words.ts";
 import type { Conversation, UserId } from "../../core/index.ts";
 import { Choosers, Shots } from "../files/choosers.tsx";
 import { pick, pickedIn } from "../files/chosen.ts";
-import { loadPicked, Recorder, Strip } from "../later.ts";
+import { loadPicked, Recorder, Strip } from "../lazy.ts";
 import { announce } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
 import { settings } from "../settings.ts";
 import { client } from "../state.ts";
-import { Above } from "./above.tsx";
+import { ReplyBar } from "./reply-bar.tsx";
 import { type Composing, composingOf, draftOf, useDraft } from "./draft.ts";
-import { Departures, type Typed, Unready } from "./leaving.ts";
+import { PendingTexts, type TypedText, FilesNotReady } from "./pending-texts.ts";
 import { editable } from "./message-menu.ts";
 import { useMentionable } from "./mentionable.ts";
 import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
@@ -56,7 +56,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const chosen = pickedIn(c.id);
   const chooser = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
-  const leaving = useMemo(() => new Departures<Typed>(), []);
+  const leaving = useMemo(() => new PendingTexts<TypedText>(), []);
   /** What the text in the box is to become; and the answer or change for which it has left, or is leaving. */
   const now = useRef(composing);
   now.current = composing;
@@ -105,13 +105,13 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     onComposing({ kind: "new" });
     field.current?.focus();
   };
-  const write = async ({ text, as, picks }: Typed): Promise<void> => {
+  const write = async ({ text, as, picks }: TypedText): Promise<void> => {
     const quoted = as.kind === "reply" ? as.article : null;
     const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
     const of = as.kind === "edit" || pickedIn(c.id).length === 0 ? null : await loadPicked();
     const files = of ? await of.readyFiles(c.id) : [];
     // One could not be read: it says so, and is taken out, or not.
-    if (!files) throw new Unready();
+    if (!files) throw new FilesNotReady();
     const named = text.includes("@") ? await mentionable.load() : [];
     const sent = { text, reply, mentions: mentionsIn(text, named, picks), files };
     draft.sending();
@@ -122,7 +122,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     of?.sent(c.id, files);
   };
   /** The first of what is on its way lies here: it leaves the box, and what was typed meanwhile stays. */
-  const written = (box: HTMLTextAreaElement, { as }: Typed): void => {
+  const written = (box: HTMLTextAreaElement, { as }: TypedText): void => {
     box.setRangeText("", 0, leaving.gone());
     if (as.kind === "edit") box.setRangeText(fresh.current, box.value.length, box.value.length, "end");
     fresh.current = box.value;
@@ -146,7 +146,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       box.setRangeText(leaving.stay(), 0, 0, "preserve");
       if (now.current.kind !== "edit") fresh.current = box.value;
       draft.keep(draftOf(now.current, fresh.current, box.value));
-      if (!(error instanceof Unready)) announce(w.notSent, true);
+      if (!(error instanceof FilesNotReady)) announce(w.notSent, true);
     } finally {
       setBusy(false);
     }
@@ -236,7 +236,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   return (
     <div class="composer">
       {suggestions && list && <Suggestions id={list} all={suggestions.all} chosen={suggestions.chosen} onTake={take} />}
-      <Above composing={composing} onCancel={cancel} />
+      <ReplyBar composing={composing} onCancel={cancel} />
       {chosen.length > 0 && composing.kind !== "edit" && <Strip conversation={c.id} onMore={() => chooser.current?.click()} onOut={() => field.current?.focus()} />}
       <div class="composer-row">
         {recording && <Recorder conversation={c.id} onDone={() => setRecording(false)} />}

@@ -9,7 +9,7 @@ import { nameOf } from "../list/row.tsx";
 import type { Conversation, Member } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
-import { Beside, IdOf } from "../parts/beside.tsx";
+import { NameHint, IdOf } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
@@ -72,7 +72,7 @@ function Members({ conversation: c }: { conversation: Conversation }): JSX.Eleme
               dot={member.presence === "offline" ? null : member.presence}
             />
             <bdi class="cut">{member.name}</bdi>
-            <Beside of={member} />
+            <NameHint of={member} />
             {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /></span>}
             {member.trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
             <small>{member.id === me.value.id ? (member.admin ? w.youAdmin : w.you) : member.admin ? w.admin : ""}</small>

@@ -12,7 +12,7 @@ import { client, log, people } from "../state.ts";
 import { plainText } from "../../core/model/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
-import { bring, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
+import { scrollToMessage, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
 import { SystemLine } from "./system-line.tsx";
 import { type Block, blocksOf, firstAfter, newestOwn, type Run } from "./timeline.ts";
 
@@ -141,7 +141,7 @@ export function Log(props: LogProps): JSX.Element {
   };
   const jumpTo = useRef(async (message: string): Promise<void> => {
     if (!(await client().reveal(c.id, message)) || !box.current) return;
-    const row = bring(box.current, message);
+    const row = scrollToMessage(box.current, message);
     row?.focus({ preventScroll: true });
     place.current = placeOf(box.current);
     setLit(message);

@@ -2,7 +2,7 @@
 
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation, ConversationId } from "../../core/index.ts";
-import { saveFiles } from "../later.ts";
+import { saveFiles } from "../lazy.ts";
 import { ask, show } from "../overlay.ts";
 import { note } from "../parts/announcer.tsx";
 import type { MenuItem } from "../parts/menu.tsx";

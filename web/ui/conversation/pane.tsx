@@ -6,9 +6,9 @@ import { useDrop } from "../files/drop.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
-import { Details, SearchHere } from "../later.ts";
+import { Details, SearchHere } from "../lazy.ts";
 import type { Article, Conversation } from "../../core/index.ts";
-import { Beside } from "../parts/beside.tsx";
+import { NameHint } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
@@ -61,7 +61,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
         <span class="pane-names">
           <span class="pane-name">
             <bdi class="cut">{nameOf(c)}</bdi>
-            {!other?.left && <Beside of={other} />}
+            {!other?.left && <NameHint of={other} />}
             {other?.trust === "verified" && <Icon name="seal" size={18} />}
           </span>
           <small class="cut">{subtitle(c)}</small>

@@ -59,7 +59,7 @@ function DrawRun({ run, place, newest, target, actions, onJump }: RunProps): JSX
   );
 }
 
-const Broken = (): JSX.Element => <p class="still">{words.value.broken}</p>;
+const Broken = (): JSX.Element => <p class="notice">{words.value.broken}</p>;
 
 /** A run of messages, drawn anew only if it is another object. */
 export const RunBlock = memo(DrawRun);

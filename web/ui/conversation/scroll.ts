@@ -50,7 +50,7 @@ export function newestVisible(box: HTMLElement): string | null {
 }
 
 /** Brings a message into view; its element, if it is there. */
-export function bring(box: HTMLElement, message: string): HTMLElement | null {
+export function scrollToMessage(box: HTMLElement, message: string): HTMLElement | null {
   const row = box.querySelector<HTMLElement>(`#${CSS.escape(`m-${message}`)}`);
   row?.scrollIntoView({ block: "center" });
   return row;

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
 import { type Article, type FileInfo, shapeOf } from "../../core/index.ts";
-import { FileRow, Film, PlayRow, Uploading, VoicePlayer } from "../later.ts";
+import { FileRow, VideoPlayer, PlayRow, Uploading, VoicePlayer } from "../lazy.ts";
 import { Pictures, ratioOf } from "./pictures.tsx";
 
 function One({ file, isHere }: { file: FileInfo; isHere: boolean }): JSX.Element {
@@ -11,7 +11,7 @@ function One({ file, isHere }: { file: FileInfo; isHere: boolean }): JSX.Element
     case "video":
       return (
         <div class="film picture" style={{ "--ratio": String(ratioOf(file)) }}>
-          <Film file={file} />
+          <VideoPlayer file={file} />
         </div>
       );
     case "voice":

@@ -3,7 +3,7 @@
 
 import { signal } from "@preact/signals";
 import type { ConversationId, FileId, FileInfo } from "../../core/index.ts";
-import { loadPicked } from "../later.ts";
+import { loadPicked } from "../lazy.ts";
 import { client } from "../state.ts";
 
 /** One of them. */

@@ -157,7 +157,7 @@ effect(() => {
   }
 });
 
-function letGo(): void {
+function evict(): void {
   let room = KEPT;
   for (const entry of [...entries.values()].sort((one, other) => other.at - one.at)) {
     const { file, shown, users, begun } = entry;
@@ -181,7 +181,7 @@ export function look(entry: Entry): () => void {
   entry.at = performance.now();
   return () => {
     entry.users -= 1;
-    letGo();
+    evict();
   };
 }
 

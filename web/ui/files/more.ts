@@ -5,7 +5,7 @@ import { addIcons } from "../parts/icon.tsx";
 
 export { FileRow } from "./file-row.tsx";
 export { PlayRow } from "./play-row.tsx";
-export { Film } from "./film.tsx";
+export { VideoPlayer } from "./video-player.tsx";
 export { Lightbox } from "./lightbox.tsx";
 export * as picked from "./picked.ts";
 export { Picture } from "./picture.tsx";

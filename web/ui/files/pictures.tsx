@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
 import type { FileInfo } from "../../core/index.ts";
-import { Picture } from "../later.ts";
+import { Picture } from "../lazy.ts";
 
 /** Wider or higher than this nothing is drawn, however it is. */
 const [NARROWEST, WIDEST] = [0.5, 2.5];

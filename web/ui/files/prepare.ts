@@ -2,7 +2,7 @@
 // picture of it, which travel in the message.
 
 import type { FileAbout } from "../../core/index.ts";
-import { moving } from "./moving.ts";
+import { animated } from "./animated.ts";
 import { HEAD, pictureType, playedType, saysShown, UNKNOWN } from "./types.ts";
 
 /** A file that is ready. */
@@ -69,7 +69,7 @@ function named(name: string, type: string): string {
 async function picture(source: File, type: string, bitmap: ImageBitmap, original: boolean): Promise<Prepared> {
   const size = [bitmap.width, bitmap.height] as const;
   // One that moves would stand still.
-  const kept = original ? source : await moving(source, type);
+  const kept = original ? source : await animated(source, type);
   const asIs = kept !== null;
   let blob: Blob = kept ?? source;
   let [w, h] = size;
@@ -92,7 +92,7 @@ async function picture(source: File, type: string, bitmap: ImageBitmap, original
 }
 
 /** The first picture of a video, its size and how long it is. */
-async function film(source: File, mime: string): Promise<Prepared> {
+async function video(source: File, mime: string): Promise<Prepared> {
   const video = document.createElement("video");
   const url = URL.createObjectURL(source);
   const plain: FileAbout = { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" };
@@ -127,7 +127,7 @@ export async function prepared(source: File, original: boolean): Promise<Prepare
   // What says that it is a document is one.
   const isNamed = source.type !== "" && source.type !== UNKNOWN && !saysShown(source.type);
   const played = isNamed ? null : playedType(head, source.type.startsWith("audio/"));
-  if (played?.startsWith("video/")) return film(source, played);
+  if (played?.startsWith("video/")) return video(source, played);
   const mime = played ?? (isNamed ? source.type : UNKNOWN);
   return { blob: source, about: { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" }, tiny: "", preview: null };
 }

@@ -40,7 +40,7 @@ export function preferred(): Language {
 }
 
 /** Changes the language, and with it the page's direction. */
-export async function speak(to: Language): Promise<void> {
+export async function setLanguage(to: Language): Promise<void> {
   words.value = await load[to]();
   language.value = to;
   document.documentElement.lang = to;

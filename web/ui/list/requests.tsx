@@ -7,7 +7,7 @@ import { words } from "../i18n/words.ts";
 import type { Request } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
-import { IdOf } from "../parts/beside.tsx";
+import { IdOf } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { go } from "../route.ts";
 import { client, requests } from "../state.ts";

@@ -8,7 +8,7 @@ import { LONG_PRESS_MS } from "../conversation/touch.ts";
 import { words } from "../i18n/words.ts";
 import { brief } from "../files/attached.tsx";
 import type { Conversation } from "../../core/index.ts";
-import { Beside, besideOf } from "../parts/beside.tsx";
+import { NameHint, nameHint } from "../parts/name-hint.tsx";
 import { Menu } from "../parts/menu.tsx";
 import { type Anchor, at } from "../parts/popover.ts";
 import { colors, css } from "../parts/colors.ts";
@@ -88,11 +88,11 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
         <ConversationAvatar conversation={c} />
         <span class="row-name">
           <bdi class="cut">{nameOf(c)}</bdi>
-          <Beside of={other} unspoken />
+          <NameHint of={other} unspoken />
           {c.muted && <Icon name="bellOff" size={14} />}
           {c.barrier?.kind === "keysChanged" && <span class="row-warn"><Icon name="shieldWarn" size={16} /></span>}
         </span>
-        <span class="unseen">{spoken(c, besideOf(other))}</span>
+        <span class="unseen">{spoken(c, nameHint(other))}</span>
         <span class="row-text cut" dir="auto">
           {c.draft ? (
             <>

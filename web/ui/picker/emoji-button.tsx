@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import { EmojiPicker } from "../later.ts";
+import { EmojiPicker } from "../lazy.ts";
 import { IconButton } from "../parts/button.tsx";
 import { type Anchor, usePopover } from "../parts/popover.ts";
 

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import type { Invitation } from "../../core/index.ts";
 import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
-import { RecoverySheet } from "../later.ts";
+import { RecoverySheet } from "../lazy.ts";
 import { begin } from "./session.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";

@@ -6,7 +6,7 @@ import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Field, PasswordField } from "../parts/field.tsx";
-import { Recover, RestoredLogin } from "../later.ts";
+import { Recover, RestoredLogin } from "../lazy.ts";
 import { Mark } from "../parts/icon.tsx";
 import { client } from "../state.ts";
 

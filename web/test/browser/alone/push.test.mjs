@@ -39,7 +39,7 @@ async function writes(person, text, shownAs = text) {
 
 /** A person who may be notified, with the worker of their browser. */
 async function withWorker(person) {
-  const { origin } = new URL(world.way.address);
+  const { origin } = new URL(world.proxy.address);
   await person.context.grantPermissions(["notifications"], { origin });
   await person.context.addInitScript(playPushService, endpoint);
   await person.tab.reload();
@@ -113,13 +113,13 @@ async function isPushed(person, isDone) {
   const session = await person.context.newCDPSession(person.tab);
   const registered = new Promise((found) => {
     session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
-      const one = registrations.find(({ scopeURL, isDeleted }) => !isDeleted && scopeURL.startsWith(world.way.address));
+      const one = registrations.find(({ scopeURL, isDeleted }) => !isDeleted && scopeURL.startsWith(world.proxy.address));
       if (one) found(one.registrationId);
     });
   });
   await session.send("ServiceWorker.enable");
   const registrationId = await registered;
-  const { origin } = new URL(world.way.address);
+  const { origin } = new URL(world.proxy.address);
   await session.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: "" });
   await session.detach();
   return shown(person, isDone);
@@ -157,7 +157,7 @@ story("a closed client is woken, and shows who wrote what; opened, it has the me
   assert.deepEqual([title, body], ["Ann", "are you there?"]);
   assert.ok(data.startsWith(`#/c/${tag}/m/`), data);
   // The rows are here: the client opens with them, and says what is unread.
-  await ben.tab.goto(world.way.address);
+  await ben.tab.goto(world.proxy.address);
   await ben.row("Ann", "2 unread").waitFor();
   // Looked at, it is taken away.
   await ben.opens("Ann");
@@ -196,7 +196,7 @@ story("a muted conversation is quiet, and so is everything while somebody looks"
   await cleo.opens("Ben");
   await withWorker(ben);
   await turnsOn(ben);
-  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Ann").click({ button: "right" });
   await ben.tab.getByRole("menuitem", { name: "Mute" }).click();
   await ben.row("Ann", "muted").waitFor();
@@ -208,7 +208,7 @@ story("a muted conversation is quiet, and so is everything while somebody looks"
     all.map(({ title, body }) => [title, body]),
     [["Cleo", "a sound"]],
   );
-  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Cleo", "1 unread").waitFor();
   await ben.opens("Cleo");
   await shown(ben, (found) => found.length === 0);
@@ -222,11 +222,11 @@ story("who logs out is woken no more, and a device that cannot read says at leas
   // The server is away when the push arrives.
   await closes(ben);
   await writes(ann, "unread");
-  world.way.cut();
+  world.proxy.cut();
   const [plain] = await isPushed(ben, (found) => found.length > 0);
   assert.deepEqual([plain.title, plain.body], ["Parlance", "New message"]);
-  world.way.mend();
-  await ben.tab.goto(`${world.way.address}#/`);
+  world.proxy.restore();
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Ann", "1 unread").waitFor();
   await ben.button("Account").click();
   await ben.button("Log out").click();
@@ -243,13 +243,13 @@ story("a click on a notification shows its conversation: in a new window, or in 
   await writes(ann, "are you there?");
   const [{ data }] = await isPushed(ben, (found) => found.length > 0);
   const opened = await clicks(ben);
-  assert.deepEqual(opened, [`opened ${world.way.address}${data}`]);
+  assert.deepEqual(opened, [`opened ${world.proxy.address}${data}`]);
   assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
-  await ben.tab.goto(world.way.address + data);
+  await ben.tab.goto(world.proxy.address + data);
   await ben.sees("are you there?");
   await ann.knows("are you there?", "Seen");
   // Open, but not looked at, the window tells by itself.
-  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Ann").waitFor();
   await ben.tab.evaluate(() => {
     document.hasFocus = () => false;

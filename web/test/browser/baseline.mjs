@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 
-const page = `<!doctype html><title>Floor</title><textarea></textarea><div id="log"></div><script>
+const page = `<!doctype html><title>Baseline</title><textarea></textarea><div id="log"></div><script>
   const socket = new WebSocket(location.href.replace("http", "ws"));
   const box = document.querySelector("textarea");
   box.addEventListener("keydown", (event) => {
@@ -31,7 +31,7 @@ function textOf(frame) {
 }
 
 /** Two empty pages, and a socket between them that hands on what one of them says. */
-export async function openFloor({ browser }) {
+export async function openBaseline({ browser }) {
   const sockets = new Set();
   const server = createServer((_question, answer) => answer.setHeader("content-type", "text/html").end(page));
   server.on("upgrade", ({ headers }, socket) => {

@@ -5,23 +5,23 @@ import type { UserId } from "../../core/index.ts";
 import type { Composing } from "./draft.ts";
 
 /** A text on its way out of the box. */
-export interface Leaving {
+export interface PendingText {
   /** As it stood in the box. */
   raw: string;
 }
 
 /** A text that is being written down: what it becomes, and who was picked from the offers. */
-export interface Typed extends Leaving {
+export interface TypedText extends PendingText {
   text: string;
   as: Composing;
   picks: ReadonlyMap<string, UserId>;
 }
 
 /** A file that goes with it is not ready, and has said so. */
-export class Unready extends Error {}
+export class FilesNotReady extends Error {}
 
 /** The texts that are on their way out of one box. */
-export class Departures<T extends Leaving> {
+export class PendingTexts<T extends PendingText> {
   /** All of them, in order. */
   readonly waiting: T[] = [];
   /** Those that still stand in the box, at its beginning. */

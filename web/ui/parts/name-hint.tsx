@@ -10,14 +10,14 @@ const SHOWN = 8;
 type Of = Pick<Person, "id" | "left" | "alike"> | undefined;
 
 /** That their account is gone; or, where another name looks like theirs, the beginning of their id; else nothing. */
-export const besideOf = (of: Of): string => (of?.left ? words.value.accountDeleted : of?.alike ? of.id.slice(0, SHOWN) : "");
+export const nameHint = (of: Of): string => (of?.left ? words.value.accountDeleted : of?.alike ? of.id.slice(0, SHOWN) : "");
 
 /** The same, as it stands there; `unspoken`, where it is said elsewhere. */
-export function Beside({ of, unspoken = false }: { of: Of; unspoken?: boolean }): JSX.Element | null {
-  const text = besideOf(of);
+export function NameHint({ of, unspoken = false }: { of: Of; unspoken?: boolean }): JSX.Element | null {
+  const text = nameHint(of);
   if (text === "") return null;
   return (
-    <small class="beside" title={of?.alike ? words.value.alike : ""} aria-hidden={unspoken}>
+    <small class="name-hint" title={of?.alike ? words.value.alike : ""} aria-hidden={unspoken}>
       {text}
     </small>
   );

@@ -22,7 +22,7 @@ function part<Exports extends object>(load: () => Promise<Exports>) {
 
 const rest = part(() => import("./rest.ts"));
 const files = part(() => import("./files/more.ts"));
-const later = rest.component;
+const component = rest.component;
 
 /** Loads it; once. */
 export const loadRest = async (): Promise<void> => void (await rest.get());
@@ -37,29 +37,29 @@ export const saveFiles = async (all: readonly FileInfo[]): Promise<void> => {
   for (const file of all) await save(file, () => undefined);
 };
 
-export const AccountPage = later((from) => from.AccountPage);
-export const Alarm = later((from) => from.Alarm);
-export const ConversationDialog = later((from) => from.ConversationDialog);
-export const Details = later((from) => from.Details);
-export const EmojiPicker = later((from) => from.EmojiPicker);
-export const InfoDialog = later((from) => from.InfoDialog);
-export const InvitationPage = later((from) => from.InvitationPage);
-export const InviteDialog = later((from) => from.InviteDialog);
-export const InvitedDialog = later((from) => from.InvitedDialog);
-export const MembersDialog = later((from) => from.MembersDialog);
-export const NewConversation = later((from) => from.NewConversation);
-export const NewGroup = later((from) => from.NewGroup);
-export const Palette = later((from) => from.Palette);
-export const QuestionDialog = later((from) => from.QuestionDialog);
-export const Recover = later((from) => from.Recover);
-export const RecoverySheet = later((from) => from.RecoverySheet);
-export const RestoredLogin = later((from) => from.RestoredLogin);
-export const SafetyPage = later((from) => from.SafetyPage);
-export const SearchHere = later((from) => from.SearchHere);
-export const ShortcutsDialog = later((from) => from.ShortcutsDialog);
+export const AccountPage = component((from) => from.AccountPage);
+export const Alarm = component((from) => from.Alarm);
+export const ConversationDialog = component((from) => from.ConversationDialog);
+export const Details = component((from) => from.Details);
+export const EmojiPicker = component((from) => from.EmojiPicker);
+export const InfoDialog = component((from) => from.InfoDialog);
+export const InvitationPage = component((from) => from.InvitationPage);
+export const InviteDialog = component((from) => from.InviteDialog);
+export const InvitedDialog = component((from) => from.InvitedDialog);
+export const MembersDialog = component((from) => from.MembersDialog);
+export const NewConversation = component((from) => from.NewConversation);
+export const NewGroup = component((from) => from.NewGroup);
+export const Palette = component((from) => from.Palette);
+export const QuestionDialog = component((from) => from.QuestionDialog);
+export const Recover = component((from) => from.Recover);
+export const RecoverySheet = component((from) => from.RecoverySheet);
+export const RestoredLogin = component((from) => from.RestoredLogin);
+export const SafetyPage = component((from) => from.SafetyPage);
+export const SearchHere = component((from) => from.SearchHere);
+export const ShortcutsDialog = component((from) => from.ShortcutsDialog);
 
 export const FileRow = files.component((from) => from.FileRow);
-export const Film = files.component((from) => from.Film);
+export const VideoPlayer = files.component((from) => from.VideoPlayer);
 export const Lightbox = files.component((from) => from.Lightbox);
 export const Picture = files.component((from) => from.Picture);
 export const PlayRow = files.component((from) => from.PlayRow);

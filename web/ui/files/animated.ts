@@ -75,7 +75,7 @@ function webp(bytes: Bytes): Kept {
 }
 
 /** A picture that moves, without what does not belong to the picture; null if it does not move, or cannot be read. */
-export async function moving(source: Blob, type: string): Promise<Blob | null> {
+export async function animated(source: Blob, type: string): Promise<Blob | null> {
   const read = { "image/gif": gif, "image/png": png, "image/webp": webp }[type];
   if (!read) return null;
   const kept = read(new Uint8Array(await source.arrayBuffer()));

@@ -43,12 +43,12 @@ async function look(person, screens) {
 
 const heading = (name) => ({ tab }) => tab.getByRole("heading", { name }).first().waitFor();
 const at = (hash, then) => async (person) => {
-  await person.tab.goto(`${world.way.address}#/`);
-  await person.tab.goto(`${world.way.address}${hash}`);
+  await person.tab.goto(`${world.proxy.address}#/`);
+  await person.tab.goto(`${world.proxy.address}${hash}`);
   await then(person);
 };
 const opened = async (person) => {
-  await person.tab.goto(`${world.way.address}#/`);
+  await person.tab.goto(`${world.proxy.address}#/`);
   await person.opens("Ben");
 };
 const dialog = async ({ tab }) => tab.getByRole("dialog").waitFor();
