@@ -1,4 +1,4 @@
-// One's own account: devices, one's name, what can be taken along.
+// The user's own account: devices, name, data export.
 
 import { articles } from "../model/timeline.ts";
 import type { Device, Outcome } from "../model/view.ts";
@@ -12,7 +12,7 @@ import { signOut as endStation } from "../wire/login.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
-/** The devices on which one is logged in. */
+/** The user's devices. */
 export const devices = ({ account }: Open): Promise<Outcome<Device[]>> =>
   attempt(() => devicesOf(account));
 
@@ -31,7 +31,7 @@ export const signOutOthers = ({ account, ask }: Open): Promise<Outcome> =>
     return null;
   });
 
-/** Changes one's name. */
+/** Changes the user's name. */
 export async function setName({ account }: Open, name: string): Promise<Outcome> {
   return attempt(async () => {
     await setProfile(account.caller, name);

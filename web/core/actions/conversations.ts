@@ -33,7 +33,7 @@ import { keepAsContent, keepHere } from "../sync/shared.ts";
 
 /** How often a new epoch is tried against others who begin one at the same moment. */
 const MAX_TRIES = 3;
-/** What one has set is to hold for good. */
+/** How long a message that carries a setting is kept. */
 const FOREVER_MS = 36_500 * 86_400_000;
 
 /** What a person can set of a conversation. */
@@ -48,17 +48,17 @@ function arrangements({ favorite, muted, hidden, color }: Settings): Arrangement
   return found;
 }
 
-/** Sets something of one's own view of a conversation. */
+/** Changes the user's own settings of a conversation. */
 export const changeSettings = ({ account }: Open, id: ConversationId, to: Settings): Promise<Outcome> =>
   attempt(async () => {
     for (const one of arrangements(to)) await takeConversation(account, await arrange(account.caller, id, one));
     return null;
   });
 
-/** How long one's messages in a conversation are kept: one's other devices hear of it, where messages are signed. */
+/** Sets how long the user's messages in a conversation are kept. Where messages are signed, their other devices are told. */
 export async function setKeep(open: Open, id: ConversationId, keep: Keep): Promise<Outcome> {
   const { account } = open;
-  // First here: it counts for what is written next, however long the place for all devices takes.
+  // On this device first: it must hold for the next message, however long the message to the other devices takes.
   await account.serial.run(async () => account.store.writeOwn(...(await keepHere(account, id, keep))));
   account.notify({ conversations: [id] });
   if (!signs(account)) return ok(null);
@@ -79,7 +79,7 @@ export const clear = ({ account, ask }: Open, id: ConversationId): Promise<Outco
     return null;
   });
 
-/** Leaves a group, or forgets what is left of one that one is not in any more. */
+/** Leaves a group, or deletes what is left here of a group that the user is no longer in. */
 export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
   attempt(async () => {
     const record = await account.store.conversation(id);
@@ -90,7 +90,7 @@ export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outco
     return null;
   });
 
-/** Says of a mistake that keys are missing for somebody. */
+/** Turns errors about missing keys into a failure that names the people. */
 async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return await attempt(task);
@@ -129,7 +129,7 @@ export const createGroup = (open: Open, name: string, users: readonly UserId[]):
     return made.conversation.id;
   });
 
-/** The place for messages to oneself: a group of one, without a name. */
+/** The user's saved messages: a group of one, without a name. */
 export const saved = (open: Open): Promise<Outcome<ConversationId>> => {
   const own = open.view.saved();
   return own ? Promise.resolve(ok(own)) : createGroup(open, "", []);
@@ -149,7 +149,7 @@ export const rename = (open: Open, id: ConversationId, name: string): Promise<Ou
     return null;
   });
 
-/** Who is in it. */
+/** The members of a group. */
 export async function members({ account }: Open, id: ConversationId): Promise<Member[]> {
   const record = await account.store.conversation(id);
   if (!record) return [];
@@ -234,7 +234,7 @@ export const setAdmin = (open: Open, id: ConversationId, user: UserId, admin: bo
     await takeConversation(account, (await group.setRole(account.caller, id, user, role)).conversation);
     const record = await account.store.conversation(id);
     if (!record?.roster) return null;
-    // The server's word for who is an admin counts for nothing: it is announced, too.
+    // Clients do not believe the server about admins, so the change is announced and signed as well.
     const others = parseAnnouncement(record.roster.announcement).admins.filter((one) => one !== user);
     await renew(open, id, { admins: admin ? [...others, user] : others });
     return null;

@@ -1,5 +1,5 @@
-// Records of a file from the server: what it is too busy for, or has no answer to, is asked for again a few times, so that a large
-// file does not begin anew.
+// Downloads records of a file, and retries a few times when the server is busy or does not answer, so that a large download need
+// not start over.
 
 import { type Bytes, randomUnit } from "../crypto/bytes.ts";
 import type { FileInfo } from "../model/file.ts";
@@ -9,9 +9,9 @@ import type { Caller } from "../wire/call.ts";
 import { fetchRecords, type Span } from "../wire/files.ts";
 import { isPassing, Refused } from "../wire/refusal.ts";
 
-/** How often the same is asked for again. */
+/** Retries of one request. */
 const MAX_RETRIES = 3;
-/** Who is told to wait for longer is told so. */
+/** A longer `Retry-After` is not waited for: the request fails. */
 const MAX_WAIT_MS = 10_000;
 
 /** Fetches records in a row: the first, and as many more as the pace allows. Throws as `fetchRecords` does, after `retries` retries. */

@@ -21,11 +21,11 @@ import type { WireMessage } from "../wire/conversation.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
-/** In `meta` under `invitations`: what only the browser that made an invitation knows of it. */
+/** In `meta` under `invitations`: what only the browser that created an invitation knows of it. */
 interface Kept {
   id: string;
   secret: string;
-  /** What the link names as one's own key. */
+  /** The own key that the link names. */
   card: string;
   link: string;
   until: number;
@@ -40,7 +40,7 @@ function keep(account: Account, next: (kept: Kept[]) => Kept[]): Promise<void> {
   });
 }
 
-/** Makes an invitation for one person. */
+/** Creates an invitation for one person. */
 export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>> =>
   attempt(async () => {
     if ((await ownKey(account)) === null) await ask({ kind: "resync" });
@@ -55,7 +55,7 @@ export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>>
     return { code: made.inviteid, madeAt: account.caller.now(), until: made.expires, link };
   });
 
-/** Those that nobody has used yet. */
+/** The invitations that nobody has used yet. */
 export async function invitations({ account }: Open): Promise<OpenInvitation[]> {
   const found = await attempt(() => wire.invites(account.caller));
   if (!found.ok) return [];
@@ -64,7 +64,7 @@ export async function invitations({ account }: Open): Promise<OpenInvitation[]> 
   return open.map(({ inviteid, created, expires }) => ({ code: inviteid, madeAt: created, until: expires, link: links.get(inviteid) ?? null }));
 }
 
-/** Takes one back. */
+/** Revokes one. */
 export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
   attempt(async () => {
     await wire.revokeInvite(account.caller, code);
@@ -75,22 +75,22 @@ export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
 function trust({ store, serial, notify, clock }: Account, user: UserId): Promise<void> {
   return serial.run(async () => {
     const person = await store.person(user);
-    // A key that has changed meanwhile is not the one that was vouched for.
+    // A key that has changed meanwhile is not the one that was proved.
     if (!person || person.trust === "changed") return;
     await store.writeOwn(change.person(withKeyEvents(person, { ...person, trust: "verified" }, clock.now())));
     notify({ list: true });
   });
 }
 
-/** Who made a link, with the key that it names: no other one is taken for theirs. */
+/** The inviter, pinned to the key that the link names. */
 export const pinnedBy = ({ from, card }: Invitation): PersonRecord => ({ ...newPerson(userId(from)), pin: [card, 0, "verified"], trust: "verified" });
 
-/** What a newcomer does with the link that they came by: the inviter's key is the one in it, or there is no mark. */
+/** Proves to the inviter that this user had the link, and marks the inviter's key as verified, if it is the one in the link. */
 export async function prove({ account }: Open, conversation: ConversationId, { from, card, secret }: Invitation): Promise<void> {
   const inviter = userId(from);
   const person = await account.store.person(inviter);
   const own = await ownKey(account);
-  // Without cards nothing was compared yet (sync/cards.ts).
+  // With cards, sync/cards.ts has compared the pin already.
   const isOther = person?.cards.length === 0 && (await memberKey(person)) !== card;
   if (!person || own === null || card === "" || secret === "" || isOther || person.trust === "changed") return;
   await trust(account, inviter);
@@ -98,13 +98,13 @@ export async function prove({ account }: Open, conversation: ConversationId, { f
   await enqueue(account, { conversation, id: messageId(crypto.randomUUID()), content, until: null });
 }
 
-/** In `meta` under `proofs`: where something stands that may be a proof, and could not be judged yet. */
+/** In `meta` under `proofs`: a message that may be a proof, and could not be checked yet. */
 type Undecided = readonly [conversation: ConversationId, seq: number];
 
 /** More than these are not kept. */
 const MAX_UNDECIDED = 100;
 
-/** Looks for proofs among what has arrived: who had the link of an invitation is the person that it was given to. */
+/** Looks for proofs among new messages: whoever had the link is the person that it was given to. */
 export async function checkProofs(account: Account, conversation: ConversationId, rows: readonly WireMessage[]): Promise<void> {
   const { store, session, serial } = account;
   const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== session.user);
@@ -124,7 +124,7 @@ export async function checkProofs(account: Account, conversation: ConversationId
   });
 }
 
-/** Looks again at what could not be judged: keys may have come since. */
+/** Checks undecided proofs again, as keys may have arrived since. */
 export async function checkProofsAgain(account: Account): Promise<void> {
   const found = new Map<ConversationId, WireMessage[]>();
   for (const [id, seq] of (await account.store.meta<Undecided[]>("proofs")) ?? []) {
@@ -133,12 +133,12 @@ export async function checkProofsAgain(account: Account): Promise<void> {
   for (const [id, rows] of found) await checkProofs(account, id, rows);
 }
 
-/** Takes a proof, if it is one. "later": it cannot be read or compared before the writer's card, or the epoch, is here. */
+/** Accepts a proof, if it is one. "later": it cannot be checked before the sender's card, or the epoch, is here. */
 async function judge(account: Account, { user, content, trouble }: Row, kept: readonly Kept[]): Promise<"done" | "later"> {
   const person = await account.store.person(user);
   const key = person && (await memberKey(person));
   if (content && content.kind !== "verify") return "done";
-  // Until the card is here, the RSA key stands for somebody whose proof names the card.
+  // Until the card is here, `memberKey` is the RSA key, and the proof names the card.
   const hasCard = account.session.server === "" || (person?.cards.length ?? 0) > 0;
   if (!content || trouble || !key || !hasCard) return trouble === "newerClient" ? "done" : "later";
   for (const { id, secret, card } of kept) {

@@ -1,4 +1,4 @@
-// What the password is asked for: another password, a new recovery key, the end of the account. Loaded where it is typed.
+// Actions that need the password: changing it, a new recovery key, new keys, deleting the account. Loaded where it is typed.
 
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { importKeys, makeKeys, publicOfSeed, rsaSign } from "../crypto/keys.ts";
@@ -32,7 +32,7 @@ interface Opened {
   contents: Contents;
 }
 
-// A wrong password is found out here, by what it does not open, and costs no try at the login.
+// A wrong password fails here, as it does not open the vault, and does not count as a failed login.
 async function openNow({ session, caller }: Account, password: string): Promise<Opened> {
   const { rsakey, kdf } = await fetchVault(caller);
   if (kdf === "published") throw new Unsafe("kdf");
@@ -48,7 +48,7 @@ async function openNow({ session, caller }: Account, password: string): Promise<
 /** The next version of a vault, with these slots, and these contents if they are others. */
 type NextVaultOf = (slots: Partial<Vault["slots"]>, contents?: Contents) => Promise<{ rsakey: string; version: number }>;
 
-/** Opens the vault and writes its next version, which `change` makes and sends; once more where another device was faster. */
+/** Opens the vault and writes its next version, which `change` makes and sends; retries when another device was faster. */
 async function replaceVault<T>(
   account: Account,
   password: string,
@@ -74,7 +74,7 @@ async function replaceVault<T>(
   }
 }
 
-/** Sets another password. The old one is asked for, because it opens the vault. */
+/** Changes the password. The present one is needed to open the vault. */
 export async function changePassword({ account }: Open, present: string, to: string, othersOut: boolean): Promise<Outcome> {
   const { session, caller } = account;
   if (session.vault === "") return notOffered;
@@ -90,11 +90,11 @@ export async function changePassword({ account }: Open, present: string, to: str
 
 /** How many earlier RSA pairs a vault keeps, so that what was wrapped for them can be read. */
 const MAX_EARLIER = 2;
-/** Whether the server has taken new keys whose answer was lost is asked so often, and so far apart. */
+/** How often, and how far apart, a lost answer to `changekeys` is probed for. */
 const PROBES = 5;
 const PROBE_MS = 2000;
 
-/** Replaces all keys: the old ones vouch for the new, so that contacts need not compare anew. Ends all other stations. */
+/** Replaces all keys. The old ones sign the new ones, so contacts need not compare keys again. Signs all other stations out. */
 export async function newKeys({ account, ask }: Open, password: string): Promise<Outcome> {
   const { session } = account;
   if (session.vault === "") return notOffered;
@@ -118,7 +118,7 @@ export async function newKeys({ account, ask }: Open, password: string): Promise
 
 type KeysOfSession = Pick<SessionRecord, "keys" | "publicKey" | "signKey">;
 
-// Nothing else of this session may be judged between the server's change and this device's.
+// Serialized, so that no other task checks keys while the server has the new ones and this device does not.
 function replaceKeys(account: Account, to: KeysOfSession, vault: { rsakey: string; version: number }): Promise<void> {
   const { session, caller, store, serial } = account;
   return serial.run(async () => {

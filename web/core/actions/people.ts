@@ -26,7 +26,7 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
   attempt(async () => {
     const email = normalEmail(address);
     await addFriend(account.caller, { email });
-    // The address is known here only: the server does not tell it later.
+    // Stored now, because the server never sends the address.
     const id = userId(md5(email));
     await changePerson({ account }, id, (person) => ({ ...person, email }));
     await addSentRequest(account, id, email);
@@ -42,7 +42,7 @@ function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (perso
   });
 }
 
-/** Answers a request; with a new friend it begins the conversation. What was asked for oneself can be withdrawn only. */
+/** Accepts or declines a request, or withdraws an own one; opens the conversation with a new friend. */
 export async function answer(open: Open, kind: Request["kind"], id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
   const { account, ask } = open;
   if (kind === "group") {
@@ -69,7 +69,7 @@ export async function answer(open: Open, kind: Request["kind"], id: string, acce
   return accept ? writeTo(open, friend) : ok(null);
 }
 
-/** Asks somebody whom one knows for a friendship. */
+/** Sends a friend request to somebody who is known already. */
 export const askAgain = ({ account, ask }: Open, user: UserId): Promise<Outcome> =>
   attempt(async () => {
     await addFriend(account.caller, { friendid: user });
@@ -121,7 +121,7 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   return { person: showPerson(person), groups, code };
 }
 
-// Whoever has looked takes the key that is offered now, whatever was known of it from elsewhere.
+// The user has reviewed the key that is offered now, so it replaces whatever was pinned.
 const taken = (person: PersonRecord): PersonRecord => ({
   ...person,
   pin: null,

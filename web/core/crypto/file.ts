@@ -20,7 +20,7 @@ export class DamagedFile extends Error {
   }
 }
 
-/** A length as Padmé pads it: at most 12 % are added, and few lengths are told apart. */
+/** A length as Padmé pads it: adds at most 12 %, and leaves few distinct lengths. */
 export function padme(length: number): number {
   if (length < 2) return length;
   const exponent = Math.floor(Math.log2(length));

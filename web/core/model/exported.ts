@@ -17,7 +17,7 @@ export interface Exported {
 export interface ExportedConversation {
   id: ConversationId;
   group: boolean;
-  /** Empty of the place for messages to oneself. */
+  /** Empty for the user's saved messages. */
   name: string;
   members: readonly { id: UserId; name: string }[];
   /** Oldest first. */

@@ -93,7 +93,7 @@ export function reactionsOf(changes: readonly Change[], context: Pick<Context, "
   });
 }
 
-/** How far one's own message has come: to everyone in a direct conversation, to anyone in a group. */
+/** The delivery state of an own message: in a group, the furthest state that anyone has reported. */
 export function stateOf(seq: number, reach: ReadonlyMap<UserId, Reach>): SendState {
   let state: SendState = "sent";
   for (const { delivered, seen } of reach.values()) {

@@ -1,13 +1,13 @@
-// What waits in one conversation, as the sender sees it.
+// The sender's state of one conversation.
 
 import type { Outgoing } from "../store/records.ts";
 
-/** What waits in one conversation. */
+/** The queue of one conversation. */
 export interface ConversationQueue {
   running: boolean;
-  /** Something was written, or decided, since the outbox was read. */
+  /** The outbox has changed since it was read. */
   again: boolean;
-  /** Nothing waits in it, as far as this tab has heard. */
+  /** Nothing is in it, as far as this tab knows. */
   isEmpty: boolean;
   tries: number;
   cancelTimer: () => void;
@@ -15,5 +15,5 @@ export interface ConversationQueue {
   stored: Outgoing[];
 }
 
-/** A line in which nothing waits, as far as anybody knows. */
+/** A queue that is assumed to be empty. */
 export const newQueue = (): ConversationQueue => ({ running: false, again: false, isEmpty: true, tries: 0, cancelTimer: () => undefined, stored: [] });

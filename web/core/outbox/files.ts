@@ -1,5 +1,5 @@
-// What becomes of files on this device: before they are sent nothing of them is given up, afterwards small pictures are kept for a
-// while, and everything else goes.
+// Files on this device: those to be sent are never evicted; afterwards small pictures stay cached for a while, and everything else is
+// deleted.
 
 import { type FileInfo, shapeOf } from "../model/file.ts";
 import type { FileId } from "../model/ids.ts";
@@ -11,7 +11,7 @@ import { remove } from "../wire/files.ts";
 export const MAX_CACHED_BYTES = 4 << 20;
 /** What all kept pictures may take: bytes. */
 const ROOM = 64 << 20;
-/** What was not ready when its tab went, or was sent by none. */
+/** When a staged file that belongs to no message is deleted. */
 const FORGOTTEN_MS = 86_400_000;
 
 /** Forgets the pictures that were looked at longest ago, until the rest fits. */
@@ -34,7 +34,7 @@ export async function settleFiles({ store, clock }: Account, files: readonly Fil
   }
 }
 
-/** A message was taken back: its files go from here, and from the server, which would forget them by itself within a day. */
+/** Deletes the files of a discarded message here and on the server, which would otherwise delete them after a day. */
 export async function dropFiles({ store, caller }: Account, files: readonly FileId[]): Promise<void> {
   for (const id of files) await store.writeOwn(...change.forgetFile(id));
   await Promise.all(files.map((id) => remove(caller, id).catch(() => null)));

@@ -1,4 +1,4 @@
-// A message is written down before it leaves the box, and before anything is sent: whatever stops after that, it is not lost.
+// A message is stored in the outbox before the text field is cleared, and before anything is sent, so that it survives a crash.
 
 import { canonical } from "../crypto/canonical.ts";
 import { type Content, fieldsOf, readBody } from "../model/body.ts";
@@ -8,7 +8,7 @@ import type { Change } from "../store/backend.ts";
 import type { Outgoing, OutgoingRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 
-/** What is to be sent. */
+/** A message to be sent. */
 export interface Message {
   conversation: ConversationId;
   id: MessageId;
@@ -30,8 +30,8 @@ export async function enqueue(account: Account, message: Message): Promise<void>
 }
 
 /**
- * The same for what a person writes; `also` is written in the same batch, as the emptied draft is. Where nothing waits before it, it
- * is sealed at once. Not within `account.serial`.
+ * The same for what the user sends; `also` is written in the same batch. If the conversation's queue is empty, the message is sealed
+ * and sent at once. Not within `account.serial`.
  */
 export function submit(account: Account, message: Message, ...also: Change[]): Promise<void> {
   return account.submitting.run(async () => {

@@ -1,6 +1,5 @@
-// Drains the outbox: in each conversation one message after the other, in the order in which they were written; a message
-// that cannot be sent now blocks those behind it. The next one goes as soon as the server has the one before, whose row, with
-// its number and its link, may come later. Runs in the tab that leads, only.
+// Drains the outbox. The messages of a conversation are sent in order, and one that cannot be sent blocks those behind it. The next
+// one is sent as soon as the server has stored the previous one, whose row may arrive later. Runs in the leading tab only.
 
 import { randomUnit } from "../crypto/bytes.ts";
 import { type Content, typeOf } from "../model/body.ts";
@@ -22,18 +21,18 @@ import { drop, hold, settleIfStored } from "./settle.ts";
 import { Sealer } from "./sealer.ts";
 import { Cancelled, FileGone, upload } from "./upload.ts";
 
-/** How long the socket may take to bring what was just stored, before it is fetched. */
+/** How long the socket may take to echo a stored message, before its row is fetched. */
 const ECHO_MS = 1500;
-/** As many may be stored without their rows being here; then the socket is not what brings them, and they are fetched. */
+/** Stored messages whose rows are missing. With more, the socket is assumed not to deliver them, and they are fetched. */
 const MAX_UNSETTLED = 50;
 
-/** What a sender tells. */
+/** Events of a sender. */
 export interface SenderEvents {
-  /** The station is not let in any more. */
+  /** The station is not authorized any more. */
   onUnauthorized: () => void;
-  /** Something is wrong that no retry mends; the message stays. */
+  /** A retry does not help; the message stays in the outbox. */
   onFault: (error: unknown) => void;
-  /** The conversation has another secret, or others take part, than this device knows: everything is compared. */
+  /** The server has another epoch or other participants than this device: resync. */
   onStale: () => Promise<void>;
 }
 
@@ -41,11 +40,11 @@ export interface SenderEvents {
 export class Sender {
   private readonly queues = new Map<ConversationId, ConversationQueue>();
   private readonly listeners = new Set<() => void>();
-  /** Messages whose files are all there. */
+  /** Messages whose files are uploaded. */
   private readonly uploaded = new Set<MessageId>();
   private readonly sealer: Sealer;
   private stopped = false;
-  /** What waited when this tab began to lead is known. */
+  /** Whether the outbox was read since this tab began to lead. */
   private isAwake = false;
 
   constructor(
@@ -55,14 +54,14 @@ export class Sender {
     this.sealer = new Sealer(account);
   }
 
-  /** Looks at the outbox; `anew`: without waiting for what is left of a delay. */
+  /** Sends what is in the outbox; `anew` skips the remaining retry delay. */
   async wake(anew: boolean): Promise<void> {
     const conversations = new Set((await this.account.store.outbox()).map(({ conversation }) => conversation));
     for (const id of conversations) this.start(id, anew);
     this.isAwake = true;
   }
 
-  /** Something changed: what was written is sent, and whoever waits for an echo looks again. */
+  /** The store has changed: sends new messages, and checks for awaited echoes. */
   onHint({ outbox, list, grown = [] }: Hint): void {
     if (list) this.sealer.forget();
     if (!outbox) return;
@@ -103,7 +102,7 @@ export class Sender {
     void this.drain(id, queue);
   }
 
-  /** Sends what waits in a conversation, after `first`, before which nothing does. */
+  /** Sends the queue of a conversation, beginning with `first`, if it is given. */
   private async drain(id: ConversationId, queue: ConversationQueue, first: Ready | null = null): Promise<void> {
     try {
       if (first) {
@@ -115,7 +114,7 @@ export class Sender {
         await this.sendAll(id, queue);
       }
       queue.running = false;
-      // Also where what had failed was taken back: the next one does not wait for it.
+      // Also if the failed message was discarded: the next one must not wait for its retry delay.
       queue.tries = 0;
     } catch (error) {
       queue.running = false;
@@ -135,13 +134,13 @@ export class Sender {
     queue.cancelTimer = this.account.clock.after(delay, () => this.start(id, true));
   }
 
-  /** Sends what waits in a conversation, up to one that is held. Throws if the rest is to be tried again later. */
+  /** Sends the queue of a conversation up to the first held message. Throws if the rest has to be retried later. */
   private async sendAll(id: ConversationId, queue: ConversationQueue): Promise<void> {
     const all = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
     const held = all.findIndex((one) => one.held);
     const isStored = ({ order }: Outgoing): boolean => queue.stored.some((one) => one.order === order);
     const waiting = all.slice(0, held < 0 ? undefined : held).filter((one) => !isStored(one));
-    // Where something was held or taken back meanwhile, what waits is read anew.
+    // If something was held or discarded meanwhile, the outbox is read again.
     if (!(await this.sendBatches(queue, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) queue.again = true;
     if (this.stopped) return;
     if (this.unsettled(queue).length > 0) await this.echo(() => queue.again || this.unsettled(queue).length === 0);
@@ -150,7 +149,7 @@ export class Sender {
     queue.isEmpty = held < 0;
   }
 
-  /** Sends one after the other; false if one is not stored, and is not to be tried again as it is. */
+  /** Sends batches in order; false if a message was not stored, and must not be retried unchanged. */
   private async sendBatches(queue: ConversationQueue, batches: readonly Batch[], last: SealedRecord | null): Promise<boolean> {
     let before = last;
     let ahead: Promise<Ready[]> | null = null;
@@ -173,10 +172,10 @@ export class Sender {
     return true;
   }
 
-  /** Makes messages ready, up to one that is not to be sent now: their files are there, they are sealed, and being signed. */
+  /** Prepares messages, up to one that must not be sent now: uploads files, seals, and starts signing. */
   private async prepare(batch: Batch, before: SealedRecord | null): Promise<Ready[]> {
     const [first] = batch;
-    // What was sent before may be stored, and its files gone since.
+    // If it was sent before, it may be stored, and its files deleted since.
     if (first.files && first.sealed && (await settleIfStored(this.account, first))) return [];
     const files = await this.filesOf(first);
     if (!(await this.upload(first, files))) return [];
@@ -185,10 +184,10 @@ export class Sender {
     return sealed.map((one) => ({ ...one, contents: files, isKnown: known.length > 0, request: requestOf(this.account.caller, one) }));
   }
 
-  /** Sends one; false if it is not stored, and is not to be tried again as it is. `ahead` is being made ready to follow it. */
+  /** Sends one; false if it was not stored, and must not be retried unchanged. `ahead` is the batch that is being prepared behind it. */
   private async send(ready: Ready, queue: ConversationQueue, ahead: Promise<unknown> | null): Promise<boolean> {
     const { request, isKnown, contents, ...outgoing } = ready;
-    // From now on its row settles it. One that was sent before may be here already.
+    // From here on its row settles it. If it was sent before, its row may be here already.
     this.account.sent.set(outgoing.id, outgoing.order);
     if (isKnown && (await settleIfStored(this.account, outgoing))) return true;
     try {
@@ -210,7 +209,7 @@ export class Sender {
     return content.kind === "file" ? content.files : [];
   }
 
-  /** Sends the files of a message before it; false if it is held by now, or was taken back. */
+  /** Uploads the files of a message; false if the message was held or discarded. */
   private async upload(outgoing: Outgoing, files: readonly FileInfo[]): Promise<boolean> {
     if (files.length === 0 || this.uploaded.has(outgoing.id)) return true;
     try {
@@ -219,7 +218,7 @@ export class Sender {
       if (error instanceof Cancelled) return false;
       const { code, sentence } = error instanceof Refused ? error : { code: "", sentence: "" };
       if (error instanceof FileGone) await hold(this.account, outgoing, { code: "file_gone", sentence: "" });
-      // A message that is too large has the same code.
+      // Mapped, as `too_large` is also the code for a message.
       else if (code === "too_large") await hold(this.account, outgoing, { code: "file_too_large", sentence });
       else await this.refused(outgoing, error, null);
       return false;
@@ -228,18 +227,18 @@ export class Sender {
     return true;
   }
 
-  /** Those that are stored, and whose rows are not here yet. */
+  /** Stored messages whose rows are not here yet. */
   private unsettled(queue: ConversationQueue): Outgoing[] {
     queue.stored = queue.stored.filter(({ id }) => this.account.sent.has(id));
     return queue.stored;
   }
 
-  /** Fetches the rows of what is stored, where the socket has not brought them. */
+  /** Fetches rows of stored messages that the socket has not delivered. */
   private async settle(id: ConversationId, queue: ConversationQueue): Promise<void> {
     if (this.unsettled(queue).length === 0) return;
     const record = await this.account.store.conversation(id);
     if (record && !record.gone) await this.fetch(id);
-    // What still is not here was stored, and cleared since: nothing is left to be done for it.
+    // Rows that are still missing were cleared since.
     for (const one of this.unsettled(queue)) await drop(this.account, one);
   }
 
@@ -247,7 +246,7 @@ export class Sender {
     try {
       await catchUp(this.account, id);
     } catch (error) {
-      // Cleared or left a moment ago: the list says how it stands.
+      // It was cleared or left a moment ago: the resync finds out.
       if (!(error instanceof Refused) || isPassing(error) || isUnauthorized(error)) throw error;
       await this.events.onStale();
     }
@@ -268,7 +267,7 @@ export class Sender {
     });
   }
 
-  /** Does what is to be done about a refusal; throws if the same is to be sent again. */
+  /** Handles a refusal; throws if the message has to be retried. */
   private async refused(outgoing: Outgoing, error: unknown, ahead: Promise<unknown> | null): Promise<void> {
     const verdict = judge(error);
     if (verdict.kind !== "retry") {
@@ -287,7 +286,7 @@ export class Sender {
         if (!(await settleIfStored(this.account, outgoing))) await hold(this.account, outgoing, { code: "message_id_conflict", sentence: "" });
         return;
       case "hold":
-        // What it was about has gone with the conversation's content.
+        // Its target was deleted when the conversation was cleared.
         if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await drop(this.account, outgoing);
         else await hold(this.account, outgoing, verdict.held);
     }

@@ -1,4 +1,4 @@
-// What becomes of a message in the outbox after it was written: held, sent again, taken back, or stored. In the tab that leads only.
+// What happens to a message in the outbox: held, retried, discarded, or stored. In the leading tab only.
 
 import { change } from "../store/store.ts";
 import type { Held, Outgoing } from "../store/records.ts";
@@ -6,14 +6,14 @@ import type { Account } from "../sync/account.ts";
 import { dropFiles } from "./files.ts";
 import { waiting } from "./queue.ts";
 
-/** Whether a message is still to be sent: it may have been taken back since the outbox was read. */
+/** Whether a message is still in the outbox: it may have been discarded since the outbox was read. */
 export async function waits({ store }: Account, { order }: Outgoing): Promise<boolean> {
   return (await store.outbox(order, order)).length > 0;
 }
 
 /**
- * Keeps a message until its writer decides; what was written after it waits, too. One that was taken back meanwhile stays away. The
- * tab that leads only, and not within `account.serial`.
+ * Holds a message, and with it those behind it, until its author decides. Does nothing if it was discarded meanwhile. Not within
+ * `account.serial`.
  */
 export function hold(account: Account, outgoing: Outgoing, held: Held): Promise<void> {
   return account.serial.run(async () => {
@@ -28,7 +28,7 @@ export async function holdNow(account: Account, outgoing: Outgoing, held: Held):
   account.notify({ grown: [outgoing.conversation], outbox: true });
 }
 
-/** Takes a message out of the outbox (the tab that leads only), while it is not on its way; false if it may be on the server already. */
+/** Removes a message from the outbox; false if it may be on the server already. */
 export function discard(account: Account, id: string): Promise<boolean> {
   return account.serial.run(async () => {
     const found = await waiting(account, id);
@@ -36,13 +36,13 @@ export function discard(account: Account, id: string): Promise<boolean> {
     await account.store.write(change.settle(found.order));
     account.uploading.get(found.id)?.abort();
     account.notify({ grown: [found.conversation], outbox: true });
-    // Where the session ends before they are gone, they go with it, or are swept.
+    // If the session ends first, the files are deleted with it, or by `sweepFiles`.
     if (found.files) dropFiles(account, found.files).catch(() => undefined);
     return true;
   });
 }
 
-/** Lets a held message be sent again, sealed anew (the tab that leads only). */
+/** Releases a held message, to be sealed and sent again. */
 export function retry(account: Account, id: string): Promise<void> {
   return account.serial.run(async () => {
     const found = await waiting(account, id);
@@ -52,14 +52,14 @@ export function retry(account: Account, id: string): Promise<void> {
   });
 }
 
-/** Takes a message out of the outbox that has nothing left to wait for (the tab that leads only). */
+/** Removes a message from the outbox that needs no further handling. */
 export async function drop(account: Account, { conversation, id, order }: Outgoing): Promise<void> {
   await account.store.write(change.settle(order));
   account.sent.delete(id);
   account.notify({ grown: [conversation], outbox: true });
 }
 
-/** Takes it out of the outbox if its row is here. */
+/** Removes it from the outbox if its row is here. */
 export async function settleIfStored(account: Account, outgoing: Outgoing): Promise<boolean> {
   if ((await account.store.seqOf(outgoing.conversation, outgoing.id)) === undefined) return false;
   await drop(account, outgoing);

@@ -1,4 +1,4 @@
-// Makes an account, and logs in to it.
+// Registers an account, and logs in to it.
 
 import { hex, random } from "../crypto/bytes.ts";
 import { importKeys, makeKeys, publicOfSeed } from "../crypto/keys.ts";
@@ -14,7 +14,7 @@ import { forget, remember } from "./known.ts";
 import { passwordSlot, recoverySlot, vaultOf } from "./make-vault.ts";
 import { callerOf } from "./record.ts";
 
-/** Who wants to be here. */
+/** What a new user enters. */
 export interface Registration {
   email: string;
   name: string;
@@ -23,17 +23,17 @@ export interface Registration {
   code: string;
 }
 
-/** An account that was made; the recovery key is empty where the server has no place for one. */
+/** A login with the recovery key to be printed; empty on servers that keep none. */
 export interface LoggedInWithRecovery extends LoggedIn {
   recovery: string;
 }
 
-/** Makes an account and logs in to it. */
+/** Registers an account and logs in to it. */
 export async function createAccount(ports: Ports, store: Store, registration: Registration): Promise<LoggedInWithRecovery> {
   const context = loginContext(ports, store, registration.email);
   const server = (await prelogin(context.caller, context.email))?.server ?? "";
   const made = await (server === "" ? makePublished(context, registration) : makeWithVault(context, registration, server));
-  // What was known of an account of this address before has ended with it.
+  // What this device knew of an earlier account with this address no longer applies.
   await forget(store, context.user);
   await remember(store, context.user, { server, version: server === "" ? 0 : 1 });
   return made;
@@ -83,8 +83,8 @@ async function makeWithVault(context: LoginContext, { name, password, code }: Re
   try {
     await register(context.caller, account);
   } catch (error) {
-    // Somebody had this address before, or has lost their keys: the card follows theirs. Older servers tell that only to who is
-    // logged in.
+    // An earlier account had this address, or its keys were lost: the card has to follow its newest one. Older servers disclose that
+    // only after a login.
     if (!isRefusedAs(error, "stale_card")) throw error;
     await register(context.caller, { ...account, card: error.newestCard && (await firstCard(signing, error.newestCard)) });
   }

@@ -17,7 +17,7 @@ export async function remember(store: Store, user: string, { server, version }: 
   await store.writeOwn(change.knownAccounts({ ...all, [user]: { server, version } }));
 }
 
-/** Forgets an account that was deleted, or is made anew. */
+/** Forgets an account that was deleted, or is being registered again. */
 export async function forget(store: Store, user: string): Promise<void> {
   const { [user]: _, ...others } = await store.knownAccounts();
   await store.writeOwn(change.knownAccounts(others));

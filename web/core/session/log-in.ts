@@ -61,7 +61,7 @@ async function upgrade(context: LoginContext, { owner }: PasswordHashing, has: {
   const caller = callerOf(context.ports, identity);
   try {
     const card = await signNextCard(caller, signing);
-    // Other stations hold no key that signs: what they would write could not be told from a forgery.
+    // Other stations have no signing key: their messages could not be distinguished from forgeries.
     const { apikey, kdf } = next;
     await changePassword(caller, { apikey, kdf, rsakey: vault, version, recoverykey: null, card, signout: true });
   } catch (error) {

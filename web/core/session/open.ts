@@ -24,7 +24,7 @@ import { callerOf } from "./record.ts";
 /** How long a tab waits for the one that leads to do what it was asked. */
 const ANSWER_MS = 5000;
 
-/** What a session tells. */
+/** Events of a session. */
 export interface SessionEvents {
   onMessage: (message: IncomingMessage) => void;
   /** Signed out in another tab (null), from another device, or by the server. */
@@ -169,7 +169,7 @@ export class OpenSession {
     this.store.term = undefined;
   }
 
-  // As while the disk is full: as long as this tab has the lead, no other one can take it.
+  // Retried, as it fails while the disk is full, and no other tab can lead as long as this one holds the lock.
   private async takeTerm(ended: AbortSignal): Promise<void> {
     for (let tries = 0; !ended.aborted; tries++) {
       try {

@@ -16,7 +16,7 @@ export const callerOf = (ports: Pick<Ports, "http" | "clock">, session: Pick<Ses
     },
   });
 
-/** What can be read out to compare the keys of two devices: the same on all of one person's. */
+/** A fingerprint to compare the keys of two devices by reading it out: the same on all devices of a user. */
 export async function fingerprintOf({ publicKey, signKey }: SessionRecord): Promise<string> {
   return (hex(await sha256(utf8(signKey || publicKey))).slice(0, 32).match(/.{4}/g) ?? []).join(" ");
 }

@@ -148,7 +148,7 @@ export class AccountView {
     this.out.set({ waiting: all.length });
   }
 
-  /** Reads everything; returns the conversations that are to be drawn anew. */
+  /** Reads everything; returns the conversations that have to be recomputed. */
   private async readList(): Promise<Set<ConversationId>> {
     const { store, session } = this.account;
     const [records, people, drafts, requests, stations, alarm] = await Promise.all([
@@ -273,7 +273,7 @@ export class AccountView {
     return this.shown.get(id)?.name ?? "";
   }
 
-  /** The place for messages to oneself, if there is one. */
+  /** The user's saved messages, if they exist. */
   saved(): ConversationId | undefined {
     return [...this.shown.values()].find(({ kind }) => kind === "saved")?.id;
   }

@@ -1,4 +1,4 @@
-// What has to be read anew, gathered from hints until somebody reads.
+// What has to be read again, collected from hints until the next read.
 
 import type { ConversationId } from "../model/ids.ts";
 import type { Hint } from "../sync/account.ts";
@@ -6,7 +6,7 @@ import type { Hint } from "../sync/account.ts";
 /** How much of a conversation has changed: what the list says of it, the end of its log as well, or anything. */
 const extents = ["heads", "grown", "conversations"] as const;
 
-/** What has to be read anew. */
+/** What has to be read again. */
 export interface Due {
   list: boolean;
   outbox: boolean;

@@ -1,4 +1,4 @@
-// What is told of new messages: of those that others wrote, for people to read, where one wants to hear of them.
+// New messages to notify the user of: text and files from others, in conversations that are not muted.
 
 import type { IncomingMessage } from "../api.ts";
 import { wordsOf } from "../model/file.ts";
@@ -7,13 +7,13 @@ import type { Account } from "../sync/account.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { openRows } from "./log.ts";
 
-/** What places and people are called. */
+/** Names of the conversation and of people. */
 export interface DisplayNames {
   where: string;
   nameOf: (user: UserId) => string;
 }
 
-/** What is to be told of rows that have just arrived in a conversation, in their order. */
+/** The messages to notify of among new rows of a conversation, in their order. */
 export async function incomingOf(account: Account, id: ConversationId, fresh: readonly WireMessage[], { where, nameOf }: DisplayNames): Promise<IncomingMessage[]> {
   const record = await account.store.conversation(id);
   const [first] = fresh;

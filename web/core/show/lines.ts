@@ -31,7 +31,7 @@ type Changes = Pick<Announcement, "by" | "added" | "removed" | "admins">;
 export function changesOf(one: Changes, before: Changes | undefined, nameOf: (user: string) => string): What[] {
   const found: What[] = [];
   if (one.added.length > 0) found.push({ kind: "added", by: nameOf(one.by), who: one.added.map(nameOf) });
-  // Who left and who was removed cannot be told apart: both are missing from the next announcement.
+  // Leaving and being removed cannot be distinguished: both are missing from the next announcement.
   if (one.removed.length > 0) found.push({ kind: "removed", who: one.removed.map(nameOf) });
   if (before) {
     const isOld = (user: string): boolean => before.admins.includes(user) || one.added.includes(user);

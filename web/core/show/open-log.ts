@@ -20,9 +20,9 @@ const PAGE = 50;
 /** More unread rows than these are not opened at once. */
 const MAX_UNREAD = 500;
 
-/** A log that grows by what arrives is cut at its other end, to so many rows, or as many as the reader has asked for. */
+/** A log that grows at its end is trimmed at its beginning to this many rows, or as many as the reader has loaded. */
 const MAX_ROWS = 1000;
-/** As many more may have come before it is. */
+/** Rows beyond the limit before it is trimmed. */
 const SLACK = 500;
 
 /** A day. */
@@ -124,7 +124,7 @@ export class OpenLog {
     return (await this.account.store.rowsBefore(id, to, limit)).at(-1)?.Seq;
   }
 
-  /** Reads it anew; `isGrown`: no more than what has come at its end, as the rest is as it was. */
+  /** Reads it again; `isGrown`: only new rows at its end, as the others are unchanged. */
   refresh(isGrown = false): Promise<void> {
     return this.drawing.run(() => this.refreshNow(isGrown));
   }
@@ -152,7 +152,7 @@ export class OpenLog {
       this.close();
       return;
     }
-    // It was cleared, or is fetched anew: what was open is gone.
+    // It was cleared, or is being fetched again: the rows that were open are gone.
     const isOther = record.instance !== this.instance || (record.first === null && this.from > 0);
     if (isOther) {
       this.instance = record.instance;

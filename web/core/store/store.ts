@@ -154,7 +154,7 @@ export class Store {
     return (await this.backend.get("ids", [id, message])) as number | undefined;
   }
 
-  /** Who has got or seen one's own message, and when. */
+  /** Who has received or seen an own message, and when. */
   async reports(id: ConversationId, seq: number): Promise<ReportRecord[]> {
     const found = await this.backend.range("reports", { from: [id, seq], to: [id, seq, "\uffff"] });
     return found.map(({ key, value }) => {

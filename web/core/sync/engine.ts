@@ -1,4 +1,4 @@
-// What the tab that leads does: it holds the socket, takes in what that tells, fetches what it does not, sends what waits.
+// The engine of the leading tab: it holds the socket, processes its events, resyncs, and runs the sender.
 
 import { randomUnit } from "../crypto/bytes.ts";
 import { groupBy } from "../model/group-by.ts";
@@ -26,25 +26,25 @@ import { Serial } from "./serial.ts";
 import { compareStations } from "./stations.ts";
 import { Maintenance } from "./maintenance.ts";
 
-/** Silence after which the socket is asked for an answer, and then given up. */
+/** Silence after which the socket is pinged, and how long the answer may take. */
 const SILENCE_MS = 40_000;
 const ANSWER_MS = 10_000;
 
-/** What the engine tells. */
+/** Events of the engine. */
 export interface EngineEvents {
   onConnection: (state: ConnectionState) => void;
   onProgress: (progress: { done: number; all: number } | null) => void;
   onIncoming: (id: ConversationId, fresh: WireMessage[]) => void;
-  /** This station is not let in any more: signed out from elsewhere, or the account is disabled or gone. */
+  /** This station is not authorized any more: it was signed out, or the account is disabled or deleted. */
   onUnauthorized: (why: "signedOut" | "disabled") => void;
   onFault: (error: unknown) => void;
 }
 
-/** Leads. */
+/** Runs while this tab leads. */
 export class Engine {
   state: ConnectionState = { kind: "idle" };
   private readonly frames = new Serial();
-  /** Frames that nobody has looked at yet. */
+  /** Frames that were not processed yet. */
   private readonly unread: string[] = [];
   private readonly sender: Sender;
   private readonly maintenance: Maintenance;
@@ -159,18 +159,18 @@ export class Engine {
   }
 
   private closed(found: number): void {
-    // Servers that have a code of their own for what this means say it of other things.
+    // Servers with a code of their own for "replaced" use 1008 for other reasons.
     const code = found === 1008 && this.account.session.server !== "" ? 1006 : found;
     this.dispatch({ kind: "closed", code, now: this.account.clock.now(), random: randomUnit() });
-    // A closed socket says that this station is not let in any more; a request is told why.
+    // The close code says only that the station is not authorized any more; a request is answered with the reason.
     if (this.state.kind === "unauthorized") void whyUnauthorized(this.account.caller).then((why) => this.events.onUnauthorized(why));
   }
 
   private async connect(): Promise<void> {
     try {
-      // A browser does not say why a socket was refused; a request does, and it corrects the clock.
+      // A browser does not disclose why a socket was refused. A request does, and its answer corrects the clock.
       if (this.state.kind === "connecting" && this.state.tries > 0) await groupInvitations(this.account.caller);
-      // A server that has told its id takes the signature apart from the address.
+      // Servers that have disclosed their id accept the signature outside of the URL.
       const { path, protocols } = await this.account.caller.handshake(this.account.session.server !== "");
       if (this.state.kind !== "connecting") return;
       this.open(path, protocols);
@@ -182,7 +182,7 @@ export class Engine {
   }
 
   private open(path: string, protocols: readonly string[]): void {
-    // What an older socket still tells is not for us.
+    // Ignores events of a previous socket.
     const mine = (then: () => void): void => {
       if (this.socket === socket) then();
     };
@@ -209,7 +209,7 @@ export class Engine {
     });
   }
 
-  // Whatever goes wrong here, nothing is lost: the next connection compares everything.
+  // Nothing is lost when this fails: the next connection resyncs.
   private async guarded(task: () => Promise<void>): Promise<boolean> {
     try {
       await task();
@@ -240,7 +240,7 @@ export class Engine {
     await this.maintenance.compared();
   }
 
-  // What has come while the last frame was being taken in is taken in together.
+  // Frames that came while the last one was being processed are processed together.
   private async receiveOrClose(): Promise<void> {
     const texts = this.unread.splice(0);
     if (texts.length > 0) await this.guarded(() => this.receive(mergeFrames(texts.map((text) => fromJson(text, frame)))));
@@ -259,7 +259,7 @@ export class Engine {
     for (const id of new Set([...groups.keys(), ...conversations])) {
       this.onReceived(id, await this.one(id, () => arrive(this.account, id, groups.get(id) ?? [])));
     }
-    // Also of what has just come.
+    // Last, as it may concern the events above.
     await takeErased(this.account, erased);
   }
 
@@ -267,7 +267,7 @@ export class Engine {
     try {
       return await task();
     } catch (error) {
-      // Cleared or left a moment ago: the list says how it stands.
+      // It was cleared or left a moment ago: the resync finds out.
       if (!(error instanceof Refused) || isPassing(error) || isUnauthorized(error)) throw error;
       await this.compare();
       const record = await this.account.store.conversation(id);
@@ -288,7 +288,7 @@ export class Engine {
 
   private fault(error: unknown): void {
     if (error instanceof LostLead || error instanceof NotInRosterYet || isPassing(error) || isUnknownCall(error)) return;
-    // Who is not let in any more hears it from the socket.
+    // `onUnauthorized` reports that.
     if (this.state.kind === "unauthorized" || isUnauthorized(error)) return;
     this.events.onFault(error);
   }

@@ -1,4 +1,4 @@
-// What was erased on the server is erased here, too: what is left of a row is its place in the chain.
+// Deletes here what was erased on the server. A row keeps its place in the chain.
 
 import { hex, sha256, utf8 } from "../crypto/bytes.ts";
 import type { ConversationId, FileId } from "../model/ids.ts";
@@ -26,14 +26,14 @@ export async function takeErased(account: Account, erased: Frame["erased"]): Pro
   }
 }
 
-/** Rows that are opened at a time, to look for their files. */
+/** Rows that are decrypted at a time, to find their files. */
 const OPENED = 500;
 
-/** The changes that delete the files of these rows; tells whoever shows them. */
+/** The changes that delete the files of these rows; notifies the tabs, which may be showing them. */
 export async function forgetFilesOf({ store, cipher, notify }: Account, id: ConversationId, rows: readonly WireMessage[]): Promise<Change[]> {
   const record = await store.conversation(id);
   const files: FileId[] = [];
-  // Some at a time: all that is opened is held.
+  // In portions, to bound memory.
   for (let from = 0; record && from < rows.length; from += OPENED) {
     const opened = await cipher.openAll(record, rows.slice(from, from + OPENED));
     files.push(...opened.flatMap(({ content }) => (content?.kind === "file" ? content.files.map((file) => file.id) : [])));
@@ -42,7 +42,7 @@ export async function forgetFilesOf({ store, cipher, notify }: Account, id: Conv
   return files.flatMap(change.forgetFile);
 }
 
-/** The changes that delete the rows of a conversation and their files. Only the rows' keys tell which files these are. */
+/** The changes that delete the rows of a conversation and their files, whose ids are only in the decrypted rows. */
 export const forgetRowsOf = async (account: Account, id: ConversationId): Promise<Change[]> => [
   ...(await forgetFilesOf(account, id, await account.store.rows(id, 0))),
   ...change.forgetRows(id),

@@ -1,5 +1,5 @@
-// Messages whose time is over go from this device, too, whatever the server does: their content is removed, and their place
-// in the chain stays, so that what follows can still be checked. What is shown leaves them out at once (model/timeline.ts).
+// Deletes the content of expired messages from this device, whatever the server does. Their place in the chain stays, so that later
+// messages can still be checked. The timeline omits them as soon as they expire (model/timeline.ts).
 
 import type { ConversationId } from "../model/ids.ts";
 import { change } from "../store/store.ts";

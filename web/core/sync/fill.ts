@@ -1,4 +1,4 @@
-// Fetches what is not here: the first page, what came while nobody listened, older pages.
+// Downloads missing rows: the first page, what came while offline, older pages.
 
 import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId } from "../model/ids.ts";
@@ -47,7 +47,7 @@ export async function catchUp(account: Account, id: ConversationId): Promise<Wir
       return first;
     });
     if (joined && before.loaded) fresh.push(...joined.fresh);
-    // The first page is followed by one more request: what came between the two.
+    // One more request follows the first page, for what came in between.
     if (joined && before.loaded && !page.hasmore) return fresh;
   }
 }
@@ -59,7 +59,7 @@ async function joinChecked(account: Account, record: ConversationRecord, page: R
   return joined;
 }
 
-/** What was read on other devices, of which the first page may know nothing: the server has counted. */
+/** Takes over the server's unread count, as the first page need not show what was read on other devices. */
 async function adoptUnread({ store, session }: Account, id: ConversationId, page: readonly WireMessage[]): Promise<void> {
   const record = await store.conversation(id);
   if (!record?.head || record.wire.unread === null || record.head.message.id !== record.wire.lastmessageid) return;
@@ -70,7 +70,7 @@ async function adoptUnread({ store, session }: Account, id: ConversationId, page
   await store.write(change.conversation({ ...record, seen, seenTold: Math.max(record.seenTold, read), unread }));
 }
 
-/** Compares with the newest message that another device of one's own has seen: a server that shows less has taken it back. */
+/** Compares with the newest message that another of the user's devices has seen: a server that has less has removed something. */
 async function comparePinned(account: Account, id: ConversationId): Promise<void> {
   const { store, caller } = account;
   const record = await store.conversation(id);
@@ -78,7 +78,7 @@ async function comparePinned(account: Account, id: ConversationId): Promise<void
   const [seq, chain] = record.pinnedHead;
   const [row] = await store.rows(id, seq, seq);
   const own = row ? { Seq: row.Seq, Chain: row.Chain } : (await transcript(caller, where(record), seq - 1)).transcript[0];
-  // After it, but not with it: it was of what was cleared since.
+  // The transcript reaches beyond that message without containing it: it was part of an instance that was cleared since.
   const isOther = own === undefined || (own.Seq === seq && own.Chain !== chain);
   const next = isOther ? { ...record, broken: Math.min(seq, record.head.seq) } : { ...record, pinnedHead: null };
   await store.write(change.conversation(next));

@@ -1,4 +1,4 @@
-// Compares everything: the list, people, requests. What the socket cannot tell, this finds.
+// The resync: compares the list, people and requests with the server, and so finds what the socket did not announce.
 
 import { withKeyEvents } from "../model/key-history.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
@@ -27,7 +27,7 @@ import { forEach } from "./serial.ts";
 const WIDTH = 4;
 const DAY_MS = 86_400_000;
 
-/** Who asks for something: in `meta` under `requests`. */
+/** Incoming requests: in `meta` under `requests`. */
 export interface RequestsRecord {
   friends: { id: UserId; name: string; alike?: boolean }[];
   groups: GroupInvitation[];
@@ -40,22 +40,22 @@ const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsR
 
 type Heads = Readonly<Record<string, Head>>;
 
-/** Puts a conversation as the server shows it into what is held. */
+/** Merges a conversation from the server's list into the stored one. */
 async function merged(account: Account, held: ConversationRecord | undefined, listed: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
   if (!held) return { record: { ...newConversation(listed), pinnedHead: heads[listed.id] ?? null }, changes: [] };
-  // Whether it is a group was announced by whoever began it. A list that says something else would show one as the other.
+  // Whether it is a group was announced and signed. Otherwise the server's list could show a group as a direct conversation.
   const announced = rosterOf(held)?.announcement;
   const wire = announced ? { ...listed, isgroup: isGroup(announced) } : listed;
-  // The secret of before there were epochs is told by nobody any more: what lies under it stays readable here.
+  // The server no longer sends the secret from before the first epoch; it is kept, to read older messages.
   const before = held.wire.epoch === 0 && wire.epoch > 0 && held.wire.secret !== "";
   const kept = before ? [change.epoch(wire.id, { epoch: 0, announcement: "", wrapped: held.wire.secret })] : [];
   if (held.instance === wire.instance) return { record: { ...held, wire, gone: false }, changes: kept };
-  // It was cleared: what is here is gone everywhere.
+  // It was cleared, so the rows that are here are deleted everywhere.
   const { keep, roster, rosterAt, invited } = held;
   return { record: { ...newConversation(wire), keep, roster, rosterAt, invited }, changes: [...kept, ...(await forgetRowsOf(account, wire.id))] };
 }
 
-/** What becomes of one that the server does not list any more: of a group, what was read stays on this device. */
+/** The changes for a conversation that the server no longer lists: of a group, the messages stay on this device. */
 async function unlisted(account: Account, record: ConversationRecord): Promise<Change[]> {
   if (!record.wire.isgroup || !record.head) return forgetConversationOf(account, record.wire.id);
   return record.gone ? [] : [change.conversation({ ...record, gone: true, unread: 0 })];
@@ -63,19 +63,19 @@ async function unlisted(account: Account, record: ConversationRecord): Promise<C
 
 const headsOf = async (store: Store): Promise<Heads> => (await store.meta<Heads>("heads")) ?? {};
 
-/** Takes one conversation out of an answer. */
+/** Stores a conversation that a call returned. */
 export function takeConversation(account: Account, wire: WireConversation): Promise<void> {
   return account.serial.run(async () => {
     const held = await account.store.conversation(wire.id);
     const { record, changes } = await merged(account, held, wire, await headsOf(account.store));
-    // One that is not of the marked list may be gone before the next comparison, which would then not tell that.
+    // A conversation that is not part of the marked list could be gone at the next comparison without being reported as such.
     const unmarked: Change[] = held ? [] : [{ remove: "meta", key: "listMark" }];
     await account.store.write(...changes, change.conversation(record), ...unmarked);
     account.notify({ list: true, conversations: [wire.id] });
   });
 }
 
-/** What the server says of the list: lines that may have changed, and those that are gone. */
+/** The server's answer about the list: conversations that may have changed, and those that are gone. */
 interface ListAnswer {
   changed: WireConversation[];
   gone: ConversationId[];
@@ -85,7 +85,7 @@ interface ListAnswer {
   listedAt: number | null;
 }
 
-/** Asks for what has changed; for everything once a day, which repairs what a fault may have left here. */
+/** Asks for what has changed; once a day for everything, which repairs inconsistencies. */
 async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer> {
   const held = await store.conversations();
   const [now, listedAt, before] = [clock.now(), (await store.meta<number>("listedAt")) ?? 0, (await store.meta<string>("listMark")) ?? ""];
@@ -116,7 +116,7 @@ async function mergeList(account: Account, { list, people, blockedUsers, groups 
   const gone = await Promise.all(list.gone.flatMap((id) => held.get(id) ?? []).map((record) => unlisted(account, record)));
   const known = await store.peopleById();
   const snapshot = { list: list.changed, people, blocked: blockedUsers, me: session.user, ownKey: session.publicKey };
-  // It was taken away meanwhile, if another conversation was added that the answer may not have.
+  // The mark was removed meanwhile if a conversation was added that this answer may lack.
   const isMarked = ((await store.meta<string>("listMark")) ?? "") === list.marks.before;
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
@@ -130,7 +130,7 @@ async function mergeList(account: Account, { list, people, blockedUsers, groups 
   account.notify({ list: true });
 }
 
-/** Compares people only: somebody came or went. */
+/** Compares people only, after the server has announced a change. */
 export async function comparePeople(account: Account): Promise<void> {
   const { store, caller, session } = account;
   const [people, blockedUsers] = await Promise.all([friends(caller), blocked(caller)]);
@@ -152,7 +152,7 @@ function alarmOf(error: InvalidLog | NotOwnCard): AlarmOf {
   return error.why === "replaced" ? "log" : "keys";
 }
 
-/** Compares cards and the key log. What is refused is told: it must not stop everything else. */
+/** Compares cards and the key log. A refusal is reported instead of thrown, as it must not stop the resync. */
 async function compareKeys(account: Account, onRefused: (error: unknown) => void): Promise<void> {
   try {
     await compareCards(account);
@@ -170,7 +170,7 @@ const isBehind = ({ gone, loaded, wire, head, report }: ConversationRecord): boo
   !gone &&
   (!loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id);
 
-/** What a resync tells of itself. */
+/** Callbacks of a resync. */
 export interface Progress {
   onProgress: (done: number, all: number) => void;
   onIncoming: (id: ConversationId, fresh: WireMessage[]) => void;
@@ -178,7 +178,7 @@ export interface Progress {
   onRefused: (error: unknown) => void;
 }
 
-/** Compares everything and fetches what is missing, newest conversations first. */
+/** Resyncs everything and fetches missing rows, newest conversations first. */
 export async function resync(account: Account, progress: Progress): Promise<void> {
   const { caller } = account;
   const [list, people, blockedUsers, groups] = await Promise.all([fetchList(account), friends(caller), blocked(caller), groupInvitations(caller)]);
@@ -196,7 +196,7 @@ export async function resync(account: Account, progress: Progress): Promise<void
   });
 }
 
-// Left or cleared a moment ago: the next comparison, which the server announces, says how it stands.
+// It was left or cleared a moment ago: the server announces that, and the next resync finds it.
 async function catchUpOrSkip(account: Account, id: ConversationId): Promise<WireMessage[]> {
   try {
     return await catchUp(account, id);

@@ -1,5 +1,5 @@
-// Tells the server what has arrived and what was seen. What is to be told is a number for each conversation, not a queue:
-// after a crash it is simply told.
+// Reports to the server what was delivered and what was seen. The pending state is a number per conversation, not a queue, so nothing
+// is lost in a crash.
 
 import type { ConversationId } from "../model/ids.ts";
 import { change } from "../store/store.ts";
@@ -14,7 +14,7 @@ const MAX_IDS = 1000;
 const cursors = (rows: readonly WireMessage[]): { id: WireMessage["ID"]; date: number }[] =>
   rows.map(({ ID, Created }) => ({ id: ID, date: Created }));
 
-/** Tells what has not been told yet of a conversation; of one that was left or cleared meanwhile there is nothing to tell. */
+/** Sends the pending receipts of a conversation; none if it was left or cleared meanwhile. */
 export async function sendReceipts(account: Account, id: ConversationId): Promise<void> {
   try {
     await send(account, id);

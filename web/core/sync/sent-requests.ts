@@ -1,4 +1,4 @@
-// Whom one has asked for a friendship, and who has not answered: the server does not list them, so this device does.
+// Friend requests that the user has sent and that were not answered: the server does not list them, so this device does.
 
 import type { UserId } from "../model/ids.ts";
 import type { Request } from "../model/view.ts";
@@ -8,7 +8,7 @@ import type { Account } from "./account.ts";
 
 interface SentRequest {
   id: UserId;
-  /** The address, or the name, that one asked by. */
+  /** The address or the name that the request was sent to. */
   name: string;
 }
 
@@ -25,14 +25,14 @@ async function keep({ store, serial, notify }: Account, next: (all: SentRequest[
   notify({ list: true });
 }
 
-/** Notes that somebody was asked. */
+/** Stores that a request was sent. */
 export const addSentRequest = (account: Account, id: UserId, name: string): Promise<void> =>
   keep(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MAX_SENT));
 
-/** Forgets it. */
+/** Removes it. */
 export const removeSentRequest = (account: Account, id: UserId): Promise<void> => keep(account, (all) => all.filter((one) => one.id !== id));
 
-/** Forgets those who have accepted: what is to be written. If such a friendship ends, nobody is asked any more. */
+/** The changes that remove accepted requests, so that they do not reappear when such a friendship ends. */
 export async function settleSentRequests(account: Pick<Account, "store">, { availabilities }: Friends): Promise<Change[]> {
   const friends = new Set(availabilities.map(({ friendid }) => friendid));
   const all = await keptOf(account);
@@ -40,7 +40,7 @@ export async function settleSentRequests(account: Pick<Account, "store">, { avai
   return value.length === all.length ? [] : [{ put: "meta", key: NAME, value }];
 }
 
-/** Those who have not answered yet, as they are shown. */
+/** The unanswered requests, as they are shown. */
 export async function showSentRequests(account: Pick<Account, "store">, isFriend: (id: UserId) => boolean): Promise<Request[]> {
   const waiting = (await keptOf(account)).filter(({ id }) => !isFriend(id));
   return waiting.map(({ id, name }) => ({ kind: "sent", id, name, user: id, group: "", alike: false }));

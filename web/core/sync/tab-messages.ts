@@ -1,4 +1,4 @@
-// What other tabs ask of the one that leads, and how hints and requests travel between tabs. Ids only.
+// Messages between tabs: requests to the leading tab, hints, and the connection's state. Ids only.
 
 import { type ConversationId, conversationId, fileId, type MessageId, messageId, userId } from "../model/ids.ts";
 import type { Upload } from "../model/view.ts";
@@ -12,7 +12,7 @@ export type LeaderRequest =
   | { kind: "seen"; id: ConversationId; seq: number }
   | { kind: "typing"; id: ConversationId }
   | { kind: "retry" | "discard"; message: string }
-  /** Resync; connect now; take the station back from where else it is used. */
+  /** Resync; connect now; take over from another browser that uses this station; send the connection's state. */
   | { kind: "resync" | "wake" | "useHere" | "state" };
 
 /** What tabs post. */

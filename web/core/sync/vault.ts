@@ -1,5 +1,5 @@
-// Keeps the vault up to date while one is logged in: pins and heads go into its box, and those of one's other devices come
-// out of it. Password and recovery key open it as before.
+// Keeps the vault up to date during a session: writes pins and heads into its box, and reads those of the user's other devices.
+// Password and recovery key open it as before.
 
 import { checkVersion, type Contents, fillBox, openBox, type Owner, readVault, type Vault, writeVault } from "../crypto/vault.ts";
 import { isSame } from "../model/equal.ts";
@@ -84,7 +84,7 @@ export async function keepVault(account: Account): Promise<void> {
   }
 }
 
-/** Asks whether another device has written, and takes over what it knows. */
+/** Fetches the vault, and takes over the pins that another device has written. */
 export async function compareVault(account: Account): Promise<void> {
   const { session } = account;
   if (session.vault === "" || !session.boxKey) return;

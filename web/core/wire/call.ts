@@ -11,7 +11,7 @@ import { Pace } from "./pace.ts";
 import { Refused, Unreachable } from "./refusal.ts";
 import { wireTime } from "./time.ts";
 
-/** Who asks. */
+/** The signer of requests. */
 export interface Identity {
   user: UserId;
   station: StationId;

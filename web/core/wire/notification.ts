@@ -1,4 +1,4 @@
-// What a socket tells, and what a client says through it.
+// Frames of the WebSocket, in both directions.
 
 import { type ConversationId, conversationId, instanceOf, type MessageId, messageId, type StationId, stationId, type UserId, userId } from "../model/ids.ts";
 import type { Erased, Event, Notification, Typing } from "./answers.ts";
@@ -64,7 +64,7 @@ export const mergeFrames = (frames: readonly Frame[]): Frame => ({
   stations: frames.flatMap(({ stations }) => stations),
 });
 
-/** Says that one is writing. */
+/** Says that the user is typing. */
 export const typingFrame = (id: ConversationId): string => JSON.stringify({ action: "typing", conversationid: id });
 
 /** Asks for an answer. Servers that do not know it answer with an error, which is an answer, too. */

@@ -12,7 +12,7 @@ export class Refused extends Error {
     readonly retryAfter: number | null,
     /** Of `stale_roster`: who takes part, or would after what was asked. */
     readonly participants: readonly string[] = [],
-    /** Of `stale_card`: the newest one; null where there is none, or it is not told. */
+    /** With `stale_card`: the newest one; null if there is none, or the server does not disclose it. */
     readonly newestCard: { n: number; hash: string } | null = null,
   ) {
     super(`${code}: ${sentence}`);
