@@ -1,4 +1,4 @@
-// What is loaded after the first look: when it is first drawn, or (the rest) when the browser has nothing else to do.
+// Lazily loaded components: loaded when they are first rendered or, `rest.ts`, when the browser is idle after the first paint.
 
 import { type FunctionComponent, createElement } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -8,7 +8,7 @@ import type { FileInfo } from "../core/index.ts";
 function part<Exports extends object>(load: () => Promise<Exports>) {
   let here: Exports | null = null;
   const get = async (): Promise<Exports> => (here ??= await load());
-  /** A component of it; it draws nothing until it is there. What could not be loaded is tried again when it is drawn again. */
+  /** A component of it; renders nothing until it is loaded. A failed load is retried with the next rendering. */
   const component = <P extends object>(of: (exports: Exports) => FunctionComponent<P>): FunctionComponent<P> => (props) => {
     const [, drawAgain] = useState(false);
     const missing = here === null; // when it was drawn: it may have come since
@@ -26,9 +26,9 @@ const component = rest.component;
 
 /** Loads it; once. */
 export const loadRest = async (): Promise<void> => void (await rest.get());
-/** Follows what has to do with pushes, from when it is there. */
+/** Follows changes that concern push messages, once that is loaded. */
 export const followPush = async (): Promise<void> => (await rest.get()).followPush();
-/** What makes chosen files ready to be sent. */
+/** The code that prepares chosen files. */
 export const loadPicked = async () => (await files.get()).picked;
 
 /** Saves files, one after the other. */

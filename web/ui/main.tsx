@@ -1,4 +1,4 @@
-// What production starts. Where the browser offers no encryption there is a page, and no form at all.
+// The entry point. Where the browser has no WebCrypto it shows a page that says so, and no form.
 
 import { begin } from "./begin.tsx";
 import { type FunctionComponent, createElement, render } from "preact";
@@ -22,7 +22,7 @@ async function show(page: FunctionComponent): Promise<void> {
   render(createElement(page, {}), document.querySelector("#app") ?? document.body);
 }
 
-/** The client over what lies here; null where that cannot be opened. */
+/** Opens the client; null if the data on this device cannot be opened. */
 async function opened(): Promise<Client | null> {
   try {
     return await startClient(await openPorts());
@@ -39,10 +39,10 @@ async function start(): Promise<void> {
   const client = await opened();
   if (!client) {
     await show(CannotOpen);
-    // A newer version may be what opens it.
+    // An update may be able to open it.
     return install();
   }
-  // First, as messages may come while the page is still beginning.
+  // Before the screens, as messages may arrive while the page is starting.
   followMessages(client);
   await begin(client);
   effect(() => {

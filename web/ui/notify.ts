@@ -1,4 +1,4 @@
-// What is told outside of the page: the count in title and icon, and the browser's notifications.
+// What is shown outside of the page: the unread count in title and icon, and the browser's notifications.
 
 import { effect } from "@preact/signals";
 import { followLooks, isLookedAt } from "../browser/tabs.ts";
@@ -24,7 +24,7 @@ export function showCount(): void {
 
 let sound: AudioContext | null = null;
 
-/** Two soft notes. Browsers play nothing before the person has touched the page; then it stays silent. */
+/** Plays two soft notes. Browsers allow no sound before the user has interacted with the page. */
 function play(): void {
   sound ??= new AudioContext();
   if (sound.state !== "running") return;
@@ -43,7 +43,7 @@ function play(): void {
   });
 }
 
-/** Tells of a new message, unless somebody looks at a tab, this one or another. The tag keeps one message from being told twice. */
+/** Shows a notification, unless the user is looking at a tab, this one or another. The tag prevents a second one for the same message. */
 async function notify(message: IncomingMessage): Promise<void> {
   if (!settings.value.notify || !("Notification" in window) || Notification.permission !== "granted" || (await isLookedAt())) return;
   if (settings.value.sound) play();
@@ -64,7 +64,7 @@ async function notify(message: IncomingMessage): Promise<void> {
   });
 }
 
-/** Follows what the client says is new; it says so in one tab only. */
+/** Shows a notification for each new message; the client reports those in one tab only. */
 export function followMessages(client: Client): void {
   followLooks();
   client.onMessage((message) => void notify(message));

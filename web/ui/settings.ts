@@ -3,7 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { type Language, languages, preferred, setLanguage } from "./i18n/words.ts";
 
-/** The settings, each with what it is if nobody chose. */
+/** The settings, with their defaults. */
 export interface Settings {
   theme: "auto" | "light" | "dark";
   /** 85 to 150, in percent. */

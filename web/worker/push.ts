@@ -1,5 +1,5 @@
-// A push says only that something is new. The worker fetches it, decrypts it, and shows one notification a conversation; it
-// always shows one, as browsers demand, unless somebody looks at the client, which then tells by itself.
+// A push message says only that something is new. The worker fetches and decrypts it, and shows one notification per conversation. It
+// always shows one, as browsers require, unless the user is looking at the client, which then notifies by itself.
 
 import { closePorts, openPorts } from "../browser/open.ts";
 import { leadOnce } from "../browser/tabs.ts";
@@ -10,14 +10,14 @@ import { scope } from "./scope.ts";
 
 /** Browsers end a worker after half a minute or so. */
 const FETCH_MS = 20_000;
-/** How long a hidden tab that leads has to tell by itself. */
+/** How long a hidden leading tab may take to show a notification by itself. */
 const TAB_MS = 5000;
 
 const after = <T>(ms: number, value: T): Promise<T> => new Promise((resolve) => setTimeout(() => resolve(value), ms));
 
 const shown = async (): Promise<number> => (await scope.registration.getNotifications()).length;
 
-/** Shows that there is something, or nothing, where it cannot or must not be said what. */
+/** Shows that there is something new, or nothing, without saying what. */
 function showPlain(settings: PushSettings | null, isNew: boolean): Promise<void> {
   const text = isNew ? settings?.fresh : settings?.nothing;
   const silent = !isNew || settings?.sound === false;
@@ -35,7 +35,7 @@ async function show(messages: readonly IncomingMessage[], settings: PushSettings
   }
 }
 
-/** Has a tab that leads connect at once, and waits whether it tells by itself. */
+/** Has the leading tab connect at once, and waits whether it shows a notification by itself. */
 async function leaveToTab({ channel }: Ports, settings: PushSettings | null): Promise<void> {
   const before = await shown();
   channel.post({ post: "ask", ask: { kind: "wake" } });
@@ -63,7 +63,7 @@ export async function onPush(): Promise<void> {
   }
 }
 
-/** The browser has ended the subscription, or replaced it: the server is told of the new one. */
+/** The browser has ended or replaced the subscription: sends the new one to the server. */
 export async function renew(subscription: PushSubscription | null): Promise<void> {
   const ports = await openPorts();
   try {

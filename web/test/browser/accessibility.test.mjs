@@ -30,7 +30,7 @@ async function faultsOf({ tab }, name) {
   return faults.map((fault) => `${name} ${width}: ${fault}`);
 }
 
-/** Shows each screen and looks at it; the next one begins at the start page. */
+/** Shows each screen and checks it; the next one begins at the start page. */
 async function look(person, screens) {
   const faults = [];
   for (const [name, show] of screens) {

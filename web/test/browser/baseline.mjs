@@ -1,4 +1,4 @@
-// What the browser itself takes, without a client: the least that the budgets' figures for a key and for the way across can be.
+// The time that the browser itself needs, without the client: the lower bound of the budgets for a keystroke and for delivery.
 
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
@@ -30,7 +30,7 @@ function textOf(frame) {
   return Buffer.from(frame.subarray(6, 6 + (frame[1] & 127))).map((byte, i) => byte ^ mask[i % 4]);
 }
 
-/** Two empty pages, and a socket between them that hands on what one of them says. */
+/** Two empty pages, and a socket between them that relays messages. */
 export async function openBaseline({ browser }) {
   const sockets = new Set();
   const server = createServer((_question, answer) => answer.setHeader("content-type", "text/html").end(page));

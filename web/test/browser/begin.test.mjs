@@ -40,7 +40,7 @@ story("the printed link makes an admin, whose invitation makes a verified contac
   ann = await Person.joins(world, "Ann", { hash: `#invite=${await world.server.firstCode}` });
   const link = await inviteOf(ann);
   const ben = await joins(t, "Ben", { hash: link, width: 390, height: 844 });
-  // Who was invited is there at once.
+  // The invited user is there at once.
   await ben.tab.getByRole("heading", { level: 1, name: "Ann", exact: true }).waitFor();
   await ann.opens("Ben");
   await ann.says("Welcome");

@@ -1,6 +1,6 @@
 // Measures what a person waits for, in the browser of the tests, and prints it beside the budgets. Times fail nothing: machines
-// differ. `npm run budgets -- --minutes 60`: how long messages come in while the memory is watched; `--only floors,way`: some
-// of floors, paint, way, waiting, memory and full; PARLANCE names the binary.
+// differ. `npm run budgets -- --minutes 60`: how long messages come in while the memory is watched; `--only baseline,delivery`:
+// some of baseline, paint, delivery, waiting, memory and full; PARLANCE names the binary.
 
 import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,7 +17,7 @@ const ROWS = 50_000;
 const MANY = 10_000;
 const STARTS = 5;
 const KEYS = 200;
-/** What is loaded with the first of them is not part of the way. */
+/** Not measured, as the first ones load lazy code. */
 const FIRST_MESSAGES = 5;
 const MESSAGES = 60;
 const WAITING = 500;
@@ -36,7 +36,7 @@ const tell = (what, value, unit, budget) => {
   results.push([what, `${value.toFixed(unit === "%" ? 1 : 0)} ${unit}`, budget, loadavg()[0].toFixed(1)]);
 };
 
-/** In the page, before anything else: when the box that one types into was drawn, with messages above it. */
+/** In the page, before anything else: when the composer was drawn, with messages above it. */
 function watchStart() {
   const look = () => {
     if (document.querySelector("textarea") && document.querySelector(".log article")) {
@@ -48,7 +48,7 @@ function watchStart() {
   requestAnimationFrame(look);
 }
 
-/** In the page: opens a conversation by its row; answers the time until its messages are drawn. */
+/** In the page: opens a conversation by its row; returns the time until its messages are drawn. */
 const openingOf = (row) =>
   row.evaluate(
     (link) =>
@@ -127,7 +127,7 @@ async function measureWaiting({ proxy }, ann, ben) {
   for (let i = 0; i < WAITING; i++) await ann.says(`Waiting ${i}`);
   proxy.restore();
   const begun = Date.now();
-  // The network is there again: so long as it was away, the next try would be a while off.
+  // The network is back: after such a long time the next retry would be a while off.
   for (const { tab } of [ann, ben]) await tab.evaluate(() => dispatchEvent(new Event("online")));
   await ben.article(`Waiting ${WAITING - 1}`).waitFor({ timeout: 300_000 });
   tell(`${WAITING} messages that waited for the network are on the other's screen`, Date.now() - begun, "ms", "10,000 ms");

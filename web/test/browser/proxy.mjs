@@ -1,5 +1,5 @@
-// The way between browsers and a server: one address, whichever port the server has, that can be cut, and whose client can be
-// upgraded.
+// A proxy between browsers and a server: one address whichever port the server has, connections that can be cut, and a client that can
+// be upgraded.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, request as forward } from "node:http";
@@ -9,7 +9,7 @@ import { pipeline } from "node:stream";
 
 const types = { ".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json" };
 
-/** Answers with a file of a client that lies in a folder, changed by `change`; false if it is none. */
+/** Serves a file of a client from a folder, edited by `change`; false if there is no such file. */
 function serveFile(folder, { method, path, change }, response) {
   const name = path === "/" ? "/index.html" : path;
   if (method !== "GET" || name.includes("?") || name.includes("..") || !existsSync(join(folder, name))) return false;
@@ -21,7 +21,7 @@ function serveFile(folder, { method, path, change }, response) {
   return true;
 }
 
-/** A text of the client as a later release has it: other names for all that it loads, none of the sums, another cache. */
+/** A file of the client as a later release would have it: other names for what it loads, no integrity hashes, another cache. */
 const released = (text, release) =>
   text
     .replace(/(-[A-Z0-9]{8})(\.(?:js|css|woff2|svg))/g, `$1.${release}$2`)
@@ -29,8 +29,8 @@ const released = (text, release) =>
     .replace(/(["'`]|parlance-)([0-9a-f]{12})(?=["'`])/g, `$1$2-${release}`);
 
 /**
- * Opens it. `upstream` answers where the server is now; `cut` breaks all that is open and what comes, until `mend`. CLIENT names
- * a folder whose client is served instead of the one in the server's binary: `dist`.
+ * Starts it. `upstream` returns the server's present address; `cut` breaks open and new connections, until `restore`. The variable
+ * CLIENT names a folder whose client is served instead of the one in the server's binary: `dist`.
  */
 export async function openProxy(upstream) {
   const sockets = new Set();
@@ -95,7 +95,7 @@ export async function openProxy(upstream) {
     restore: () => {
       isOpen = true;
     },
-    /** Resolves when so many requests have come that `picks` accepts. */
+    /** Resolves after `n` requests that `picks` accepts. */
     requests: (n, picks) =>
       new Promise((resolve) => {
         let left = n;

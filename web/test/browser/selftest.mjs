@@ -157,7 +157,7 @@ async function has({ tab, log }, files) {
   }
 }
 
-/** Runs it; answers what happened, and throws on the first thing that should not be. */
+/** Runs the selftest; returns what happened, and throws at the first violation. */
 export async function selftest({ seconds, seed, say = () => undefined }) {
   const world = await openWorld({ REGISTRATION: "open" });
   try {

@@ -105,7 +105,7 @@ for (const [where, size] of sizes) {
   });
 }
 
-story("the states of one's own message are text: on its way, stored, there, read, refused", async (t) => {
+story("the states of an own message are text: sending, sent, delivered, seen, not sent", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben")]);
   await ann.befriends(ben);
   await ann.opens("Ben");

@@ -42,7 +42,7 @@ story("an invitation's link that somebody opens who has an account asks for a co
   await ben.sees("Here you are");
 });
 
-story("who is removed from a group keeps what was read, until it is taken from the list", async (t) => {
+story("a removed member keeps the messages until they remove the group from the list", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.button("New group").click();
   await ann.fills("Group name", "Choir");
@@ -74,7 +74,7 @@ story("who is removed from a group keeps what was read, until it is taken from t
   await ann.row("Choir").waitFor();
 });
 
-story("who is added again reads on where they stopped", async (t) => {
+story("a member who is added again reads on where they stopped", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.button("New group").click();
   await ann.fills("Group name", "Choir");
@@ -104,7 +104,7 @@ story("who is added again reads on where they stopped", async (t) => {
   await ann.sees("Back again");
 });
 
-story("saved messages are begun from the dialog, by one's own e-mail, and from the palette: always the same place", async (t) => {
+story("saved messages open from the dialog, by the user's own e-mail, and from the palette: always the same conversation", async (t) => {
   const ann = await joins(t, "Ann");
   await ann.button("New conversation").click();
   await ann.button("Saved messages").click();
@@ -132,7 +132,7 @@ story("saved messages are begun from the dialog, by one's own e-mail, and from t
   await there.sees("The door code");
 });
 
-story("who is invisible stays so after a reload, for themselves and for others", async (t) => {
+story("an invisible user stays so after a reload, for themselves and for others", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.tab.locator(".pane-title").getByText("Available").waitFor();
   await ben.button("Back").click();
@@ -159,7 +159,7 @@ story("an address of a conversation that is not here says so, and leads back", a
   await ann.search.waitFor();
 });
 
-story("whom one has asked stands in the list until they answer, and can be asked no more", async (t) => {
+story("a sent friend request is in the list until it is answered, and can be withdrawn", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann", phone), joins(t, "Ben")]);
   const asks = async () => {
     await ann.button("New conversation").click();
@@ -203,7 +203,7 @@ story("a name that looks like another one has the id beside it, in the list, the
   assert.deepEqual(await violations(ann.tab), []);
 });
 
-story("how long one's messages are kept is set on one device and holds on the others, without anything in the list", async (t) => {
+story("how long messages are kept is set on one device and holds on the others, without anything in the list", async (t) => {
   const [ann, ben] = await pair(t);
   const there = await ann.onAnotherDevice(phone);
   t.after(() => there.context.close());

@@ -1,4 +1,4 @@
-// People in browsers of their own, and a real server behind a way that can be cut.
+// People in browsers of their own, and a real server behind a proxy that can be cut.
 
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -19,13 +19,13 @@ const DESCRIBE_MS = 60_000;
 /** How long one page may take to be shown after a failure: it may hang. */
 const TAB_MS = 5_000;
 
-/** A server with these settings, a browser for the people, and the way between them. */
+/** A server with these settings, a browser for the people, and the proxy between them. */
 export async function openWorld(settings = { REGISTRATION: "open" }, browserOptions = {}) {
   const server = new Server(settings);
   await server.start();
   const proxy = await openProxy(() => server.address);
   const browser = await launch(browserOptions);
-  /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
+  /** Describes a failure: what each tab shows, and its screenshot in `.failed`. */
   const describe = async (say) => {
     say(`the server's log ends with\n${server.lastLines}`);
     mkdirSync(failed, { recursive: true });
@@ -79,7 +79,7 @@ export class Person {
   /** Where the server keeps vaults, a recovery sheet is shown. */
   async passesTheSheet() {
     const next = this.button("Continue");
-    // Who was invited begins in the conversation; on a phone, without the list.
+    // An invited user starts in the conversation; on a phone, without the list.
     const main = this.search.or(this.box).first();
     await main.or(next).first().waitFor();
     if (await next.isVisible()) await next.click();
@@ -157,7 +157,7 @@ export class Person {
     await this.tab.getByRole("heading", { level: 1, name, exact: true }).waitFor();
   }
 
-  /** Types and presses Enter; the box is empty when the text lies on the device. */
+  /** Types and presses Enter; the text field is empty once the message is stored on the device. */
   async says(text) {
     await this.box.fill(text);
     await this.box.press("Enter");
@@ -198,7 +198,7 @@ export class Person {
     await this.tab.getByRole("heading", { level: 1, name: section, exact: true }).waitFor();
   }
 
-  /** What another client of theirs asks of the server: the keys lie in the browser, and sign for any page of it. */
+  /** A call from another client of the same person: any page of the browser can sign with its keys. */
   async asks(api, action, fields) {
     const sign = async ([toApi, body]) => {
       const opened = (request) => new Promise((done, fails) => Object.assign(request, { onsuccess: () => done(request.result), onerror: () => fails(request.error) }));

@@ -52,7 +52,7 @@ test("its content is removed from the device, and the chain through it can still
   const wire = { id: conversation, instance } as WireConversation;
   await store.writeOwn(change.conversation(newConversation(wire)), ...rows.flatMap((row) => change.row(conversation, row)));
   const told: unknown[] = [];
-  const account = { store, caller: { now: () => 100 }, serial: new Serial(), cipher: { openAll: () => Promise.resolve([]) }, tell: (hint: unknown) => told.push(hint) } as unknown as Account;
+  const account = { store, caller: { now: () => 100 }, serial: new Serial(), cipher: { openAll: () => Promise.resolve([]) }, notify: (hint: unknown) => told.push(hint) } as unknown as Account;
   await emptyExpired(account);
   assert.deepEqual((await store.rows(conversation, 0)).map(({ Data }) => Data), ["sealed 1", "", "sealed 3"]);
   assert.deepEqual(told, [{ conversations: [conversation] }]);

@@ -108,7 +108,7 @@ test("what was sent is not sent again: the line is cut, the program starts anew,
   assert.equal(again.state.uploads.size, 0);
 });
 
-test("who takes it back sends nothing more, and what comes after it goes", async () => {
+test("a discarded message sends nothing more, and later ones are sent", async () => {
   const file = await stage(ann.client, 1_500_000, { name: "wrong.zip" });
   let isCut = false;
   fileServer.before = (action) => {
@@ -141,7 +141,7 @@ test("who takes it back sends nothing more, and what comes after it goes", async
   assert.equal(fileServer.files.has(file.id), false);
 });
 
-test("one that is taken back while another is being sent stays away, and is not begun on the server", async () => {
+test("a message that is discarded while another is being sent is not sent, and its upload is not begun", async () => {
   fileServer.before = () => {
     throw new Error("the line is cut");
   };
@@ -243,7 +243,7 @@ test("where the server forgot it before the message came, it is sent again", asy
   assert.equal((await read(ben.client, files[0])).length, 2000);
 });
 
-test("what the server has changed is refused, and what it does not have is said", async () => {
+test("a file that the server has changed is refused, and a missing one is reported", async () => {
   await send(ann.client, "", await stage(ann.client, 600_000, { name: "true.txt" }));
   const [file] = (await withFile(ben, "true.txt")).files;
   assert.ok(file);
@@ -276,14 +276,14 @@ async function bensCaller(): Promise<Caller> {
   assert.ok(session);
   return callerOf(nodePorts("http://localhost", ports), session);
 }
-async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; told: SaveProgress[]; error: unknown }> {
+async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; progress: SaveProgress[]; error: unknown }> {
   const parts: Uint8Array[] = [];
-  const told: SaveProgress[] = [];
+  const progress: SaveProgress[] = [];
   try {
-    for await (const part of await streamOf(await bensCaller(), file, (one) => void told.push(one))) parts.push(part);
-    return { parts, told, error: null };
+    for await (const part of await streamOf(await bensCaller(), file, (one) => void progress.push(one))) parts.push(part);
+    return { parts, progress, error: null };
   } catch (error) {
-    return { parts, told, error };
+    return { parts, progress, error };
   }
 }
 
@@ -295,7 +295,7 @@ test("of two files under one key, the one that the message does not name is not 
   assert.ok(file);
   const whole = await streamed(file);
   assert.deepEqual([whole.error, Buffer.concat(whole.parts)], [null, Buffer.from(bytesOf(size))]);
-  assert.deepEqual(whole.told, [{ done: PLAIN }, { done: 2 * PLAIN }, { ended: null }]);
+  assert.deepEqual(whole.progress, [{ done: PLAIN }, { done: 2 * PLAIN }, { ended: null }]);
 
   const key = await fileKey(fromBase64(file.key));
   const other = new Uint8Array(padme(size)).fill(1, 0, size);
@@ -305,7 +305,7 @@ test("of two files under one key, the one that the message does not name is not 
   const another = await streamed(file);
   assert.ok(another.error instanceof DamagedFile, String(another.error));
   assert.ok(another.parts.length < file.records, "the last part is handed out");
-  assert.deepEqual(another.told.at(-1), { ended: { kind: "fileDamaged" } });
+  assert.deepEqual(another.progress.at(-1), { ended: { kind: "fileDamaged" } });
   const parts: Uint8Array[] = [];
   assert.deepEqual(await ben.client.readFile(file, (part) => void parts.push(part)), { ok: false, failure: { kind: "fileDamaged" } });
   assert.ok(parts.length < file.records, "the last part is handed out");
@@ -335,7 +335,7 @@ test("a file that another client has padded in its own way, or not at all, is re
   fileServer.before = () => undefined;
 });
 
-test("what a server is too busy for is asked for again, and only that; a wait that it names and that is long is said", async () => {
+test("requests that a busy server refuses are retried, and only those; a long Retry-After is reported", async () => {
   await send(ann.client, "", await stage(ann.client, 3_000_000, { name: "busy.zip" }));
   const [file] = (await withFile(ben, "busy.zip")).files;
   assert.ok(file);

@@ -1,4 +1,4 @@
-// The lines of a log that are no messages: who came and went, who looks after a group, whose keys are new.
+// The lines of a log that are no messages: who joined and left, who is an admin, whose keys are new.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -51,7 +51,7 @@ test("a group's log says who came and went, after what was said before", async (
   assert.deepEqual(linesIn(ben.client.state.log?.entries ?? []).map(({ kind }) => kind), ["added", "removed", "renewed"]);
 });
 
-test("who looks after a group, and who no longer does; who left with the role is told of once", () => {
+test("new and former admins are shown; an admin who left is mentioned once", () => {
   const says = (admins: string[], before: string[], more: { added?: string[]; removed?: string[] } = {}) =>
     changesOf({ by: "a", admins, added: [], removed: [], ...more }, { by: "a", admins: before, added: [], removed: [] }, (user) => user);
   assert.deepEqual(says(["a", "b"], ["a"]), [{ kind: "admin", who: "b" }]);

@@ -12,7 +12,7 @@ import { readTabMessage } from "../../core/sync/tab-messages.ts";
 const closed = (code: number): ConnectionEvent => ({ kind: "closed", code, now: 1000, random: 0.5 });
 const walk = (...events: ConnectionEvent[]): ConnectionState => events.reduce<ConnectionState>(step, { kind: "idle" });
 
-test("the way to a connection that lives, and back after it broke", () => {
+test("connecting, and reconnecting after the connection broke", () => {
   assert.deepEqual(walk({ kind: "start" }), { kind: "connecting", tries: 0 });
   assert.deepEqual(walk({ kind: "start" }, { kind: "opened" }, { kind: "caughtUp" }), { kind: "live" });
   const broken = walk({ kind: "start" }, { kind: "opened" }, { kind: "caughtUp" }, closed(1006));

@@ -43,7 +43,7 @@ async function openWith(rows: number) {
   };
   await write(1, rows);
   const clock = { now: () => 0, after: () => () => undefined };
-  const account = { store, session, clock, caller: { now: () => 0 }, cipher: new Cipher(store, session), tell: () => undefined } as unknown as Account;
+  const account = { store, session, clock, caller: { now: () => 0 }, cipher: new Cipher(store, session), notify: () => undefined } as unknown as Account;
   const out = new StateStore();
   const log = new OpenLog(account, out, () => ({ names: new Names(new Map(), session), people: new Map(), waiting: [] }));
   await log.open(conversation);

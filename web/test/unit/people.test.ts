@@ -5,7 +5,7 @@ import { mergePeople, type ServerView } from "../../core/sync/people.ts";
 
 const [ann, ben] = [userId("a".repeat(32)), userId("b".repeat(32))];
 
-test("a friend whom one has blocked is shown as offline, as one hears nothing of them any more", () => {
+test("a blocked friend is shown as offline, as the server announces no changes of theirs", () => {
   const friend = { friendid: ben, friendname: "Ben", publickey: "QQ==", availability: "available", alike: false };
   const snapshot: ServerView = { blocked: [], list: [], people: { availabilities: [friend], requests: [], left: [] }, me: ann, ownKey: "QQ==" };
   const bens = (blocked: (typeof ben)[]) => {

@@ -1,4 +1,4 @@
-// A large file that the worker saves: the worker is asked whether it still does, and when it has gone the person hears of it.
+// A large file that the worker saves: the worker is pinged, and the user is told when it has gone.
 
 import "./ui-globals.ts";
 import assert from "node:assert/strict";
@@ -9,7 +9,7 @@ import { save } from "../../ui/files/save.ts";
 const SECOND = 1000;
 const file = { size: 2 ** 27, name: "film.mp4" } as FileInfo;
 
-/** What a worker was told, and what it says. */
+/** A fake worker: what it received, and what it answers. */
 class Worker {
   private port: MessagePort | null = null;
   /** What it answers when it is asked; null: nothing. */
@@ -73,7 +73,7 @@ async function pass(seconds: number): Promise<void> {
   }
 }
 
-test("a worker that saves is asked every ten seconds, for as long as it takes", async () => {
+test("a worker that saves is pinged every ten seconds, for as long as it takes", async () => {
   const { heard, isOver, over } = await begins();
   await pass(600);
   assert.deepEqual([worker.asked, isOver()], [60, false]);

@@ -13,7 +13,7 @@ import { fileId, stationId } from "../../core/model/ids.ts";
 import type { Clock } from "../../core/ports.ts";
 import { Caller } from "../../core/wire/call.ts";
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that stands still until it is advanced. */
 class ManualClock implements Clock {
   private at = 0;
   private readonly timers = new Set<{ due: number; call: () => void }>();
@@ -60,7 +60,7 @@ function callerWith(clock: Clock): Caller {
   return new Caller(httpTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), clock, { station: stationId("1".repeat(32)) });
 }
 
-test("what arrives slowly is waited for as long as it goes on, and then one record is fetched at a time", { timeout: 60_000 }, async () => {
+test("a slow download is not given up while it makes progress, and then one record is fetched at a time", { timeout: 60_000 }, async () => {
   const manualClock = new ManualClock();
   const caller = callerWith(manualClock);
   answers = async (answer, part) => {
@@ -83,7 +83,7 @@ test("what arrives slowly is waited for as long as it goes on, and then one reco
   assert.deepEqual(asked, [[0, 3], [1, 1], [1, 1], [0, 1]]);
 });
 
-test("what stops arriving is given up after half a minute, and asked for again in smaller pieces", { timeout: 60_000 }, async () => {
+test("a stalled download is given up after half a minute, and retried in smaller pieces", { timeout: 60_000 }, async () => {
   const manualClock = new ManualClock();
   const caller = callerWith(manualClock);
   let isFirst = true;

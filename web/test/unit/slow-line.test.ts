@@ -36,7 +36,7 @@ fileServer.before = async (action, { length }) => {
   const [begun, bytes] = [ahead, Number(length)];
   busy += 1;
   most = Math.max(most, busy);
-  // Whoever sends at the same time has begun by then.
+  // Parallel requests have begun by then.
   await new Promise((resolve) => setTimeout(resolve, 50));
   const seconds = (bytes * busy) / rate;
   await new Promise((resolve) => setTimeout(resolve, 10));

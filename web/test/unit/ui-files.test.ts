@@ -59,7 +59,7 @@ test("sound and video are what they are by their first bytes, whatever they are 
   assert.deepEqual(["image/heic", "audio/midi", "video/mp4", "application/pdf", ""].map(saysShown), [true, true, true, false, false]);
 });
 
-test("a picture that moves goes on animated, without what a camera or a program has written into it", async () => {
+test("an animated picture stays animated, without the metadata of cameras and programs", async () => {
   const size = (n: number, isLittle: boolean): string => {
     const four = [24, 16, 8, 0].map((shift) => String.fromCharCode((n >> shift) & 255));
     return (isLittle ? four.reverse() : four).join("");

@@ -1,4 +1,4 @@
-// Whom a text names, what is offered while one types, and where the line before what is new stands.
+// Mentions in a text, suggestions, and the position of the "New messages" line.
 
 import "./ui-globals.ts";
 import assert from "node:assert/strict";

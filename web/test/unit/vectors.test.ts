@@ -39,7 +39,7 @@ interface Common {
 
 class Refusal extends Error {}
 
-/** Errors that are answers; any other one is a mistake of ours. */
+/** Errors that mean a refusal; any other one is a bug. */
 const refusals = ["Unreadable", "InvalidCard", "InvalidEpoch", "InvalidLog", "NotCanonical", "MalformedBody", "InvalidEncoding", "OldVault", "OperationError", "UnsafeKdf", "DamagedFile", "Error"];
 
 function play<Case extends Common>(file: string, task: (one: Case) => Promise<unknown>): void {

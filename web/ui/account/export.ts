@@ -1,4 +1,4 @@
-// What is taken along, as a file: JSON for machines, or a page that any browser shows, without this client and without a server.
+// The data export as a file: JSON for programs, or a page that any browser shows without this client and without a server.
 
 import type { Exported, ExportedConversation, ExportedMessage } from "../../core/index.ts";
 import { language, words } from "../i18n/words.ts";
@@ -62,7 +62,7 @@ function section({ name, group, members, messages }: ExportedConversation): stri
   return `<section>\n<h2 dir="auto">${escaped(name || w.saved)}</h2>\n${who}${days.join("\n")}\n</section>`;
 }
 
-/** A page of it, in the language in use. */
+/** The export as a page, in the language in use. */
 function pageOf(all: Exported): string {
   const w = words.value;
   const title = escaped(`Parlance, ${all.name}, ${w.format.date(Date.parse(all.at))}`);

@@ -1,4 +1,4 @@
-// What this device tells of new messages, also while Parlance is closed.
+// Notifications on this device, also while Parlance is closed.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";

@@ -1,4 +1,4 @@
-// Password, recovery sheet, one's own keys and those of others, and whom one has blocked.
+// Password, recovery sheet, own keys, contacts' keys, and blocked users.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -80,7 +80,7 @@ function NewSheet(): JSX.Element {
   );
 }
 
-/** Whose keys were compared, and whose were only seen. */
+/** Which contacts' keys are verified, and which are only trusted on first use. */
 function Contacts(): JSX.Element {
   const w = words.value;
   const friends = [...people.value.values()].filter((p) => p.friend);

@@ -1,4 +1,4 @@
-// One message: its text, what it answers, what was felt about it, and how far it has come.
+// One message: its text, what it replies to, its reactions, and its delivery state.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -31,7 +31,7 @@ const HOUR_MS = 3_600_000;
 interface ArticleProps {
   article: Message;
   place: Place;
-  /** Write the state out: it is the newest of one's own. */
+  /** Shows the delivery state as text: it is the newest own message. */
   newest: boolean;
   /** Just jumped to. */
   target: boolean;
@@ -78,7 +78,7 @@ const Notice = ({ icon, text }: { icon: IconName; text: string }): JSX.Element =
   </p>
 );
 
-/** What only a newer version can draw, with the way to it. */
+/** A message that needs a newer client, with a button to get it. */
 function Newer(): JSX.Element {
   const w = words.value;
   return (
@@ -143,7 +143,7 @@ function TimeLeft({ until }: { until: number }): JSX.Element {
   );
 }
 
-/** The same bytes would be refused again. */
+/** Reasons for which a retry would fail again. */
 const notRetryable: ReadonlySet<HeldKind> = new Set(["tooLong", "removed", "conflict", "fileTooLarge", "fileGone"]);
 
 function Held({ article, place }: { article: Message; place: Place }): JSX.Element | null {
@@ -237,5 +237,5 @@ function DrawArticle(props: ArticleProps): JSX.Element {
   );
 }
 
-/** A message, drawn anew only if it is another object. */
+/** A message; rendered again only if it is a different object. */
 export const Article = memo(DrawArticle);

@@ -1,4 +1,4 @@
-// What stands in the way of writing, why, and the way out. Drafts stay meanwhile.
+// Why the user cannot write in a conversation, and what to do about it. Drafts are kept meanwhile.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -72,7 +72,7 @@ function Ended({ user, name }: { user: string; name: string }): JSX.Element {
   );
 }
 
-/** The banner and the locked composer; nothing if one can write. */
+/** The banner and the locked composer; nothing if the user can write. */
 export function Barrier({ conversation: c }: { conversation: Conversation }): JSX.Element | null {
   const w = words.value;
   const { barrier } = c;

@@ -1,4 +1,4 @@
-// Where one writes. What is typed is kept as a draft; it leaves the box only when it lies safely on this device.
+// The composer. The text is stored as a draft while it is typed, and cleared only once the message is stored on this device.
 
 import type { JSX, RefObject } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -21,7 +21,7 @@ import { useMentionable } from "./mentionable.ts";
 import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
 
 const TYPING_MS = 2_000;
-/** What fits into a message's padding and the server's limit, in characters. */
+/** Characters that fit into a message's padding and the server's limit. */
 const MAX_CHARS = 16_000;
 const NEAR_LIMIT = 500;
 
@@ -30,16 +30,16 @@ interface ComposerProps {
   composing: Composing;
   onComposing: (to: Composing) => void;
   field: RefObject<HTMLTextAreaElement | null>;
-  /** The key up in an empty box. */
+  /** Arrow up in an empty text field. */
   onIntoLog: () => void;
 }
 
-/** What of a text's length is drawn: whether there is one, and near the limit how long it is. So most keys draw nothing anew. */
+/** The length as far as it is shown: whether there is text and, near the limit, how long it is. So most keystrokes render nothing. */
 const drawnLength = (length: number): number => (length > MAX_CHARS - NEAR_LIMIT ? length : Math.min(length, 1));
 
 const fitsItself = CSS.supports("field-sizing", "content");
 
-/** As high as its text, up to what the styles allow; Firefox and older Safari do not do that by themselves. */
+/** Fits the height to the text; Firefox and older Safari do not support `field-sizing`. */
 function fit(field: HTMLTextAreaElement): void {
   if (fitsItself) return;
   field.style.setProperty("block-size", "auto");
@@ -57,16 +57,16 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const chooser = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
   const leaving = useMemo(() => new PendingTexts<TypedText>(), []);
-  /** What the text in the box is to become; and the answer or change for which it has left, or is leaving. */
+  /** What the text will become; and the reply or edit whose text was sent, or is being stored. */
   const now = useRef(composing);
   now.current = composing;
   const used = useRef<Composing | null>(null);
   const toldTyping = useRef(0);
   const draft = useDraft(c.id);
   const mentionable = useMentionable(c);
-  /** Who was picked from the offers, by name. */
+  /** Users who were picked from the suggestions, by name. */
   const picked = useRef(new Map<string, UserId>());
-  /** The text of the new message, also while another one is edited. */
+  /** The text of the new message, kept while another message is being edited. */
   const fresh = useRef(c.draft);
   const begun = useRef<Composing | null>(null);
   const keep = (): void => draft.keep(draftOf(composing, fresh.current, field.current?.value ?? ""));
@@ -90,7 +90,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       put(composing.edited);
       picked.current = new Map(composing.article.mentions);
     }
-    // What was begun before lies on the device as it is.
+    // The draft is stored on the device as it is.
     if (begun.current === null) keep();
     else if (begun.current === composing) begun.current = null;
   }, [composing]);
@@ -110,7 +110,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
     const of = as.kind === "edit" || pickedIn(c.id).length === 0 ? null : await loadPicked();
     const files = of ? await of.readyFiles(c.id) : [];
-    // One could not be read: it says so, and is taken out, or not.
+    // A file could not be read: the strip shows that, and the user decides whether to remove it.
     if (!files) throw new FilesNotReady();
     const named = text.includes("@") ? await mentionable.load() : [];
     const sent = { text, reply, mentions: mentionsIn(text, named, picks), files };
@@ -121,7 +121,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     } else await client().send(c.id, sent);
     of?.sent(c.id, files);
   };
-  /** The first of what is on its way lies here: it leaves the box, and what was typed meanwhile stays. */
+  /** The first pending text is stored: removes it from the text field, and keeps what was typed meanwhile. */
   const written = (box: HTMLTextAreaElement, { as }: TypedText): void => {
     box.setRangeText("", 0, leaving.gone());
     if (as.kind === "edit") box.setRangeText(fresh.current, box.value.length, box.value.length, "end");
@@ -157,7 +157,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     const raw = leaving.rest(box.value);
     const text = raw.trim();
     const isBusy = leaving.waiting.length > 0;
-    // A text behind an answer, or behind a change, is a new one.
+    // Text that is typed behind a pending reply or edit is a new message.
     const as: Composing = composing === used.current ? { kind: "new" } : composing;
     const isBare = text === "" && (as.kind === "edit" || chosen.length === 0 || isBusy);
     if (isBare || text.length > MAX_CHARS) return;

@@ -1,4 +1,4 @@
-// The details of a conversation: what is set for it, who is in it, and who can read it.
+// The details of a conversation: its settings, its members, and its keys.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -34,7 +34,7 @@ function Entry(props: { icon: IconName; label: string; value: JSX.Element | stri
 
 const byName = new Intl.Collator();
 
-/** The members of a group, admins first; asked for anew when people, the number or the keys change, and with these the roles. */
+/** The members of a group, admins first; loaded again when people, the member count or the keys change, and with the keys the roles. */
 export function useMembers(c: Conversation): readonly Member[] {
   const [members, setMembers] = useState<readonly Member[]>([]);
   const known = people.value;
@@ -147,5 +147,5 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
   );
 }
 
-/** The raw colour of the wire: the only place where it is shown as it is. */
+/** The colour as it is on the wire: the only place where it is shown unchanged. */
 export const Swatch = ({ color }: { color: string }): JSX.Element => <span class="swatch" style={{ "--swatch": color }} />;

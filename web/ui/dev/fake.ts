@@ -1,4 +1,4 @@
-// A client without a server: it answers everything from sample data, and does the simplest of what is asked.
+// A fake client for sample data, without a server.
 
 import type { Article, Changes, Client, Conversation, Entry, FileId, MessageId, Outcome, State } from "../../core/index.ts";
 import { pictureBytes } from "./picture.ts";

@@ -1,4 +1,4 @@
-// What is attached to a message. Everything has its size before it is here, so that nothing moves when it comes.
+// The attachments of a message. Their space is reserved before they are loaded, so that nothing moves.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";

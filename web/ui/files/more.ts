@@ -1,4 +1,4 @@
-// What is needed where somebody sends, opens or plays a file, as one file to load: then, and not before.
+// The code for sending, opening and playing files, as one chunk that is loaded on demand.
 
 import { paths } from "../parts/icon-paths-files.ts";
 import { addIcons } from "../parts/icon.tsx";

@@ -1,4 +1,4 @@
-// Who is in a group, and what an admin can do about it. Rows are drawn as they come into view, up to 5,000.
+// The members of a group, and an admin's actions. Rows are rendered as they come into view, up to 5,000.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";

@@ -78,7 +78,7 @@ export function ChoosePeople(props: {
   );
 }
 
-/** One's friends, by name. */
+/** The user's friends, by name. */
 export const friends = (): Person[] =>
   [...people.value.values()].filter((p) => p.friend && !p.blocked).sort((a, b) => a.name.localeCompare(b.name));
 

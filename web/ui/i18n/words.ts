@@ -10,7 +10,7 @@ export const languages = { en: "English", de: "Deutsch", hu: "Magyar", ar: "ال
 /** One of them. */
 export type Language = keyof typeof languages;
 
-// Whatever is not in it yet is said only by parts that bring it along.
+// Lazily loaded parts add their texts before they use them.
 const english = { ...en } as Catalogue;
 
 /** Adds the sentences of parts that have just been loaded. */

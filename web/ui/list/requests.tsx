@@ -1,4 +1,4 @@
-// Who wants to write, or wants to have one in a group: a card each, above the conversations.
+// Friend requests and group invitations: a card each, above the conversations.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";

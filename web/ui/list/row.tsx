@@ -1,4 +1,4 @@
-// One conversation in the list: a link whose name says all that the eye sees.
+// One conversation in the list: a link whose accessible name says everything that is visible.
 
 import type { JSX } from "preact";
 import { memo } from "./memo.ts";
@@ -31,7 +31,7 @@ function previewOf(c: Conversation): string {
   return c.kind === "group" && c.preview.name ? w.by(c.preview.name, text) : text;
 }
 
-/** What the eye sees as shapes and weights, in words, between the name and the text. */
+/** Visual states in words, for screen readers, between the name and the text. */
 function spoken(c: Conversation, beside: string): string {
   const w = words.value;
   const parts = [
@@ -123,5 +123,5 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
   );
 }
 
-/** A row, drawn anew only if its conversation is another object. */
+/** A row; rendered again only if its conversation is a different object. */
 export const Row = memo(DrawRow);

@@ -1,6 +1,6 @@
 // The colours that depend on data: of a conversation, and of a person's avatar.
 // Only the hue is theirs. Lightness and chroma are ours, so that text on them can be read in both themes.
-// Each answer holds both themes, as a CSS light-dark(): nothing is computed anew when the theme changes.
+// Each result has both themes, as a CSS light-dark(), so that nothing is recomputed when the theme changes.
 
 /** How many colours are kept before all are forgotten. */
 const MAX_KEPT = 10_000;
@@ -80,7 +80,7 @@ function computeConversation(wire: string): ConversationColors | null {
 
 const hues = [20, 50, 75, 105, 135, 160, 185, 215, 245, 275, 305, 340];
 
-/** Computed once for each argument: a list draws the same few colours again and again. */
+/** Memoizes by argument: a list uses the same few colours again and again. */
 function memoized<T>(compute: (of: string) => T): (of: string) => T {
   const known = new Map<string, T>();
   return (of) => {

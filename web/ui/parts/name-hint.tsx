@@ -1,4 +1,4 @@
-// What stands beside a person's name where the name alone says too little.
+// A hint beside a person's name, where the name alone is ambiguous.
 
 import type { JSX } from "preact";
 import type { Person } from "../../core/index.ts";
@@ -9,10 +9,10 @@ const SHOWN = 8;
 
 type Of = Pick<Person, "id" | "left" | "alike"> | undefined;
 
-/** That their account is gone; or, where another name looks like theirs, the beginning of their id; else nothing. */
+/** "Account deleted"; or, for a name that looks like another one, the beginning of the id; else empty. */
 export const nameHint = (of: Of): string => (of?.left ? words.value.accountDeleted : of?.alike ? of.id.slice(0, SHOWN) : "");
 
-/** The same, as it stands there; `unspoken`, where it is said elsewhere. */
+/** The hint; `unspoken` hides it from screen readers, where it is part of another text. */
 export function NameHint({ of, unspoken = false }: { of: Of; unspoken?: boolean }): JSX.Element | null {
   const text = nameHint(of);
   if (text === "") return null;

@@ -32,7 +32,7 @@ function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose
   );
 }
 
-/** The button; each emoji that is taken goes to `onEmoji`. */
+/** The button; calls `onEmoji` with each chosen emoji. */
 export function EmojiButton({ onEmoji }: { onEmoji: (emoji: string) => void }): JSX.Element {
   const [anchor, setAnchor] = useState<Anchor | null>(null);
   const button = useRef<HTMLButtonElement>(null);

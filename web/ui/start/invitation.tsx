@@ -1,4 +1,4 @@
-// Who opens an invitation's link makes an account here. The page says who invites before it asks anything.
+// Registration with an invitation's link. The page says who invites before it asks anything.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";

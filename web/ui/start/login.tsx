@@ -1,4 +1,4 @@
-// Logging in, and the way back in for who has lost the password.
+// Logging in, with a link to recovery for users who have lost the password.
 
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
@@ -10,7 +10,7 @@ import { Recover, RestoredLogin } from "../lazy.ts";
 import { Mark } from "../parts/icon.tsx";
 import { client } from "../state.ts";
 
-/** The first page for who is not logged in. */
+/** The first page for users who are not logged in. */
 export function LogIn({ why }: { why: "signedOut" | "disabled" | null }): JSX.Element {
   const w = words.value;
   const [lost, setLost] = useState(false);
