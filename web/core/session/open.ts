@@ -151,7 +151,7 @@ export class OpenSession {
       onConnection: (state) => {
         this.connection(state);
         if (state.kind !== "live") return;
-        for (const task of [actions.keepPresence, actions.takeAllShared]) task(this.account).catch(this.fault);
+        actions.takeAllShared(this.account).catch(this.fault);
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onIncoming: (id, fresh) => { this.fresh(id, fresh).catch(this.fault); },

@@ -62,7 +62,7 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, snapshot: 
       alike: friend?.alike ?? false,
       blocked: blocked.has(id),
     };
-    if (id === snapshot.me) return { ...person, publicKey: snapshot.ownKey };
+    if (id === snapshot.me) return { ...person, publicKey: snapshot.ownKey, availability: snapshot.people.chosen };
     return friend ? offerKey(person, friend.publickey) : person;
   });
 }

@@ -7,11 +7,12 @@ const [ann, ben] = [userId("a".repeat(32)), userId("b".repeat(32))];
 
 test("a blocked friend is shown as offline, as the server announces no changes of theirs", () => {
   const friend = { friendid: ben, friendname: "Ben", publickey: "QQ==", availability: "available", alike: false };
-  const snapshot: ServerView = { blocked: [], list: [], people: { availabilities: [friend], requests: [], left: [] }, me: ann, ownKey: "QQ==" };
+  const snapshot: ServerView = { blocked: [], list: [], people: { availabilities: [friend], requests: [], left: [], chosen: "invisible" }, me: ann, ownKey: "QQ==" };
   const bens = (blocked: (typeof ben)[]) => {
     const person = mergePeople(new Map(), { ...snapshot, blocked }).find(({ id }) => id === ben);
     return [person?.availability, person?.friend, person?.blocked];
   };
   assert.deepEqual(bens([]), ["available", true, false]);
   assert.deepEqual(bens([ben]), ["offline", true, true]);
+  assert.equal(mergePeople(new Map(), snapshot).find(({ id }) => id === ann)?.availability, "invisible");
 });
