@@ -38,7 +38,7 @@ class PortsClient {
     this.store = new Store(ports.backend);
   }
 
-  /** Opens the session that lies here, if there is one. */
+  /** Opens the stored session, if there is one. */
   async resume(): Promise<void> {
     const session = await this.store.session();
     if (session) await this.begin(session);

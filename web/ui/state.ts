@@ -1,5 +1,5 @@
 // The signals that the screens read, and the client that they ask. `provide` fills them, in one batch for each change;
-// objects that did not change keep their identity, so that only the rows that did are drawn anew.
+// unchanged objects keep their identity, so that only changed rows are rendered again.
 
 import { batch, computed, signal } from "@preact/signals";
 import type { AlarmOf, Changes, ChosenPresence, Client, Connection, Conversation, Device, Log, Person, Request, Session, Upload } from "../core/index.ts";

@@ -8,6 +8,6 @@ import type { AccountView } from "../show/account-view.ts";
 export interface Open {
   account: Account;
   view: AccountView;
-  /** Asks the tab that leads; resolves when it is done, or, where another one leads, when it was asked. */
+  /** Sends a request to the leading tab. Resolves when it is done; if another tab leads, see `OpenSession.ask`. */
   ask: (ask: LeaderRequest) => Promise<void>;
 }

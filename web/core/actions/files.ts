@@ -29,7 +29,7 @@ export async function stage({ account }: Open, source: FileSource, about: FileAb
   await store.writeOwn(change.file({ ...(await store.file(id)), id, state: "staged", at: clock.now(), bytes: encryptedLength(padded) }));
   try {
     for (let n = 0; n < records; n++) {
-      if (ended?.aborted) throw new Error("it was taken back");
+      if (ended?.aborted) throw new Error("the file was removed");
       const plain = new Uint8Array(Math.min(PLAIN, padded - n * PLAIN));
       const from = n * PLAIN;
       if (from < source.size) plain.set(await source.read(from, Math.min(from + PLAIN, source.size)));

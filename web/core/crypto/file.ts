@@ -95,7 +95,7 @@ interface Named {
 
 /**
  * Opens the records of a file, in their order, and throws `DamagedFile` at the first that is not the file's. Its last part is
- * handed out only if the digest fits, too: a key fits all that its writer has encrypted under it, and not this file alone.
+* returned only if the digest matches, too: a key fits all that its writer has encrypted under it, and not this file alone.
  */
 export class FileDecryptor {
   private constructor(

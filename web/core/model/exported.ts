@@ -1,4 +1,4 @@
-// What a person takes with them: their own data, in clear.
+// The data export: the user's own data, unencrypted.
 
 import type { ConversationId, UserId } from "./ids.ts";
 import type { Article, Person } from "./view.ts";

@@ -1,4 +1,4 @@
-// From rows to what a conversation shows: a pure function, whose result does not depend on the order in which rows came.
+// Computes what a conversation shows from its rows: a pure function, whose result does not depend on the order in which rows came.
 
 import { type Content, MAX_QUOTE, type Reply } from "./body.ts";
 import { wordsOf } from "./file.ts";
@@ -24,7 +24,7 @@ export interface Row {
   n?: number | null;
 }
 
-/** One's own that waits for the server. */
+/** An own message in the outbox. */
 export interface Waiting {
   id: MessageId;
   at: number;
@@ -116,7 +116,7 @@ export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: 
   return [...first, ...later];
 }
 
-// An update that is not sent holds up what was written after it, so it is seen like a message, to be sent again or removed.
+// A held update blocks the messages behind it, so it is shown like a message, to be retried or discarded.
 function inWords(content: Content): Content {
   switch (content.kind) {
     case "edit":
@@ -146,7 +146,7 @@ export function articles(rows: readonly Row[], waiting: readonly Waiting[], cont
   }
   for (const { id, at, content: written, held } of waiting) {
     const content = held ? inWords(written) : written;
-    // Its echo may be here already, before the outbox has heard of it.
+    // Its row may be here before it is removed from the outbox.
     if (!isShown(content) || byId.has(id)) continue;
     const row: Row = { seq: Number.MAX_SAFE_INTEGER, id, user: context.me, at, until: null, type: "Message", content, trouble: null };
     const state = held ? "notSent" : "sending";
@@ -204,7 +204,7 @@ function article(row: Row, delivery: Delivery, all: ByTarget, byId: ReadonlyMap<
   };
 }
 
-// Once the target is here it counts, not what its reader quotes of it.
+// If the target is here, its text is shown, not the quote that the reply carries.
 function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
   const target = byId.get(reply.id);
   if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };

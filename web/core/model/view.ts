@@ -7,7 +7,7 @@ import type { ConversationId, MessageId, UserId } from "./ids.ts";
 
 /** The delivery state of an own message. It only advances, except for `notSent`. */
 export type SendState = "sending" | "sent" | "delivered" | "seen" | "notSent";
-/** What a person shows of themselves; `offline` also stands for invisible. */
+/** The presence that others see; `offline` also stands for invisible. */
 export type Presence = "available" | "away" | "busy" | "offline";
 /** What a user chooses to be shown as while they are online. */
 export type ChosenPresence = "available" | "away" | "busy" | "invisible";
@@ -37,30 +37,30 @@ export interface Member extends Person {
   admin: boolean;
 }
 
-/** Why one cannot write in a conversation at present. */
+/** Why the user cannot write in a conversation. */
 export type Barrier =
   | { kind: "keysChanged"; user: UserId; name: string }
   | { kind: "stranger"; names: readonly string[] }
-  /** The two are not in contact any more. */
+  /** The friendship has ended. */
   | { kind: "ended"; user: UserId; name: string }
   /** The other user has deleted their account. */
   | { kind: "left"; name: string }
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 
-/** Files in one line: what they are shown as, if all are the same, how many, and what the first is called. */
+/** Files in one line: their common shape, how many they are, and the name of the first. */
 export interface FilesBrief {
   shape: FileShape;
   count: number;
   name: string;
 }
 
-/** A conversation as the list and its head draw it. */
+/** A conversation as the list and its header show it. */
 export interface Conversation {
   id: ConversationId;
   kind: "direct" | "group" | "saved";
   name: string;
-  /** The other one of a direct conversation. */
+  /** The other user of a direct conversation. */
   other: UserId | null;
   /** `#rrggbb`, or empty. */
   color: string;
@@ -92,7 +92,7 @@ export interface Reaction {
   names: readonly string[];
 }
 
-/** What keeps a message from being shown, or from being trusted. */
+/** Why a message cannot be shown, or must not be trusted. */
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
 
 /**
@@ -184,7 +184,7 @@ export interface Log {
   firstUnread: MessageId | null;
 }
 
-/** Somebody who wants to write, or wants to have one in a group; or who was asked, and has not answered. */
+/** A friend request or group invitation that was received; or a friend request that was sent, and not answered. */
 export interface Request {
   kind: "friend" | "group" | "sent";
   /** The user's, or the conversation's. */
@@ -205,7 +205,7 @@ export type Connection =
   | { kind: "elsewhere" }
   | { kind: "outdated" };
 
-/** Oneself. */
+/** The user. */
 export interface Me {
   id: UserId;
   name: string;
@@ -216,7 +216,7 @@ export interface Me {
   fileLimit: number | null;
 }
 
-/** Whether somebody is logged in here. */
+/** The session's state. */
 export type Session =
   | { kind: "starting" }
   | { kind: "out"; why: "signedOut" | "disabled" | null }

@@ -117,7 +117,7 @@ export class Sealer {
     const opened = await Promise.all(batch.map(async (one) => ({ one, content: await contentOf(this.account, one) })));
     return serial.run(async () => {
       const [now, record] = await Promise.all([store.outbox(first.order, batch.at(-1)?.order), store.conversation(first.conversation)]);
-      // Some may have been taken back, or held, meanwhile.
+      // Some may have been discarded, or held, meanwhile.
       const waits = ({ order }: Outgoing): boolean => now.some((one) => one.order === order && !one.held);
       const missing = opened.findIndex(({ one }) => !waits(one));
       if (missing === 0) return [];

@@ -1,5 +1,5 @@
-// Logs in with a password. An account of the published form gets a vault and a card on the way, where the server has a
-// place for them: it asks nothing of its owner.
+// Logs in with a password. An account of the published form gets a vault and a card in the process, if the server supports them.
+// Its owner need not do anything.
 
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { importKeys, publicOfRsa, publicOfSeed } from "../crypto/keys.ts";
@@ -16,8 +16,8 @@ import { callerOf } from "./record.ts";
 import { Unsafe } from "./unsafe.ts";
 
 /**
- * Logs in; the keys are opened here and nowhere else. `isRestored`: the person has heard that the server was restored from a backup,
- * so that an older vault than this device has seen will do. Throws `Refused`, `Unreachable`, `Unsafe`.
+ * Logs in; the only place where the keys are decrypted. `isRestored`: the user has heard that the server was restored from a backup,
+ * so an older vault than this device has seen is accepted. Throws `Refused`, `Unreachable`, `Unsafe`.
  */
 export async function logIn(ports: Ports, store: Store, email: string, password: string, isRestored = false): Promise<LoggedIn> {
   const context = loginContext(ports, store, email);
@@ -29,7 +29,7 @@ export async function logIn(ports: Ports, store: Store, email: string, password:
     const upgraded = hashing.owner.server === "" ? null : await upgrade(context, hashing, { answer, rsa, password });
     if (upgraded) return upgraded;
   } catch (error) {
-    // Another device has just done it: by now there is a vault.
+    // Another device has just upgraded the account.
     if (isRefusedAs(error, "stale_version")) return logIn(ports, store, email, password);
     throw error;
   }
@@ -46,14 +46,14 @@ async function openPublished({ rsakey }: LoginAnswer, password: string): Promise
   }
 }
 
-/** Gives an account of the published form a vault and a card; null where the server has no place for them. */
+/** Gives an account of the published form a vault and a card; null if the server does not support them. */
 async function upgrade(context: LoginContext, { owner }: PasswordHashing, has: { answer: LoginAnswer; rsa: Bytes; password: string }): Promise<LoggedIn | null> {
   const { answer, rsa, password } = has;
   const [master, keys] = [random(32), { rsa, seed: random(32) }];
   const [next, recovery] = [await passwordSlot(password, master, owner), await recoverySlot(master, owner)];
   const contents = { keys, pins: {}, heads: {} };
   const version = answer.version + 1;
-  // The slot of a recovery key that nobody keeps: a sheet is made when its owner asks for one.
+  // The slot needs a recovery key, which is thrown away: a sheet is made when the owner asks for one.
   const vault = await vaultOf({ version, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
   const usable = await importKeys(keys);
   const identity = { user: context.user, station: context.station, email: context.email, server: owner.server, keys: usable };

@@ -1,4 +1,4 @@
-// A session that is open in this tab: it shows what the store has, and leads when no other tab does.
+// A session that is open in this tab: it shows what is in the store, and leads when no other tab does.
 
 import type { IncomingMessage } from "../api.ts";
 import { randomUnit } from "../crypto/bytes.ts";
@@ -27,7 +27,7 @@ const ANSWER_MS = 5000;
 /** Events of a session. */
 export interface SessionEvents {
   onMessage: (message: IncomingMessage) => void;
-  /** Signed out in another tab (null), from another device, or by the server. */
+  /** The session has ended: in another tab (null), from another device, or by the server. */
   onEnded: (why: "signedOut" | "disabled" | null) => Promise<void>;
 }
 
@@ -52,7 +52,7 @@ function connectionOf(state: ConnectionState): Connection {
 /** One tab's part of a session. */
 export class OpenSession {
   readonly account: Account;
-  /** This session's own: when it ends, nothing is written by way of it any more. */
+  /** The session's own store: it refuses writes after the session has ended. */
   private readonly store: Store;
   readonly view: AccountView;
   private engine: Engine | null = null;
@@ -86,7 +86,7 @@ export class OpenSession {
     this.view = new AccountView(this.account, out);
   }
 
-  /** Shows what is here, then leads or follows. */
+  /** Shows what is stored, then leads or follows. */
   async start(): Promise<void> {
     await this.view.start();
     this.endings.push(
@@ -108,7 +108,7 @@ export class OpenSession {
     return Promise.resolve();
   }
 
-  /** Asks the tab that leads. In another tab it resolves when something has changed, or after a while. */
+  /** Sends a request to the leading tab. If another tab leads, it resolves with the next hint, or after a while. */
   ask = async (ask: LeaderRequest): Promise<void> => {
     if (this.engine) return this.engine.answer(ask);
     this.post({ post: "ask", ask });
@@ -124,12 +124,12 @@ export class OpenSession {
     });
   };
 
-  /** The same, where nobody waits for it. */
+  /** The same in the background; errors are reported as faults. */
   askFor(ask: LeaderRequest): void {
     this.ask(ask).catch(this.fault);
   }
 
-  /** Says that a message was looked at, and those before it. */
+  /** Marks a message, and those before it, as seen. */
   seenUpTo(id: ConversationId, message: MessageId): void {
     const ask = async (): Promise<void> => {
       const seq = await this.store.seqOf(id, message);
@@ -141,11 +141,11 @@ export class OpenSession {
   private async lead(ended: AbortSignal): Promise<void> {
     if (ended.aborted) return;
     const actions = await import("./lazy-actions.ts").catch(() => null);
-    // The server has the files of another version by now.
+    // The chunk is gone: the server has another version by now.
     if (!actions) return this.outdated();
     if (ended.aborted) return;
     await this.takeTerm(ended);
-    // The session may have ended meanwhile: what began now would go on for ever.
+    // The session may have ended meanwhile, and then nothing would ever stop the engine.
     if (ended.aborted) return;
     const engine = new actions.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
@@ -192,14 +192,14 @@ export class OpenSession {
     });
   }
 
-  /** Takes over what another tab has written of the session, as new keys. */
+  /** Reads what another tab has changed in the session, such as new keys. */
   private async readSession(): Promise<void> {
     const { session, serial } = this.account;
     const stored = await serial.run(() => this.store.session());
     if (stored?.station === session.station) Object.assign(session, stored);
   }
 
-  // New keys may have taken the place of those that the refused request was signed with.
+  // The request may have been refused because another tab has just replaced the keys.
   private async unauthorized(why: "signedOut" | "disabled", engine: Engine): Promise<void> {
     await this.readSession();
     const isIn = await groupInvitations(this.account.caller).then(() => true, () => false);

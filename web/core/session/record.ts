@@ -1,4 +1,4 @@
-// A session as it is kept: who is logged in, with keys that cannot be read out.
+// The session record: who is logged in, with keys that cannot be exported.
 
 import { hex, random, sha256, utf8 } from "../crypto/bytes.ts";
 import { userId } from "../model/ids.ts";

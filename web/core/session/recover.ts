@@ -1,4 +1,4 @@
-// Gets in with the recovery key, and sets a new password and a new recovery key: the old ones stop working.
+// Logs in with the recovery key, and sets a new password and a new recovery key: the old ones stop working.
 
 import { random } from "../crypto/bytes.ts";
 import { boxKeyOf, printRecovery, readRecovery, readVault } from "../crypto/vault.ts";
@@ -28,7 +28,7 @@ export async function recover(ports: Ports, store: Store, given: { email: string
   for (let tries = 1, { vault: rsakey } = session; ; tries++) {
     const opened = await openVault(rsakey, key, { owner, slot: "recovery", seen: readVault(session.vault).version });
     const { contents } = opened;
-    // With the one of before, an old sheet and an old copy of the vault would open every later one.
+    // A new one: otherwise an old sheet with an old copy of the vault would open every later vault.
     const master = random(32);
     const [next, recovery] = [await passwordSlot(given.password, master, owner), await recoverySlot(master, owner)];
     const version = opened.vault.version + 1;

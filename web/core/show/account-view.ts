@@ -1,4 +1,4 @@
-// What is shown: kept up to date by hints, always read from the store, so that it is the same in every tab.
+// The view of an account: updated by hints, and always read from the store, so that it is the same in every tab.
 
 import { showSentRequests } from "../sync/sent-requests.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
@@ -23,17 +23,17 @@ import { chosenOf, Names, showPerson } from "./people.ts";
 import type { StateStore } from "./state.ts";
 import { groupName } from "../sync/group-name.ts";
 
-/** Conversations that fit on a screen: before these are drawn nothing is shown. */
+/** Conversations that fit on a screen: nothing is published before these are computed. */
 const FIRST = 16;
-/** Conversations that are drawn at the same time after these: few, so that a key waits for few. */
+/** Conversations that are computed at a time after those: few, so that keystrokes need not wait. */
 const WIDTH = 4;
-/** After a look that took as long, what comes next is not looked at for as long. */
+/** After a refresh the next one waits for as long as it took, within these limits. */
 const MIN_REST_MS = 8;
 const MAX_REST_MS = 500;
-/** How long somebody is shown as writing after their last sign of it. */
+/** How long somebody is shown as typing after their last `typing` frame. */
 const WRITING_MS = 6000;
 
-/** What is shown of one account. */
+/** The view of one account. */
 export class AccountView {
   readonly log: OpenLog;
   private readonly work = new Serial();
@@ -46,7 +46,7 @@ export class AccountView {
   private readonly writers = new Map<ConversationId, Map<UserId, () => void>>();
   private due: Due | null = null;
   private ended = false;
-  /** Looks that are under way, or rest. */
+  /** Refreshes that are running or waiting. */
   private looks = 0;
   private firstIsDrawn = (): void => undefined;
 
@@ -66,13 +66,13 @@ export class AccountView {
     return Promise.race([first, this.onHint({ list: true, outbox: true })]);
   }
 
-  /** Nothing is shown after this. */
+  /** Publishes nothing after this. */
   stop(): void {
     this.ended = true;
     for (const users of this.writers.values()) for (const cancel of users.values()) cancel();
   }
 
-  /** Something changed. What comes while the last change is being read is read together. */
+  /** The store has changed. Hints that come during a refresh are combined. */
   onHint(hint: Hint): Promise<void> {
     for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
     if (!asksToRead(hint)) return Promise.resolve();
@@ -92,12 +92,12 @@ export class AccountView {
     }
   }
 
-  /** Rows are being written: while little happens, who looks at them need not wait for that. */
+  /** Rows are being written. Unless a refresh is running, the open log shows them at once. */
   async arriving(record: ConversationRecord, rows: readonly WireMessage[], after: number): Promise<void> {
     if (this.looks === 0 && !this.ended) await this.log.append(record, rows, after);
   }
 
-  /** Reads what has changed; false if nothing has. */
+  /** Reads what is due; false if nothing is. */
   private async readDue(): Promise<boolean> {
     const { due } = this;
     this.due = null;
@@ -105,18 +105,18 @@ export class AccountView {
     try {
       await this.read(due);
     } catch (error) {
-      // It is still due: the next change reads it as well.
+      // It stays due for the next refresh.
       this.due = both(due, this.due);
       throw error;
     }
     return true;
   }
 
-  // While much happens, looking takes half of the time at most, however long a look takes.
+  // Under load, refreshes take at most half of the time, however long one takes.
   private async rest(ms: number): Promise<void> {
     const begun = this.account.clock.now();
     await this.pause(ms);
-    // What was read was drawn meanwhile, which takes its time as well.
+    // The UI has rendered meanwhile, which takes its time as well.
     await this.pause(this.account.clock.now() - begun - ms);
   }
 
@@ -129,14 +129,14 @@ export class AccountView {
     const listed = list ? await this.readList() : new Set<ConversationId>();
     const { id } = this.log;
     const extent = id === null ? undefined : listed.has(id) ? "conversations" : conversations.get(id);
-    // The log comes first: it is what somebody looks at.
+    // The open log comes first: the user is looking at it.
     if (extent && extent !== "heads") await this.log.refresh(extent === "grown");
     const rest = [...conversations.keys()].filter((one) => !listed.has(one));
     await Promise.all(rest.map((one) => this.readOne(one)));
     await this.draw([...listed, ...rest]);
   }
 
-  /** Resolves when what has changed up to now is shown. */
+  /** Resolves when all changes up to now are shown. */
   settled(): Promise<void> {
     return this.work.run(() => Promise.resolve());
   }
@@ -167,7 +167,7 @@ export class AccountView {
     const opened = [...drafts].map(async ([id, boxed]) => [id, await unbox(session.box, boxed)] as const);
     this.drafts = new Map(await Promise.all(opened));
     const before = this.out.state.people;
-    // Of some only a pin is known: they are nobody's contacts at present.
+    // Of some people only a pin is known: they are no contacts at present.
     const others = people.filter(({ id, name, email }) => id !== session.user && (name !== "" || email !== ""));
     this.out.set({
       people: reuse(before, new Map(others.map((person) => [person.id, reuse(before.get(person.id), showPerson(person))]))),
@@ -218,7 +218,7 @@ export class AccountView {
       done += some.length;
       await this.log.opening;
       await Promise.all(some.map((id) => this.drawOne(id, "whole")));
-      // The first ones need not wait for all others, which are there without what they say.
+      // The first ones are published at once; all others are brief until they are computed.
       if (done < shownAt) {
         if (done > FIRST) await this.rest(this.account.clock.now() - begun);
         if (done > FIRST) await this.readDue();
@@ -258,7 +258,7 @@ export class AccountView {
     this.publishWriting();
   }
 
-  /** A message has come from somebody: they are not writing it any more. */
+  /** A message has come from somebody: they have stopped typing. */
   wrote(id: ConversationId, user: UserId): void {
     this.writers.get(id)?.get(user)?.();
     if (this.writers.get(id)?.delete(user)) this.publishWriting();
@@ -269,7 +269,7 @@ export class AccountView {
     this.out.set({ writing: new Map(now.map(([id, users]) => [id, [...users.keys()].map(this.names.of)])) });
   }
 
-  /** What a conversation is called. */
+  /** The name of a conversation. */
   conversationName(id: ConversationId): string {
     return this.shown.get(id)?.name ?? "";
   }
@@ -279,7 +279,7 @@ export class AccountView {
     return [...this.shown.values()].find(({ kind }) => kind === "saved")?.id;
   }
 
-  /** What somebody is called. */
+  /** The name of somebody. */
   nameOf(user: UserId): string {
     return this.names.of(user);
   }

@@ -1,4 +1,4 @@
-// A conversation as the list and its head draw it.
+// A conversation as the list and its header show it.
 
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { type FileInfo, shapeOf } from "../model/file.ts";
@@ -12,7 +12,7 @@ import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
 import { groupName } from "../sync/group-name.ts";
 
-/** What a conversation is shown with. */
+/** What a conversation is computed with. */
 export interface ShowContext {
   people: ReadonlyMap<UserId, PersonRecord>;
   names: Names;
@@ -32,8 +32,8 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
     const person = people.get(other);
     if (person?.blocked) return { kind: "youBlock", user: other, name: names.of(other) };
     if (person?.left) return { kind: "left", name: names.of(other) };
-    // A device that did not see it hears of it from the server, when a message is refused. Not being friends is not enough: where
-    // that is older than this rule, the server takes messages.
+    // A device that has not seen the end learns of it when a message is refused. Not being friends is not enough: in conversations
+    // from before this rule, the server accepts messages.
     const isEnded = person?.ended === true || waiting.some(({ held }) => held?.kind === "ended");
     if (isEnded && !person?.friend) return { kind: "ended", user: other, name: names.of(other) };
   }
@@ -59,7 +59,7 @@ function filesBrief(files: readonly FileInfo[]): FilesBrief | null {
   return { shape: files.every((one) => shapeOf(one) === shape) ? shape : "document", count: files.length, name: first.name };
 }
 
-/** The newest article: also what became of it, and what waits. */
+/** The newest article, with its updates, and with the outbox. */
 async function lastArticle(account: Account, record: ConversationRecord, { waiting, names }: ShowContext): Promise<Article | undefined> {
   if (record.newestVisible === 0 && waiting.length === 0) return undefined;
   const from = record.newestVisible === 0 ? Number.MAX_SAFE_INTEGER : record.newestVisible;
@@ -70,7 +70,7 @@ async function lastArticle(account: Account, record: ConversationRecord, { waiti
 const isHidden = ({ wire }: ConversationRecord): boolean =>
   wire.hiddenby.length > 0 || (wire.properties[0]?.hideid.split(";").includes(wire.instance) ?? false);
 
-/** Draws together what is known of a conversation; `brief`: without what would have to be decrypted for it, until that is. */
+/** Combines what is known of a conversation; `brief`: without what has to be decrypted. */
 export async function showConversation(
   account: Account,
   record: ConversationRecord,
@@ -82,7 +82,7 @@ export async function showConversation(
   const others = wire.participants.map(({ userid }) => userid).filter((id) => id !== me);
   const hasNames = others.length > 0 && detail === "brief";
   const name = hasNames ? membersOf(others, context.names) : await nameOf(account, record, others, context.names);
-  // One's own place has no name; a group that all others have left keeps the one it has.
+  // Saved messages have no name; a group that all others have left keeps its own.
   const kind = !wire.isgroup ? "direct" : others.length === 0 && name === "" ? "saved" : "group";
   const [other] = others;
   const last = detail === "brief" ? undefined : await lastArticle(account, record, context);
@@ -108,7 +108,7 @@ export async function showConversation(
     draftTarget: draft.target,
     memberCount: wire.participants.length,
     availableCount: others.filter((id) => context.people.get(id)?.availability === "available").length,
-    // Servers of the published form do not say who is an admin: then everyone may try.
+    // Servers of the published form do not disclose admins: then everyone may try.
     admin: wire.isgroup && !record.gone && (announcement === null || announcement.admins.includes(me)),
     barrier: barrierOf(record, others, context),
     renewedAt: record.rosterAt,

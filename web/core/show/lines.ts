@@ -1,5 +1,5 @@
-// What happened in a conversation besides messages: who came and went and who looks after the group, as its signed
-// announcements say; and whose keys are new, as this device noticed.
+// What happened in a conversation besides messages: members and admins who joined, left or changed, from its signed announcements;
+// and changed keys, as this device noticed them.
 
 import { beginning } from "../crypto/chain.ts";
 import { type Announcement, parseAnnouncement } from "../crypto/epoch.ts";
@@ -10,7 +10,7 @@ import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import type { Names } from "./people.ts";
 
-/** What the lines of a log are drawn with. */
+/** What the lines of a log are computed with. */
 export interface LinesContext {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
@@ -18,7 +18,7 @@ export interface LinesContext {
   rows: readonly Row[];
 }
 
-/** A line, and the number of the message after which it stands; null if only its time says where. */
+/** A line, and the number of the message after which it is placed; null if it is placed by its time. */
 interface Placed {
   line: Line;
   after: number | null;
@@ -50,14 +50,14 @@ async function ofEpochs(account: Account, record: ConversationRecord, { names, r
   const nameOf = (user: string): string => names.of(userId(user));
   const found: Placed[] = [];
   for (const [i, one] of all.entries()) {
-    // The first one made the group.
+    // The first announcement created the group.
     if (one.epoch === 1) continue;
     const [seq, chain] = one.head;
     const [first] = rows;
     // Older than what is shown.
     if (!first || (seq > 0 ? seq < first.seq : first.seq > 1)) continue;
     const [held] = await account.store.rows(id, seq, seq);
-    // Of the time before it was cleared.
+    // From before the conversation was cleared.
     if (chain !== (seq === 0 ? start : held?.Chain)) continue;
     const { at } = rows.findLast((row) => row.seq <= seq) ?? first;
     const changes = changesOf(one, all[i - 1], nameOf);

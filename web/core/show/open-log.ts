@@ -1,4 +1,4 @@
-// The log of the conversation that is looked at: a part of what is here, from some row to the newest.
+// The log of the open conversation: its rows from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { checkNumbers } from "../model/reading.ts";
@@ -17,7 +17,7 @@ import type { StateStore } from "./state.ts";
 
 /** Rows that are shown at first, and more each time. */
 const PAGE = 50;
-/** More unread rows than these are not opened at once. */
+/** Unread rows that are opened at once. */
 const MAX_UNREAD = 500;
 
 /** A log that grows at its end is trimmed at its beginning to this many rows, or as many as the reader has loaded. */
@@ -28,7 +28,7 @@ const SLACK = 500;
 /** A day. */
 const MAX_TIMER_MS = 86_400_000;
 
-/** What a log is drawn with. */
+/** What a log is computed with. */
 export interface LogContext {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
@@ -38,12 +38,12 @@ export interface LogContext {
 /** The open log. */
 export class OpenLog {
   id: ConversationId | null = null;
-  /** Resolves when what was opened last is shown: that comes before everything else. */
+  /** Resolves when the log that was opened last is shown; everything else waits for it. */
   opening: Promise<void> = Promise.resolve();
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
-  /** The rows that are shown, each as it was opened. */
+  /** The decrypted rows that are shown. */
   private opened: readonly Row[] = [];
   private readonly drawing = new Serial();
   /** How many rows are shown, and may stay so. */
@@ -88,7 +88,7 @@ export class OpenLog {
     this.out.set({ log: null });
   }
 
-  // What was read of it need not be kept.
+  // Drops its decrypted rows.
   private leave(): void {
     this.opened = [];
     if (this.id) this.account.cipher.forget(this.id);
@@ -96,7 +96,7 @@ export class OpenLog {
 
   /** Shows more of what is here; false if all of it is shown. */
   async more(): Promise<boolean> {
-    // Opened before any row was here, it shows all that is.
+    // Opened before there were any rows, it shows all of them.
     if (!this.id || this.from === 0) return false;
     const from = await this.pageBefore(this.id, this.from - 1, PAGE);
     if (from === undefined) return false;
@@ -130,8 +130,8 @@ export class OpenLog {
   }
 
   /**
-   * Shows rows that are being written: what is read from the store after that begins behind them. `after` is the number of the
-   * row before them; reports have numbers, too.
+   * Shows rows that are being written; later reads of the store begin behind them. `after` is the number of the row before them, as
+   * reports take numbers, too.
    */
   append(record: ConversationRecord, rows: readonly WireMessage[], after: number): Promise<void> {
     return this.drawing.run(async () => {
@@ -144,7 +144,7 @@ export class OpenLog {
   private async refreshNow(isGrown: boolean): Promise<void> {
     const { id } = this;
     if (!id) return;
-    // What could not be read so far may be readable by now.
+    // Rows that could not be decrypted may be readable by now.
     const known = isGrown && this.opened.every(({ trouble }) => trouble === null) ? this.opened : [];
     const last = known.at(-1);
     const [record, fresh] = await Promise.all([this.account.store.conversation(id), this.account.store.rows(id, last ? last.seq + 1 : this.from)]);
@@ -165,7 +165,7 @@ export class OpenLog {
 
   private async show(id: ConversationId, record: ConversationRecord, opened: readonly Row[]): Promise<void> {
     if (this.id !== id) {
-      // It was left meanwhile.
+      // It was closed meanwhile.
       this.account.cipher.forget(id);
       return;
     }
@@ -176,12 +176,12 @@ export class OpenLog {
     this.refreshWhenOver(log);
   }
 
-  /** The first message whose time is over leaves the log by itself. */
+  /** Refreshes the log when the next message expires. */
   private refreshWhenOver({ id, entries }: Log): void {
     this.cancelTimer();
     const ends = entries.flatMap((entry) => (entry.kind === "article" && entry.until !== null ? [entry.until] : []));
     const left = Math.min(...ends) - this.account.caller.now();
-    // A longer time is not one for a timer of this page.
+    // Timers cannot wait for arbitrarily long, and a page is rarely open for so long.
     if (left > MAX_TIMER_MS) return;
     this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.notify({ conversations: [id] }));
   }

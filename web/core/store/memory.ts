@@ -1,4 +1,4 @@
-// A backend in memory: what bots run on. Nothing of it outlives the program.
+// A backend in memory, for bots. Nothing of it outlives the program.
 
 import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table, tables } from "./backend.ts";
 

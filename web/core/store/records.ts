@@ -1,4 +1,4 @@
-// What lies on this device: the rows of its tables.
+// The records that are stored on this device.
 
 import type { UserKeys } from "../crypto/keys.ts";
 import type { Head } from "../crypto/epoch.ts";
@@ -21,7 +21,7 @@ export interface SessionRecord {
   publicKey: string;
   signKey: string;
   keys: UserKeys;
-  /** Encrypts what lies here and is not on the server. */
+  /** The device's key: encrypts drafts and the outbox. */
   box: CryptoKey;
   /** The vault as it was last seen; empty in accounts of the published form. */
   vault: string;

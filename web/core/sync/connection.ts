@@ -4,7 +4,7 @@
 //                       ▲                       │ failed/closed        │ closed
 //                       └────wake── waiting ◀───┴──────────────────────┘
 //   live ──asked to reconnect──▶ connecting
-//   replaced, barred, outdated: nothing happens until a person says so (wake, start).
+//   replaced, unauthorized, outdated: nothing happens until the user asks for it (start).
 
 /** The state of the connection. */
 export type ConnectionState =

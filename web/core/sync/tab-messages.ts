@@ -6,7 +6,7 @@ import { type Decode, flag, integer, list, Malformed, object, optional, parsed, 
 import type { Hint } from "./account.ts";
 import type { ConnectionState } from "./connection.ts";
 
-/** A request to the tab that leads. */
+/** A request to the leading tab. */
 export type LeaderRequest =
   | { kind: "older"; id: ConversationId }
   | { kind: "seen"; id: ConversationId; seq: number }

@@ -54,7 +54,7 @@ async function refetch(account: Account): Promise<Vault> {
   return vault;
 }
 
-/** Writes what has changed of pins, and heads with it. Only the tab that leads does it. */
+/** Writes changed pins and heads into the vault. In the leading tab only. */
 export async function keepVault(account: Account): Promise<void> {
   const { store, session, caller } = account;
   if (session.vault === "" || !session.boxKey) return;

@@ -12,13 +12,13 @@ export type WireEvent = ReturnType<typeof event>;
 export interface Frame {
   friends: UserId[];
   conversations: ConversationId[];
-  /** Everything must be compared. */
+  /** A resync is required. */
   resync: boolean;
   events: WireEvent[];
   typing: { conversationid: ConversationId; userid: UserId }[];
   /** What was erased, for everyone. */
   erased: { conversationid: ConversationId; messageids: MessageId[] }[];
-  /** One's own stations that have logged in for the first time. */
+  /** The user's stations that have logged in for the first time. */
   stations: StationId[];
 }
 
@@ -53,7 +53,7 @@ export const frame: Decode<Frame> = (value, path) => {
   };
 };
 
-/** What several frames say, in their order. */
+/** Merges several frames, in their order. */
 export const mergeFrames = (frames: readonly Frame[]): Frame => ({
   friends: frames.flatMap(({ friends }) => friends),
   conversations: frames.flatMap(({ conversations }) => conversations),
@@ -67,5 +67,5 @@ export const mergeFrames = (frames: readonly Frame[]): Frame => ({
 /** Says that the user is typing. */
 export const typingFrame = (id: ConversationId): string => JSON.stringify({ action: "typing", conversationid: id });
 
-/** Asks for an answer. Servers that do not know it answer with an error, which is an answer, too. */
+/** A ping. Servers that do not know it answer with an error, which serves as well. */
 export const pingFrame = JSON.stringify({ action: "ping" });

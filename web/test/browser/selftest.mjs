@@ -1,5 +1,5 @@
 // The browser selftest: three people in a group write for a while. Meanwhile server and database are killed, the network is cut,
-// browsers are offline, tabs are reloaded, closed and opened anew, and clocks are set to anything. Some messages carry a file.
+// browsers are offline, tabs are reloaded, closed and reopened, and clocks are set to anything. Some messages carry a file.
 // At the end each browser shows the same messages: none lost, none doubled, each person's in their order, each file as it was.
 // `npm run selftest -- --minutes 10 --seed 7`; script/test runs a short one.
 

@@ -222,7 +222,7 @@ story("what is quoted and what is being edited outlive a reload and a look elsew
   const quoted = (person) => person.tab.getByText("Reply to Ben", { exact: true });
   await ann.does("At seven", "Reply");
   await ann.box.fill("Seven is fine");
-  await ann.row("Ben").getByText("Seven is fine").waitFor(); // It lies on the device.
+  await ann.row("Ben").getByText("Seven is fine").waitFor(); // It is stored on the device.
   await ann.tab.reload();
   await quoted(ann).waitFor();
   assert.equal(await ann.box.inputValue(), "Seven is fine");

@@ -80,7 +80,7 @@ test("an empty file, and one whose last record is full, are files like others", 
   }
 });
 
-test("what was sent is not sent again: the line is cut, the program starts anew, and the same bytes go on", async () => {
+test("an upload resumes with the same bytes after a cut connection and a restart, and sends nothing twice", async () => {
   const file = await stage(ann.client, 3_000_000, { name: "film.mp4", mime: "video/mp4" });
   let puts = 0;
   fileServer.before = (action) => {
@@ -124,7 +124,7 @@ test("a discarded message sends nothing more, and later ones are sent", async ()
   await ben.reads("After it");
   assert.equal(settled(ben.client, "wrong.zip"), undefined);
   await ann.sees("that it is gone", ({ uploads }) => uploads.size === 0);
-  // Nothing waits for what was taken back.
+  // Nothing waits for the discarded message.
   fileServer.before = (action) => { if (action === "create") throw new Error("the line is cut"); };
   await send(ann.client, "", await stage(ann.client, 10, { name: "wrong too.zip" }));
   const second = await ann.sees("that it waits", ({ uploads, log }) => [...uploads.values()].some(({ stalled }) => stalled) && articlesOf(log?.entries ?? []).find(({ files }) => files.some(({ name }) => name === "wrong too.zip")));
@@ -287,7 +287,7 @@ async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; progress
   }
 }
 
-test("of two files under one key, the one that the message does not name is not handed out whole, in either way", async () => {
+test("of two files under one key, the one that the message does not name is not returned whole, in either way", async () => {
   const size = 600_000;
   const named = await stage(ann.client, size, { name: "named.bin" });
   await send(ann.client, "", named);
@@ -304,11 +304,11 @@ test("of two files under one key, the one that the message does not name is not 
   for (let n = 0; n < file.records; n++) stored.records.set(n, await sealRecord(key, n, n === file.records - 1, other.slice(n * PLAIN, (n + 1) * PLAIN)));
   const another = await streamed(file);
   assert.ok(another.error instanceof DamagedFile, String(another.error));
-  assert.ok(another.parts.length < file.records, "the last part is handed out");
+  assert.ok(another.parts.length < file.records, "the last part is returned");
   assert.deepEqual(another.progress.at(-1), { ended: { kind: "fileDamaged" } });
   const parts: Uint8Array[] = [];
   assert.deepEqual(await ben.client.readFile(file, (part) => void parts.push(part)), { ok: false, failure: { kind: "fileDamaged" } });
-  assert.ok(parts.length < file.records, "the last part is handed out");
+  assert.ok(parts.length < file.records, "the last part is returned");
 });
 
 test("a file that another client has padded in its own way, or not at all, is read in either way; of what is longer than twice itself nothing is fetched", async () => {

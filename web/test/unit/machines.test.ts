@@ -29,7 +29,7 @@ test("a server that stops sends its clients elsewhere at once, but not again and
   }
 });
 
-test("delays double up to a minute, and begin anew when a person or the network says so", () => {
+test("delays double up to a minute, and are reset by the user or the network", () => {
   assert.deepEqual([0, 1, 2, 7, 50].map((tries) => delayMs(tries, 0.5)), [500, 1000, 2000, 60_000, 60_000]);
   assert.ok(delayMs(3, 0) < delayMs(3, 1));
   const waiting: ConnectionState = { kind: "waiting", tries: 6, until: 9 };

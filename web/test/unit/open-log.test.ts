@@ -96,7 +96,7 @@ test("rows are shown while they are being written, each once, and only where the
   const before = state.state.log;
   await write(61, 62);
   await log.refresh(true);
-  assert.equal(state.state.log, before, "nothing is drawn anew");
+  assert.equal(state.state.log, before, "nothing is rendered again");
   await append(64, 64);
   assert.deepEqual(shown(), [idOf(11), idOf(62)]);
   await write(63, 64);

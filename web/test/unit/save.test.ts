@@ -86,7 +86,7 @@ test("a worker that saves is pinged every ten seconds, for as long as it takes",
   worker.end();
 });
 
-test("one that has begun anew, and knows of nothing, has ended it", async () => {
+test("a worker that was restarted, and knows nothing of the file, has ended it", async () => {
   const { over, isOver } = await begins();
   worker.says({ done: 5 });
   await pass(20);
@@ -97,7 +97,7 @@ test("one that has begun anew, and knows of nothing, has ended it", async () => 
   worker.end();
 });
 
-test("one that says nothing any more has ended it; what it still says counts", async () => {
+test("a worker that no longer answers has ended it; its last messages count", async () => {
   const { over, isOver } = await begins();
   worker.saves = null;
   for (let i = 1; i < 10; i++) {

@@ -1,4 +1,4 @@
-// The language in use. A part reads `words.value` while it draws, so it is drawn anew when the language changes.
+// The language in use. Components read `words.value` while rendering, so they render again when the language changes.
 // English is always there, others are loaded when chosen.
 
 import { signal } from "@preact/signals";
