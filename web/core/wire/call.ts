@@ -83,7 +83,7 @@ export class Caller {
   async prepare<A extends Api, K extends Action<A>, T>(api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<() => Promise<T>> {
     let ready: Signed | null = await this.signed(api, action, fields);
     return () =>
-      this.inTime(async () => {
+      this.withCorrectedClock(async () => {
         const { request, headers } = ready ?? (await this.signed(api, action, fields));
         ready = null;
         return this.read(await this.send(pathOf(api), request, { ...headers, "Content-Type": JSON_TYPE }), decode);
@@ -92,7 +92,7 @@ export class Caller {
 
   /** The same, with bytes that the fields name. */
   async callWith<A extends Api, K extends Action<A>, T>(bytes: Bytes, api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<T> {
-    return this.inTime(async () => {
+    return this.withCorrectedClock(async () => {
       const { request, headers } = await this.signed(api, action, fields);
       const all = { ...headers, "Content-Type": "application/octet-stream", "Ozeki-Request": base64url(utf8(request)) };
       return this.read(await this.send(pathOf(api), bytes, all, bytes.length), decode);
@@ -101,19 +101,19 @@ export class Caller {
 
   /** Fetches a range of a file, cut off at its end; throws as `call` does, and `DamagedFile` if the range begins beyond it. */
   async fetch(api: Api, path: string, action: string, fields: object, [first, last]: readonly [number, number]): Promise<Bytes> {
-    return this.inTime(async () => {
+    return this.withCorrectedClock(async () => {
       const { request, headers } = await this.signed(api, action, fields);
       const all = { ...headers, "Ozeki-Request": base64url(utf8(request)), Range: `bytes=${first}-${last}` };
       const answer = await this.send(path, null, all);
       const { status, bytes } = answer;
-      // The range begins beyond the end of the file: it is shorter than its message says.
+      // The range begins beyond the end of the file, so it is shorter than its message says. A transfer that was cut has no answer.
       if (status === 416 || bytes?.length === 0) throw new DamagedFile("it ends too early");
       if (bytes && status === 206) return bytes.subarray(0, last - first + 1);
       return this.read<never>(answer, () => { throw new Unreachable(`HTTP ${answer.status}`); });
     });
   }
 
-  private async inTime<T>(task: () => Promise<T>): Promise<T> {
+  private async withCorrectedClock<T>(task: () => Promise<T>): Promise<T> {
     try {
       return await task();
     } catch (error) {
