@@ -198,7 +198,7 @@ class PortsClient {
     const now = this.ports.clock.now();
     if (!this.open || now - this.typedAt < TYPING_MS) return;
     this.typedAt = now;
-    this.open.askFor({ kind: "typing", id: conversationId(id) });
+    this.open.askInBackground({ kind: "typing", id: conversationId(id) });
   }
 
   async setName(name: string): Promise<Outcome> {
@@ -271,8 +271,8 @@ class PortsClient {
       disablePush: async () => (await loadActions()).push.disablePush(session()),
       setPushSettings: async (settings) => (await loadActions()).push.setPushSettings(session(), settings),
       fingerprint: () => this.fingerprint,
-      connectNow: () => this.open?.askFor({ kind: "wake" }),
-      useHere: () => this.open?.askFor({ kind: "useHere" }),
+      connectNow: () => this.open?.askInBackground({ kind: "wake" }),
+      useHere: () => this.open?.askInBackground({ kind: "useHere" }),
       invite: async () => (await loadActions()).invitations.invite(session()),
       invitations: async () => (await loadActions()).invitations.invitations(session()),
       withdraw: async (code) => (await loadActions()).invitations.withdraw(session(), code),

@@ -6,7 +6,7 @@ import type { ChosenFile } from "../model/draft.ts";
 import { type FileInfo, type FileSource, shapeOf } from "../model/file.ts";
 import { type ConversationId, type FileId, fileId } from "../model/ids.ts";
 import type { FileAbout, Outcome } from "../model/view.ts";
-import { MAX_CACHED_BYTES, makeRoom } from "../outbox/files.ts";
+import { MAX_PICTURE_BYTES, evictPictures } from "../outbox/files.ts";
 import type { Change } from "../store/backend.ts";
 import { box, unbox } from "../store/box.ts";
 import { change } from "../store/store.ts";
@@ -91,7 +91,7 @@ export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) =
 async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, hashes: Bytes[]): Promise<void> {
   const { records, size, id } = file;
   const decryptor = await FileDecryptor.of(file, hashes);
-  const keeps = decryptor.next === 0 && shapeOf(file) === "picture" && size <= MAX_CACHED_BYTES;
+  const keeps = decryptor.next === 0 && shapeOf(file) === "picture" && size <= MAX_PICTURE_BYTES;
   const held = await open.account.store.file(id);
   const fresh: Bytes[] = [];
   while (!decryptor.isDone) {
@@ -126,6 +126,6 @@ async function keep({ account }: Open, { id }: FileInfo, fresh: readonly Bytes[]
   } else if (state === undefined && fresh.length > 0) {
     const changes = fresh.map((one, n) => change.fileRecord(id, n, one.slice()));
     await store.writeOwn(change.file({ id, state: "kept", at: clock.now(), bytes }), ...changes);
-    await makeRoom(account);
+    await evictPictures(account);
   }
 }

@@ -22,7 +22,7 @@ import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
 /** In `meta` under `invitations`: what only the browser that created an invitation knows of it. */
-interface Kept {
+interface StoredInvitation {
   id: string;
   secret: string;
   /** The own key that the link names. */
@@ -31,11 +31,11 @@ interface Kept {
   until: number;
 }
 
-const keptOf = async ({ store }: Account): Promise<Kept[]> => (await store.meta<Kept[]>("invitations")) ?? [];
+const storedInvitations = async ({ store }: Account): Promise<StoredInvitation[]> => (await store.meta<StoredInvitation[]>("invitations")) ?? [];
 
-function keep(account: Account, next: (kept: Kept[]) => Kept[]): Promise<void> {
+function updateStored(account: Account, next: (stored: StoredInvitation[]) => StoredInvitation[]): Promise<void> {
   return account.serial.run(async () => {
-    const value = next(await keptOf(account));
+    const value = next(await storedInvitations(account));
     await account.store.writeOwn({ put: "meta", key: "invitations", value });
   });
 }
@@ -50,8 +50,8 @@ export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>>
     const secret = hex(random(32));
     const [base] = made.link.split("#");
     const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret, name: account.session.name })}`;
-    const kept: Kept = { id: made.inviteid, secret, card, link, until: made.expires };
-    await keep(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), kept]);
+    const stored: StoredInvitation = { id: made.inviteid, secret, card, link, until: made.expires };
+    await updateStored(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), stored]);
     return { code: made.inviteid, madeAt: account.caller.now(), until: made.expires, link };
   });
 
@@ -59,7 +59,7 @@ export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>>
 export async function invitations({ account }: Open): Promise<OpenInvitation[]> {
   const found = await attempt(() => wire.invites(account.caller));
   if (!found.ok) return [];
-  const links = new Map((await keptOf(account)).map(({ id, link }) => [id, link]));
+  const links = new Map((await storedInvitations(account)).map(({ id, link }) => [id, link]));
   const open = found.value.filter((one) => one.open);
   return open.map(({ inviteid, created, expires }) => ({ code: inviteid, madeAt: created, until: expires, link: links.get(inviteid) ?? null }));
 }
@@ -68,7 +68,7 @@ export async function invitations({ account }: Open): Promise<OpenInvitation[]> 
 export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
   attempt(async () => {
     await wire.revokeInvite(account.caller, code);
-    await keep(account, (all) => all.filter(({ id }) => id !== code));
+    await updateStored(account, (all) => all.filter(({ id }) => id !== code));
     return null;
   });
 
@@ -108,12 +108,12 @@ const MAX_UNDECIDED = 100;
 export async function checkProofs(account: Account, conversation: ConversationId, rows: readonly WireMessage[]): Promise<void> {
   const { store, session, serial } = account;
   const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== session.user);
-  const kept = updates.length > 0 ? await keptOf(account) : [];
+  const stored = updates.length > 0 ? await storedInvitations(account) : [];
   const record = await store.conversation(conversation);
-  if (kept.length === 0 || !record || record.wire.isgroup) return;
+  if (stored.length === 0 || !record || record.wire.isgroup) return;
   const undecided = new Set<number>();
   for (const row of await account.cipher.openAll(record, updates)) {
-    if ((await judge(account, row, kept)) === "later") undecided.add(row.seq);
+    if ((await judge(account, row, stored)) === "later") undecided.add(row.seq);
   }
   const judged = new Set(updates.map(({ Seq }) => Seq));
   await serial.run(async () => {
@@ -134,17 +134,17 @@ export async function checkProofsAgain(account: Account): Promise<void> {
 }
 
 /** Accepts a proof, if it is one. "later": it cannot be checked before the sender's card, or the epoch, is here. */
-async function judge(account: Account, { user, content, trouble }: Row, kept: readonly Kept[]): Promise<"done" | "later"> {
+async function judge(account: Account, { user, content, trouble }: Row, stored: readonly StoredInvitation[]): Promise<"done" | "later"> {
   const person = await account.store.person(user);
   const key = person && (await memberKey(person));
   if (content && content.kind !== "verify") return "done";
   // Until the card is here, `memberKey` is the RSA key, and the proof names the card.
   const hasCard = account.session.server === "" || (person?.cards.length ?? 0) > 0;
   if (!content || trouble || !key || !hasCard) return trouble === "newerClient" ? "done" : "later";
-  for (const { id, secret, card } of kept) {
+  for (const { id, secret, card } of stored) {
     if (!(await provesInvitation(secret, key, card, content.mac))) continue;
     await trust(account, user);
-    await keep(account, (all) => all.filter((one) => one.id !== id));
+    await updateStored(account, (all) => all.filter((one) => one.id !== id));
   }
   return "done";
 }

@@ -8,16 +8,16 @@ import type { Account } from "../sync/account.ts";
 import { remove } from "../wire/files.ts";
 
 /** A larger picture is not kept: bytes. */
-export const MAX_CACHED_BYTES = 4 << 20;
+export const MAX_PICTURE_BYTES = 4 << 20;
 /** What all kept pictures may take: bytes. */
-const ROOM = 64 << 20;
+const MAX_CACHE_BYTES = 64 << 20;
 /** When a staged file that belongs to no message is deleted. */
-const FORGOTTEN_MS = 86_400_000;
+const STAGED_FOR_MS = 86_400_000;
 
 /** Forgets the pictures that were looked at longest ago, until the rest fits. */
-export async function makeRoom({ store }: Account): Promise<void> {
+export async function evictPictures({ store }: Account): Promise<void> {
   const kept = (await store.files()).filter(({ state }) => state === "kept").sort((one, other) => other.at - one.at);
-  let room = ROOM;
+  let room = MAX_CACHE_BYTES;
   for (const { id, bytes } of kept) {
     room -= bytes;
     if (room < 0) await store.writeOwn(...change.forgetFile(id));
@@ -29,7 +29,7 @@ export async function settleFiles({ store, clock }: Account, files: readonly Fil
   for (const file of files) {
     const held = await store.file(file.id);
     if (!held) continue;
-    const stays = shapeOf(file) === "picture" && held.bytes <= MAX_CACHED_BYTES;
+    const stays = shapeOf(file) === "picture" && held.bytes <= MAX_PICTURE_BYTES;
     await store.writeOwn(...(stays ? [change.file({ ...held, state: "kept", at: clock.now() })] : change.forgetFile(file.id)));
   }
 }
@@ -47,8 +47,8 @@ export async function sweepFiles(account: Account): Promise<void> {
   const conversations = new Set((await store.conversations()).map(({ wire }) => wire.id));
   for (const { id, state, at, chosen } of await store.files()) {
     // What lies beside a draft stays as long as its conversation.
-    const isLeft = chosen ? !conversations.has(chosen.conversation) : clock.now() - at > FORGOTTEN_MS;
+    const isLeft = chosen ? !conversations.has(chosen.conversation) : clock.now() - at > STAGED_FOR_MS;
     if (state === "staged" && !wanted.has(id) && isLeft) await store.writeOwn(...change.forgetFile(id));
   }
-  await makeRoom(account);
+  await evictPictures(account);
 }

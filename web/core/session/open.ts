@@ -91,7 +91,7 @@ export class OpenSession {
     await this.view.start();
     this.endings.push(
       this.ports.channel.listen((message) => this.onTabMessage(readTabMessage(message))),
-      this.ports.onHint(() => this.askFor({ kind: "wake" })),
+      this.ports.onHint(() => this.askInBackground({ kind: "wake" })),
       this.ports.onOutdated(() => this.outdated()),
       this.ports.lead((ended) => this.lead(ended).catch(this.fault)),
     );
@@ -125,7 +125,7 @@ export class OpenSession {
   };
 
   /** The same in the background; errors are reported as faults. */
-  askFor(ask: LeaderRequest): void {
+  askInBackground(ask: LeaderRequest): void {
     this.ask(ask).catch(this.fault);
   }
 
@@ -278,7 +278,7 @@ export class OpenSession {
   }
 
   private async fresh(id: ConversationId, fresh: readonly WireMessage[]): Promise<void> {
-    for (const { User } of fresh) this.view.wrote(id, User);
+    for (const { User } of fresh) this.view.stoppedTyping(id, User);
     await this.view.settled();
     const displayNames = { where: this.view.conversationName(id), nameOf: (user: UserId) => this.view.nameOf(user) };
     for (const message of await incomingOf(this.account, id, fresh, displayNames)) this.events.onMessage(message);

@@ -14,7 +14,7 @@ import { Serial } from "../sync/serial.ts";
 import { sleep } from "../sync/sleep.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { showConversation } from "./conversation.ts";
-import { addTo, asksToRead, both, type Due } from "./due.ts";
+import { addTo, asksToRead, mergeDue, type Due } from "./due.ts";
 import { isSame, reuse, reuseList } from "../model/equal.ts";
 import { groupBy } from "../model/group-by.ts";
 import { openWaiting } from "./log.ts";
@@ -31,7 +31,7 @@ const WIDTH = 4;
 const MIN_REST_MS = 8;
 const MAX_REST_MS = 500;
 /** How long somebody is shown as typing after their last `typing` frame. */
-const WRITING_MS = 6000;
+const TYPING_MS = 6000;
 
 /** The view of one account. */
 export class AccountView {
@@ -43,12 +43,12 @@ export class AccountView {
   private waiting = new Map<ConversationId, Waiting[]>();
   private drafts = new Map<string, string>();
   private names: Names;
-  private readonly writers = new Map<ConversationId, Map<UserId, () => void>>();
+  private readonly typing = new Map<ConversationId, Map<UserId, () => void>>();
   private due: Due | null = null;
   private ended = false;
   /** Refreshes that are running or waiting. */
-  private looks = 0;
-  private firstIsDrawn = (): void => undefined;
+  private refreshes = 0;
+  private onFirstPublished = (): void => undefined;
 
   constructor(
     private readonly account: Account,
@@ -61,7 +61,7 @@ export class AccountView {
   /** Reads everything; resolves once the first conversations are shown. */
   start(): Promise<void> {
     const first = new Promise<void>((resolve) => {
-      this.firstIsDrawn = resolve;
+      this.onFirstPublished = resolve;
     });
     return Promise.race([first, this.onHint({ list: true, outbox: true })]);
   }
@@ -69,32 +69,32 @@ export class AccountView {
   /** Publishes nothing after this. */
   stop(): void {
     this.ended = true;
-    for (const users of this.writers.values()) for (const cancel of users.values()) cancel();
+    for (const users of this.typing.values()) for (const cancel of users.values()) cancel();
   }
 
   /** The store has changed. Hints that come during a refresh are combined. */
   onHint(hint: Hint): Promise<void> {
-    for (const { conversationid, userid } of hint.typing ?? []) this.isWriting(conversationid, userid);
+    for (const { conversationid, userid } of hint.typing ?? []) this.onTyping(conversationid, userid);
     if (!asksToRead(hint)) return Promise.resolve();
     this.due = addTo(this.due, hint);
-    return this.look();
+    return this.refresh();
   }
 
-  private async look(): Promise<void> {
-    this.looks += 1;
+  private async refresh(): Promise<void> {
+    this.refreshes += 1;
     try {
       await this.work.run(async () => {
         const begun = this.account.clock.now();
         if (await this.readDue()) await this.rest(this.account.clock.now() - begun);
       });
     } finally {
-      this.looks -= 1;
+      this.refreshes -= 1;
     }
   }
 
   /** Rows are being written. Unless a refresh is running, the open log shows them at once. */
   async arriving(record: ConversationRecord, rows: readonly WireMessage[], after: number): Promise<void> {
-    if (this.looks === 0 && !this.ended) await this.log.append(record, rows, after);
+    if (this.refreshes === 0 && !this.ended) await this.log.append(record, rows, after);
   }
 
   /** Reads what is due; false if nothing is. */
@@ -106,7 +106,7 @@ export class AccountView {
       await this.read(due);
     } catch (error) {
       // It stays due for the next refresh.
-      this.due = both(due, this.due);
+      this.due = mergeDue(due, this.due);
       throw error;
     }
     return true;
@@ -133,7 +133,7 @@ export class AccountView {
     if (extent && extent !== "heads") await this.log.refresh(extent === "grown");
     const rest = [...conversations.keys()].filter((one) => !listed.has(one));
     await Promise.all(rest.map((one) => this.readOne(one)));
-    await this.draw([...listed, ...rest]);
+    await this.compute([...listed, ...rest]);
   }
 
   /** Resolves when all changes up to now are shown. */
@@ -206,32 +206,32 @@ export class AccountView {
     this.drafts.set(id, draft);
   }
 
-  private async draw(ids: readonly ConversationId[]): Promise<void> {
+  private async compute(ids: readonly ConversationId[]): Promise<void> {
     const known = ids.flatMap((id) => this.records.get(id) ?? []);
     known.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
     const sorted = known.map(({ wire }) => wire.id);
     const isFirst = this.shown.size === 0;
-    let shownAt = FIRST;
+    let publishAt = FIRST;
     for (let done = 0; done < sorted.length && !this.ended; ) {
       const begun = this.account.clock.now();
       const some = sorted.slice(done, done + (done === 0 ? FIRST : WIDTH));
       done += some.length;
       await this.log.opening;
-      await Promise.all(some.map((id) => this.drawOne(id, "whole")));
+      await Promise.all(some.map((id) => this.computeOne(id, "whole")));
       // The first ones are published at once; all others are brief until they are computed.
-      if (done < shownAt) {
+      if (done < publishAt) {
         if (done > FIRST) await this.rest(this.account.clock.now() - begun);
         if (done > FIRST) await this.readDue();
         continue;
       }
-      if (isFirst && shownAt === FIRST) await Promise.all(sorted.slice(done).map((id) => this.drawOne(id, "brief")));
+      if (isFirst && publishAt === FIRST) await Promise.all(sorted.slice(done).map((id) => this.computeOne(id, "brief")));
       this.publish();
-      shownAt *= 4;
+      publishAt *= 4;
     }
     this.publish();
   }
 
-  private async drawOne(id: ConversationId, detail: "brief" | "whole"): Promise<void> {
+  private async computeOne(id: ConversationId, detail: "brief" | "whole"): Promise<void> {
     const record = this.records.get(id);
     if (!record) return;
     const context = { people: this.people, names: this.names, waiting: this.waiting.get(id) ?? [], draft: this.drafts.get(id) ?? "" };
@@ -243,29 +243,29 @@ export class AccountView {
     if (this.ended) return;
     const list = [...this.shown.values()].sort((one, other) => other.lastAt - one.lastAt || (one.id < other.id ? -1 : 1));
     this.out.set({ conversations: reuseList(this.out.state.conversations, list) });
-    this.firstIsDrawn();
+    this.onFirstPublished();
   }
 
-  private isWriting(id: ConversationId, user: UserId): void {
-    const users = this.writers.get(id) ?? new Map<UserId, () => void>();
-    this.writers.set(id, users);
+  private onTyping(id: ConversationId, user: UserId): void {
+    const users = this.typing.get(id) ?? new Map<UserId, () => void>();
+    this.typing.set(id, users);
     users.get(user)?.();
     const end = (): void => {
       users.delete(user);
-      this.publishWriting();
+      this.publishTyping();
     };
-    users.set(user, this.account.clock.after(WRITING_MS, end));
-    this.publishWriting();
+    users.set(user, this.account.clock.after(TYPING_MS, end));
+    this.publishTyping();
   }
 
   /** A message has come from somebody: they have stopped typing. */
-  wrote(id: ConversationId, user: UserId): void {
-    this.writers.get(id)?.get(user)?.();
-    if (this.writers.get(id)?.delete(user)) this.publishWriting();
+  stoppedTyping(id: ConversationId, user: UserId): void {
+    this.typing.get(id)?.get(user)?.();
+    if (this.typing.get(id)?.delete(user)) this.publishTyping();
   }
 
-  private publishWriting(): void {
-    const now = [...this.writers].filter(([, users]) => users.size > 0);
+  private publishTyping(): void {
+    const now = [...this.typing].filter(([, users]) => users.size > 0);
     this.out.set({ writing: new Map(now.map(([id, users]) => [id, [...users.keys()].map(this.names.of)])) });
   }
 

@@ -25,7 +25,7 @@ export function addTo(due: Due | null, hint: Hint): Due {
 }
 
 /** What is due of two together. */
-export function both(one: Due, other: Due | null): Due {
+export function mergeDue(one: Due, other: Due | null): Due {
   const conversations = new Map(one.conversations);
   for (const [id, extent] of other?.conversations ?? []) raise(conversations, id, extent);
   return { list: one.list || other?.list === true, outbox: one.outbox || other?.outbox === true, conversations };

@@ -45,7 +45,7 @@ export class OpenLog {
   private firstUnread: MessageId | null = null;
   /** The decrypted rows that are shown. */
   private opened: readonly Row[] = [];
-  private readonly drawing = new Serial();
+  private readonly refreshing = new Serial();
   /** How many rows are shown, and may stay so. */
   private count = 0;
   private limit = MAX_ROWS;
@@ -126,7 +126,7 @@ export class OpenLog {
 
   /** Reads it again; `isGrown`: only new rows at its end, as the others are unchanged. */
   refresh(isGrown = false): Promise<void> {
-    return this.drawing.run(() => this.refreshNow(isGrown));
+    return this.refreshing.run(() => this.refreshNow(isGrown));
   }
 
   /**
@@ -134,7 +134,7 @@ export class OpenLog {
    * reports take numbers, too.
    */
   append(record: ConversationRecord, rows: readonly WireMessage[], after: number): Promise<void> {
-    return this.drawing.run(async () => {
+    return this.refreshing.run(async () => {
       const isNext = (this.opened.at(-1)?.seq ?? 0) === after && this.opened.every(({ trouble }) => trouble === null);
       if (this.id !== record.wire.id || this.instance !== record.instance || !isNext) return;
       await this.show(record.wire.id, record, [...this.opened, ...(await this.account.cipher.openAll(record, rows))]);
@@ -170,7 +170,7 @@ export class OpenLog {
       return;
     }
     this.opened = opened;
-    const log = await this.draw(id, record);
+    const log = await this.compute(id, record);
     if (this.id !== id || log === this.out.state.log) return;
     this.out.set({ log });
     this.refreshWhenOver(log);
@@ -186,7 +186,7 @@ export class OpenLog {
     this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.notify({ conversations: [id] }));
   }
 
-  private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
+  private async compute(id: ConversationId, record: ConversationRecord): Promise<Log> {
     const { names, people, waiting } = this.context(id);
     if (this.opened.length > this.limit + SLACK) {
       this.opened = this.opened.slice(-this.limit);

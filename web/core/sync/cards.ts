@@ -15,7 +15,7 @@ import { isSame } from "../model/equal.ts";
 import type { Account } from "./account.ts";
 import { isOwn, publishOwnCard } from "./own-card.ts";
 import { offerKey, newPerson } from "./people.ts";
-import { placeOfPin } from "./pins.ts";
+import { indexOfPin } from "./pins.ts";
 
 /** Users that one call asks for. */
 const MAX_USERS = 1000;
@@ -24,7 +24,7 @@ const MAX_USERS = 1000;
 async function acceptPinned(person: PersonRecord, offered: readonly SignedCard[], owner: Owner): Promise<Offer> {
   const { pin } = person;
   if (person.cards.length > 0 || !pin) return acceptCards(person.cards.map(parseCard), offered, owner);
-  const place = await placeOfPin(pin, offered.map(({ card }) => parseCard(card)));
+  const place = await indexOfPin(pin, offered.map(({ card }) => parseCard(card)));
   if (place < 0) throw new InvalidCard("the one that is pinned is not among them");
   // The RSA key is the newest card's: of the older ones it is not known.
   const first = await acceptCards([], offered.slice(0, place + 1), place === offered.length - 1 ? owner : { ...owner, publicKey: null });
@@ -56,7 +56,7 @@ async function lacksPinned({ pin, cards, publicKey }: PersonRecord): Promise<boo
   if (!pin) return false;
   // The server discloses nothing of this person, so it withholds nothing either.
   if (cards.length === 0) return publicKey !== "" && (pin[1] > 0 || hex(await rsaHash(publicKey)) !== pin[0]);
-  return (newestOf(cards)?.n ?? 0) < pin[1] || (pin[1] === 0 && (await placeOfPin(pin, cards.map(parseCard))) < 0);
+  return (newestOf(cards)?.n ?? 0) < pin[1] || (pin[1] === 0 && (await indexOfPin(pin, cards.map(parseCard))) < 0);
 }
 
 /** The server shows a card in the user's name that somebody else made. */

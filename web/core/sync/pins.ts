@@ -88,7 +88,7 @@ export function fit(keys: Contents["keys"], pins: Pins, heads: Heads): { pins: P
 const isOf = (pin: VaultPin, card: Card, hash: string): boolean => pin[0] === hash || (pin[1] === 0 && pin[0] === card.rsa);
 
 /** Where the pinned card stands among these, oldest first; -1 if it is not there. */
-export async function placeOfPin(pin: VaultPin, cards: readonly Card[]): Promise<number> {
+export async function indexOfPin(pin: VaultPin, cards: readonly Card[]): Promise<number> {
   const hashes = await Promise.all(cards.map(({ text }) => cardHash(text)));
   return cards.findIndex((card, i) => isOf(pin, card, hashes[i] ?? ""));
 }

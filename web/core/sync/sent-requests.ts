@@ -15,11 +15,11 @@ interface SentRequest {
 const NAME = "asked";
 const MAX_SENT = 100;
 
-const keptOf = async ({ store }: Pick<Account, "store">): Promise<SentRequest[]> => (await store.meta<SentRequest[]>(NAME)) ?? [];
+const sentRequests = async ({ store }: Pick<Account, "store">): Promise<SentRequest[]> => (await store.meta<SentRequest[]>(NAME)) ?? [];
 
-async function keep({ store, serial, notify }: Account, next: (all: SentRequest[]) => SentRequest[]): Promise<void> {
+async function update({ store, serial, notify }: Account, next: (all: SentRequest[]) => SentRequest[]): Promise<void> {
   await serial.run(async () => {
-    const value = next(await keptOf({ store }));
+    const value = next(await sentRequests({ store }));
     await store.writeOwn({ put: "meta", key: NAME, value });
   });
   notify({ list: true });
@@ -27,21 +27,21 @@ async function keep({ store, serial, notify }: Account, next: (all: SentRequest[
 
 /** Stores that a request was sent. */
 export const addSentRequest = (account: Account, id: UserId, name: string): Promise<void> =>
-  keep(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MAX_SENT));
+  update(account, (all) => [...all.filter((one) => one.id !== id), { id, name }].slice(-MAX_SENT));
 
 /** Removes it. */
-export const removeSentRequest = (account: Account, id: UserId): Promise<void> => keep(account, (all) => all.filter((one) => one.id !== id));
+export const removeSentRequest = (account: Account, id: UserId): Promise<void> => update(account, (all) => all.filter((one) => one.id !== id));
 
 /** The changes that remove accepted requests, so that they do not reappear when such a friendship ends. */
 export async function settleSentRequests(account: Pick<Account, "store">, { availabilities }: Friends): Promise<Change[]> {
   const friends = new Set(availabilities.map(({ friendid }) => friendid));
-  const all = await keptOf(account);
+  const all = await sentRequests(account);
   const value = all.filter(({ id }) => !friends.has(id));
   return value.length === all.length ? [] : [{ put: "meta", key: NAME, value }];
 }
 
 /** The unanswered requests, as they are shown. */
 export async function showSentRequests(account: Pick<Account, "store">, isFriend: (id: UserId) => boolean): Promise<Request[]> {
-  const waiting = (await keptOf(account)).filter(({ id }) => !isFriend(id));
+  const waiting = (await sentRequests(account)).filter(({ id }) => !isFriend(id));
   return waiting.map(({ id, name }) => ({ kind: "sent", id, name, user: id, group: "", alike: false }));
 }
