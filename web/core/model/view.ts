@@ -1,5 +1,4 @@
-// What a client shows: plain values, replaced by new objects only where something changed.
-// Ids are typed here; the methods of api.ts take any text, and check it first.
+// What a client shows: plain values, replaced by new objects only where something changed. Ids are validated where they enter (api.ts).
 
 import type { DraftTarget } from "./draft.ts";
 import type { FileInfo, FileShape } from "./file.ts";
