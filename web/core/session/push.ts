@@ -20,7 +20,7 @@ import { callerOf } from "./record.ts";
 /** The ports that a service worker has. */
 export type PushPorts = Pick<Ports, "backend" | "channel" | "clock" | "exclusive" | "http" | "onFault">;
 
-/** What a push message shows; null if that was never stored here. */
+/** What a push message shows; null if that was never stored here. The key keeps its first name, as it is stored on devices. */
 export const pushSettings = async ({ backend }: Pick<Ports, "backend">): Promise<PushSettings | null> =>
   (await new Store(backend).meta<PushSettings>("waking")) ?? null;
 

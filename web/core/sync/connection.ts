@@ -27,7 +27,7 @@ export type ConnectionEvent =
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 60_000;
-/** The station has opened another socket, in another browser profile. Older servers close with 1008 for that and for other reasons. */
+/** The station has opened another socket elsewhere. Older servers close with 1008 for that and for other reasons. */
 const REPLACED = new Set([1008, 4409]);
 /** The server stops (1001) or asks for a reconnect (1012): it, or another node, can be reached at once. */
 const AGAIN = new Set([1001, 1012]);

@@ -12,6 +12,7 @@ interface SentRequest {
   name: string;
 }
 
+/** The key in `meta`. It keeps its first name, as it is stored on devices. */
 const NAME = "asked";
 const MAX_SENT = 100;
 
