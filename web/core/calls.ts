@@ -7,7 +7,7 @@ import type { Client } from "./api.ts";
 import type { KeptDraft } from "./model/draft.ts";
 import { conversationId, fileId, userId } from "./model/ids.ts";
 
-/** What is loaded after the first look. */
+/** Code that is loaded after the first paint. */
 export const loadActions = (): Promise<typeof import("./session/lazy-actions.ts")> => import("./session/lazy-actions.ts");
 
 /** What the client itself does of it. */
