@@ -1,5 +1,5 @@
-// Builds the client into dist/: names that change with the content, compressed beside each file, the same bytes each
-// time. `node build.mjs` prints the sizes; with --budget it fails when it is larger than it may be.
+// Builds the client into dist/: file names with content hashes, compressed copies beside each file, and reproducible
+// output. `node build.mjs` prints the sizes; with --budget it fails when it is larger than it may be.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -10,12 +10,11 @@ import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
-/** Kilobytes of JavaScript, as brotli, before anything can be seen. */
+/** Kilobytes of JavaScript, as brotli, before the first paint. */
 const FIRST_LOAD_KB = 80;
-/** Kilobytes of all files, as brotli, but for those that only some people ever load. */
+/** Kilobytes of all files, as brotli, except those in `LAZY`. */
 const ALL_KB = 200;
-/** What only some people ever load: each language, letters with marks that few languages have, the emoji, and what files need that
- * somebody opens or sends. */
+/** Files that only some users load: languages, the font's extended Latin subset, the emoji, and the code for opening and sending files. */
 const LAZY = /^ui\/(?:i18n\/|picker\/emoji-data|files\/more)/;
 
 const options = {
@@ -59,7 +58,7 @@ const head = [
 html = html.replace("<!--assets-->", head.join("\n    "));
 writeFileSync(join(dist, "index.html"), html);
 
-// The service worker keeps the files of one version: their list is part of it, so a new file makes a new worker.
+// The service worker caches the files of one version. Their list is part of the worker, so a new file makes a new worker.
 const files = ["./", ...outputs.map(([path]) => toUrl(path)).sort()];
 const version = createHash("sha256").update(html).update(files.join("\n")).digest("hex").slice(0, 12);
 if (existsSync(join(here, "worker/service.ts"))) {

@@ -36,7 +36,7 @@ const files = readdirSync(out, { recursive: true })
   .map(String)
   .filter((name) => name.endsWith(".test.mjs"))
   .map((name) => join(out, name));
-// By itself Node leaves one of the cores to others: of two, half.
+// Node's default leaves one core free: with two cores that would be half.
 const options = ["--enable-source-maps", "--experimental-websocket", "--test", `--test-concurrency=${availableParallelism()}`];
 const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: "inherit", cwd: here });
 process.exit(status ?? 1);

@@ -38,7 +38,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
             "epoch must be that of the announcement.".into(),
         ));
     }
-    // `leave` hands the role over if the last admin goes; removing oneself would not.
+    // `leave` hands the role over if the last admin goes; removing themselves would not.
     if request.removeparticipants.contains(&call.user) {
         return Err(Error::BadRequest(
             "removeparticipants cannot name you: use `leave` to remove yourself.".into(),

@@ -291,7 +291,7 @@ async fn a_request_that_is_made_and_withdrawn_again_and_again_is_told_a_few_time
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
     let cleo = world.person("Cleo").await;
     let mut bens = Socket::of(&ben, 3).await;
-    // Who changes their mind once or twice is told of at once.
+    // A request that is withdrawn and repeated is announced at once, the first times.
     for _ in 0..2 {
         ann.requests_friendship(&ben).await.ok();
         assert_eq!(

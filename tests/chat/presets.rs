@@ -153,7 +153,7 @@ async fn presets_of_the_role_or_the_database_have_no_effect() {
     command(&["backup", "verify", file.to_str().unwrap()]);
     // The notification of disabled users.
     command(&["user", "disable", "ann@example.org"]);
-    eventually("ann is barred", async || ann.lists().await.status == 403).await;
+    eventually("ann is refused", async || ann.lists().await.status == 403).await;
     world.end().await;
 }
 

@@ -1,4 +1,4 @@
-// The store in IndexedDB. A batch is one transaction; what is nowhere else is on the disk before it counts as written.
+// The store in IndexedDB. A batch is one transaction; data that exists nowhere else is flushed to disk before it counts as written.
 
 import { type IDBPDatabase, type IDBPObjectStore, openDB } from "idb";
 import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table } from "../core/store/backend.ts";
@@ -6,11 +6,11 @@ import { migrations } from "./migrations.ts";
 
 const NAME = "parlance";
 
-/** What can keep a database from being opened. */
+/** Callbacks for when another tab's version gets in the way. */
 export interface OpenEvents {
-  /** Another tab has a newer client, and waits for this one to let go. */
+  /** Another tab has a newer client, and waits for this one to close the database. */
   onOutdated: () => void;
-  /** A tab with an older client keeps the database from being lifted. */
+  /** A tab with an older client blocks the upgrade of the database. */
   onBlocked: () => void;
 }
 
@@ -32,7 +32,7 @@ function tableOf(change: Change): Table {
 const precious = new Set<Table>(["meta", "people", "epochs", "drafts"]);
 const isPrecious = (change: Change): boolean => "append" in change || ("put" in change && precious.has(change.put));
 
-/** Opens the database, lifted to what this client knows. Rejects with a `VersionError` if it is newer than that. */
+/** Opens the database, and upgrades it to this client's version. Rejects with a `VersionError` if it is newer than that. */
 export async function openBackend({ onOutdated, onBlocked }: OpenEvents): Promise<Backend> {
   const database = await openDB(NAME, migrations.length, {
     upgrade: (lifted, from) => {
@@ -56,7 +56,7 @@ function backendOf(database: IDBPDatabase): Backend {
   };
 }
 
-// idb's type of a key has no lists that cannot be changed.
+// idb's type of a key does not accept readonly arrays.
 const toKey = (key: Key): IDBValidKey => (typeof key === "object" ? [...key] : key);
 
 async function readRange(database: IDBPDatabase, table: Table, range: Range | null, page: Page = {}): Promise<Found[]> {
@@ -75,7 +75,7 @@ async function readRange(database: IDBPDatabase, table: Table, range: Range | nu
   return keys.map((key, i) => ({ key: key as Key, value: values[i] as unknown }));
 }
 
-/** Asks for one change; if it fails, the transaction is aborted, which is what is awaited. */
+/** Requests one change; if it fails, the transaction aborts, which is what the caller awaits. */
 function request(store: Writable, change: Change): Promise<unknown> {
   if ("put" in change) return store.put(change.value, toKey(change.key));
   if ("append" in change) return store.add(change.value);
@@ -87,7 +87,7 @@ async function write(database: IDBPDatabase, changes: readonly Change[], term: n
   if (changes.length === 0) return [];
   const names = new Set<Table>(changes.map(tableOf));
   if (term !== undefined) names.add("meta");
-  // What the server has as well may be lost with the power; it is fetched again.
+  // Data that the server has as well may be lost in a power failure; it is fetched again.
   const durability = changes.some(isPrecious) ? "strict" : "relaxed";
   const transaction = database.transaction([...names], "readwrite", { durability });
   let isLost = false;
@@ -96,7 +96,7 @@ async function write(database: IDBPDatabase, changes: readonly Change[], term: n
     isLost = true;
     transaction.abort();
   };
-  // Answered before what is asked for after it, and so before anything is committed.
+  // Checked first: requests are answered in order, so before anything is committed.
   if (term !== undefined) transaction.objectStore("meta").get("term").then(check, () => undefined);
   const appended: Promise<number>[] = [];
   try {
@@ -106,12 +106,12 @@ async function write(database: IDBPDatabase, changes: readonly Change[], term: n
       if ("append" in change) appended.push(asked as Promise<number>);
     }
   } catch (error) {
-    // A value that cannot be stored: what was asked for before it must not be written either.
+    // A value cannot be stored: the earlier requests of the batch must not be committed either.
     transaction.done.catch(() => undefined);
     transaction.abort();
     throw error;
   }
-  // Nothing more is asked for, and nobody has to hear of each answer first.
+  // Commits without waiting for the answer of each request.
   if (term === undefined) transaction.commit();
   try {
     await transaction.done;

@@ -1,9 +1,9 @@
-// What one's other devices call this one: the browser and the system, as far as a browser says.
+// The name of this device for the user's other devices: the browser and the system, as far as a browser discloses them.
 
 const first = (text: string, names: readonly (readonly [pattern: RegExp, name: string])[]): string =>
   names.find(([pattern]) => pattern.test(text))?.[1] ?? "";
 
-// Each names its ancestors, too: the younger ones come first.
+// User agents name their ancestors as well, so the more specific ones come first.
 const browsers = [
   [/\bEdgA?\//, "Edge"],
   [/\bOPR\//, "Opera"],
@@ -22,6 +22,6 @@ const systems = [
   [/\bLinux\b/, "Linux"],
 ] as const;
 
-/** "Firefox, Linux", of what a browser says of itself; empty if it says nothing that is known. */
+/** "Firefox, Linux", from a user agent; empty if nothing is recognized. */
 export const deviceNameOf = (userAgent: string): string =>
   [first(userAgent, browsers), first(userAgent, systems)].filter((name) => name !== "").join(", ");

@@ -3,7 +3,7 @@
 
 import type { IDBPDatabase } from "idb";
 
-/** Lifts a database by one version. */
+/** Upgrades a database by one version. */
 export type Migration = (database: IDBPDatabase) => void;
 
 /** All of them, oldest first. */

@@ -1,4 +1,4 @@
-// Everything that the core needs, as a browser has it.
+// The core's ports in a browser.
 
 import type { Ports } from "../core/ports.ts";
 import { openBackend } from "./backend.ts";
@@ -8,7 +8,7 @@ import { httpTo } from "./http.ts";
 import { socketTo } from "./socket.ts";
 import { exclusive, lead, openChannel } from "./tabs.ts";
 
-/** When the network may be there again, or somebody looks: a hint, no more. */
+/** Calls back when the network may be available again, or the page becomes visible. Only a hint. */
 function onHint(listener: () => void): () => void {
   const looked = (): void => {
     if (document.visibilityState === "visible") listener();
@@ -21,14 +21,14 @@ function onHint(listener: () => void): () => void {
   };
 }
 
-/** Asks the browser not to throw the database away when the disk is full. */
+/** Asks the browser not to evict the database when the disk is full. */
 export const keepStorage = async (): Promise<boolean> => (await navigator.storage?.persist?.()) ?? false;
 
 /** The ports of this page, whose server is where the page is from. */
 export async function openPorts(): Promise<Ports> {
   const base = new URL("./", location.href).href.replace(/[?#].*$/, "");
   const outdated = new Set<() => void>();
-  // A tab with an older client lets go by itself when it hears of it; there is nothing else to do.
+  // A tab with an older client closes the database by itself on `versionchange`.
   const events = { onBlocked: () => undefined, onOutdated: () => outdated.forEach((listener) => listener()) };
   return {
     clock,
@@ -48,7 +48,7 @@ export async function openPorts(): Promise<Ports> {
   };
 }
 
-/** Closes what `openPorts` has opened: a worker opens it anew for each thing that it does. */
+/** Closes what `openPorts` has opened: a worker opens its ports for each event. */
 export function closePorts({ backend, channel }: Ports): void {
   backend.close();
   channel.close();

@@ -18,7 +18,7 @@ export const socketTo =
       onClose(code);
     };
     socket.addEventListener("close", ({ code }) => closed(code));
-    // Node 20 says no more than this of a handshake that was refused.
+    // Node 20 gives no close code for a refused handshake.
     socket.addEventListener("error", () => closed(1006));
     return {
       send: (text) => {

@@ -1,4 +1,4 @@
-// Several tabs of one browser: one leads, all hear of changes, and nothing is written across each other.
+// Several tabs of one browser: one leads, all are notified of changes, and writes are serialized.
 
 import type { Channel, Exclusive, Lead } from "../core/ports.ts";
 
@@ -6,7 +6,7 @@ const LEADER = "parlance leader";
 const WRITER = "parlance writer";
 const LOOKED_AT = "parlance looked at";
 
-/** The lead by Web Locks: the browser hands it on when the tab that has it is closed or crashes. */
+/** Leader election by Web Locks: the browser passes the lock on when the leading tab is closed or crashes. */
 export const lead: Lead = (task) => {
   const wanted = new AbortController();
   const ended = new AbortController();
@@ -23,7 +23,7 @@ export const lead: Lead = (task) => {
   };
 };
 
-/** Leads for one task, if no tab leads; otherwise answers null. */
+/** Leads for one task, if no tab leads; otherwise returns null. */
 export const leadOnce = <T>(task: () => Promise<T>): Promise<T | null> =>
   navigator.locks.request(LEADER, { ifAvailable: true }, (lock) => (lock ? task() : Promise.resolve(null))) as Promise<T | null>;
 
@@ -32,7 +32,7 @@ export const exclusive: Exclusive = {
   run: <T>(task: () => Promise<T>): Promise<T> => navigator.locks.request(WRITER, task) as Promise<T>,
 };
 
-/** Holds a mark that all tabs see, as long as somebody looks at this one; the browser takes it away from one that crashes. */
+/** Holds a lock that all tabs can query while this one is visible and focused; the browser releases it if the tab crashes. */
 export function followLooks(): void {
   let end: (() => void) | null = null;
   const look = (): void => {
@@ -50,10 +50,10 @@ export function followLooks(): void {
   for (const name of ["focus", "blur", "visibilitychange"]) addEventListener(name, look);
 }
 
-/** Whether somebody looks at any tab. */
+/** Whether the user is looking at any tab. */
 export const isLookedAt = async (): Promise<boolean> => (await navigator.locks.query()).held?.some(({ name }) => name === LOOKED_AT) ?? false;
 
-/** What tabs tell each other. */
+/** The channel between tabs. */
 export function openChannel(): Channel {
   const channel = new BroadcastChannel("parlance");
   return {

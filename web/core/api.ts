@@ -1,4 +1,4 @@
-// The client's interface: what it says of itself, and what can be asked of it. ui/ and bots know nothing else.
+// The client's interface: its state and its methods. The UI and bots use nothing else.
 
 import type { ConversationId, FileId, MessageId } from "./model/ids.ts";
 import type { FileInfo, FileSource } from "./model/file.ts";
@@ -12,37 +12,37 @@ export interface State {
   session: Session;
   /** In the order of the list. */
   conversations: readonly Conversation[];
-  /** Everybody whom one knows: friends, and those in one's groups. */
+  /** Everyone the user knows: friends, and members of shared groups. */
   people: ReadonlyMap<string, Person>;
   /** What the current user chose to be shown as. */
   presence: ChosenPresence;
   requests: readonly Request[];
   /** The log of the open conversation. */
   log: Log | null;
-  /** Who is writing where, by name. */
+  /** The names of those who are typing, by conversation. */
   writing: ReadonlyMap<string, readonly string[]>;
   connection: Connection;
   /** How many messages wait for the server. */
   waiting: number;
-  /** The first time on a device: how many of how many conversations are here. */
+  /** Progress of the first sync on a device: how many of how many conversations are loaded. */
   firstSync: { done: number; all: number } | null;
   /** By how many minutes this device's clock is off; 0 if it is right. */
   clockOff: number;
-  /** Devices on which one has logged in since this one did, and that nobody has looked at. */
+  /** Devices that logged in after this one, and that the user has not confirmed yet. */
   newDevices: readonly Device[];
-  /** What is not right with one's own keys, as the server shows them. */
+  /** What is wrong with the user's own keys, as the server presents them. */
   alarm: readonly AlarmOf[];
-  /** How far files have come that are being sent, by message. */
+  /** Progress of uploads, by message. */
   uploads: ReadonlyMap<string, Upload>;
-  /** Files that were deleted with their messages since the session was opened: nothing of them may be kept. */
+  /** Files that were deleted with their messages since the session was opened: drop everything that is cached of them. */
   forgotten: ReadonlySet<FileId>;
 }
 
 /** What has changed: the new values of some fields. */
 export type Changes = Partial<State>;
 
-/** A new message of somebody else, in a conversation that is not muted: what a notification says. */
-export interface News {
+/** A new message from somebody else, in a conversation that is not muted: what a notification shows. */
+export interface IncomingMessage {
   conversation: ConversationId;
   message: MessageId;
   where: string;
@@ -50,9 +50,9 @@ export interface News {
   text: string;
 }
 
-/** How this device shows what came while nobody looked; it is said by a worker that knows neither settings nor language. */
-export interface Waking {
-  /** Names and text, or only that there is something. */
+/** What the service worker shows for a push message. It is stored, as the worker knows neither settings nor language. */
+export interface PushSettings {
+  /** Whether names and text are shown, or only that there is a new message. */
   preview: boolean;
   sound: boolean;
   /** "New message". */
@@ -61,37 +61,37 @@ export interface Waking {
   nothing: string;
 }
 
-/** Where this device is pushed. */
-export interface Pushed {
+/** Whether this device gets push messages. */
+export interface PushStatus {
   /** The key by which push services know the server; empty if it does not send pushes. */
   key: string;
-  /** Empty if this device is not pushed. */
+  /** The URL at the push service; empty if this device gets none. */
   endpoint: string;
 }
 
-/** What can be asked of a client. Ids may come from anywhere (an address, a command line); a malformed one throws `InvalidId`. */
+/** The client. Ids may come from anywhere (a URL, a command line); a malformed one throws `InvalidId`. */
 export interface Client {
   /** What is shown now. */
   readonly state: Readonly<State>;
   /** Calls back after each change, once for all that changed together; returns a function that ends it. */
   subscribe: (listener: (changes: Changes) => void) => () => void;
   /** Calls back for each new message, in the one tab that leads; returns a function that ends it. */
-  onNews: (listener: (news: News) => void) => () => void;
+  onMessage: (listener: (message: IncomingMessage) => void) => () => void;
   /** Ends all work of this client; the session stays. */
   close: () => Promise<void>;
 
   suggestPassword: () => string;
-  /** `isRestored`: the person has heard that the server was restored from a backup, so an older vault than was seen here will do. */
+  /** `isRestored`: the user has heard that the server was restored from a backup, so an older vault than this device has seen is accepted. */
   logIn: (email: string, password: string, isRestored?: boolean) => Promise<Outcome>;
-  /** Makes the account; returns the recovery key. The session begins with `enter`. */
+  /** Creates the account and returns the recovery key. The session begins with `enter`. */
   createAccount: (of: { invitation: Invitation; email: string; name: string; password: string }) => Promise<Outcome<string>>;
   recover: (email: string, key: string, password: string) => Promise<Outcome<string>>;
-  /** Begins the session after the sheet was shown; returns the conversation to open, if there is one. */
+  /** Begins the session, once the recovery sheet was shown; returns the conversation to open, if there is one. */
   enter: (sheetKept: boolean) => Promise<ConversationId | null>;
   logOut: () => Promise<void>;
 
   open: (id: string) => Promise<void>;
-  /** This one is not looked at any more; another one that was opened meanwhile stays open. */
+  /** Closes the log of this conversation; another one that was opened meanwhile stays open. */
   closeLog: (id: string) => void;
   loadOlder: (id: string) => Promise<void>;
   /** Loads until the message is in the log; false if it is not on this device. */
@@ -99,26 +99,26 @@ export interface Client {
   seenUpTo: (id: string, message: string) => void;
   typing: (id: string) => void;
   /**
-   * Makes what was begun ready to be kept on this device; an empty one is none. What it returns begins to write it before it
-   * returns: a page that goes cannot wait.
+   * Encrypts a draft for this device; an empty one is deleted. The function that it returns starts the write synchronously: a page
+   * that is being unloaded cannot wait.
    */
   prepareDraft: (id: string, draft: KeptDraft) => Promise<() => Promise<void>>;
-  /** Resolves when it lies safely on this device; the box may then be emptied. Rejects if it does not. */
+  /** Resolves when the message is stored on this device, so that the text field may be cleared; rejects if it could not be stored. */
   send: (id: string, draft: Draft) => Promise<void>;
   /**
    * Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. `file` is the
-   * id under which its choice was remembered.
+   * id that `keepChosen` stored.
    */
   stage: (source: FileSource, about: FileAbout, ended?: AbortSignal, file?: FileId) => Promise<FileInfo>;
-  /** Remembers that it goes with what is written next there, until it is sent or taken back: before and after it is encrypted. */
+  /** Stores that a file was chosen for the next message of a conversation, until it is sent or removed; before and after it is encrypted. */
   keepChosen: (id: string, file: ChosenFile) => Promise<void>;
-  /** What was remembered, also by a page that is gone. */
+  /** What `keepChosen` stored, in this page or an earlier one. */
   chosenFiles: (id: string) => Promise<readonly ChosenFile[]>;
   /** Takes it back. */
   unstage: (file: string) => Promise<void>;
   /**
-   * Reads a file, part by part, each checked before it is handed on; the file is right only if the outcome is. To `hashes` those of
-   * its records are added: whoever hands them in again after it had no answer goes on behind them.
+   * Reads a file part by part, each verified before it is handed on; the file as a whole is verified only if the outcome is ok. The
+   * hashes of its records are added to `hashes`: pass them again to resume after a failure.
    */
   readFile: (file: FileInfo, take: (part: Uint8Array<ArrayBuffer>) => void | Promise<void>, hashes?: Uint8Array<ArrayBuffer>[]) => Promise<Outcome>;
   edit: (id: string, message: string, draft: Draft) => Promise<void>;
@@ -129,7 +129,7 @@ export interface Client {
   info: (id: string, message: string) => Promise<MessageInfo | null>;
 
   change: (id: string, to: Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>) => Promise<Outcome>;
-  /** How long what one writes there is kept, from now on, on whichever device. */
+  /** Sets how long the user's new messages there are kept, on all of their devices. */
   setKeep: (id: string, keep: Keep) => Promise<Outcome>;
   clear: (id: string) => Promise<Outcome>;
   leave: (id: string) => Promise<Outcome>;
@@ -141,21 +141,21 @@ export interface Client {
   renewKeys: (id: string) => Promise<Outcome>;
 
   request: (email: string) => Promise<Outcome>;
-  /** Asks who made an invitation's link for a friendship; of friends, returns the conversation. */
+  /** Sends a friend request to the inviter; returns the conversation if the two are friends already. */
   befriend: (invitation: Invitation) => Promise<Outcome<ConversationId | null>>;
   answer: (request: Pick<Request, "kind" | "id">, accept: boolean) => Promise<Outcome<ConversationId | null>>;
   /** The direct conversation with a friend. */
   writeTo: (user: string) => Promise<Outcome<ConversationId>>;
-  /** The conversation with oneself; it is made when it is first wanted. */
+  /** The user's saved messages; the conversation is created when it is first needed. */
   saved: () => Promise<Outcome<ConversationId>>;
   createGroup: (name: string, users: readonly string[]) => Promise<Outcome<ConversationId>>;
   invite: () => Promise<Outcome<OpenInvitation>>;
   invitations: () => Promise<readonly OpenInvitation[]>;
   withdraw: (code: string) => Promise<Outcome>;
   block: (user: string, on: boolean) => Promise<Outcome>;
-  /** Ends a friendship: neither can write to the other until both have agreed again. */
+  /** Ends a friendship: neither can write to the other until they are friends again. */
   unfriend: (user: string) => Promise<Outcome>;
-  /** Asks somebody whom one knows for a friendship. */
+  /** Sends a friend request to somebody who is known already. */
   askAgain: (user: string) => Promise<Outcome>;
 
   safetyNumber: (user: string) => Promise<SafetyNumber | null>;
@@ -164,33 +164,33 @@ export interface Client {
 
   search: (text: string, within: string | null) => Promise<{ hits: readonly Hit[]; searched: number }>;
 
-  /** Where one is logged in, the one that was used last first. */
+  /** The user's devices, most recently used first. */
   devices: () => Promise<Outcome<readonly Device[]>>;
   signOut: (device: string) => Promise<Outcome>;
   signOutOthers: () => Promise<Outcome>;
-  /** A new device is one's own. */
+  /** Confirms that a new device is the user's own. */
   knowDevice: (device: string) => Promise<void>;
   setName: (name: string) => Promise<Outcome>;
   setPresence: (presence: ChosenPresence) => Promise<Outcome>;
   changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;
   /** Makes a new recovery key; the old one stops working. The password opens the vault for it. */
   newSheet: (password: string) => Promise<Outcome<string>>;
-  /** Replaces all keys of the account, which those before vouch for; other devices are signed out. The password opens the vault. */
+  /** Replaces all keys of the account, signed by the previous ones; signs other devices out. The password opens the vault. */
   newKeys: (password: string) => Promise<Outcome>;
   /**
-   * Goes on with a server that was restored from an older backup; only for who has heard so in another way. What was written after
-   * the backup goes from this device, too.
+   * Accepts that the server was restored from an older backup; only for a user who has heard so from somewhere else. What was written
+   * after the backup is deleted from this device, too.
    */
   acceptRestored: () => Promise<Outcome>;
   /** Everything that is on this device, readable. */
   exportData: () => Promise<Exported>;
   deleteAccount: (password: string) => Promise<Outcome>;
-  pushed: () => Promise<Outcome<Pushed>>;
-  /** This device is woken there when something is new and no socket of its is open. */
+  pushStatus: () => Promise<Outcome<PushStatus>>;
+  /** Has push messages sent to this endpoint when something is new and this device has no open socket. */
   enablePush: (endpoint: string) => Promise<Outcome>;
   disablePush: () => Promise<Outcome>;
-  setWaking: (waking: Waking) => Promise<void>;
-  /** What can be read out to compare the keys of two devices. */
+  setPushSettings: (settings: PushSettings) => Promise<void>;
+  /** A fingerprint to compare the keys of two devices by reading it out. */
   fingerprint: () => string;
   connectNow: () => void;
   useHere: () => void;

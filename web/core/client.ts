@@ -2,35 +2,35 @@
 
 import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
-import { attempt, briefly, failed, notOffered, ok } from "./actions/outcome.ts";
-import type { Client, News } from "./api.ts";
-import { conversationCalls, inside } from "./calls.ts";
+import { attempt, withTimeout, failed, notOffered, ok } from "./actions/outcome.ts";
+import type { Client, IncomingMessage } from "./api.ts";
+import { conversationCalls, loadActions } from "./calls.ts";
 import type { KeptDraft } from "./model/draft.ts";
 import { type ConversationId, conversationId, messageId, userId } from "./model/ids.ts";
 import type { Invitation, Me, Outcome } from "./model/view.ts";
 import type { Ports } from "./ports.ts";
-import type { Entered } from "./session/door.ts";
+import type { LoggedIn } from "./session/login-context.ts";
 import { OpenSession } from "./session/open.ts";
 import { fingerprintOf, suggestPassword } from "./session/record.ts";
-import { Shown } from "./show/state.ts";
+import { StateStore } from "./show/state.ts";
 import type { PersonRecord, SessionRecord } from "./store/records.ts";
 import { change, Store } from "./store/store.ts";
-import { stranger } from "./sync/people.ts";
+import { newPerson } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
 /** Shown as typing at most so often. */
 const TYPING_MS = 2000;
 
 /** What the password is asked for. */
-const later = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
+const loadKeyActions = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
 
-class ClientOfPorts {
-  readonly shown = new Shown();
-  readonly news = new Set<(news: News) => void>();
+class PortsClient {
+  readonly stateStore = new StateStore();
+  readonly messageListeners = new Set<(message: IncomingMessage) => void>();
   private readonly store: Store;
   private open: OpenSession | null = null;
   /** An account that was made and waits for its sheet to be kept. */
-  private made: { entered: Entered; invitation: Invitation | null } | null = null;
+  private pending: { login: LoggedIn; invitation: Invitation | null } | null = null;
   private fingerprint = "";
   private typedAt = 0;
 
@@ -38,18 +38,18 @@ class ClientOfPorts {
     this.store = new Store(ports.backend);
   }
 
-  /** Opens the session that lies here, if there is one. */
+  /** Opens the stored session, if there is one. */
   async resume(): Promise<void> {
     const session = await this.store.session();
     if (session) await this.begin(session);
-    else this.shown.reset({ kind: "out", why: null });
+    else this.stateStore.reset({ kind: "out", why: null });
   }
 
   private async begin(session: SessionRecord): Promise<void> {
     this.fingerprint = await fingerprintOf(session);
-    this.open = new OpenSession(this.ports, session, this.shown, {
-      onNews: (news) => {
-        for (const listener of [...this.news]) listener(news);
+    this.open = new OpenSession(this.ports, session, this.stateStore, {
+      onMessage: (message) => {
+        for (const listener of [...this.messageListeners]) listener(message);
       },
       onEnded: (why) => this.end(why),
     });
@@ -59,7 +59,7 @@ class ClientOfPorts {
 
   private showMe({ user, name, email, hasSheet, fileLimit = null }: SessionRecord): void {
     const me: Me = { id: user, name, email, hasSheet, fileLimit };
-    this.shown.set({ session: { kind: "in", me } });
+    this.stateStore.set({ session: { kind: "in", me } });
   }
 
   private async end(why: "signedOut" | "disabled" | null): Promise<void> {
@@ -72,15 +72,15 @@ class ClientOfPorts {
       // In another tab somebody may have logged in again meanwhile.
       if (!now || now.station === open.account.session.station) await this.store.forgetAll();
     } finally {
-      this.shown.reset({ kind: "out", why });
+      this.stateStore.reset({ kind: "out", why });
       this.ports.channel.post({ post: "hint", hint: { session: true } });
     }
   }
 
   /** Begins a session; `pinned` is known besides what the vault says. */
-  private async keep({ session, contents }: Entered, pinned: readonly PersonRecord[] = []): Promise<void> {
+  private async keep({ session, contents }: LoggedIn, pinned: readonly PersonRecord[] = []): Promise<void> {
     await this.store.forgetAll();
-    const people = Object.entries(contents?.pins ?? {}).map(([id, pin]) => ({ ...stranger(userId(id)), pin, trust: pin[2] }));
+    const people = Object.entries(contents?.pins ?? {}).map(([id, pin]) => ({ ...newPerson(userId(id)), pin, trust: pin[2] }));
     await this.store.writeOwn(
       change.session(session),
       ...[...people, ...pinned].map(change.person),
@@ -110,11 +110,11 @@ class ClientOfPorts {
   }
 
   createAccount(of: { invitation: Invitation; email: string; name: string; password: string }): Promise<Outcome<string>> {
-    const { invitation, ...newcomer } = of;
+    const { invitation, ...registration } = of;
     return attempt(async () => {
       const { createAccount } = await import("./session/create.ts");
-      const { recovery, ...entered } = await createAccount(this.ports, this.store, { ...newcomer, code: invitation.code });
-      this.made = { entered, invitation };
+      const { recovery, ...login } = await createAccount(this.ports, this.store, { ...registration, code: invitation.code });
+      this.pending = { login, invitation };
       return recovery;
     });
   }
@@ -126,21 +126,21 @@ class ClientOfPorts {
     });
     if (!outcome.ok) return outcome.failure.kind === "login" ? failed({ kind: "recoveryKey" }) : outcome;
     if (typeof outcome.value === "string") return outcome.value === "noKey" ? failed({ kind: "recoveryKey" }) : notOffered;
-    const { recovery, ...entered } = outcome.value;
-    this.made = { entered, invitation: null };
+    const { recovery, ...login } = outcome.value;
+    this.pending = { login, invitation: null };
     return ok(recovery);
   }
 
   async enter(sheetKept: boolean): Promise<ConversationId | null> {
-    if (!this.made) return null;
-    const { entered, invitation } = this.made;
-    const session = { ...entered.session, hasSheet: sheetKept && entered.session.hasSheet };
+    if (!this.pending) return null;
+    const { login, invitation } = this.pending;
+    const session = { ...login.session, hasSheet: sheetKept && login.session.hasSheet };
     // The link came by another way than the server's: the inviter's key is the one that it names.
-    const { befriend, invitations } = await inside();
+    const { befriend, invitations } = await loadActions();
     const pinned = invitation?.from && invitation.card ? [invitations.pinnedBy(invitation)] : [];
-    await this.keep({ ...entered, session }, pinned);
+    await this.keep({ ...login, session }, pinned);
     // Not before: where there was no room, the person tries again.
-    this.made = null;
+    this.pending = null;
     if (!invitation?.from) return null;
     const conversation = await befriend(this.session(), invitation);
     return conversation.ok ? conversation.value : null;
@@ -151,28 +151,28 @@ class ClientOfPorts {
     const { account } = this.open;
     const { clock } = this.ports;
     // What was verified a moment ago must not be lost.
-    await briefly(clock, async () => (await inside()).keepVault(account));
+    await withTimeout(clock, async () => (await loadActions()).keepVault(account));
     // Whatever the server says, and if it says nothing, nothing stays here.
-    await briefly(clock, () => signOut(account.caller, { stationid: account.session.station }));
+    await withTimeout(clock, () => signOut(account.caller, { stationid: account.session.station }));
     await this.end(null);
   }
 
   async loadOlder(id: string): Promise<void> {
     const open = this.session();
-    const { log } = open.shown;
+    const { log } = open.view;
     if (log.id !== conversationId(id) || (await log.more())) return;
     await open.ask({ kind: "older", id: conversationId(id) });
     await log.more();
   }
 
   async reveal(id: string, message: string): Promise<boolean> {
-    const { account, shown, ask } = this.session();
+    const { account, view, ask } = this.session();
     const [conversation, wanted] = [conversationId(id), messageId(message)];
     for (let pages = 0; pages < 100; pages++) {
       const seq = await account.store.seqOf(conversation, wanted);
       if (seq !== undefined) {
-        if (shown.log.id !== conversation) await shown.log.open(conversation);
-        await shown.log.reach(seq);
+        if (view.log.id !== conversation) await view.log.open(conversation);
+        await view.log.reach(seq);
         return true;
       }
       if ((await account.store.conversation(conversation))?.complete !== false) return false;
@@ -183,7 +183,7 @@ class ClientOfPorts {
 
   // What a screen still says while it goes, as the session has ended, is for nobody.
   closeLog(id: string): void {
-    if (this.open?.shown.log.id === conversationId(id)) this.open.shown.log.close();
+    if (this.open?.view.log.id === conversationId(id)) this.open.view.log.close();
   }
 
   async prepareDraft(id: string, draft: KeptDraft): Promise<() => Promise<void>> {
@@ -198,29 +198,29 @@ class ClientOfPorts {
     const now = this.ports.clock.now();
     if (!this.open || now - this.typedAt < TYPING_MS) return;
     this.typedAt = now;
-    this.open.askFor({ kind: "typing", id: conversationId(id) });
+    this.open.askInBackground({ kind: "typing", id: conversationId(id) });
   }
 
   async setName(name: string): Promise<Outcome> {
-    const outcome = await (await inside()).own.setName(this.session(), name);
+    const outcome = await (await loadActions()).own.setName(this.session(), name);
     if (outcome.ok) this.showMe({ ...this.session().account.session, name });
     return outcome;
   }
 
   async newSheet(password: string): Promise<Outcome<string>> {
-    const outcome = await (await later()).newSheet(this.session(), password);
+    const outcome = await (await loadKeyActions()).newSheet(this.session(), password);
     if (outcome.ok) this.showMe(this.session().account.session);
     return outcome;
   }
 
   async newKeys(password: string): Promise<Outcome> {
-    const outcome = await (await later()).newKeys(this.session(), password);
+    const outcome = await (await loadKeyActions()).newKeys(this.session(), password);
     if (outcome.ok) this.fingerprint = await fingerprintOf(this.session().account.session);
     return outcome;
   }
 
   async deleteAccount(word: string): Promise<Outcome> {
-    const outcome = await (await later()).deleteAccount(this.session(), word);
+    const outcome = await (await loadKeyActions()).deleteAccount(this.session(), word);
     if (outcome.ok) await this.end(null);
     return outcome;
   }
@@ -228,24 +228,24 @@ class ClientOfPorts {
   /** The client, as others see it. */
   client(): Client {
     const session = (): Open => this.session();
-    const { shown } = this;
+    const { stateStore } = this;
     return {
       ...this.clientOfAccount(session),
       ...conversationCalls(session, this),
       // Last, and here: a getter that is spread is read once.
       get state() {
-        return shown.state;
+        return stateStore.state;
       },
     };
   }
 
   private clientOfAccount(session: () => Open): Omit<Client, "state" | keyof ReturnType<typeof conversationCalls>> {
-    const { shown, news } = this;
+    const { stateStore, messageListeners } = this;
     return {
-      subscribe: (listener) => shown.subscribe(listener),
-      onNews: (listener) => {
-        news.add(listener);
-        return () => news.delete(listener);
+      subscribe: (listener) => stateStore.subscribe(listener),
+      onMessage: (listener) => {
+        messageListeners.add(listener);
+        return () => messageListeners.delete(listener);
       },
       close: () => this.close(),
       suggestPassword,
@@ -254,35 +254,35 @@ class ClientOfPorts {
       recover: (email, key, password) => this.recover(email, key, password),
       enter: (sheetKept) => this.enter(sheetKept),
       logOut: () => this.logOut(),
-      devices: async () => (await inside()).own.devices(session()),
-      signOut: async (device) => (await inside()).own.signOut(session(), device),
-      signOutOthers: async () => (await inside()).own.signOutOthers(session()),
-      knowDevice: async (device) => (await inside()).knowStation(session().account, device),
+      devices: async () => (await loadActions()).own.devices(session()),
+      signOut: async (device) => (await loadActions()).own.signOut(session(), device),
+      signOutOthers: async () => (await loadActions()).own.signOutOthers(session()),
+      knowDevice: async (device) => (await loadActions()).knowStation(session().account, device),
       setName: (name) => this.setName(name),
-      setPresence: async (presence) => (await inside()).setPresence(session(), presence),
-      changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
+      setPresence: async (presence) => (await loadActions()).setPresence(session(), presence),
+      changePassword: async (present, next, othersOut) => (await loadKeyActions()).changePassword(session(), present, next, othersOut),
       newSheet: (password) => this.newSheet(password),
       newKeys: (password) => this.newKeys(password),
-      acceptRestored: async () => (await later()).acceptRestored(session()),
-      exportData: async () => (await inside()).own.exportData(session()),
+      acceptRestored: async () => (await loadKeyActions()).acceptRestored(session()),
+      exportData: async () => (await loadActions()).own.exportData(session()),
       deleteAccount: (password) => this.deleteAccount(password),
-      pushed: async () => (await inside()).push.pushed(session()),
-      enablePush: async (endpoint) => (await inside()).push.enablePush(session(), endpoint),
-      disablePush: async () => (await inside()).push.disablePush(session()),
-      setWaking: async (waking) => (await inside()).push.setWaking(session(), waking),
+      pushStatus: async () => (await loadActions()).push.pushStatus(session()),
+      enablePush: async (endpoint) => (await loadActions()).push.enablePush(session(), endpoint),
+      disablePush: async () => (await loadActions()).push.disablePush(session()),
+      setPushSettings: async (settings) => (await loadActions()).push.setPushSettings(session(), settings),
       fingerprint: () => this.fingerprint,
-      connectNow: () => this.open?.askFor({ kind: "wake" }),
-      useHere: () => this.open?.askFor({ kind: "useHere" }),
-      invite: async () => (await inside()).invitations.invite(session()),
-      invitations: async () => (await inside()).invitations.invitations(session()),
-      withdraw: async (code) => (await inside()).invitations.withdraw(session(), code),
+      connectNow: () => this.open?.askInBackground({ kind: "wake" }),
+      useHere: () => this.open?.askInBackground({ kind: "useHere" }),
+      invite: async () => (await loadActions()).invitations.invite(session()),
+      invitations: async () => (await loadActions()).invitations.invitations(session()),
+      withdraw: async (code) => (await loadActions()).invitations.withdraw(session(), code),
     };
   }
 }
 
 /** Starts a client; it opens the session that lies in the store, if there is one. */
 export async function startClient(ports: Ports): Promise<Client> {
-  const client = new ClientOfPorts(ports);
+  const client = new PortsClient(ports);
   await client.resume();
   return client.client();
 }

@@ -1,6 +1,6 @@
 // @parlance/client: Parlance for programs. README.md beside it says how to begin.
 
-export type { Changes, Client, News, Pushed, State, Waking } from "./api.ts";
+export type { Changes, Client, IncomingMessage, PushSettings, PushStatus, State } from "./api.ts";
 export type { ConversationId, FileId, MessageId, StationId, UserId } from "./model/ids.ts";
 export { InvalidId } from "./model/ids.ts";
 export type * from "./model/draft.ts";

@@ -1,4 +1,4 @@
-// What the core needs from where it runs. Everything from outside is handed in once, so that tests can hand in others.
+// What the core needs from its environment. It is injected once, so that tests can replace it.
 
 import type { Backend } from "./store/backend.ts";
 
@@ -27,7 +27,7 @@ export interface HttpAnswer {
  */
 export type Http = (path: string, body: string | Uint8Array<ArrayBuffer> | null, headers: Record<string, string>, signal: AbortSignal, heard: () => void) => Promise<HttpAnswer>;
 
-/** What a socket tells. */
+/** Events of a socket. */
 export interface SocketListener {
   onOpen: () => void;
   onFrame: (text: string) => void;
@@ -44,7 +44,7 @@ export interface Socket {
 /** Opens a socket; `path` as for `Http`, `protocols` to be offered. */
 export type OpenSocket = (path: string, listener: SocketListener, protocols: readonly string[]) => Socket;
 
-/** Calls `lead` once this tab leads; the promise it returns is awaited before another one may. Returns a function that gives it up. */
+/** Calls `lead` once this tab leads; no other tab leads before its promise has settled. Returns a function that gives up the lead. */
 export type Lead = (lead: (ended: AbortSignal) => Promise<void>) => () => void;
 
 /** Runs tasks one after the other, across all tabs: what a task has read is still true when it writes. */
@@ -52,28 +52,28 @@ export interface Exclusive {
   run: <T>(task: () => Promise<T>) => Promise<T>;
 }
 
-/** Tells the other tabs; ids only, never content. */
+/** Messages between tabs; ids only, never content. */
 export interface Channel {
   post: (message: unknown) => void;
   listen: (listener: (message: unknown) => void) => () => void;
   close: () => void;
 }
 
-/** Everything that the core needs. */
+/** The core's whole environment. */
 export interface Ports {
   clock: Clock;
   http: Http;
   openSocket: OpenSocket;
   backend: Backend;
-  /** What one's other devices call this one; empty if there is nothing to say. */
+  /** How this device is named on the user's other devices; may be empty. */
   deviceName: string;
   lead: Lead;
   exclusive: Exclusive;
   channel: Channel;
-  /** Calls back when the network may be there again, or the tab is looked at; returns a function that ends it. */
+  /** Calls back when the network may be available again, or the tab becomes visible; returns a function that ends it. */
   onHint: (listener: () => void) => () => void;
-  /** Calls back when another tab has a newer client, and this one has to be loaded anew; returns a function that ends it. */
+  /** Calls back when another tab runs a newer client, so that this one has to be reloaded; returns a function that ends it. */
   onOutdated: (listener: () => void) => () => void;
-  /** A mistake of ours, or of the server: to be logged, never shown to nobody. */
+  /** Called with bugs of the client or the server, to be logged. */
   onFault: (error: unknown) => void;
 }

@@ -1,4 +1,4 @@
-// What a program in Node runs on: everything in memory, no other tabs.
+// Ports for a program in Node: everything in memory, no other tabs.
 
 import { clock } from "../browser/clock.ts";
 import { httpTo } from "../browser/http.ts";
@@ -7,7 +7,7 @@ import type { Ports } from "../core/ports.ts";
 import { memoryBackend } from "../core/store/memory.ts";
 import { Serial } from "../core/sync/serial.ts";
 
-/** Ports for the server at this address. Others can be put in their place. */
+/** Ports for the server at this address. Each can be replaced. */
 export function nodePorts(address: string, others: Partial<Ports> = {}): Ports {
   const base = address.endsWith("/") ? address : `${address}/`;
   return {

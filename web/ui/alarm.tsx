@@ -1,4 +1,4 @@
-// What is not right with keys, as far as this device can tell; and the way on where an older backup may explain it.
+// Alarms about keys; and how to go on where an older backup of the server may explain them.
 
 import type { JSX } from "preact";
 import type { AlarmOf } from "../core/index.ts";
@@ -12,7 +12,7 @@ function askRestored(): void {
   ask({ title: restored.title, text: restored.text, yes: restored.yes, no: notNow, run: () => client().acceptRestored() });
 }
 
-/** What the bar says of it. */
+/** The text of the bar. */
 export function Alarm({ of }: { of: AlarmOf }): JSX.Element {
   const w = words.value;
   const text = { ...w.alarmOf, keys: w.alarmKeys }[of];
@@ -29,7 +29,7 @@ export function Alarm({ of }: { of: AlarmOf }): JSX.Element {
   );
 }
 
-/** Below a login that was refused, as the vault is older than one that was seen here. */
+/** Shown below a login that was refused because the vault is older than one that this device has seen. */
 export function RestoredLogin({ onAccept }: { onAccept: () => void }): JSX.Element {
   const w = words.value;
   return (

@@ -1,4 +1,4 @@
-// The shell: which screen stands where, and the dialogs over it. A part that throws says so in its own place.
+// The shell: which screen is shown where, and the dialogs over it. A component that throws is replaced by a notice.
 
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
@@ -21,7 +21,7 @@ import {
   QuestionDialog,
   SafetyPage,
   ShortcutsDialog,
-} from "./later.ts";
+} from "./lazy.ts";
 import { ListPane } from "./list/list.tsx";
 import { overlay, show } from "./overlay.ts";
 import { Announcer } from "./parts/announcer.tsx";
@@ -86,7 +86,7 @@ function NoneOpen(): JSX.Element {
   );
 }
 
-/** The invitation by which somebody has just made an account here. */
+/** The invitation with which the user has just registered. */
 let accepted: Route | null = null;
 
 function Main(): JSX.Element {
@@ -96,7 +96,7 @@ function Main(): JSX.Element {
     if (route.value.at !== "invitation") return;
     const { invitation } = route.value;
     if (route.value !== accepted && invitation) show({ kind: "invited", invitation });
-    // Its secret need not stand in the address.
+    // Removes its secret from the address bar.
     go({ at: "list" }, true);
   }, [at]);
   if (at.at === "account") return <AccountPage section={at.section} />;

@@ -1,12 +1,12 @@
-// How it stands with the server: one bar at a time, the worst wins, and none while all is well.
-// A short loss says nothing: words appear after two seconds, and "back online" only if something had waited.
+// The status bar: one at a time, the most severe, and none while all is well. A short loss of connection is not shown: text appears
+// after two seconds, and "back online" only if messages were waiting.
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { attempt } from "./failure.ts";
 import { words } from "./i18n/words.ts";
 import { reload as changeVersion } from "./install.ts";
-import { Alarm } from "./later.ts";
+import { Alarm } from "./lazy.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
 import { alarm, client, clockOff, connection, newDevices, newVersion, session, waiting } from "./state.ts";
@@ -28,7 +28,7 @@ interface Bar {
   other?: Action;
 }
 
-/** Somebody has logged in: oneself, or who has the password. */
+/** A new device has logged in: the user's own, or that of somebody who has the password. */
 function newDevice(): Bar | null {
   const w = words.value;
   const [device] = newDevices.value;
@@ -103,7 +103,7 @@ function useBar(): Bar | null {
   if (unknown) return unknown;
   if (now.kind === "elsewhere") return { icon: "devices", text: w.elsewhere, kind: "plain", action: { label: w.useHere, run: () => client().useHere() } };
   if (now.kind === "outdated") return { icon: "refresh", text: w.newVersion, kind: "warn", action: reload };
-  // The browser's word is a hint only: while it says that there is no network, there is nothing to count down.
+  // `navigator.onLine` is only a hint; but while it says offline, there is nothing to count down.
   const offline = now.kind === "offline" || (away && !navigator.onLine);
   if (offline && saidAway) return { icon: "offline", text: w.offline, kind: "plain" };
   if (now.kind === "waiting" && saidAway) return { icon: "refresh", text: w.serverAway(seconds), kind: "plain", action: tryNow };
@@ -115,7 +115,7 @@ function useBar(): Bar | null {
   return null;
 }
 
-/** The bar. Its region is always there, so that what appears in it is spoken. */
+/** The bar. Its live region always exists, so that screen readers announce what appears in it. */
 export function Bars(): JSX.Element {
   const bar = useBar();
   const [wrong] = alarm.value;

@@ -1,29 +1,29 @@
-// Begins to draw: the settings first, so that nothing is drawn twice, then the screens over a client.
+// Starts the UI: settings first, so that nothing is rendered twice, then the screens for a client.
 
 import "./styles/all.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import type { Client } from "../core/index.ts";
-import { speak } from "./i18n/words.ts";
+import { setLanguage } from "./i18n/words.ts";
 import { showCount } from "./notify.ts";
-import { loadRest } from "./later.ts";
+import { loadRest } from "./lazy.ts";
 import { followAddress } from "./route.ts";
 import { applySettings, settings } from "./settings.ts";
 import { provide } from "./state.ts";
 
 const FONT_MS = 150;
-/** The rest is loaded when the browser has drawn and has nothing else to do, or after this time. */
+/** The rest of the UI is loaded when the browser is idle after the first paint, or after this time. */
 const REST_MS = 500;
 
-/** Waits for the font, but not long: what is drawn with another one would jump when it comes. */
+/** Waits briefly for the font, to avoid a layout shift. */
 async function font(): Promise<void> {
   const late = new Promise((waited) => setTimeout(waited, FONT_MS));
   await Promise.race([document.fonts.load("1rem Figtree"), late]);
 }
 
-/** Draws the screens, which follow the client from then on. */
+/** Renders the screens, which follow the client from then on. */
 export async function begin(client: Client): Promise<void> {
-  await Promise.all([speak(settings.value.language), font()]);
+  await Promise.all([setLanguage(settings.value.language), font()]);
   applySettings();
   followAddress();
   provide(client);

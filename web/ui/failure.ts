@@ -1,10 +1,10 @@
-// The sentence for what did not work.
+// The sentences for failures.
 
 import { words } from "./i18n/words.ts";
 import { note } from "./parts/announcer.tsx";
 import type { Failure, Outcome } from "../core/index.ts";
 
-/** What to tell the person. */
+/** The sentence for a failure. */
 export function sentenceOf(failure: Failure): string {
   const w = words.value;
   switch (failure.kind) {
@@ -43,10 +43,10 @@ export function sentenceOf(failure: Failure): string {
   }
 }
 
-/** Whether a part of the client could not be loaded: each engine has a sentence of its own for it. */
+/** Whether the error is a failed dynamic import, for which each engine has its own message. */
 export const isMissingFile = (error: unknown): boolean => error instanceof TypeError && /module/.test(error.message);
 
-/** How something went that has to be stored here; where there is no room for it, it throws. */
+/** Turns the error of a failed write on this device into an outcome. */
 export async function stored<T>(work: Promise<Outcome<T>>): Promise<Outcome<T>> {
   try {
     return await work;
@@ -59,7 +59,7 @@ export async function stored<T>(work: Promise<Outcome<T>>): Promise<Outcome<T>> 
 /** Whether a text can be an e-mail address; the server decides. */
 export const isEmail = (text: string): boolean => /^[^\s@]+@[^\s@]+$/.test(text.trim());
 
-/** For what is done by one click: says why, if it did not work; `done` says that it did, where nothing else shows it. */
+/** For actions of a single click: shows a failure; `done` confirms success where nothing else shows it. */
 export async function attempt(work: Promise<Outcome<unknown>>, done?: string): Promise<boolean> {
   const outcome = await work;
   if (!outcome.ok) note(sentenceOf(outcome.failure));

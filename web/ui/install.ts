@@ -1,5 +1,5 @@
-// The service worker: installed after the first paint, looked at for a new version now and then, changed when the
-// person says so. Where it was changed by another tab, this one goes on, and still says that there is a new version.
+// Registers the service worker after the first paint, checks for a new version periodically, and activates it when the user says so.
+// If another tab activates it, this one keeps running, and still offers the new version.
 
 import { isMissingFile } from "./failure.ts";
 import { words } from "./i18n/words.ts";
@@ -25,7 +25,7 @@ function workerAddress(): string {
   return policy.createScriptURL(address) as string; // a TrustedScriptURL, which the types do not know
 }
 
-/** Installs the worker, and tells when a new version waits. Without one the client works, but does not open offline. */
+/** Registers the worker, and sets `newVersion` when an update is waiting. Without a worker the client does not open offline. */
 export async function install(): Promise<void> {
   if (!("serviceWorker" in navigator)) return;
   navigator.serviceWorker.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
@@ -35,7 +35,7 @@ export async function install(): Promise<void> {
   });
   let { controller } = navigator.serviceWorker;
   navigator.serviceWorker.addEventListener("controllerchange", () => {
-    // The first one is of this page's own version.
+    // The first worker has this page's version.
     if (controller) newVersion.value = true;
     controller = navigator.serviceWorker.controller;
   });
@@ -50,18 +50,18 @@ export async function install(): Promise<void> {
     });
     setInterval(() => void registration.update().catch(() => undefined), LOOK_MS);
   } catch {
-    // A certificate that the browser only tolerates, or a private window: no worker, the rest works.
+    // With an invalid certificate or in a private window there is no worker; everything else works.
   }
 }
 
-/** Whether a reload would bring another version than this one. */
+/** Whether a reload would load another version. */
 async function isReplaced(): Promise<boolean> {
   const own = document.querySelector("script[type=module]")?.getAttribute("src") ?? "";
   const page = await fetch("./", { cache: "no-store" });
   return page.ok && !(await page.text()).includes(own);
 }
 
-/** Offers a reload where a part cannot be loaded, as its file is gone with the version; else says that there is no answer. */
+/** When a chunk cannot be loaded: offers a reload if its version is gone, otherwise shows that the server does not answer. */
 export function watchFiles(): void {
   const look = async (error: unknown): Promise<void> => {
     if (!isMissingFile(error)) return;
@@ -72,7 +72,7 @@ export function watchFiles(): void {
   addEventListener("error", ({ error }) => void look(error));
 }
 
-/** Changes to the version that waits, if one does, and loads the page anew. */
+/** Activates a waiting version, if there is one, and reloads the page. */
 export async function reload(): Promise<void> {
   const registration = await navigator.serviceWorker?.getRegistration();
   if (!registration?.waiting) {

@@ -1,4 +1,4 @@
-// What production starts. Where the browser offers no encryption there is a page, and no form at all.
+// The entry point. Where the browser has no WebCrypto it shows a page that says so, and no form.
 
 import { begin } from "./begin.tsx";
 import { type FunctionComponent, createElement, render } from "preact";
@@ -6,9 +6,9 @@ import { effect } from "@preact/signals";
 import { keepStorage, openPorts } from "../browser/open.ts";
 import { type Client, startClient } from "../core/index.ts";
 import { install, watchFiles } from "./install.ts";
-import { speak } from "./i18n/words.ts";
-import { followPush } from "./later.ts";
-import { followNews } from "./notify.ts";
+import { setLanguage } from "./i18n/words.ts";
+import { followPush } from "./lazy.ts";
+import { followMessages } from "./notify.ts";
 import { settings } from "./settings.ts";
 import { session } from "./state.ts";
 import { CannotOpen, NotSecure, TooOld } from "./start/pages.tsx";
@@ -18,11 +18,11 @@ const isModern = (): boolean =>
   "locks" in navigator && "indexedDB" in globalThis && "showPopover" in HTMLElement.prototype && "Segmenter" in Intl;
 
 async function show(page: FunctionComponent): Promise<void> {
-  await speak(settings.value.language);
+  await setLanguage(settings.value.language);
   render(createElement(page, {}), document.querySelector("#app") ?? document.body);
 }
 
-/** The client over what lies here; null where that cannot be opened. */
+/** Opens the client; null if the data on this device cannot be opened. */
 async function opened(): Promise<Client | null> {
   try {
     return await startClient(await openPorts());
@@ -39,11 +39,11 @@ async function start(): Promise<void> {
   const client = await opened();
   if (!client) {
     await show(CannotOpen);
-    // A newer version may be what opens it.
+    // An update may be able to open it.
     return install();
   }
-  // First, as messages may come while the page is still beginning.
-  followNews(client);
+  // Before the screens, as messages may arrive while the page is starting.
+  followMessages(client);
   await begin(client);
   effect(() => {
     if (session.value.kind === "in") void keepStorage();

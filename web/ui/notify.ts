@@ -1,8 +1,8 @@
-// What is told outside of the page: the count in title and icon, and the browser's notifications.
+// What is shown outside of the page: the unread count in title and icon, and the browser's notifications.
 
 import { effect } from "@preact/signals";
 import { followLooks, isLookedAt } from "../browser/tabs.ts";
-import type { Client, News } from "../core/index.ts";
+import type { Client, IncomingMessage } from "../core/index.ts";
 import { go, hashOf, type Route } from "./route.ts";
 import { settings } from "./settings.ts";
 import { unreadCount } from "./state.ts";
@@ -24,7 +24,7 @@ export function showCount(): void {
 
 let sound: AudioContext | null = null;
 
-/** Two soft notes. Browsers play nothing before the person has touched the page; then it stays silent. */
+/** Plays two soft notes. Browsers allow no sound before the user has interacted with the page. */
 function play(): void {
   sound ??= new AudioContext();
   if (sound.state !== "running") return;
@@ -43,14 +43,14 @@ function play(): void {
   });
 }
 
-/** Tells of a new message, unless somebody looks at a tab, this one or another. The tag keeps one message from being told twice. */
-async function tell(news: News): Promise<void> {
+/** Shows a notification, unless the user is looking at a tab, this one or another. The tag prevents a second one for the same message. */
+async function notify(message: IncomingMessage): Promise<void> {
   if (!settings.value.notify || !("Notification" in window) || Notification.permission !== "granted" || (await isLookedAt())) return;
   if (settings.value.sound) play();
   const { preview } = settings.value;
-  const title = preview ? (news.where === news.who ? news.who : `${news.who} · ${news.where}`) : "Parlance";
-  const place: Route = { at: "conversation", id: news.conversation, message: news.message };
-  const options = { body: preview ? plainText(news.text) : "", tag: news.message, silent: true, icon: "icon.svg", data: hashOf(place) };
+  const title = preview ? (message.where === message.who ? message.who : `${message.who} · ${message.where}`) : "Parlance";
+  const place: Route = { at: "conversation", id: message.conversation, message: message.message };
+  const options = { body: preview ? plainText(message.text) : "", tag: message.message, silent: true, icon: "icon.svg", data: hashOf(place) };
   const registration = await navigator.serviceWorker?.getRegistration();
   if (registration) {
     await registration.showNotification(title, options); // on Android there is no other way
@@ -64,8 +64,8 @@ async function tell(news: News): Promise<void> {
   });
 }
 
-/** Follows what the client says is new; it says so in one tab only. */
-export function followNews(client: Client): void {
+/** Shows a notification for each new message; the client reports those in one tab only. */
+export function followMessages(client: Client): void {
   followLooks();
-  client.onNews((news) => void tell(news));
+  client.onMessage((message) => void notify(message));
 }

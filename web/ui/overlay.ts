@@ -1,13 +1,13 @@
-// Which dialog stands over the screens; at most one, so that Escape always goes one step back.
+// The dialog that is open; at most one, so that Escape always goes one step back.
 
 import { signal } from "@preact/signals";
 import type { Article, ConversationId, Invitation, Outcome } from "../core/index.ts";
 
-/** A question about something that cannot be undone; without `run`, only something that is said. */
+/** A confirmation of something that cannot be undone; without `run`, only a message. */
 export interface Question {
   title: string;
   text: string;
-  /** The verb of what happens, and of what does not. */
+  /** The labels of the two buttons, as verbs. */
   yes?: string;
   no: string;
   run?: () => Promise<Outcome<unknown> | null>;

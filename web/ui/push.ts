@@ -1,18 +1,18 @@
-// Whether this device is woken when something is new and Parlance is closed: what the browser, its push service and the server
+// Push messages while Parlance is closed: what the browser, its push service and the server
 // have to agree on.
 
 import { effect } from "@preact/signals";
-import type { Waking } from "../core/index.ts";
+import type { PushSettings } from "../core/index.ts";
 import { turnOnNotifications } from "./conversation/notify-question.tsx";
 import { words } from "./i18n/words.ts";
 import { route } from "./route.ts";
 import { settings } from "./settings.ts";
 import { client, session } from "./state.ts";
 
-/** Why a device is not pushed, where a person can do something about it, or wants to know. */
+/** Why a device gets no push messages, if the user can do something about it, or wants to know. */
 export type NotPushed = "unsupported" | "denied" | "notOffered" | "failed";
 
-/** Whether the browser can be woken at all. On iPhone and iPad it can once Parlance is on the Home Screen. */
+/** Whether the browser supports push. On iPhone and iPad it does once Parlance is on the Home Screen. */
 export const canPush = (): boolean => "PushManager" in globalThis && "Notification" in globalThis && "serviceWorker" in navigator;
 
 const registrationOf = async (): Promise<ServiceWorkerRegistration | undefined> => navigator.serviceWorker?.getRegistration();
@@ -22,17 +22,17 @@ const subscribed = async (): Promise<PushSubscription | null> => {
   return (await registration?.pushManager.getSubscription()) ?? null;
 };
 
-/** Whether this device is pushed, as browser and server say. */
+/** Whether push is enabled here, according to both the browser and the server. */
 export async function isPushed(): Promise<boolean> {
   const subscription = await subscribed();
   if (!subscription) return false;
-  const found = await client().pushed();
+  const found = await client().pushStatus();
   return found.ok && found.value.endpoint === subscription.endpoint;
 }
 
-/** Whether the server pushes at all; yes, as long as it cannot be asked. */
+/** Whether the server sends push messages; assumed while it cannot be reached. */
 export async function isOffered(): Promise<boolean> {
-  const found = await client().pushed();
+  const found = await client().pushStatus();
   return found.ok ? found.value.key !== "" : found.failure.kind !== "notOffered";
 }
 
@@ -40,13 +40,13 @@ export async function isOffered(): Promise<boolean> {
 export async function turnOnPush(): Promise<NotPushed | null> {
   const registration = canPush() ? await registrationOf() : undefined;
   if (!registration) return "unsupported";
-  // First, as browsers ask only right after a click.
+  // First, as browsers show the permission prompt only right after a click.
   if (!(await turnOnNotifications())) return "denied";
-  const found = await client().pushed();
+  const found = await client().pushStatus();
   if (!found.ok) return found.failure.kind === "notOffered" ? "notOffered" : "failed";
   if (found.value.key === "") return "notOffered";
   try {
-    await client().setWaking(waking());
+    await client().setPushSettings(pushSettings());
     const { endpoint } = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: found.value.key });
     const enabled = await client().enablePush(endpoint);
     if (enabled.ok) return null;
@@ -63,17 +63,17 @@ export async function turnOffPush(): Promise<void> {
   await client().disablePush();
 }
 
-/** How what is new is shown, by what is set now. */
-function waking(): Waking {
+/** What push messages show, by the present settings. */
+function pushSettings(): PushSettings {
   const { preview, sound } = settings.value;
   return { preview, sound, fresh: words.value.pushFresh, nothing: words.value.pushNothing };
 }
 
-async function keepWaking(now: Waking): Promise<void> {
-  if ((await subscribed()) && session.peek().kind === "in") await client().setWaking(now);
+async function savePushSettings(now: PushSettings): Promise<void> {
+  if ((await subscribed()) && session.peek().kind === "in") await client().setPushSettings(now);
 }
 
-/** Tells the server again where it pushes this device, if that is not what it knows. */
+/** Sends the endpoint to the server again, if the server has another one. */
 async function repair(): Promise<void> {
   const subscription = await subscribed();
   if (!subscription || (await isPushed())) return;
@@ -86,21 +86,21 @@ export function followPush(): void {
   let was: string = session.value.kind;
   effect(() => {
     const { kind } = session.value;
-    // Whoever logs out, or is signed out, is woken no more.
+    // After a logout this device must not get push messages any more.
     if (kind === "out" && was === "in") void subscribed().then((subscription) => subscription?.unsubscribe());
     if (kind === "in" && was !== kind) void repair();
     was = kind;
   });
   effect(() => {
-    const now = waking();
-    if (session.value.kind === "in") void keepWaking(now);
+    const now = pushSettings();
+    if (session.value.kind === "in") void savePushSettings(now);
   });
   effect(() => {
     if (route.value.at === "conversation") void dismiss(route.value.id);
   });
 }
 
-/** Takes away what was shown of a conversation that is open now. */
+/** Closes notifications of the conversation that is open now. */
 async function dismiss(conversation: string): Promise<void> {
   for (const tag of [conversation, "parlance"]) {
     for (const notification of (await (await registrationOf())?.getNotifications({ tag })) ?? []) notification.close();

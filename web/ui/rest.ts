@@ -1,4 +1,4 @@
-// All that is not needed for the first look, as one file to load.
+// Everything that is not needed for the first paint, as one chunk.
 
 import { enRest } from "./i18n/en-rest.ts";
 import { addWords } from "./i18n/words.ts";

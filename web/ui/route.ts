@@ -47,7 +47,7 @@ export function hashOf(route: Route): string {
   }
 }
 
-/** Where the person is now. */
+/** The current route. */
 export const route = signal<Route>(parseRoute(location.hash));
 
 /** Goes to a place; `replace` leaves no entry in the history, as after an invitation's secret was used. */

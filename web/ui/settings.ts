@@ -1,9 +1,9 @@
 // What is set for this device only. It lies in localStorage, holds no secret, and is read before the first paint.
 
 import { effect, signal } from "@preact/signals";
-import { type Language, languages, preferred, speak } from "./i18n/words.ts";
+import { type Language, languages, preferred, setLanguage } from "./i18n/words.ts";
 
-/** The settings, each with what it is if nobody chose. */
+/** The settings, with their defaults. */
 export interface Settings {
   theme: "auto" | "light" | "dark";
   /** 85 to 150, in percent. */
@@ -82,6 +82,6 @@ export function applySettings(): void {
     root.style.setProperty("--text-size", String(textSize / 100));
   });
   effect(() => {
-    void speak(settings.value.language);
+    void setLanguage(settings.value.language);
   });
 }

@@ -1,5 +1,5 @@
 // The signals that the screens read, and the client that they ask. `provide` fills them, in one batch for each change;
-// objects that did not change keep their identity, so that only the rows that did are drawn anew.
+// unchanged objects keep their identity, so that only changed rows are rendered again.
 
 import { batch, computed, signal } from "@preact/signals";
 import type { AlarmOf, Changes, ChosenPresence, Client, Connection, Conversation, Device, Log, Person, Request, Session, Upload } from "../core/index.ts";
@@ -14,22 +14,22 @@ export const presence = signal<ChosenPresence>("available");
 export const requests = signal<readonly Request[]>([]);
 /** The log of the open conversation. */
 export const log = signal<Log | null>(null);
-/** Who is writing where, by name. */
+/** The names of those who are typing, by conversation. */
 export const writing = signal<ReadonlyMap<string, readonly string[]>>(new Map());
 export const connection = signal<Connection>({ kind: "connecting" });
 /** How many messages wait for the server. */
 export const waiting = signal(0);
-/** The first time on a device: how many of how many conversations are here. */
+/** Progress of the first sync on a device: how many of how many conversations are loaded. */
 export const firstSync = signal<{ done: number; all: number } | null>(null);
 /** By how many minutes this device's clock is off; 0 if it is right. */
 export const clockOff = signal(0);
 /** Devices that logged in after this one and have not been reviewed. */
 export const newDevices = signal<readonly Device[]>([]);
-/** What is not right with one's own keys, as the server shows them. */
+/** What is wrong with the user's own keys, as the server presents them. */
 export const alarm = signal<readonly AlarmOf[]>([]);
-/** How far files have come that are being sent, by message. */
+/** Progress of uploads, by message. */
 export const uploads = signal<ReadonlyMap<string, Upload>>(new Map());
-/** Files that were deleted with their messages: nothing of them may be kept. */
+/** Files that were deleted with their messages: drop everything that is cached of them. */
 export const forgotten = signal<ReadonlySet<string>>(new Set());
 /** A newer client was installed and waits for a reload. */
 export const newVersion = signal(false);

@@ -24,7 +24,7 @@ export interface Tab {
 export interface Click extends Waits {
   notification: { close: () => void; data: unknown };
 }
-/** The browser has replaced where this device is pushed. */
+/** The browser has replaced the push subscription. */
 export interface Moved extends Waits {
   newSubscription?: PushSubscription | null;
 }

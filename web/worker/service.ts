@@ -33,7 +33,7 @@ async function answer(request: Request, address: string): Promise<Response> {
 }
 
 scope.addEventListener("install", (event) => {
-  // Where the browser can be told, calls do not even wake this worker on their way.
+  // Where the browser supports static routing, calls bypass this worker.
   event.addRoutes?.({ condition: { requestMethod: "POST" }, source: "network" }).catch(reportError);
   event.waitUntil(install());
 });
@@ -42,7 +42,7 @@ scope.addEventListener("message", ({ data, ports: [port] }) => {
   if (data === "use new version") void scope.skipWaiting();
   // Only pages of ours can post here; what a file says is checked where it is read.
   if (typeof data !== "object" || data === null || !port) return;
-  if ("download" in data) announce({ file: data.download as FileInfo, tell: (heard) => port.postMessage(heard) });
+  if ("download" in data) announce({ file: data.download as FileInfo, post: (message) => port.postMessage(message) });
   // The event also keeps this worker alive: browsers end one that has had none for half a minute.
   if ("saving" in data) port.postMessage(isSaving(String(data.saving)));
 });

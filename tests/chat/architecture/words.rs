@@ -1,5 +1,5 @@
 //! Words that must not be used, each with its replacement: terms of the field, each with one
-//! meaning.
+//! meaning. The server, the web client, its tests, the scripts and the documentation are checked.
 
 use super::files::sources;
 
@@ -53,6 +53,42 @@ const GIVEN_UP: &[(&str, &str)] = &[
     ("is_all", "the adjective"),
     ("is_over", "ended"),
     ("twice is as once", "idempotent"),
+    ("doorFor", "loginContext"),
+    ("askHow", "fetchHashing"),
+    ("enterVault", "logInWithVault"),
+    ("wakingOf", "pushSettings"),
+    ("setWaking", "setPushSettings"),
+    ("fetchNews", "fetchIncoming"),
+    ("onNews", "onMessage"),
+    ("newsOf", "incomingOf"),
+    ("onFresh", "onIncoming"),
+    ("isBarred", "isUnauthorized"),
+    ("onBarred", "onUnauthorized"),
+    ("whyBarred", "whyUnauthorized"),
+    ("barred", "unauthorized"),
+    ("noteAsked", "addSentRequest"),
+    ("forgetAsked", "removeSentRequest"),
+    ("settleAsked", "settleSentRequests"),
+    ("showAsked", "showSentRequests"),
+    ("readPost", "readTabMessage"),
+    ("AccountShown", "AccountView"),
+    ("fetchPatiently", "fetchWithRetries"),
+    ("unchosen", "clearChosen"),
+    ("besideOf", "nameHint"),
+    ("letGo", "evict"),
+    ("hereCount", "availableCount"),
+    ("openWay", "openProxy"),
+    ("openFloor", "openBaseline"),
+    ("timesOfTheWay", "deliveryTimes"),
+    ("patience_ms", "a timeout that says of what"),
+    ("oneself", "the user, themselves"),
+    ("whom one", "whom the user"),
+    ("the tab that leads", "the leading tab"),
+    ("let in any more", "authorized"),
+    ("lies here", "is stored on this device"),
+    ("lies on the device", "is stored on the device"),
+    ("is told of", "is notified of"),
+    ("at the door", "where it comes in"),
     ("/// Where.", "what the item is for, or nothing"),
     ("/// Who.", "what the item is for, or nothing"),
     ("/// Which.", "what the item is for, or nothing"),
@@ -95,13 +131,26 @@ fn no_forbidden_word_is_used() {
         "CONTRIBUTING.md",
         "SECURITY.md",
     ];
-    let web = ["web/core", "web/ui", "web/worker", "web/test"];
+    let web = [
+        "web/core",
+        "web/ui",
+        "web/browser",
+        "web/worker",
+        "web/node",
+        "web/test",
+        "web/build.mjs",
+        "web/test.mjs",
+        "web/types.mjs",
+    ];
     let mut all = sources(&["src", "crates", "tests", "fuzz"], ".rs");
     all.extend(sources(&prose, ".md"));
     // Not migrations: one that has landed is never edited.
     all.extend(sources(&["src"], ".sql"));
-    all.extend(sources(&web, ".ts"));
-    all.extend(sources(&web, ".tsx"));
+    for ending in [".ts", ".tsx", ".mjs", ".css", ".md"] {
+        all.extend(sources(&web, ending));
+    }
+    // Scripts have no ending.
+    all.extend(sources(&["script"], ""));
     for source in all {
         // This list names them.
         if source.path.ends_with("architecture/words.rs") {

@@ -230,7 +230,7 @@ async fn changes_that_others_are_notified_of_are_limited_by_the_minute_of_whatev
         is_used_up(&ann.asks_as(4, api, action).await, "5", 60);
     }
     is_used_up(&ann.publishes(&card).await, "5", 60);
-    // What concerns oneself alone goes on, and so do others.
+    // Actions that affect nobody else are still allowed, and so are other users.
     ann.asks_as(4, "chatlogin", password).await.ok();
     ann.asks(conversations, of("favorite", json!({})))
         .await

@@ -1,4 +1,4 @@
-// One's own account: devices, one's name, what can be taken along.
+// The user's own account: devices, name, data export.
 
 import { articles } from "../model/timeline.ts";
 import type { Device, Outcome } from "../model/view.ts";
@@ -12,7 +12,7 @@ import { signOut as endStation } from "../wire/login.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
-/** The devices on which one is logged in. */
+/** The user's devices. */
 export const devices = ({ account }: Open): Promise<Outcome<Device[]>> =>
   attempt(() => devicesOf(account));
 
@@ -31,21 +31,21 @@ export const signOutOthers = ({ account, ask }: Open): Promise<Outcome> =>
     return null;
   });
 
-/** Changes one's name. */
+/** Changes the user's name. */
 export async function setName({ account }: Open, name: string): Promise<Outcome> {
   return attempt(async () => {
     await setProfile(account.caller, name);
     await updateSession(account, { name });
-    account.tell({ list: true });
+    account.notify({ list: true });
     return null;
   });
 }
 
 /** Everything that is on this device, readable. */
-export async function exportData({ account, shown }: Open): Promise<Exported> {
+export async function exportData({ account, view }: Open): Promise<Exported> {
   const { store, session, clock } = account;
-  const people = await store.people();
-  const names = new Names(new Map(people.map((person) => [person.id, person])), session);
+  const people = await store.peopleById();
+  const names = new Names(people, session);
   const conversations = [];
   for (const record of await store.conversations()) {
     const { id, isgroup, participants } = record.wire;
@@ -64,9 +64,9 @@ export async function exportData({ account, shown }: Open): Promise<Exported> {
       trouble: one.trouble,
     }));
     const members = participants.map(({ userid }) => ({ id: userid, name: names.of(userid) }));
-    conversations.push({ id, group: isgroup, name: shown.conversationName(id), members, messages });
+    conversations.push({ id, group: isgroup, name: view.conversationName(id), members, messages });
   }
-  const contacts = people.filter(({ friend }) => friend).map(({ id, name, email, trust }) => ({ id, name, email, trust }));
+  const contacts = [...people.values()].filter(({ friend }) => friend).map(({ id, name, email, trust }) => ({ id, name, email, trust }));
   const { user, name, email } = session;
   return { user, name, email, at: new Date(clock.now()).toISOString(), contacts, conversations };
 }

@@ -1,25 +1,25 @@
-// What becomes of an invitation's link in the hands of who has an account.
+// An invitation's link, opened by somebody who has an account already.
 
 import { type ConversationId, userId } from "../model/ids.ts";
 import type { Invitation, Outcome } from "../model/view.ts";
 import { addFriend } from "../wire/people.ts";
-import { noteAsked } from "../sync/asked.ts";
+import { addSentRequest } from "../sync/sent-requests.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { prove } from "./invitations.ts";
 import { attempt, ok } from "./outcome.ts";
 
-/** Asks who made the link for a friendship; of friends, returns the conversation, in which the link's secret was proved. */
+/** Sends a friend request to the inviter. If the two are friends already, proves the link's secret and returns the conversation. */
 export async function befriend(open: Open, invitation: Invitation): Promise<Outcome<ConversationId | null>> {
   const friend = userId(invitation.from);
   const asked = await attempt(() => addFriend(open.account.caller, { friendid: friend }));
   await open.ask({ kind: "resync" });
-  // Who made the link may have made us friends already.
+  // The inviter may have sent a request as well, so that the two are friends now.
   const person = await open.account.store.person(friend);
   if (!person?.friend) {
     if (!asked.ok) return asked;
     const name = person?.name || person?.email;
-    if (name) await noteAsked(open.account, friend, name);
+    if (name) await addSentRequest(open.account, friend, name);
     return ok(null);
   }
   const conversation = await writeTo(open, friend);

@@ -1,13 +1,13 @@
 // What actions of a logged-in person work with.
 
 import type { Account } from "../sync/account.ts";
-import type { Ask } from "../sync/ask.ts";
-import type { AccountShown } from "../show/shown.ts";
+import type { LeaderRequest } from "../sync/tab-messages.ts";
+import type { AccountView } from "../show/account-view.ts";
 
 /** A session that is open in this tab. */
 export interface Open {
   account: Account;
-  shown: AccountShown;
-  /** Asks the tab that leads; resolves when it is done, or, where another one leads, when it was asked. */
-  ask: (ask: Ask) => Promise<void>;
+  view: AccountView;
+  /** Sends a request to the leading tab. Resolves when it is done; if another tab leads, see `OpenSession.ask`. */
+  ask: (ask: LeaderRequest) => Promise<void>;
 }

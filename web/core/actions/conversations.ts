@@ -10,7 +10,7 @@ import { showPerson } from "../show/people.ts";
 import { takeConversation } from "../sync/list.ts";
 import { updateEpochs } from "../sync/epochs.ts";
 import { forgetConversationOf } from "../sync/erase.ts";
-import { stranger } from "../sync/people.ts";
+import { newPerson } from "../sync/people.ts";
 import { arrange, type Arrangement, clear as clearAll, createDirect } from "../wire/conversation.ts";
 import * as group from "../wire/group.ts";
 import { isRefusedAs } from "../wire/refusal.ts";
@@ -33,7 +33,7 @@ import { keepAsContent, keepHere } from "../sync/shared.ts";
 
 /** How often a new epoch is tried against others who begin one at the same moment. */
 const MAX_TRIES = 3;
-/** What one has set is to hold for good. */
+/** How long a message that carries a setting is kept. */
 const FOREVER_MS = 36_500 * 86_400_000;
 
 /** What a person can set of a conversation. */
@@ -48,19 +48,19 @@ function arrangements({ favorite, muted, hidden, color }: Settings): Arrangement
   return found;
 }
 
-/** Sets something of one's own view of a conversation. */
+/** Changes the user's own settings of a conversation. */
 export const changeSettings = ({ account }: Open, id: ConversationId, to: Settings): Promise<Outcome> =>
   attempt(async () => {
     for (const one of arrangements(to)) await takeConversation(account, await arrange(account.caller, id, one));
     return null;
   });
 
-/** How long one's messages in a conversation are kept: one's other devices hear of it, where messages are signed. */
+/** Sets how long the user's messages in a conversation are kept. Where messages are signed, their other devices are told. */
 export async function setKeep(open: Open, id: ConversationId, keep: Keep): Promise<Outcome> {
   const { account } = open;
-  // First here: it counts for what is written next, however long the place for all devices takes.
+  // On this device first: it must hold for the next message, however long the message to the other devices takes.
   await account.serial.run(async () => account.store.writeOwn(...(await keepHere(account, id, keep))));
-  account.tell({ conversations: [id] });
+  account.notify({ conversations: [id] });
   if (!signs(account)) return ok(null);
   const place = await saved(open);
   if (!place.ok) return place;
@@ -79,24 +79,24 @@ export const clear = ({ account, ask }: Open, id: ConversationId): Promise<Outco
     return null;
   });
 
-/** Leaves a group, or forgets what is left of one that one is not in any more. */
+/** Leaves a group, or deletes what is left here of a group that the user is no longer in. */
 export const leave = ({ account, ask }: Open, id: ConversationId): Promise<Outcome> =>
   attempt(async () => {
     const record = await account.store.conversation(id);
     if (!record?.gone) await group.leave(account.caller, id);
     await account.serial.run(async () => account.store.writeOwn(...(await forgetConversationOf(account, id))));
-    account.tell({ list: true });
+    account.notify({ list: true });
     await ask({ kind: "resync" });
     return null;
   });
 
-/** Says of a mistake that keys are missing for somebody. */
+/** Turns errors about missing keys into a failure that names the people. */
 async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return await attempt(task);
   } catch (error) {
     if (!(error instanceof NoKey) && !(error instanceof Unexpected)) throw error;
-    return failed({ kind: error instanceof NoKey ? "noKey" : "unexpected", names: error.users.map((user) => open.shown.nameOf(user)) });
+    return failed({ kind: error instanceof NoKey ? "noKey" : "unexpected", names: error.users.map((user) => open.view.nameOf(user)) });
   }
 }
 
@@ -104,9 +104,7 @@ async function withKeys<T>(open: Open, task: () => Promise<T>): Promise<Outcome<
 export const writeTo = (open: Open, user: UserId): Promise<Outcome<ConversationId>> =>
   withKeys(open, async () => {
     const { account } = open;
-    const known = (await account.store.conversations()).find(
-      ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
-    );
+    const known = await account.store.directWith(user);
     if (known) return known.wire.id;
     if (signs(account)) return createSignedDirect(account, user);
     const secrets = await wrapFor(account, random(32), [user]);
@@ -131,9 +129,9 @@ export const createGroup = (open: Open, name: string, users: readonly UserId[]):
     return made.conversation.id;
   });
 
-/** The place for messages to oneself: a group of one, without a name. */
+/** The user's saved messages: a group of one, without a name. */
 export const saved = (open: Open): Promise<Outcome<ConversationId>> => {
-  const own = open.shown.saved();
+  const own = open.view.saved();
   return own ? Promise.resolve(ok(own)) : createGroup(open, "", []);
 };
 
@@ -151,15 +149,15 @@ export const rename = (open: Open, id: ConversationId, name: string): Promise<Ou
     return null;
   });
 
-/** Who is in it. */
+/** The members of a group. */
 export async function members({ account }: Open, id: ConversationId): Promise<Member[]> {
   const record = await account.store.conversation(id);
   if (!record) return [];
   const admins = new Set<string>(record.roster ? parseAnnouncement(record.roster.announcement).admins : []);
   // All at once: thousands of single reads take seconds.
-  const people = new Map((await account.store.people()).map((person) => [person.id, person]));
+  const people = await account.store.peopleById();
   return record.wire.participants.map(({ userid, username }) => {
-    const person = people.get(userid) ?? { ...stranger(userid), name: username };
+    const person = people.get(userid) ?? { ...newPerson(userid), name: username };
     return { ...showPerson(person), admin: admins.has(userid) };
   });
 }
@@ -236,7 +234,7 @@ export const setAdmin = (open: Open, id: ConversationId, user: UserId, admin: bo
     await takeConversation(account, (await group.setRole(account.caller, id, user, role)).conversation);
     const record = await account.store.conversation(id);
     if (!record?.roster) return null;
-    // The server's word for who is an admin counts for nothing: it is announced, too.
+    // Clients do not believe the server about admins, so the change is announced and signed as well.
     const others = parseAnnouncement(record.roster.announcement).admins.filter((one) => one !== user);
     await renew(open, id, { admins: admin ? [...others, user] : others });
     return null;

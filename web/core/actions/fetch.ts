@@ -1,20 +1,21 @@
-// Records of a file from the server: what it is too busy for, or has no answer to, is asked for again a few times, so that a large
-// file does not begin anew.
+// Downloads records of a file, and retries a few times when the server is busy or does not answer, so that a large download need
+// not start over.
 
 import { type Bytes, randomUnit } from "../crypto/bytes.ts";
 import type { FileInfo } from "../model/file.ts";
 import { delayMs } from "../sync/connection.ts";
+import { sleep } from "../sync/sleep.ts";
 import type { Caller } from "../wire/call.ts";
 import { fetchRecords, type Span } from "../wire/files.ts";
 import { isPassing, Refused } from "../wire/refusal.ts";
 
-/** How often the same is asked for again. */
+/** Retries of one request. */
 const MAX_RETRIES = 3;
-/** Who is told to wait for longer is told so. */
+/** A longer `Retry-After` is not waited for: the request fails. */
 const MAX_WAIT_MS = 10_000;
 
 /** Fetches records in a row: the first, and as many more as the pace allows. Throws as `fetchRecords` does, after `retries` retries. */
-export async function fetchPatiently(caller: Caller, { id }: FileInfo, [from, to]: Span, retries = MAX_RETRIES): Promise<Bytes> {
+export async function fetchWithRetries(caller: Caller, { id }: FileInfo, [from, to]: Span, retries = MAX_RETRIES): Promise<Bytes> {
   for (let tries = 0; ; tries++) {
     try {
       return await caller.fetching.inTurn((count) => fetchRecords(caller, id, [from, Math.min(from + count - 1, to)]));
@@ -22,7 +23,7 @@ export async function fetchPatiently(caller: Caller, { id }: FileInfo, [from, to
       const asked = error instanceof Refused ? (error.retryAfter ?? 0) * 1000 : 0;
       const wait = Math.max(Math.min(delayMs(tries, randomUnit()), MAX_WAIT_MS), asked);
       if (!isPassing(error) || tries === retries || wait > MAX_WAIT_MS) throw error;
-      await new Promise<void>((resolve) => void caller.clock.after(wait, resolve));
+      await sleep(caller.clock, wait);
     }
   }
 }

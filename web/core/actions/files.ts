@@ -1,17 +1,17 @@
 // Files on this device: encrypted as they are on the server before anything is sent, and read again, here or from there.
 
 import { base64, type Bytes, hex, random, sha256 } from "../crypto/bytes.ts";
-import { DamagedFile, digestOf, encryptedLength, fileKey, Opening, padme, PLAIN, RECORD, recordsOf, sealRecord } from "../crypto/file.ts";
+import { DamagedFile, digestOf, encryptedLength, fileKey, FileDecryptor, padme, PLAIN, RECORD, recordsOf, sealRecord } from "../crypto/file.ts";
 import type { ChosenFile } from "../model/draft.ts";
 import { type FileInfo, type FileSource, shapeOf } from "../model/file.ts";
 import { type ConversationId, type FileId, fileId } from "../model/ids.ts";
 import type { FileAbout, Outcome } from "../model/view.ts";
-import { MAX_CACHED_BYTES, makeRoom } from "../outbox/files.ts";
+import { MAX_PICTURE_BYTES, evictPictures } from "../outbox/files.ts";
 import type { Change } from "../store/backend.ts";
 import { box, unbox } from "../store/box.ts";
 import { change } from "../store/store.ts";
 import type { Open } from "./context.ts";
-import { fetchPatiently } from "./fetch.ts";
+import { fetchWithRetries } from "./fetch.ts";
 import { attempt, failed } from "./outcome.ts";
 
 /** Records that are asked for at once: 1 MiB. */
@@ -29,7 +29,7 @@ export async function stage({ account }: Open, source: FileSource, about: FileAb
   await store.writeOwn(change.file({ ...(await store.file(id)), id, state: "staged", at: clock.now(), bytes: encryptedLength(padded) }));
   try {
     for (let n = 0; n < records; n++) {
-      if (ended?.aborted) throw new Error("it was taken back");
+      if (ended?.aborted) throw new Error("the file was removed");
       const plain = new Uint8Array(Math.min(PLAIN, padded - n * PLAIN));
       const from = n * PLAIN;
       if (from < source.size) plain.set(await source.read(from, Math.min(from + PLAIN, source.size)));
@@ -66,7 +66,7 @@ export async function chosenFiles({ account }: Open, conversation: ConversationI
 }
 
 /** What makes files that were chosen ones that are sent. */
-export async function unchosen({ account: { store } }: Open, files: readonly FileInfo[]): Promise<Change[]> {
+export async function clearChosen({ account: { store } }: Open, files: readonly FileInfo[]): Promise<Change[]> {
   const held = await Promise.all(files.map(({ id }) => store.file(id)));
   return held.flatMap((file) => {
     if (!file?.chosen) return [];
@@ -90,15 +90,15 @@ export async function readFile(open: Open, file: FileInfo, take: (part: Bytes) =
 
 async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void | Promise<void>, hashes: Bytes[]): Promise<void> {
   const { records, size, id } = file;
-  const opening = await Opening.of(file, hashes);
-  const keeps = opening.next === 0 && shapeOf(file) === "picture" && size <= MAX_CACHED_BYTES;
+  const decryptor = await FileDecryptor.of(file, hashes);
+  const keeps = decryptor.next === 0 && shapeOf(file) === "picture" && size <= MAX_PICTURE_BYTES;
   const held = await open.account.store.file(id);
   const fresh: Bytes[] = [];
-  while (!opening.isDone) {
-    const from = opening.next;
+  while (!decryptor.isDone) {
+    const from = decryptor.next;
     for (const sealed of await sealedRecords(open, file, from, Math.min(from + BATCH, records) - 1, held !== undefined)) {
       if (keeps && !held) fresh.push(sealed);
-      await take(await opening.open(sealed));
+      await take(await decryptor.open(sealed));
     }
   }
   await keep(open, file, fresh, held?.state);
@@ -110,7 +110,7 @@ async function sealedRecords({ account }: Open, file: FileInfo, from: number, to
     const found = await Promise.all(Array.from({ length: to - from + 1 }, (_, i) => account.store.fileRecord(file.id, from + i)));
     if (found.every((one): one is Bytes => one !== undefined)) return found;
   }
-  const bytes = await fetchPatiently(account.caller, file, [from, to]);
+  const bytes = await fetchWithRetries(account.caller, file, [from, to]);
   const parts: Bytes[] = [];
   for (let at = 0; at < bytes.length; at += RECORD) parts.push(bytes.subarray(at, at + RECORD));
   return parts;
@@ -126,6 +126,6 @@ async function keep({ account }: Open, { id }: FileInfo, fresh: readonly Bytes[]
   } else if (state === undefined && fresh.length > 0) {
     const changes = fresh.map((one, n) => change.fileRecord(id, n, one.slice()));
     await store.writeOwn(change.file({ id, state: "kept", at: clock.now(), bytes }), ...changes);
-    await makeRoom(account);
+    await evictPictures(account);
   }
 }

@@ -1,4 +1,4 @@
-// What can be said of a message besides what it says: whom it has reached, and its place in the transcript.
+// The details of a message: whom it has reached, and its place in the transcript.
 
 import { beginning, follow } from "../crypto/chain.ts";
 import { type ConversationId, messageId, userId } from "../model/ids.ts";
@@ -10,15 +10,15 @@ import { linksOf } from "../sync/inbox.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import type { Open } from "./context.ts";
 
-/** Whom a message has reached: those who said so of it, with the time, and those who said so of a later one. */
-function reachedBy({ shown }: Open, record: ConversationRecord, seq: number, reports: readonly ReportRecord[], of: "delivered" | "seen"): Reached[] {
-  // Who has seen it need not have said before that it arrived.
+/** Whom a message has reached: those who reported it, with the time, and those who reported a later one only. */
+function reachedBy({ view }: Open, record: ConversationRecord, seq: number, reports: readonly ReportRecord[], of: "delivered" | "seen"): Reached[] {
+  // A client may report "viewed" without having reported "delivered".
   const said = of === "seen" ? ["viewed"] : ["delivered", "viewed"];
   const atOf = (user: string): number | null => {
     const times = reports.filter((one) => one.user === user && said.includes(one.type)).map(({ at }) => at);
     return times.length > 0 ? Math.min(...times) : null;
   };
-  return Object.entries(record.reach).flatMap(([user, reach]) => (reach[of] >= seq ? [{ name: shown.nameOf(userId(user)), at: atOf(user) }] : []));
+  return Object.entries(record.reach).flatMap(([user, reach]) => (reach[of] >= seq ? [{ name: view.nameOf(userId(user)), at: atOf(user) }] : []));
 }
 
 /** Whether a row continues the chain. What was fetched together, or after it, was followed when it came (sync/inbox.ts, sync/fill.ts). */
@@ -30,7 +30,7 @@ async function fitsChain({ wire, instance, first, broken }: ConversationRecord, 
   return (await follow(await beginning(wire.id, instance), [link])) === null;
 }
 
-/** What can be said of a message; null of one that the server does not have yet. */
+/** The details of a message; null while the server does not have it. */
 export async function info(open: Open, conversation: ConversationId, message: string): Promise<MessageInfo | null> {
   const { store, session } = open.account;
   const record = await store.conversation(conversation);

@@ -4,7 +4,7 @@ import { hex, random } from "../crypto/bytes.ts";
 import { invitationProof, provesInvitation } from "../crypto/number.ts";
 import type { Content } from "../model/body.ts";
 import { isSame } from "../model/equal.ts";
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import { type ConversationId, messageId, type UserId, userId } from "../model/ids.ts";
 import { writeInvitation } from "../model/invitation.ts";
 import type { Row } from "../model/timeline.ts";
@@ -14,33 +14,33 @@ import type { PersonRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { memberKey, ownKey } from "../sync/cards.ts";
-import { stranger } from "../sync/people.ts";
+import { newPerson } from "../sync/people.ts";
 import * as wire from "../wire/account.ts";
 import { Unreachable } from "../wire/refusal.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
-/** In `meta` under `invitations`: what only the browser that made an invitation knows of it. */
-interface Kept {
+/** In `meta` under `invitations`: what only the browser that created an invitation knows of it. */
+interface StoredInvitation {
   id: string;
   secret: string;
-  /** What the link names as one's own key. */
+  /** The own key that the link names. */
   card: string;
   link: string;
   until: number;
 }
 
-const keptOf = async ({ store }: Account): Promise<Kept[]> => (await store.meta<Kept[]>("invitations")) ?? [];
+const storedInvitations = async ({ store }: Account): Promise<StoredInvitation[]> => (await store.meta<StoredInvitation[]>("invitations")) ?? [];
 
-function keep(account: Account, next: (kept: Kept[]) => Kept[]): Promise<void> {
+function updateStored(account: Account, next: (stored: StoredInvitation[]) => StoredInvitation[]): Promise<void> {
   return account.serial.run(async () => {
-    const value = next(await keptOf(account));
+    const value = next(await storedInvitations(account));
     await account.store.writeOwn({ put: "meta", key: "invitations", value });
   });
 }
 
-/** Makes an invitation for one person. */
+/** Creates an invitation for one person. */
 export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>> =>
   attempt(async () => {
     if ((await ownKey(account)) === null) await ask({ kind: "resync" });
@@ -50,47 +50,47 @@ export const invite = ({ account, ask }: Open): Promise<Outcome<OpenInvitation>>
     const secret = hex(random(32));
     const [base] = made.link.split("#");
     const link = `${base ?? ""}${writeInvitation({ code: made.invite, from: account.session.user, card, secret, name: account.session.name })}`;
-    const kept: Kept = { id: made.inviteid, secret, card, link, until: made.expires };
-    await keep(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), kept]);
+    const stored: StoredInvitation = { id: made.inviteid, secret, card, link, until: made.expires };
+    await updateStored(account, (all) => [...all.filter(({ until }) => until > account.caller.now()), stored]);
     return { code: made.inviteid, madeAt: account.caller.now(), until: made.expires, link };
   });
 
-/** Those that nobody has used yet. */
+/** The invitations that nobody has used yet. */
 export async function invitations({ account }: Open): Promise<OpenInvitation[]> {
   const found = await attempt(() => wire.invites(account.caller));
   if (!found.ok) return [];
-  const links = new Map((await keptOf(account)).map(({ id, link }) => [id, link]));
+  const links = new Map((await storedInvitations(account)).map(({ id, link }) => [id, link]));
   const open = found.value.filter((one) => one.open);
   return open.map(({ inviteid, created, expires }) => ({ code: inviteid, madeAt: created, until: expires, link: links.get(inviteid) ?? null }));
 }
 
-/** Takes one back. */
+/** Revokes one. */
 export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
   attempt(async () => {
     await wire.revokeInvite(account.caller, code);
-    await keep(account, (all) => all.filter(({ id }) => id !== code));
+    await updateStored(account, (all) => all.filter(({ id }) => id !== code));
     return null;
   });
 
-function trust({ store, serial, tell, clock }: Account, user: UserId): Promise<void> {
+function trust({ store, serial, notify, clock }: Account, user: UserId): Promise<void> {
   return serial.run(async () => {
     const person = await store.person(user);
-    // A key that has changed meanwhile is not the one that was vouched for.
+    // A key that has changed meanwhile is not the one that was proved.
     if (!person || person.trust === "changed") return;
-    await store.writeOwn(change.person(noted(person, { ...person, trust: "verified" }, clock.now())));
-    tell({ list: true });
+    await store.writeOwn(change.person(withKeyEvents(person, { ...person, trust: "verified" }, clock.now())));
+    notify({ list: true });
   });
 }
 
-/** Who made a link, with the key that it names: no other one is taken for theirs. */
-export const pinnedBy = ({ from, card }: Invitation): PersonRecord => ({ ...stranger(userId(from)), pin: [card, 0, "verified"], trust: "verified" });
+/** The inviter, pinned to the key that the link names. */
+export const pinnedBy = ({ from, card }: Invitation): PersonRecord => ({ ...newPerson(userId(from)), pin: [card, 0, "verified"], trust: "verified" });
 
-/** What a newcomer does with the link that they came by: the inviter's key is the one in it, or there is no mark. */
+/** Proves to the inviter that this user had the link, and marks the inviter's key as verified, if it is the one in the link. */
 export async function prove({ account }: Open, conversation: ConversationId, { from, card, secret }: Invitation): Promise<void> {
   const inviter = userId(from);
   const person = await account.store.person(inviter);
   const own = await ownKey(account);
-  // Without cards nothing was compared yet (sync/cards.ts).
+  // With cards, sync/cards.ts has compared the pin already.
   const isOther = person?.cards.length === 0 && (await memberKey(person)) !== card;
   if (!person || own === null || card === "" || secret === "" || isOther || person.trust === "changed") return;
   await trust(account, inviter);
@@ -98,22 +98,22 @@ export async function prove({ account }: Open, conversation: ConversationId, { f
   await enqueue(account, { conversation, id: messageId(crypto.randomUUID()), content, until: null });
 }
 
-/** In `meta` under `proofs`: where something stands that may be a proof, and could not be judged yet. */
+/** In `meta` under `proofs`: a message that may be a proof, and could not be checked yet. */
 type Undecided = readonly [conversation: ConversationId, seq: number];
 
 /** More than these are not kept. */
 const MAX_UNDECIDED = 100;
 
-/** Looks for proofs among what has arrived: who had the link of an invitation is the person that it was given to. */
+/** Looks for proofs among new messages: whoever had the link is the person that it was given to. */
 export async function checkProofs(account: Account, conversation: ConversationId, rows: readonly WireMessage[]): Promise<void> {
   const { store, session, serial } = account;
   const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== session.user);
-  const kept = updates.length > 0 ? await keptOf(account) : [];
+  const stored = updates.length > 0 ? await storedInvitations(account) : [];
   const record = await store.conversation(conversation);
-  if (kept.length === 0 || !record || record.wire.isgroup) return;
+  if (stored.length === 0 || !record || record.wire.isgroup) return;
   const undecided = new Set<number>();
   for (const row of await account.cipher.openAll(record, updates)) {
-    if ((await judge(account, row, kept)) === "later") undecided.add(row.seq);
+    if ((await judge(account, row, stored)) === "later") undecided.add(row.seq);
   }
   const judged = new Set(updates.map(({ Seq }) => Seq));
   await serial.run(async () => {
@@ -124,7 +124,7 @@ export async function checkProofs(account: Account, conversation: ConversationId
   });
 }
 
-/** Looks again at what could not be judged: keys may have come since. */
+/** Checks undecided proofs again, as keys may have arrived since. */
 export async function checkProofsAgain(account: Account): Promise<void> {
   const found = new Map<ConversationId, WireMessage[]>();
   for (const [id, seq] of (await account.store.meta<Undecided[]>("proofs")) ?? []) {
@@ -133,18 +133,18 @@ export async function checkProofsAgain(account: Account): Promise<void> {
   for (const [id, rows] of found) await checkProofs(account, id, rows);
 }
 
-/** Takes a proof, if it is one. "later": it cannot be read or compared before the writer's card, or the epoch, is here. */
-async function judge(account: Account, { user, content, trouble }: Row, kept: readonly Kept[]): Promise<"done" | "later"> {
+/** Accepts a proof, if it is one. "later": it cannot be checked before the sender's card, or the epoch, is here. */
+async function judge(account: Account, { user, content, trouble }: Row, stored: readonly StoredInvitation[]): Promise<"done" | "later"> {
   const person = await account.store.person(user);
   const key = person && (await memberKey(person));
   if (content && content.kind !== "verify") return "done";
-  // Until the card is here, the RSA key stands for somebody whose proof names the card.
+  // Until the card is here, `memberKey` is the RSA key, and the proof names the card.
   const hasCard = account.session.server === "" || (person?.cards.length ?? 0) > 0;
   if (!content || trouble || !key || !hasCard) return trouble === "newerClient" ? "done" : "later";
-  for (const { id, secret, card } of kept) {
+  for (const { id, secret, card } of stored) {
     if (!(await provesInvitation(secret, key, card, content.mac))) continue;
     await trust(account, user);
-    await keep(account, (all) => all.filter((one) => one.id !== id));
+    await updateStored(account, (all) => all.filter((one) => one.id !== id));
   }
   return "done";
 }

@@ -1,11 +1,11 @@
-// What the password is asked for: another password, a new recovery key, the end of the account. Loaded where it is typed.
+// Actions that need the password: changing it, a new recovery key, new keys, deleting the account. Loaded where it is typed.
 
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { importKeys, makeKeys, publicOfSeed, rsaSign } from "../crypto/keys.ts";
-import { apikeyOf } from "../crypto/published.ts";
+import { apikeyOf } from "../crypto/published-account.ts";
 import { apikeyOfRoot, type Contents, fillBox, printRecovery, readVault, type Vault, writeVault } from "../crypto/vault.ts";
 import type { Outcome } from "../model/view.ts";
-import { rootOf, unlock } from "../session/door.ts";
+import { openVault, rootOf } from "../session/login-context.ts";
 import { forget } from "../session/known.ts";
 import { passwordSlot, recoverySlot } from "../session/make-vault.ts";
 import { acceptRestored as takeRestored } from "../session/restored.ts";
@@ -14,6 +14,7 @@ import type { SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { signRenewedCard } from "../sync/own-card.ts";
+import { sleep } from "../sync/sleep.ts";
 import { ownerOf, updateSession } from "../sync/vault.ts";
 import { deleteAccount as removeAccount } from "../wire/account.ts";
 import { changeKeys as sendKeys, changePassword as replacePassword, changeRecovery, fetchVault, keysProof } from "../wire/login.ts";
@@ -31,13 +32,13 @@ interface Opened {
   contents: Contents;
 }
 
-// A wrong password is found out here, by what it does not open, and costs no try at the login.
+// A wrong password fails here, as it does not open the vault, and does not count as a failed login.
 async function openNow({ session, caller }: Account, password: string): Promise<Opened> {
   const { rsakey, kdf } = await fetchVault(caller);
   if (kdf === "published") throw new Unsafe("kdf");
   const root = await rootOf(password, kdf);
   try {
-    return await unlock(rsakey, root, { owner: ownerOf(session), slot: "password", seen: readVault(session.vault).version });
+    return await openVault(rsakey, root, { owner: ownerOf(session), slot: "password", seen: readVault(session.vault).version });
   } catch (error) {
     if (error instanceof Unsafe && error.by === "keys") throw new Refused(401, "login_failed", "", null);
     throw error;
@@ -47,7 +48,7 @@ async function openNow({ session, caller }: Account, password: string): Promise<
 /** The next version of a vault, with these slots, and these contents if they are others. */
 type NextVaultOf = (slots: Partial<Vault["slots"]>, contents?: Contents) => Promise<{ rsakey: string; version: number }>;
 
-/** Opens the vault and writes its next version, which `change` makes and sends; once more where another device was faster. */
+/** Opens the vault and writes its next version, which `change` makes and sends; retries when another device was faster. */
 async function replaceVault<T>(
   account: Account,
   password: string,
@@ -73,7 +74,7 @@ async function replaceVault<T>(
   }
 }
 
-/** Sets another password. The old one is asked for, because it opens the vault. */
+/** Changes the password. The present one is needed to open the vault. */
 export async function changePassword({ account }: Open, present: string, to: string, othersOut: boolean): Promise<Outcome> {
   const { session, caller } = account;
   if (session.vault === "") return notOffered;
@@ -89,11 +90,11 @@ export async function changePassword({ account }: Open, present: string, to: str
 
 /** How many earlier RSA pairs a vault keeps, so that what was wrapped for them can be read. */
 const MAX_EARLIER = 2;
-/** Whether the server has taken new keys whose answer was lost is asked so often, and so far apart. */
+/** How often, and how far apart, a lost answer to `changekeys` is probed for. */
 const PROBES = 5;
 const PROBE_MS = 2000;
 
-/** Replaces all keys: the old ones vouch for the new, so that contacts need not compare anew. Ends all other stations. */
+/** Replaces all keys. The old ones sign the new ones, so contacts need not compare keys again. Signs all other stations out. */
 export async function newKeys({ account, ask }: Open, password: string): Promise<Outcome> {
   const { session } = account;
   if (session.vault === "") return notOffered;
@@ -109,7 +110,7 @@ export async function newKeys({ account, ask }: Open, password: string): Promise
     }),
   );
   if (!outcome.ok) return outcome;
-  account.tell({ keys: true, list: true });
+  account.notify({ keys: true, list: true });
   // Conversations get new secrets, for the new keys.
   await ask({ kind: "resync" });
   return outcome;
@@ -117,7 +118,7 @@ export async function newKeys({ account, ask }: Open, password: string): Promise
 
 type KeysOfSession = Pick<SessionRecord, "keys" | "publicKey" | "signKey">;
 
-// Nothing else of this session may be judged between the server's change and this device's.
+// Serialized, so that no other task checks keys while the server has the new ones and this device does not.
 function replaceKeys(account: Account, to: KeysOfSession, vault: { rsakey: string; version: number }): Promise<void> {
   const { session, caller, store, serial } = account;
   return serial.run(async () => {
@@ -143,7 +144,7 @@ async function hasTaken({ caller, clock }: Account, key: CryptoKey): Promise<boo
       return true;
     } catch (error) {
       if (!(error instanceof Unreachable)) return false;
-      await new Promise<void>((resolve) => clock.after(PROBE_MS, resolve));
+      await sleep(clock, PROBE_MS);
     }
   }
   return false;

@@ -4,7 +4,7 @@ import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
 import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import type { Draft } from "../model/written.ts";
-import { say, waiting } from "../outbox/queue.ts";
+import { submit, waiting } from "../outbox/queue.ts";
 import type { Change } from "../store/backend.ts";
 import { box } from "../store/box.ts";
 import { change } from "../store/store.ts";
@@ -21,38 +21,38 @@ function replyOf(draft: Draft): Reply | null {
 
 const mentionsOf = (draft: Draft): ReturnType<typeof userId>[] => [...new Set([...draft.mentions.values()].map(userId))];
 
-/** Writes a message down; it is sent from there. The draft is emptied in the same step, in which `also` is written. */
+/** Puts a message into the outbox, and deletes the draft and writes `also` in the same batch. */
 export function send({ account }: Open, conversation: ConversationId, draft: Draft, also: readonly Change[]): Promise<void> {
   const common = { text: draft.text, reply: replyOf(draft), mentions: mentionsOf(draft) };
   const files = draft.files ?? [];
   const content: Content = files.length > 0 ? { kind: "file", files, ...common } : { kind: "text", ...common };
-  return say(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null), ...also);
+  return submit(account, { conversation, id: newId(), content, until: null }, change.draft(conversation, null), ...also);
 }
 
-// An update lives as long as what it is about.
+// An update expires with the message that it is about.
 async function update({ account }: Open, conversation: ConversationId, of: string, content: Content): Promise<void> {
   const seq = await account.store.seqOf(conversation, messageId(of));
   const [row] = seq === undefined ? [] : await account.store.rows(conversation, seq, seq);
-  await say(account, { conversation, id: newId(), content, until: row?.ValidUntil ?? null });
+  await submit(account, { conversation, id: newId(), content, until: row?.ValidUntil ?? null });
 }
 
-/** Changes the text of one's own message. */
+/** Changes the text of an own message. */
 export const edit = (open: Open, conversation: ConversationId, of: string, draft: Draft): Promise<void> =>
   update(open, conversation, of, { kind: "edit", of: messageId(of), text: draft.text, mentions: mentionsOf(draft) });
 
-/** Deletes a message for everyone; one that has not been sent is only taken back. */
+/** Deletes a message for everyone; one that has not been sent is only taken out of the outbox. */
 export async function erase(open: Open, conversation: ConversationId, of: string): Promise<void> {
   const { account, ask } = open;
   const id = messageId(of);
   if (await waiting(account, of)) await ask({ kind: "discard", message: of });
   const isHere = (await account.store.seqOf(conversation, id)) !== undefined;
-  // On its way: it may be there already, so it is deleted after it.
+  // It may have been stored already, so the deletion is queued behind it.
   if (!isHere && !(await waiting(account, of))) return;
   await update(open, conversation, of, { kind: "delete", of: [id] });
   if (isHere) await eraseBytes(open, conversation, id);
 }
 
-// The update hides it in every client; where the server can, its bytes go as well.
+// The update hides the message in every client. Servers that can also delete its content.
 async function eraseBytes({ account }: Open, conversation: ConversationId, id: MessageId): Promise<void> {
   const record = await account.store.conversation(conversation);
   if (!record) return;
@@ -67,13 +67,13 @@ async function eraseBytes({ account }: Open, conversation: ConversationId, id: M
 export const react = (open: Open, conversation: ConversationId, of: string, emoji: string, on: boolean): Promise<void> =>
   update(open, conversation, of, { kind: "reaction", of: messageId(of), emoji, off: !on });
 
-/** Makes the text in the box ready to be kept; returns a function that begins to write it before it returns. */
+/** Encrypts a draft; the function that it returns starts the write synchronously. */
 export async function prepareDraft({ account }: Open, conversation: ConversationId, draft: KeptDraft): Promise<() => Promise<void>> {
   const text = writeDraft(draft);
   const boxed = text === "" ? null : await box(account.session.box, text);
   return async () => {
     await account.store.writeOwn(change.draft(conversation, boxed));
-    account.tell({ heads: [conversation] });
+    account.notify({ heads: [conversation] });
   };
 }
 

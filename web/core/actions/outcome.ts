@@ -11,10 +11,10 @@ export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
 /** It was not. */
 export const failed = (failure: Failure): { ok: false; failure: Failure } => ({ ok: false, failure });
 
-/** What this server has no call for. */
+/** This server does not have the call. */
 export const notOffered = failed({ kind: "notOffered" });
 
-/** What to tell a person of an error; `null` for one that is a mistake of ours. */
+/** The failure to show for an error; `null` for a bug. */
 function failureOf(error: unknown): Failure | null {
   if (error instanceof Unreachable) return { kind: "noAnswer" };
   if (error instanceof Unsafe) return { kind: "unsafe", by: error.by };
@@ -34,13 +34,13 @@ function failureOf(error: unknown): Failure | null {
     case "rate_limited":
       return { kind: "tooMany", minutes: Math.max(1, Math.ceil((error.retryAfter ?? 60) / 60)) };
     default:
-      // The server could not, this time: nobody knows whether it was done.
+      // The server failed this time: it is unknown whether the request took effect.
       if (isPassing(error)) return { kind: "noAnswer" };
       return { kind: "refused", sentence: error.sentence };
   }
 }
 
-/** Does something, and says how it went. A mistake of ours is thrown on. */
+/** Runs a task and returns its outcome. Bugs are rethrown. */
 export async function attempt<T>(task: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return ok(await task());
@@ -51,11 +51,11 @@ export async function attempt<T>(task: () => Promise<T>): Promise<Outcome<T>> {
   }
 }
 
-/** How long somebody waits for what can be done without. */
+/** How long an optional task may take. */
 const BRIEF_MS = 5000;
 
-/** Does something that can be done without, but not for long. */
-export async function briefly(clock: Clock, task: () => Promise<unknown>): Promise<void> {
+/** Runs an optional task; resolves when it has ended or failed, or after a while. */
+export async function withTimeout(clock: Clock, task: () => Promise<unknown>): Promise<void> {
   const done = attempt(task).catch(() => undefined);
   await new Promise<void>((resolve) => {
     const cancel = clock.after(BRIEF_MS, resolve);

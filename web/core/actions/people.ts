@@ -4,19 +4,19 @@ import { fromHex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
 import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
-import { normalEmail } from "../crypto/published.ts";
+import { normalEmail } from "../crypto/published-account.ts";
 import { parseCard } from "../crypto/card.ts";
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
 import type { Outcome, Request, SafetyNumber } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
 import type { PersonRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { ownKey } from "../sync/cards.ts";
-import { stranger } from "../sync/people.ts";
+import { newPerson } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
-import { forgetAsked, noteAsked } from "../sync/asked.ts";
+import { removeSentRequest, addSentRequest } from "../sync/sent-requests.ts";
 import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { attempt, ok } from "./outcome.ts";
@@ -26,23 +26,23 @@ export const request = ({ account, ask }: Open, address: string): Promise<Outcom
   attempt(async () => {
     const email = normalEmail(address);
     await addFriend(account.caller, { email });
-    // The address is known here only: the server does not tell it later.
+    // Stored now, because the server never sends the address.
     const id = userId(md5(email));
     await changePerson({ account }, id, (person) => ({ ...person, email }));
-    await noteAsked(account, id, email);
+    await addSentRequest(account, id, email);
     await ask({ kind: "resync" });
     return null;
   });
 
 function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (person: PersonRecord) => PersonRecord): Promise<void> {
   return account.serial.run(async () => {
-    const person = (await account.store.person(id)) ?? stranger(id);
-    await account.store.writeOwn(change.person(noted(person, to(person), account.clock.now())));
-    account.tell({ list: true });
+    const person = (await account.store.person(id)) ?? newPerson(id);
+    await account.store.writeOwn(change.person(withKeyEvents(person, to(person), account.clock.now())));
+    account.notify({ list: true });
   });
 }
 
-/** Answers a request; with a new friend it begins the conversation. What was asked for oneself can be withdrawn only. */
+/** Accepts or declines a request, or withdraws an own one; opens the conversation with a new friend. */
 export async function answer(open: Open, kind: Request["kind"], id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
   const { account, ask } = open;
   if (kind === "group") {
@@ -54,10 +54,10 @@ export async function answer(open: Open, kind: Request["kind"], id: string, acce
     });
   }
   const friend = userId(id);
-  if (kind === "asked") {
+  if (kind === "sent") {
     return attempt(async () => {
       await removeFriend(account.caller, friend);
-      await forgetAsked(account, friend);
+      await removeSentRequest(account, friend);
       return null;
     });
   }
@@ -69,12 +69,12 @@ export async function answer(open: Open, kind: Request["kind"], id: string, acce
   return accept ? writeTo(open, friend) : ok(null);
 }
 
-/** Asks somebody whom one knows for a friendship. */
+/** Sends a friend request to somebody who is known already. */
 export const askAgain = ({ account, ask }: Open, user: UserId): Promise<Outcome> =>
   attempt(async () => {
     await addFriend(account.caller, { friendid: user });
     const person = await account.store.person(user);
-    await noteAsked(account, user, person?.name || person?.email || user);
+    await addSentRequest(account, user, person?.name || person?.email || user);
     await ask({ kind: "resync" });
     return null;
   });
@@ -110,9 +110,7 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   const own = session.signKey ? fromHex(session.signKey, 32) : await rsaHash(session.publicKey);
   const theirs = await keyOf(key, person.cards);
   const groups = await numberOf({ user: session.user, sign: own }, { user, sign: theirs });
-  const direct = (await store.conversations()).find(
-    ({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user),
-  );
+  const direct = await store.directWith(user);
   const code = scanCode({
     user: session.user,
     card,
@@ -123,7 +121,7 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   return { person: showPerson(person), groups, code };
 }
 
-// Whoever has looked takes the key that is offered now, whatever was known of it from elsewhere.
+// The user has reviewed the key that is offered now, so it replaces whatever was pinned.
 const taken = (person: PersonRecord): PersonRecord => ({
   ...person,
   pin: null,

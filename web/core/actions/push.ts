@@ -1,24 +1,24 @@
-// Whether this device is woken when something is new, and what it then shows.
+// Push messages to this device: whether it gets them, and what it shows for one.
 
-import type { Pushed, Waking } from "../api.ts";
+import type { PushSettings, PushStatus } from "../api.ts";
 import type { Outcome } from "../model/view.ts";
 import * as wire from "../wire/push.ts";
 import type { Open } from "./context.ts";
 import { attempt } from "./outcome.ts";
 
-/** Where it is pushed. */
-export const pushed = ({ account }: Open): Promise<Outcome<Pushed>> =>
+/** Whether this device gets push messages, and where. */
+export const pushStatus = ({ account }: Open): Promise<Outcome<PushStatus>> =>
   attempt(async () => {
     const { pushkey, endpoint } = await wire.push(account.caller);
     return { key: pushkey, endpoint };
   });
 
-/** It is pushed there from now on. */
+/** Has push messages sent to this endpoint from now on. */
 export const enablePush = ({ account }: Open, endpoint: string): Promise<Outcome> => attempt(() => wire.enablePush(account.caller, endpoint));
 
-/** It is pushed no more. */
+/** Turns push messages off. */
 export const disablePush = ({ account }: Open): Promise<Outcome> => attempt(() => wire.disablePush(account.caller));
 
-/** Keeps how it shows what is new, for `session/woken.ts`. */
-export const setWaking = ({ account }: Open, waking: Waking): Promise<void> =>
-  account.store.writeOwn({ put: "meta", key: "waking", value: waking });
+/** Stores what a push message shows; `session/push.ts` reads it in the service worker. */
+export const setPushSettings = ({ account }: Open, settings: PushSettings): Promise<void> =>
+  account.store.writeOwn({ put: "meta", key: "waking", value: settings });

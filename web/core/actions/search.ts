@@ -15,15 +15,14 @@ const fold = (text: string): string => text.normalize("NFKD").replaceAll(/\p{M}/
 
 /** Finds messages that contain all words, newest first. */
 export async function search(
-  { account, shown }: Open,
+  { account, view }: Open,
   text: string,
   within: ConversationId | null,
 ): Promise<{ hits: readonly Hit[]; searched: number }> {
   const words = fold(text).split(/\s+/).filter(Boolean);
   if (words.length === 0) return { hits: [], searched: 0 };
   const { store, session } = account;
-  const people = new Map((await store.people()).map((person) => [person.id, person]));
-  const names = new Names(people, session);
+  const names = new Names(await store.peopleById(), session);
   const hits: Hit[] = [];
   let searched = 0;
   for (const record of await store.conversations()) {
@@ -34,7 +33,7 @@ export async function search(
     for (const { id: message, user, name, at, text: written, files } of found) {
       const folded = fold([written, ...files.map((file) => file.name)].join(" "));
       if (!words.every((word) => folded.includes(word))) continue;
-      hits.push({ conversation: id, where: shown.conversationName(id), message, user, name, at, text: wordsOf({ text: written, files }) });
+      hits.push({ conversation: id, where: view.conversationName(id), message, user, name, at, text: wordsOf({ text: written, files }) });
     }
   }
   hits.sort((one, other) => other.at - one.at);

@@ -1,6 +1,6 @@
-// Bytes, and the forms in which they travel. `docs/e2ee.md`, Notation, says where which one is used.
+// Bytes and their encodings. `docs/e2ee.md`, Notation, says where which one is used.
 
-/** Bytes of one's own. */
+/** Bytes whose buffer is not shared. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A text that is not the encoding of bytes that it should be. */

@@ -128,7 +128,7 @@ export interface Offer {
 
 /**
  * Whose cards they are to be. `publicKey` is the RSA key that the server names for the user; null of somebody whose key is
- * not told, as of members of a group who are no friends: their messages can be checked, and nothing wrapped for them.
+ * not disclosed, as for members of a group who are no friends: their messages can be verified, but nothing can be wrapped for them.
  */
 export interface Owner {
   user: string;

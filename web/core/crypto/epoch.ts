@@ -47,7 +47,7 @@ export const announcementHash = async (text: string): Promise<string> => hex(awa
 /** What fits one secret only. */
 export const commitment = async (secret: Bytes): Promise<string> => hex(await sha256(label("secret"), secret));
 
-/** The hash over who takes part, with their keys: H(card), or H(RSA key) of who has no card; both in hex. */
+/** The hash over the members and their keys: H(card), or H(RSA key) for members without a card; both in hex. */
 export async function rosterHash(members: ReadonlyMap<string, string>): Promise<string> {
   const sorted = [...members].sort(([one], [other]) => (one < other ? -1 : 1));
   return hex(await sha256(...sorted.flatMap(([user, key]) => [idBytes(user), fromHex(key, 32)])));
@@ -122,7 +122,7 @@ export async function announce(changes: Changes, before: Announcement | null, si
   return { announcement, signature: base64(signature) };
 }
 
-/** Who takes part in an epoch: users with what stands for them in its roster, in hex. */
+/** The members of an epoch: users with the hash of their key, in hex. */
 export interface Roster {
   announcement: Announcement;
   members: ReadonlyMap<string, string>;
@@ -170,7 +170,7 @@ export async function firstSeen(
       ever.add(user);
     }
   }
-  // Without admins it is a direct conversation. Whoever signs the first epoch of one could add somebody else to it.
+  // Without admins it is a direct conversation. The signer of its first epoch could add a third user.
   const [one = "", other = ""] = ever;
   if (!isGroup(announcement) && (ever.size !== 2 || directId(one, other) !== conversation)) throw new InvalidEpoch("roster");
   if (!all.has(announcement.by)) throw new InvalidEpoch("author");
@@ -218,7 +218,7 @@ async function membersOf(
   }
   const at = (index: (keys: readonly string[]) => number) => new Map([...choices].map(([user, keys]) => [user, keys.at(index(keys)) ?? ""]));
   const newest = at(() => 0);
-  // Who was away for long, and who renewed no card, need no search.
+  // The common case needs no search: nobody has renewed a card since.
   for (const members of [newest, at(() => -1)]) if ((await rosterHash(members)) === one.roster) return members;
   let left = MAX_ROSTERS;
   for (const members of older(newest, [...choices].filter(([, keys]) => keys.length > 1))) {
@@ -243,7 +243,7 @@ function* older(newest: ReadonlyMap<string, string>, renewed: readonly (readonly
   for (let steps = 1; steps <= most; steps++) yield* back(new Map(newest), 0, steps);
 }
 
-/** Whether the changes are possible at all, whoever makes them. */
+/** Whether the changes are consistent, regardless of who makes them. */
 function fits(members: ReadonlySet<string>, next: Announcement): boolean {
   const stays = (user: string): boolean => members.has(user) && !next.removed.includes(user);
   return (
@@ -290,7 +290,7 @@ export async function checkSecret(announcement: Announcement, secret: Bytes): Pr
   if (!sameBytes(one, other)) throw new InvalidEpoch("secret");
 }
 
-/** Who is listed and not in the roster, and the other way round: before sending, both must be nobody. */
+/** Users who are listed but not in the roster, and the reverse. Both must be empty before anything is sent. */
 export function difference(roster: Roster, listed: ReadonlySet<string>): { unexpected: string[]; missing: string[] } {
   return {
     unexpected: [...listed].filter((user) => !roster.members.has(user)),

@@ -20,7 +20,7 @@ export class DamagedFile extends Error {
   }
 }
 
-/** A length as Padmé pads it: at most 12 % are added, and few lengths are told apart. */
+/** A length as Padmé pads it: adds at most 12 %, and leaves few distinct lengths. */
 export function padme(length: number): number {
   if (length < 2) return length;
   const exponent = Math.floor(Math.log2(length));
@@ -95,9 +95,9 @@ interface Named {
 
 /**
  * Opens the records of a file, in their order, and throws `DamagedFile` at the first that is not the file's. Its last part is
- * handed out only if the digest fits, too: a key fits all that its writer has encrypted under it, and not this file alone.
+* returned only if the digest matches, too: a key fits all that its writer has encrypted under it, and not this file alone.
  */
-export class Opening {
+export class FileDecryptor {
   private constructor(
     private readonly key: CryptoKey,
     private readonly file: Named,
@@ -105,10 +105,10 @@ export class Opening {
   ) {}
 
   /** `hashes` are those of the records that were opened before, to which it adds. */
-  static async of(file: Named, hashes: Bytes[] = []): Promise<Opening> {
+  static async of(file: Named, hashes: Bytes[] = []): Promise<FileDecryptor> {
     // Other clients may pad otherwise; but nobody makes a reader fetch without end for a few bytes.
     if (file.records < recordsOf(file.size) || file.records > 2 * recordsOf(padme(file.size))) throw new DamagedFile("its length does not fit");
-    return new Opening(await namedKey(file.key), file, hashes);
+    return new FileDecryptor(await namedKey(file.key), file, hashes);
   }
 
   /** The number of the record that comes next. */

@@ -24,7 +24,7 @@ export class UnsafeKdf extends Error {
 
 /** 32 bytes of a password; takes a quarter of a second. */
 export async function rootOf(password: string, { m, t, p, salt }: Argon2id): Promise<Bytes> {
-  // A cheap hash would give the password away to who asks for it, an expensive one stop the browser.
+  // With cheap parameters the server could guess the password; with excessive ones it could hang the browser.
   const within = (value: number, least: number): boolean => value >= least && value <= 16 * least;
   if (!within(m, DEFAULTS.m) || !within(t, DEFAULTS.t) || !within(p, DEFAULTS.p) || salt.length !== 16) {
     throw new UnsafeKdf();

@@ -75,7 +75,7 @@ export async function checkLogged(log: Followed, server: string, user: string, c
   if (log.newest.get(await tagOf(server, user))?.card !== card) throw new InvalidLog("notLogged");
 }
 
-/** Checks what a message says of the log. One that has seen more of it is compared when as much is here. */
+/** Checks the log state that a message names. A state beyond what is known here cannot be checked yet. */
 export function checkMark(log: Followed, [size, root]: readonly [size: number, root: string]): void {
   if (size > 0 && size <= log.tree.size && log.roots[size - 1] !== root) throw new InvalidLog("forked");
 }
@@ -86,7 +86,7 @@ export interface Continuation {
   serverKey: Bytes;
   entries: readonly Bytes[];
   head: SignedHead;
-  /** One's own tag, and the hashes of one's own cards: any other card under it was made by someone else. */
+  /** The user's own tag and the hashes of their own cards: any other card under that tag was made by someone else. */
   own: { tag: string; cards: ReadonlySet<string> };
 }
 

@@ -51,7 +51,7 @@ export interface Opened {
   signed: boolean;
 }
 
-/** What tells apart a message and a name. */
+/** What distinguishes a message from a name. */
 interface Form {
   letter: number;
   /** Names the key among those of a secret. */
@@ -88,7 +88,7 @@ const nameForm = (conversation: string): Form => ({
 /** How one sees under which secret something lies, without the secret. */
 export const kidOf = async (secret: Bytes): Promise<Bytes> => (await sha256(label("kid"), secret)).slice(0, 8);
 
-/** What was derived from a secret, as long as somebody holds that: its name, and the keys of who has written under it. */
+/** Derived from a secret, and cached as long as the secret is referenced: its id, and the keys of each sender. */
 interface Derived {
   kid: Promise<Bytes>;
   keys: Map<string, Promise<CryptoKey>>;

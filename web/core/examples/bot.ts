@@ -19,7 +19,7 @@ async function main(address: string, email: string, password: string): Promise<v
   const client = await startClient(nodePorts(address));
   const outcome = await client.logIn(email, password);
   if (!outcome.ok) throw new Error(`no login: ${outcome.failure.kind}`);
-  client.onNews(({ conversation, text, who }) => {
+  client.onMessage(({ conversation, text, who }) => {
     console.log(`${who}: ${text}`);
     client.send(conversation, { text: `You said: ${text}`, reply: null, mentions: new Map() }).catch(report);
   });

@@ -1,4 +1,4 @@
-// What was begun and not sent, as it lies on the device: a text, and the message that it answers or is to change.
+// A draft as it is stored on the device: a text, and the message that it replies to or edits.
 
 import type { FileInfo } from "./file.ts";
 import { type FileId, type MessageId, messageId, type UserId, userId } from "./ids.ts";

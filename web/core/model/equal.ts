@@ -1,4 +1,4 @@
-// Keeps the identity of what did not change, so that only what did is drawn anew.
+// Keeps the identity of unchanged values, so that only changed ones are rendered again.
 
 /** Whether two plain values (also maps) say the same. */
 export function isSame(one: unknown, other: unknown): boolean {

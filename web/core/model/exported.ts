@@ -1,4 +1,4 @@
-// What a person takes with them: their own data, in clear.
+// The data export: the user's own data, unencrypted.
 
 import type { ConversationId, UserId } from "./ids.ts";
 import type { Article, Person } from "./view.ts";
@@ -17,7 +17,7 @@ export interface Exported {
 export interface ExportedConversation {
   id: ConversationId;
   group: boolean;
-  /** Empty of the place for messages to oneself. */
+  /** Empty for the user's saved messages. */
   name: string;
   members: readonly { id: UserId; name: string }[];
   /** Oldest first. */

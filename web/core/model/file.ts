@@ -1,5 +1,5 @@
-// A file as its message names it (docs/e2ee.md, Kinds): where its bytes are, what opens them, and what can be shown before
-// they are here. All of it was written by somebody else's client, so nothing that would be drawn out of measure is taken.
+// A file as its message describes it (docs/e2ee.md, Kinds): where its bytes are, their key, and what can be shown before they are
+// loaded. All of it comes from somebody else's client, so values out of range are dropped.
 
 import { isObject, type Json, type JsonObject } from "../crypto/canonical.ts";
 import { InvalidId, type FileId, fileId } from "./ids.ts";

@@ -1,14 +1,14 @@
-// The link of an invitation (docs/e2ee.md, Comparing keys): its fragment reaches no server and no log.
+// The link of an invitation (docs/e2ee.md, Comparing keys). Browsers do not send its fragment to any server.
 
 import type { Invitation } from "./view.ts";
 
 /** Letters that a name in a link may have. */
 const MAX_NAME = 100;
 
-/** A name as it can be shown: no letters that none sees, or that turn what stands beside them around. */
+/** A name that is safe to show: without invisible characters, and those that change the text direction around them. */
 const shown = (name: string): string => name.replace(/[\p{Cc}\p{Bidi_Control}]/gu, "").trim().slice(0, MAX_NAME).toWellFormed();
 
-/** Reads the fragment of an address; null if it is no whole invitation. One that is of no person has a code alone. */
+/** Reads the fragment of a URL; null if it is no complete invitation. One that the server printed has a code only. */
 export function readInvitation(hash: string): Invitation | null {
   const fields = new Map<string, string>();
   for (const part of hash.replace(/^#/, "").split("&")) {

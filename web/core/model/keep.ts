@@ -1,4 +1,4 @@
-// How long messages stay.
+// How long messages are kept.
 
 import type { Keep } from "./view.ts";
 

@@ -1,4 +1,4 @@
-// What this device noticed of somebody's keys, and when: it stands in the conversation as a line.
+// Changes of somebody's keys, as this device noticed them: shown as lines in the conversation.
 
 import type { PersonRecord } from "../store/records.ts";
 
@@ -8,15 +8,15 @@ export interface KeyEvent {
   at: number;
 }
 
-/** Of one person; older ones are forgotten. */
+/** Events that are kept per person. */
 const MAX_EVENTS = 20;
 
-// While it is not decided what to do about new keys, their cards may come one by one.
+// Until the user has decided about new keys, further cards do not count as another change.
 const hasOtherKeys = (before: PersonRecord, after: PersonRecord): boolean =>
   before.trust !== "changed" && (after.trust === "changed" || (before.cards.length > 0 && after.cards.length > before.cards.length));
 
-/** A person as they are now, with what has changed since `before` noted. */
-export function noted(before: PersonRecord | undefined, after: PersonRecord, now: number): PersonRecord {
+/** A person's new record, with events for key changes since `before`. */
+export function withKeyEvents(before: PersonRecord | undefined, after: PersonRecord, now: number): PersonRecord {
   const events: KeyEvent[] = [];
   if (before && hasOtherKeys(before, after)) events.push({ kind: "newKeys", at: now });
   if (after.trust === "verified" && before?.trust !== "verified") events.push({ kind: "verified", at: now });

@@ -104,7 +104,7 @@ function closing(text: string, mark: string, from: number): number {
 /** The inline nodes of a paragraph. */
 export function inline(text: string, mentions: Mentions = none, depth = 0): Inline[] {
   const out: Inline[] = [];
-  const hopeless = new Set<string>();
+  const unclosed = new Set<string>();
   let plain = "";
   const push = (node: Inline): void => {
     if (plain) out.push({ kind: "text", text: plain });
@@ -112,7 +112,7 @@ export function inline(text: string, mentions: Mentions = none, depth = 0): Inli
     out.push(node);
   };
   for (let i = 0; i < text.length; ) {
-    const found = special(text, i, mentions, depth, hopeless);
+    const found = special(text, i, mentions, depth, unclosed);
     if (found) {
       if (found.node) push(found.node);
       else plain += found.text;
@@ -128,21 +128,21 @@ export function inline(text: string, mentions: Mentions = none, depth = 0): Inli
 
 type Found = { node: Inline; text?: never; end: number } | { node?: never; text: string; end: number };
 
-function special(text: string, i: number, mentions: Mentions, depth: number, hopeless: Set<string>): Found | null {
+function special(text: string, i: number, mentions: Mentions, depth: number, unclosed: Set<string>): Found | null {
   const c = text[i];
   const before = text[i - 1];
   if (c === "\\" && /[\\`*_~[\]()>#@-]/.test(text[i + 1] ?? "")) return { text: text[i + 1] ?? "", end: i + 2 };
-  if (c === "`") return codeSpan(text, i, hopeless);
+  if (c === "`") return codeSpan(text, i, unclosed);
   if (c === "@" && !isWord(before)) return mention(text, i, mentions);
   if (c === "[") return namedLink(text, i);
   if ((c === "h" || c === "m") && !isWord(before)) return bareLink(text, i);
   if (depth >= MAX_DEPTH) return null;
   for (const { mark, kind } of delimiters) {
     if (!text.startsWith(mark, i)) continue;
-    if (hopeless.has(mark) || (c === "_" && isWord(before))) continue;
+    if (unclosed.has(mark) || (c === "_" && isWord(before))) continue;
     const end = closing(text, mark, i + mark.length);
     if (end < 0) {
-      if (!isSpace(text[i + mark.length])) hopeless.add(mark);
+      if (!isSpace(text[i + mark.length])) unclosed.add(mark);
       continue;
     }
     const inside = inline(text.slice(i + mark.length, end), mentions, depth + 1);
@@ -151,13 +151,13 @@ function special(text: string, i: number, mentions: Mentions, depth: number, hop
   return null;
 }
 
-function codeSpan(text: string, i: number, hopeless: Set<string>): Found | null {
+function codeSpan(text: string, i: number, unclosed: Set<string>): Found | null {
   let marks = 1;
   while (text[i + marks] === "`") marks += 1;
   const fence = "`".repeat(marks);
-  const end = hopeless.has(fence) ? -1 : text.indexOf(fence, i + marks);
+  const end = unclosed.has(fence) ? -1 : text.indexOf(fence, i + marks);
   if (end < 0) {
-    hopeless.add(fence);
+    unclosed.add(fence);
     return { text: fence, end: i + marks };
   }
   return { node: { kind: "code", text: text.slice(i + marks, end) }, end: end + marks };

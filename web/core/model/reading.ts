@@ -1,5 +1,5 @@
-// What a reader checks of a signed message beyond its signature: that its writer was shown the same messages, the same
-// epoch and the same key log, and that none of the writer's messages is missing.
+// What a reader checks of a signed message beyond its signature: that its author was shown the same transcript, the same epoch and
+// the same key log, and that none of the author's messages is missing.
 
 import { beginning } from "../crypto/chain.ts";
 import { checkMark, type Followed, InvalidLog } from "../crypto/log.ts";
@@ -21,7 +21,7 @@ export interface Reading {
   log: Followed;
 }
 
-/** What is wrong with a message that was written by who it says. */
+/** What is wrong with a message whose signature is valid. */
 export type Doubt = "differentTranscript" | "differentEpoch" | "differentLog" | "missingMessages" | "repeatedNumber";
 
 /** Checks a message; null if all fits. */

@@ -1,9 +1,9 @@
-// A file that the browser saves while it is fetched, as a page and the worker speak of it.
+// Messages between a page and the worker about a file that is saved while it is fetched.
 
 import type { Failure } from "./view.ts";
 
-/** How it goes on: how many bytes there are, and its end. */
-export type Told = { done: number } | { ended: Failure | null };
+/** Its progress: how many bytes were written, or its end. */
+export type SaveProgress = { done: number } | { ended: Failure | null };
 
-/** What the page hears: where it is streamed from, then how it goes on. */
-export type Heard = { address: string } | Told;
+/** What the page receives: first the URL of the stream, then the progress. */
+export type SaveMessage = { address: string } | SaveProgress;

@@ -1,4 +1,4 @@
-// From rows to what a conversation shows: a pure function, whose result does not depend on the order in which rows came.
+// Computes what a conversation shows from its rows: a pure function, whose result does not depend on the order in which rows came.
 
 import { type Content, MAX_QUOTE, type Reply } from "./body.ts";
 import { wordsOf } from "./file.ts";
@@ -24,7 +24,7 @@ export interface Row {
   n?: number | null;
 }
 
-/** One's own that waits for the server. */
+/** An own message in the outbox. */
 export interface Waiting {
   id: MessageId;
   at: number;
@@ -93,7 +93,7 @@ export function reactionsOf(changes: readonly Change[], context: Pick<Context, "
   });
 }
 
-/** How far one's own message has come: to everyone in a direct conversation, to anyone in a group. */
+/** The delivery state of an own message: in a group, the furthest state that anyone has reported. */
 export function stateOf(seq: number, reach: ReadonlyMap<UserId, Reach>): SendState {
   let state: SendState = "sent";
   for (const { delivered, seen } of reach.values()) {
@@ -116,7 +116,7 @@ export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: 
   return [...first, ...later];
 }
 
-// An update that is not sent holds up what was written after it, so it is seen like a message, to be sent again or removed.
+// A held update blocks the messages behind it, so it is shown like a message, to be retried or discarded.
 function inWords(content: Content): Content {
   switch (content.kind) {
     case "edit":
@@ -146,7 +146,7 @@ export function articles(rows: readonly Row[], waiting: readonly Waiting[], cont
   }
   for (const { id, at, content: written, held } of waiting) {
     const content = held ? inWords(written) : written;
-    // Its echo may be here already, before the outbox has heard of it.
+    // Its row may be here before it is removed from the outbox.
     if (!isShown(content) || byId.has(id)) continue;
     const row: Row = { seq: Number.MAX_SAFE_INTEGER, id, user: context.me, at, until: null, type: "Message", content, trouble: null };
     const state = held ? "notSent" : "sending";
@@ -155,7 +155,7 @@ export function articles(rows: readonly Row[], waiting: readonly Waiting[], cont
   return out;
 }
 
-interface Standing {
+interface Delivery {
   own: boolean;
   state: SendState | null;
   seenBy: readonly UserId[];
@@ -174,7 +174,7 @@ const isDeletedBy = (row: Row, changes: readonly Change[], context: Context): bo
 
 type ByTarget = ReadonlyMap<string, readonly Change[]>;
 
-function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
+function article(row: Row, delivery: Delivery, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
   const { content } = row;
   const changes = all.get(row.id) ?? [];
   const isDeleted = row.erased === true || isDeletedBy(row, changes, context);
@@ -186,7 +186,7 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
     id: row.id,
     user: row.user,
     name: context.nameOf(row.user),
-    own: standing.own,
+    own: delivery.own,
     admin: context.isGroup && context.isAdmin(row.user),
     at: row.at,
     text: isDeleted ? "" : text,
@@ -196,15 +196,15 @@ function article(row: Row, standing: Standing, all: ByTarget, byId: ReadonlyMap<
     edited: newest !== content && newest !== null,
     deleted: isDeleted,
     reactions: isDeleted ? [] : reactionsOf(changes, context),
-    state: standing.state,
-    seenBy: standing.seenBy.map((id) => ({ id, name: context.nameOf(id) })),
+    state: delivery.state,
+    seenBy: delivery.seenBy.map((id) => ({ id, name: context.nameOf(id) })),
     until: row.until,
     trouble: isDeleted ? null : row.trouble ?? (content?.kind === "unknown" && content.alt === "" ? "newerClient" : null),
-    held: standing.held,
+    held: delivery.held,
   };
 }
 
-// Once the target is here it counts, not what its reader quotes of it.
+// If the target is here, its text is shown, not the quote that the reply carries.
 function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
   const target = byId.get(reply.id);
   if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };

@@ -1,12 +1,12 @@
-// What a client shows: plain values; a new object only where something changed. Ids of this form were checked when they came in (api.ts).
+// What a client shows: plain values, replaced by new objects only where something changed. Ids are validated where they enter (api.ts).
 
 import type { DraftTarget } from "./draft.ts";
 import type { FileInfo, FileShape } from "./file.ts";
 import type { ConversationId, MessageId, UserId } from "./ids.ts";
 
-/** How far a message of one's own has come; it only goes up, but for `notSent`. */
+/** The delivery state of an own message. It only advances, except for `notSent`. */
 export type SendState = "sending" | "sent" | "delivered" | "seen" | "notSent";
-/** What a person shows of themselves; `offline` also stands for invisible. */
+/** The presence that others see; `offline` also stands for invisible. */
 export type Presence = "available" | "away" | "busy" | "offline";
 /** What a user chooses to be shown as while they are online. */
 export type ChosenPresence = "available" | "away" | "busy" | "invisible";
@@ -36,30 +36,30 @@ export interface Member extends Person {
   admin: boolean;
 }
 
-/** Why one cannot write in a conversation at present. */
+/** Why the user cannot write in a conversation. */
 export type Barrier =
   | { kind: "keysChanged"; user: UserId; name: string }
   | { kind: "stranger"; names: readonly string[] }
-  /** The two are not in contact any more. */
+  /** The friendship has ended. */
   | { kind: "ended"; user: UserId; name: string }
-  /** The other one has deleted their account. */
+  /** The other user has deleted their account. */
   | { kind: "left"; name: string }
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 
-/** Files in one line: what they are shown as, if all are the same, how many, and what the first is called. */
+/** Files in one line: their common shape, how many they are, and the name of the first. */
 export interface FilesBrief {
   shape: FileShape;
   count: number;
   name: string;
 }
 
-/** A conversation as the list and its head draw it. */
+/** A conversation as the list and its header show it. */
 export interface Conversation {
   id: ConversationId;
   kind: "direct" | "group" | "saved";
   name: string;
-  /** The other one of a direct conversation. */
+  /** The other user of a direct conversation. */
   other: UserId | null;
   /** `#rrggbb`, or empty. */
   color: string;
@@ -71,13 +71,13 @@ export interface Conversation {
   /** When its last row came; 0 if there is none. */
   lastAt: number;
   preview: { name: string | null; own: boolean; text: string; files: FilesBrief | null } | null;
-  /** Of the last row, if it is one's own. */
+  /** Of the last row, if it is an own message. */
   lastState: SendState | null;
   draft: string;
   /** What the draft answers or is to change. */
   draftTarget: DraftTarget | null;
   memberCount: number;
-  hereCount: number;
+  availableCount: number;
   admin: boolean;
   barrier: Barrier | null;
   /** When the keys were last renewed; null if not known. */
@@ -91,13 +91,13 @@ export interface Reaction {
   names: readonly string[];
 }
 
-/** What keeps a message from being shown, or from being trusted. */
+/** Why a message cannot be shown, or must not be trusted. */
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
 
 /**
- * Why a message waits for its writer: the two are not in contact any more, who it is for refuses it, it is too long, one has been removed, the conversation was
- * cleared, keys have to be looked at or are missing or refused, another message has its id, a file is too large, one's own
- * room for files or the server's disk is full, a file is not here any more, or something else.
+ * Why a message is held until its author decides: the friendship ended, the recipient blocks the author, the message is too long, the
+ * user was removed from the group, the conversation was cleared, keys have to be reviewed or are missing or refused, another message
+ * has its id, a file is too large, the user's quota or the server's disk is full, a file is no longer on this device, or another reason.
  */
 export type HeldKind =
   | "ended"
@@ -134,9 +134,9 @@ export interface Article {
   edited: boolean;
   deleted: boolean;
   reactions: readonly Reaction[];
-  /** Of one's own only. */
+  /** Of own messages only. */
   state: SendState | null;
-  /** Who has seen it; of one's own, in groups. */
+  /** Who has seen it; for own messages in groups only. */
   seenBy: readonly { id: UserId; name: string }[];
   /** When it disappears; null is never. */
   until: number | null;
@@ -156,7 +156,7 @@ export interface Upload {
 /** What a file's message says of it besides where it is. */
 export type FileAbout = Pick<FileInfo, "name" | "mime" | "w" | "h" | "ms" | "thumb" | "wave">;
 
-/** Something that happened, told in one line. */
+/** Something that happened, shown as one line. */
 export interface Line {
   kind: "line";
   id: string;
@@ -183,9 +183,9 @@ export interface Log {
   firstUnread: MessageId | null;
 }
 
-/** Somebody who wants to write, or wants to have one in a group; or who was asked, and has not answered. */
+/** A friend request or group invitation that was received; or a friend request that was sent, and not answered. */
 export interface Request {
-  kind: "friend" | "group" | "asked";
+  kind: "friend" | "group" | "sent";
   /** The user's, or the conversation's. */
   id: string;
   name: string;
@@ -195,7 +195,7 @@ export interface Request {
   alike: boolean;
 }
 
-/** How it stands with the server. */
+/** The state of the connection. */
 export type Connection =
   | { kind: "live" }
   | { kind: "offline" }
@@ -204,7 +204,7 @@ export type Connection =
   | { kind: "elsewhere" }
   | { kind: "outdated" };
 
-/** Oneself. */
+/** The user. */
 export interface Me {
   id: UserId;
   name: string;
@@ -215,7 +215,7 @@ export interface Me {
   fileLimit: number | null;
 }
 
-/** Whether somebody is logged in here. */
+/** The session's state. */
 export type Session =
   | { kind: "starting" }
   | { kind: "out"; why: "signedOut" | "disabled" | null }
@@ -234,7 +234,7 @@ export type UnsafeBy = "server" | "kdf" | "vault" | "keys" | "log";
  */
 export type AlarmOf = "own" | "log" | "keys" | "vault";
 
-/** Why something did not work; `device`: nothing could be stored here; `otherType`: a file is not what it is said to be. */
+/** Why something did not work; `device`: nothing could be stored on this device; `otherType`: a file's content is not of its declared type. */
 export type Failure =
   | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" | "otherType" }
   /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
@@ -257,12 +257,12 @@ export interface Hit {
   text: string;
 }
 
-/** A device on which one is logged in. */
+/** A device on which the user is logged in. */
 export interface Device {
   id: string;
   /** Empty if it did not say. */
   name: string;
-  /** Its last use, to the hour: it may be as much later. */
+  /** When it was last used, rounded down to the hour. */
   seenAt: number;
   /** How long ago that is by the server's clock: this device's may be wrong. */
   idleMs: number;
@@ -290,7 +290,7 @@ export interface OpenInvitation {
   link: string | null;
 }
 
-/** Who somebody's keys are, to compare them. */
+/** The number by which two people compare their keys. */
 export interface SafetyNumber {
   person: Person;
   /** Twelve groups of five digits. */

@@ -1,10 +1,10 @@
-// What is written, and what can be said of it afterwards.
+// Messages that are written, and the details of stored ones.
 
 import type { Content } from "./body.ts";
 import type { FileInfo } from "./file.ts";
 import type { MessageId } from "./ids.ts";
 
-/** Somebody whom a message has reached; `at` is null where they have said so of a later message only. */
+/** Somebody whom a message has reached; `at` is null if they have reported a later message only. */
 export interface Reached {
   name: string;
   at: number | null;

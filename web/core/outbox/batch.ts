@@ -1,4 +1,4 @@
-// How what waits in a conversation is made ready: several at a time, while those before them are under way.
+// How the queue of a conversation is prepared: several messages at a time, while earlier ones are being sent.
 
 import type { FileInfo } from "../model/file.ts";
 import type { Outgoing, OutgoingRecord, SealedRecord } from "../store/records.ts";
@@ -8,10 +8,10 @@ import { prepareAdd } from "../wire/conversation.ts";
 /** A message that is sealed. */
 export type Sealed = Outgoing & { sealed: SealedRecord };
 
-/** So many are sealed at once, while those before them are under way. */
+/** Messages that are sealed at once. */
 const BATCH = 8;
 
-/** What is made ready together: all sealed before, or none; one with files is alone. */
+/** Messages that are prepared together: all of them sealed before, or none; one with files is alone. */
 export type Batch = readonly [Outgoing, ...Outgoing[]];
 
 /** One that can be sent. */
@@ -32,7 +32,7 @@ export function requestOf(caller: Caller, { conversation, id, files = [], sealed
 
 export const isSealed = (one: Outgoing): one is Sealed => one.sealed !== null;
 
-/** The first one alone, as nothing is under way before it. */
+/** The first message is a batch of its own, so that it is sent without waiting for others. */
 export function batchesOf(waiting: readonly Outgoing[]): Batch[] {
   const batches: [Outgoing, ...Outgoing[]][] = [];
   for (const one of waiting) {

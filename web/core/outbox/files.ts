@@ -1,5 +1,5 @@
-// What becomes of files on this device: before they are sent nothing of them is given up, afterwards small pictures are kept for a
-// while, and everything else goes.
+// Files on this device: those to be sent are never evicted; afterwards small pictures stay cached for a while, and everything else is
+// deleted.
 
 import { type FileInfo, shapeOf } from "../model/file.ts";
 import type { FileId } from "../model/ids.ts";
@@ -8,16 +8,16 @@ import type { Account } from "../sync/account.ts";
 import { remove } from "../wire/files.ts";
 
 /** A larger picture is not kept: bytes. */
-export const MAX_CACHED_BYTES = 4 << 20;
+export const MAX_PICTURE_BYTES = 4 << 20;
 /** What all kept pictures may take: bytes. */
-const ROOM = 64 << 20;
-/** What was not ready when its tab went, or was sent by none. */
-const FORGOTTEN_MS = 86_400_000;
+const MAX_CACHE_BYTES = 64 << 20;
+/** When a staged file that belongs to no message is deleted. */
+const STAGED_FOR_MS = 86_400_000;
 
 /** Forgets the pictures that were looked at longest ago, until the rest fits. */
-export async function makeRoom({ store }: Account): Promise<void> {
+export async function evictPictures({ store }: Account): Promise<void> {
   const kept = (await store.files()).filter(({ state }) => state === "kept").sort((one, other) => other.at - one.at);
-  let room = ROOM;
+  let room = MAX_CACHE_BYTES;
   for (const { id, bytes } of kept) {
     room -= bytes;
     if (room < 0) await store.writeOwn(...change.forgetFile(id));
@@ -29,12 +29,12 @@ export async function settleFiles({ store, clock }: Account, files: readonly Fil
   for (const file of files) {
     const held = await store.file(file.id);
     if (!held) continue;
-    const stays = shapeOf(file) === "picture" && held.bytes <= MAX_CACHED_BYTES;
+    const stays = shapeOf(file) === "picture" && held.bytes <= MAX_PICTURE_BYTES;
     await store.writeOwn(...(stays ? [change.file({ ...held, state: "kept", at: clock.now() })] : change.forgetFile(file.id)));
   }
 }
 
-/** A message was taken back: its files go from here, and from the server, which would forget them by itself within a day. */
+/** Deletes the files of a discarded message here and on the server, which would otherwise delete them after a day. */
 export async function dropFiles({ store, caller }: Account, files: readonly FileId[]): Promise<void> {
   for (const id of files) await store.writeOwn(...change.forgetFile(id));
   await Promise.all(files.map((id) => remove(caller, id).catch(() => null)));
@@ -47,8 +47,8 @@ export async function sweepFiles(account: Account): Promise<void> {
   const conversations = new Set((await store.conversations()).map(({ wire }) => wire.id));
   for (const { id, state, at, chosen } of await store.files()) {
     // What lies beside a draft stays as long as its conversation.
-    const isLeft = chosen ? !conversations.has(chosen.conversation) : clock.now() - at > FORGOTTEN_MS;
+    const isLeft = chosen ? !conversations.has(chosen.conversation) : clock.now() - at > STAGED_FOR_MS;
     if (state === "staged" && !wanted.has(id) && isLeft) await store.writeOwn(...change.forgetFile(id));
   }
-  await makeRoom(account);
+  await evictPictures(account);
 }

@@ -1,4 +1,4 @@
-// What becomes of an attempt to send; a pure function.
+// The outcome of an attempt to send; a pure function.
 //
 //   queued ──seal──▶ sealed ──stored──▶ (a row)
 //     ▲                │ no answer: the same bytes again, for ever
@@ -33,7 +33,7 @@ export function judge(error: unknown): Verdict {
     case "file_not_found":
     case "replayed":
       return { kind: "retry" };
-    // The station is not let in: the engine stops everything, and the message stays.
+    // The station is not authorized: the engine stops, and the message stays.
     case "unknown_station":
     case "signature_invalid":
     case "signature_missing":

@@ -1,5 +1,4 @@
-// Seals what is to be sent, for exactly those who take part: where somebody has come, left or has new keys, the epoch is
-// fetched or begun first.
+// Seals messages for exactly the present participants: if somebody has joined, left or has new keys, fetches or begins an epoch first.
 
 import { difference, InvalidEpoch, type Roster } from "../crypto/epoch.ts";
 import type { Content } from "../model/body.ts";
@@ -14,7 +13,8 @@ import { canBegin, nextEpoch, Unexpected } from "../sync/rekey.ts";
 import { hasOtherKeys } from "../sync/renew.ts";
 import { NoKey } from "../sync/secrets.ts";
 import { type Ready, requestOf, type Sealed } from "./batch.ts";
-import { contentOf, hold, holdNow } from "./queue.ts";
+import { contentOf } from "./queue.ts";
+import { hold, holdNow } from "./settle.ts";
 
 /** How often the epoch is fetched or begun before a message is tried again later. */
 const MAX_TRIES = 3;
@@ -35,8 +35,8 @@ export class Sealer {
   constructor(private readonly account: Account) {}
 
   /**
-   * Seals messages of one conversation, in their order; `before` is the one of this station's that is stored before them, whose row
-   * may not be here yet. Answers them up to one that was taken back, or is held by now.
+   * Seals messages of one conversation, in their order; `before` is this station's previous message, whose row may not be here yet.
+   * Resolves to those before the first one that was discarded or held meanwhile.
    */
   async seal(batch: readonly Outgoing[], before: SealedRecord | null): Promise<Sealed[]> {
     const [first] = batch;
@@ -72,7 +72,7 @@ export class Sealer {
     }
   }
 
-  /** What was sealed to follow one that is not stored is sealed anew: it may have another number, or another epoch, by then. */
+  /** Unseals the messages behind one that was not stored: they may need another number or another epoch. */
   unsealAfter({ conversation, order }: Outgoing): Promise<void> {
     const { store, serial } = this.account;
     return serial.run(async () => {
@@ -81,7 +81,7 @@ export class Sealer {
     });
   }
 
-  /** People, or their keys, may be others by now. */
+  /** Drops cached keys of people, as they may have changed. */
   forget(): void {
     this.changed = null;
     this.checked.clear();
@@ -98,7 +98,7 @@ export class Sealer {
       return;
     }
     const now = await this.account.store.conversation(outgoing.conversation);
-    // Even the copy of one's own new secret comes back as another one: to begin one epoch after the other would not end it.
+    // The server returned even the own copy of the new secret altered: beginning further epochs would not help.
     if (now && !(await this.account.cipher.hasSecret(now))) await hold(this.account, outgoing, { code: "epoch_refused", sentence: "" });
   }
 
@@ -117,7 +117,7 @@ export class Sealer {
     const opened = await Promise.all(batch.map(async (one) => ({ one, content: await contentOf(this.account, one) })));
     return serial.run(async () => {
       const [now, record] = await Promise.all([store.outbox(first.order, batch.at(-1)?.order), store.conversation(first.conversation)]);
-      // Some may have been taken back, or held, meanwhile.
+      // Some may have been discarded, or held, meanwhile.
       const waits = ({ order }: Outgoing): boolean => now.some((one) => one.order === order && !one.held);
       const missing = opened.findIndex(({ one }) => !waits(one));
       if (missing === 0) return [];
@@ -149,7 +149,7 @@ export class Sealer {
     }
     const { unexpected, missing } = difference(roster, new Set(listed));
     if (unexpected.length > 0) return { code: "stranger", sentence: "" };
-    // Who left still has the secret, and who has new keys has none: the next epoch comes first.
+    // A user who left still has the secret, and one with new keys has none: begin the next epoch first.
     const isOld = missing.length > 0 || (await this.isForOldKeys(record, roster));
     if (isOld || !(await this.account.cipher.hasSecret(record))) throw new NotReady("next");
     return null;

@@ -1,6 +1,5 @@
-// Drains the outbox: in each conversation one message after the other, in the order in which they were written; a message
-// that cannot be sent now blocks those behind it. The next one goes as soon as the server has the one before, whose row, with
-// its number and its link, may come later. Runs in the tab that leads, only.
+// Drains the outbox. The messages of a conversation are sent in order, and one that cannot be sent blocks those behind it. The next
+// one is sent as soon as the server has stored the previous one, whose row may arrive later. Runs in the leading tab only.
 
 import { randomUnit } from "../crypto/bytes.ts";
 import { type Content, typeOf } from "../model/body.ts";
@@ -12,39 +11,40 @@ import { change } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
 import { delayMs } from "../sync/connection.ts";
 import { catchUp } from "../sync/fill.ts";
-import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
+import { isUnauthorized, isPassing, Refused } from "../wire/refusal.ts";
 import { type Batch, batchesOf, isSealed, type Ready, requestOf } from "./batch.ts";
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
-import { type Line, newLine } from "./line.ts";
-import { contentOf, drop, hold, settleIfStored } from "./queue.ts";
+import { type ConversationQueue, newQueue } from "./conversation-queue.ts";
+import { contentOf } from "./queue.ts";
+import { drop, hold, settleIfStored } from "./settle.ts";
 import { Sealer } from "./sealer.ts";
 import { Cancelled, FileGone, upload } from "./upload.ts";
 
-/** How long the socket may take to bring what was just stored, before it is fetched. */
+/** How long the socket may take to echo a stored message, before its row is fetched. */
 const ECHO_MS = 1500;
-/** As many may be stored without their rows being here; then the socket is not what brings them, and they are fetched. */
+/** Stored messages whose rows are missing. With more, the socket is assumed not to deliver them, and they are fetched. */
 const MAX_UNSETTLED = 50;
 
-/** What a sender tells. */
+/** Events of a sender. */
 export interface SenderEvents {
-  /** The station is not let in any more. */
-  onBarred: () => void;
-  /** Something is wrong that no retry mends; the message stays. */
+  /** The station is not authorized any more. */
+  onUnauthorized: () => void;
+  /** A retry does not help; the message stays in the outbox. */
   onFault: (error: unknown) => void;
-  /** The conversation has another secret, or others take part, than this device knows: everything is compared. */
+  /** The server has another epoch or other participants than this device: resync. */
   onStale: () => Promise<void>;
 }
 
 /** Sends what waits. */
 export class Sender {
-  private readonly lines = new Map<ConversationId, Line>();
+  private readonly queues = new Map<ConversationId, ConversationQueue>();
   private readonly listeners = new Set<() => void>();
-  /** Messages whose files are all there. */
+  /** Messages whose files are uploaded. */
   private readonly uploaded = new Set<MessageId>();
   private readonly sealer: Sealer;
   private stopped = false;
-  /** What waited when this tab began to lead is known. */
+  /** Whether the outbox was read since this tab began to lead. */
   private isAwake = false;
 
   constructor(
@@ -54,15 +54,15 @@ export class Sender {
     this.sealer = new Sealer(account);
   }
 
-  /** Looks at the outbox; `anew`: without waiting for what is left of a delay. */
+  /** Sends what is in the outbox; `anew` skips the remaining retry delay. */
   async wake(anew: boolean): Promise<void> {
     const conversations = new Set((await this.account.store.outbox()).map(({ conversation }) => conversation));
     for (const id of conversations) this.start(id, anew);
     this.isAwake = true;
   }
 
-  /** Something changed: what was written is sent, and whoever waits for an echo looks again. */
-  noticed({ outbox, list, grown = [] }: Hint): void {
+  /** The store has changed: sends new messages, and checks for awaited echoes. */
+  onHint({ outbox, list, grown = [] }: Hint): void {
     if (list) this.sealer.forget();
     if (!outbox) return;
     for (const id of grown) this.start(id, false);
@@ -72,85 +72,85 @@ export class Sender {
   /** Nothing is begun after this. */
   stop(): void {
     this.stopped = true;
-    for (const line of this.lines.values()) line.cancelTimer();
+    for (const queue of this.queues.values()) queue.cancelTimer();
   }
 
   /** What `Account.direct` does. */
-  async direct(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<boolean> {
-    const line = this.lineOf(record.conversation);
-    if (!this.isAwake || this.stopped || line.running || !line.isEmpty || record.files) return false;
-    line.running = true;
+  async sendDirectly(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<boolean> {
+    const queue = this.queueOf(record.conversation);
+    if (!this.isAwake || this.stopped || queue.running || !queue.isEmpty || record.files) return false;
+    queue.running = true;
     const ready = await this.sealer.sealNew(record, content, also);
-    line.running = ready !== null;
-    if (ready) void this.drain(record.conversation, line, { ...ready, contents: [], isKnown: false });
+    queue.running = ready !== null;
+    if (ready) void this.drain(record.conversation, queue, { ...ready, contents: [], isKnown: false });
     return ready !== null;
   }
 
-  private lineOf(id: ConversationId): Line {
-    const line = this.lines.get(id) ?? newLine();
-    this.lines.set(id, line);
-    return line;
+  private queueOf(id: ConversationId): ConversationQueue {
+    const queue = this.queues.get(id) ?? newQueue();
+    this.queues.set(id, queue);
+    return queue;
   }
 
   private start(id: ConversationId, anew: boolean): void {
-    const line = this.lineOf(id);
-    line.again = true;
-    line.isEmpty = false;
-    if (this.stopped || line.running || (line.tries > 0 && !anew)) return;
-    line.cancelTimer();
-    line.running = true;
-    void this.drain(id, line);
+    const queue = this.queueOf(id);
+    queue.again = true;
+    queue.isEmpty = false;
+    if (this.stopped || queue.running || (queue.tries > 0 && !anew)) return;
+    queue.cancelTimer();
+    queue.running = true;
+    void this.drain(id, queue);
   }
 
-  /** Sends what waits in a conversation, after `first`, before which nothing does. */
-  private async drain(id: ConversationId, line: Line, first: Ready | null = null): Promise<void> {
+  /** Sends the queue of a conversation, beginning with `first`, if it is given. */
+  private async drain(id: ConversationId, queue: ConversationQueue, first: Ready | null = null): Promise<void> {
     try {
       if (first) {
-        line.again = true;
-        await this.send(first, line, null);
+        queue.again = true;
+        await this.send(first, queue, null);
       }
-      while (line.again && !this.stopped) {
-        line.again = false;
-        await this.sendAll(id, line);
+      while (queue.again && !this.stopped) {
+        queue.again = false;
+        await this.sendAll(id, queue);
       }
-      line.running = false;
-      // Also where what had failed was taken back: the next one does not wait for it.
-      line.tries = 0;
+      queue.running = false;
+      // Also if the failed message was discarded: the next one must not wait for its retry delay.
+      queue.tries = 0;
     } catch (error) {
-      line.running = false;
-      this.failed(id, line, error);
+      queue.running = false;
+      this.failed(id, queue, error);
     }
   }
 
-  private failed(id: ConversationId, line: Line, error: unknown): void {
+  private failed(id: ConversationId, queue: ConversationQueue, error: unknown): void {
     if (this.stopped || error instanceof LostLead) return;
-    if (isBarred(error)) {
-      this.events.onBarred();
+    if (isUnauthorized(error)) {
+      this.events.onUnauthorized();
       return;
     }
     this.events.onFault(error);
-    line.tries += 1;
-    const delay = delayMs(line.tries, randomUnit());
-    line.cancelTimer = this.account.clock.after(delay, () => this.start(id, true));
+    queue.tries += 1;
+    const delay = delayMs(queue.tries, randomUnit());
+    queue.cancelTimer = this.account.clock.after(delay, () => this.start(id, true));
   }
 
-  /** Sends what waits in a conversation, up to one that is held. Throws if the rest is to be tried again later. */
-  private async sendAll(id: ConversationId, line: Line): Promise<void> {
+  /** Sends the queue of a conversation up to the first held message. Throws if the rest has to be retried later. */
+  private async sendAll(id: ConversationId, queue: ConversationQueue): Promise<void> {
     const all = (await this.account.store.outbox()).filter(({ conversation }) => conversation === id);
     const held = all.findIndex((one) => one.held);
-    const isStored = ({ order }: Outgoing): boolean => line.stored.some((one) => one.order === order);
+    const isStored = ({ order }: Outgoing): boolean => queue.stored.some((one) => one.order === order);
     const waiting = all.slice(0, held < 0 ? undefined : held).filter((one) => !isStored(one));
-    // Where something was held or taken back meanwhile, what waits is read anew.
-    if (!(await this.sendBatches(line, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) line.again = true;
+    // If something was held or discarded meanwhile, the outbox is read again.
+    if (!(await this.sendBatches(queue, batchesOf(waiting), all.findLast(isStored)?.sealed ?? null))) queue.again = true;
     if (this.stopped) return;
-    if (this.unsettled(line).length > 0) await this.echo(() => line.again || this.unsettled(line).length === 0);
-    if (line.again) return;
-    await this.settle(id, line);
-    line.isEmpty = held < 0;
+    if (this.unsettled(queue).length > 0) await this.echo(() => queue.again || this.unsettled(queue).length === 0);
+    if (queue.again) return;
+    await this.settle(id, queue);
+    queue.isEmpty = held < 0;
   }
 
-  /** Sends one after the other; false if one is not stored, and is not to be tried again as it is. */
-  private async sendBatches(line: Line, batches: readonly Batch[], last: SealedRecord | null): Promise<boolean> {
+  /** Sends batches in order; false if a message was not stored, and must not be retried unchanged. */
+  private async sendBatches(queue: ConversationQueue, batches: readonly Batch[], last: SealedRecord | null): Promise<boolean> {
     let before = last;
     let ahead: Promise<Ready[]> | null = null;
     for (const [i, batch] of batches.entries()) {
@@ -162,20 +162,20 @@ export class Sender {
       // It is awaited when it is needed.
       ahead?.catch(() => undefined);
       for (const one of ready) {
-        if (this.stopped || !(await this.send(one, line, ahead))) return false;
-        line.tries = 0;
-        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.echo(() => this.unsettled(line).length < MAX_UNSETTLED);
-        if (this.unsettled(line).length >= MAX_UNSETTLED) await this.settle(one.conversation, line);
+        if (this.stopped || !(await this.send(one, queue, ahead))) return false;
+        queue.tries = 0;
+        if (this.unsettled(queue).length >= MAX_UNSETTLED) await this.echo(() => this.unsettled(queue).length < MAX_UNSETTLED);
+        if (this.unsettled(queue).length >= MAX_UNSETTLED) await this.settle(one.conversation, queue);
       }
       if (!isWhole) return false;
     }
     return true;
   }
 
-  /** Makes messages ready, up to one that is not to be sent now: their files are there, they are sealed, and being signed. */
+  /** Prepares messages, up to one that must not be sent now: uploads files, seals, and starts signing. */
   private async prepare(batch: Batch, before: SealedRecord | null): Promise<Ready[]> {
     const [first] = batch;
-    // What was sent before may be stored, and its files gone since.
+    // If it was sent before, it may be stored, and its files deleted since.
     if (first.files && first.sealed && (await settleIfStored(this.account, first))) return [];
     const files = await this.filesOf(first);
     if (!(await this.upload(first, files))) return [];
@@ -184,10 +184,10 @@ export class Sender {
     return sealed.map((one) => ({ ...one, contents: files, isKnown: known.length > 0, request: requestOf(this.account.caller, one) }));
   }
 
-  /** Sends one; false if it is not stored, and is not to be tried again as it is. `ahead` is being made ready to follow it. */
-  private async send(ready: Ready, line: Line, ahead: Promise<unknown> | null): Promise<boolean> {
+  /** Sends one; false if it was not stored, and must not be retried unchanged. `ahead` is the batch that is being prepared behind it. */
+  private async send(ready: Ready, queue: ConversationQueue, ahead: Promise<unknown> | null): Promise<boolean> {
     const { request, isKnown, contents, ...outgoing } = ready;
-    // From now on its row settles it. One that was sent before may be here already.
+    // From here on its row settles it. If it was sent before, its row may be here already.
     this.account.sent.set(outgoing.id, outgoing.order);
     if (isKnown && (await settleIfStored(this.account, outgoing))) return true;
     try {
@@ -199,7 +199,7 @@ export class Sender {
     }
     await settleFiles(this.account, contents);
     this.uploaded.delete(outgoing.id);
-    line.stored.push(outgoing);
+    queue.stored.push(outgoing);
     return true;
   }
 
@@ -209,7 +209,7 @@ export class Sender {
     return content.kind === "file" ? content.files : [];
   }
 
-  /** Sends the files of a message before it; false if it is held by now, or was taken back. */
+  /** Uploads the files of a message; false if the message was held or discarded. */
   private async upload(outgoing: Outgoing, files: readonly FileInfo[]): Promise<boolean> {
     if (files.length === 0 || this.uploaded.has(outgoing.id)) return true;
     try {
@@ -218,7 +218,7 @@ export class Sender {
       if (error instanceof Cancelled) return false;
       const { code, sentence } = error instanceof Refused ? error : { code: "", sentence: "" };
       if (error instanceof FileGone) await hold(this.account, outgoing, { code: "file_gone", sentence: "" });
-      // A message that is too large has the same code.
+      // Mapped, as `too_large` is also the code for a message.
       else if (code === "too_large") await hold(this.account, outgoing, { code: "file_too_large", sentence });
       else await this.refused(outgoing, error, null);
       return false;
@@ -227,27 +227,27 @@ export class Sender {
     return true;
   }
 
-  /** Those that are stored, and whose rows are not here yet. */
-  private unsettled(line: Line): Outgoing[] {
-    line.stored = line.stored.filter(({ id }) => this.account.sent.has(id));
-    return line.stored;
+  /** Stored messages whose rows are not here yet. */
+  private unsettled(queue: ConversationQueue): Outgoing[] {
+    queue.stored = queue.stored.filter(({ id }) => this.account.sent.has(id));
+    return queue.stored;
   }
 
-  /** Fetches the rows of what is stored, where the socket has not brought them. */
-  private async settle(id: ConversationId, line: Line): Promise<void> {
-    if (this.unsettled(line).length === 0) return;
+  /** Fetches rows of stored messages that the socket has not delivered. */
+  private async settle(id: ConversationId, queue: ConversationQueue): Promise<void> {
+    if (this.unsettled(queue).length === 0) return;
     const record = await this.account.store.conversation(id);
     if (record && !record.gone) await this.fetch(id);
-    // What still is not here was stored, and cleared since: nothing is left to be done for it.
-    for (const one of this.unsettled(line)) await drop(this.account, one);
+    // Rows that are still missing were cleared since.
+    for (const one of this.unsettled(queue)) await drop(this.account, one);
   }
 
   private async fetch(id: ConversationId): Promise<void> {
     try {
       await catchUp(this.account, id);
     } catch (error) {
-      // Cleared or left a moment ago: the list says how it stands.
-      if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
+      // It was cleared or left a moment ago: the resync finds out.
+      if (!(error instanceof Refused) || isPassing(error) || isUnauthorized(error)) throw error;
       await this.events.onStale();
     }
   }
@@ -267,7 +267,7 @@ export class Sender {
     });
   }
 
-  /** Does what is to be done about a refusal; throws if the same is to be sent again. */
+  /** Handles a refusal; throws if the message has to be retried. */
   private async refused(outgoing: Outgoing, error: unknown, ahead: Promise<unknown> | null): Promise<void> {
     const verdict = judge(error);
     if (verdict.kind !== "retry") {
@@ -286,7 +286,7 @@ export class Sender {
         if (!(await settleIfStored(this.account, outgoing))) await hold(this.account, outgoing, { code: "message_id_conflict", sentence: "" });
         return;
       case "hold":
-        // What it was about has gone with the conversation's content.
+        // Its target was deleted when the conversation was cleared.
         if (verdict.held.code === "stale_instance" && (await this.isUpdate(outgoing))) await drop(this.account, outgoing);
         else await hold(this.account, outgoing, verdict.held);
     }

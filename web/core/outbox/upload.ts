@@ -1,6 +1,5 @@
-// Sends the files of a message before it: in batches of records, as large and as many at a time as the line carries, those that the
-// server does not have yet. They lie here as they are sent, so each retry sends the same bytes, also after a reload. Runs in the tab
-// that leads, only.
+// Uploads the files of a message before the message: the records that the server lacks, in batches whose size and number adapt to
+// the connection. Files are stored encrypted, so each retry sends the same bytes, also after a reload. Runs in the leading tab only.
 
 import { type Bytes, concat } from "../crypto/bytes.ts";
 import { encryptedLength, padme, RECORD } from "../crypto/file.ts";
@@ -11,15 +10,15 @@ import { forEach } from "../sync/serial.ts";
 import type { Where } from "../wire/conversation.ts";
 import { isPassing } from "../wire/refusal.ts";
 import { complete, create, put, type Span } from "../wire/files.ts";
-import { waits } from "./queue.ts";
+import { waits } from "./settle.ts";
 
-/** Files that are begun at the same time, and workers for each; `Pace` limits how many requests are under way. */
+/** Files that are uploaded at the same time, and workers for each; `Pace` limits the number of requests. */
 const WIDTH = 2;
 
-/** It was taken back meanwhile. */
+/** The message was discarded meanwhile. */
 export class Cancelled extends Error {
   constructor() {
-    super("the message was taken back");
+    super("the message was discarded");
     this.name = "Cancelled";
   }
 }
@@ -54,7 +53,7 @@ class Upload {
     this.all = files.reduce((sum, file) => sum + lengthOf(file), 0);
   }
 
-  tell(isStalled = false): void {
+  report(isStalled = false): void {
     this.account.progress(this.outgoing.id, { done: this.done, all: this.all, stalled: isStalled });
   }
 
@@ -72,7 +71,7 @@ class Upload {
     const left = missing(file.records, await create(caller, where, file.id, lengthOf(file)));
     const sent = lengthOf(file) - left.reduce((sum, record) => sum + this.bytesOf(file, record), 0);
     this.done += sent;
-    this.tell();
+    this.report();
     await forEach(Array.from({ length: WIDTH }, (_, i) => i), WIDTH, () => this.work(file, left));
     this.check();
     await complete(caller, file.id, file.digest);
@@ -87,7 +86,7 @@ class Upload {
       try {
         await this.account.caller.sending.inTurn((count) => this.put(file, left, count));
       } catch (error) {
-        // What the other worker still does is not counted, and none begins.
+        // Ends the other worker, too.
         left.length = 0;
         throw error;
       }
@@ -109,26 +108,26 @@ class Upload {
     }));
     if (batch.length > 0) await put(caller, file.id, first, bytes);
     this.done += bytes.length;
-    this.tell();
+    this.report();
     return bytes;
   }
 }
 
-/** Sends the files of a message that waits; throws `Cancelled` if it is taken back, and what the server refuses. */
+/** Uploads the files of a message; throws `Cancelled` if the message is discarded, and `Refused`. */
 export async function upload(account: Account, outgoing: Outgoing, files: readonly FileInfo[]): Promise<void> {
   const record = await account.store.conversation(outgoing.conversation);
-  // The sealer says why.
+  // The sealer holds the message, with the reason.
   if (!record || record.gone) return;
   const ending = new AbortController();
   const sending = new Upload(account, outgoing, files, ending.signal);
   account.uploading.set(outgoing.id, ending);
   try {
-    // Whoever takes it back from now on ends this.
+    // From here on `discard` aborts this controller.
     if (!(await waits(account, outgoing))) throw new Cancelled();
     await sending.run({ conversationid: outgoing.conversation, instance: record.instance });
     account.progress(outgoing.id, null);
   } catch (error) {
-    if (!ending.signal.aborted && isPassing(error)) sending.tell(true);
+    if (!ending.signal.aborted && isPassing(error)) sending.report(true);
     else account.progress(outgoing.id, null);
     throw ending.signal.aborted ? new Cancelled() : error;
   } finally {

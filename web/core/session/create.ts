@@ -1,21 +1,21 @@
-// Makes an account, and logs in to it.
+// Registers an account, and logs in to it.
 
 import { hex, random } from "../crypto/bytes.ts";
 import { importKeys, makeKeys, publicOfSeed } from "../crypto/keys.ts";
-import { apikeyOf, lockKey } from "../crypto/published.ts";
+import { apikeyOf, lockKey } from "../crypto/published-account.ts";
 import { printRecovery } from "../crypto/vault.ts";
 import type { Ports } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { firstCard, publishOwnCard } from "../sync/own-card.ts";
 import { login, type NewAccount, prelogin, register } from "../wire/login.ts";
 import { isRefusedAs } from "../wire/refusal.ts";
-import { type Door, doorFor, type Entered, record } from "./door.ts";
+import { type LoginContext, loginContext, type LoggedIn, sessionRecord } from "./login-context.ts";
 import { forget, remember } from "./known.ts";
 import { passwordSlot, recoverySlot, vaultOf } from "./make-vault.ts";
 import { callerOf } from "./record.ts";
 
-/** Who wants to be here. */
-export interface Newcomer {
+/** What a new user enters. */
+export interface Registration {
   email: string;
   name: string;
   password: string;
@@ -23,28 +23,28 @@ export interface Newcomer {
   code: string;
 }
 
-/** An account that was made; the recovery key is empty where the server has no place for one. */
-export interface Made extends Entered {
+/** A login with the recovery key to be printed; empty on servers that keep none. */
+export interface LoggedInWithRecovery extends LoggedIn {
   recovery: string;
 }
 
-/** Makes an account and logs in to it. */
-export async function createAccount(ports: Ports, store: Store, newcomer: Newcomer): Promise<Made> {
-  const of = doorFor(ports, store, newcomer.email);
-  const server = (await prelogin(of.caller, of.email))?.server ?? "";
-  const made = await (server === "" ? makePublished(of, newcomer) : makeWithVault(of, newcomer, server));
-  // What was known of an account of this address before has ended with it.
-  await forget(store, of.user);
-  await remember(store, of.user, { server, version: server === "" ? 0 : 1 });
+/** Registers an account and logs in to it. */
+export async function createAccount(ports: Ports, store: Store, registration: Registration): Promise<LoggedInWithRecovery> {
+  const context = loginContext(ports, store, registration.email);
+  const server = (await prelogin(context.caller, context.email))?.server ?? "";
+  const made = await (server === "" ? makePublished(context, registration) : makeWithVault(context, registration, server));
+  // What this device knew of an earlier account with this address no longer applies.
+  await forget(store, context.user);
+  await remember(store, context.user, { server, version: server === "" ? 0 : 1 });
   return made;
 }
 
-async function makePublished(of: Door, { name, password, code }: Newcomer): Promise<Made> {
+async function makePublished(context: LoginContext, { name, password, code }: Registration): Promise<LoggedInWithRecovery> {
   const { raw, publicKey } = await makeKeys(2048, false);
   const account: NewAccount = {
-    email: of.email,
+    email: context.email,
     name,
-    apikey: await apikeyOf(of.email, password),
+    apikey: await apikeyOf(context.email, password),
     publickey: publicKey,
     rsakey: await lockKey(raw.rsa, password),
     invite: code,
@@ -52,14 +52,14 @@ async function makePublished(of: Door, { name, password, code }: Newcomer): Prom
     recoverykey: null,
     card: null,
   };
-  await register(of.caller, account);
-  const answer = await login(of.caller, account.apikey, of.ports.deviceName);
-  const session = await record(of, { answer, raw, server: "", vault: "", master: null, hasSheet: false });
+  await register(context.caller, account);
+  const answer = await login(context.caller, account.apikey, context.ports.deviceName);
+  const session = await sessionRecord(context, { answer, raw, server: "", vault: "", master: null, hasSheet: false });
   return { session, contents: null, recovery: "" };
 }
 
-async function makeWithVault(of: Door, { name, password, code }: Newcomer, server: string): Promise<Made> {
-  const owner = { server, user: of.user };
+async function makeWithVault(context: LoginContext, { name, password, code }: Registration, server: string): Promise<LoggedInWithRecovery> {
+  const owner = { server, user: context.user };
   const master = random(32);
   const { raw, publicKey } = await makeKeys(3072, true);
   const keys = { rsa: raw.rsa, seed: raw.seed ?? random(32) };
@@ -67,10 +67,10 @@ async function makeWithVault(of: Door, { name, password, code }: Newcomer, serve
   const contents = { keys, pins: {}, heads: {} };
   const vault = await vaultOf({ version: 1, slots: { password: next.slot, recovery: recovery.slot }, master, contents, owner });
   const usable = await importKeys(keys);
-  const signing = { user: of.user, email: of.email, server, keys: usable, publicKey, signKey: hex(await publicOfSeed(keys.seed)) };
+  const signing = { user: context.user, email: context.email, server, keys: usable, publicKey, signKey: hex(await publicOfSeed(keys.seed)) };
   const card = await firstCard(signing);
   const account: NewAccount = {
-    email: of.email,
+    email: context.email,
     name,
     apikey: next.apikey,
     publickey: publicKey,
@@ -81,15 +81,15 @@ async function makeWithVault(of: Door, { name, password, code }: Newcomer, serve
     card,
   };
   try {
-    await register(of.caller, account);
+    await register(context.caller, account);
   } catch (error) {
-    // Somebody had this address before, or has lost their keys: the card follows theirs. Older servers tell that only to who is
-    // logged in.
+    // An earlier account had this address, or its keys were lost: the card has to follow its newest one. Older servers disclose that
+    // only after a login.
     if (!isRefusedAs(error, "stale_card")) throw error;
-    await register(of.caller, { ...account, card: error.newestCard && (await firstCard(signing, error.newestCard)) });
+    await register(context.caller, { ...account, card: error.newestCard && (await firstCard(signing, error.newestCard)) });
   }
-  const answer = await login(of.caller, next.apikey, of.ports.deviceName);
-  const session = await record(of, { answer, raw: keys, server, vault, master, hasSheet: true });
-  await publishOwnCard(callerOf(of.ports, session), signing);
+  const answer = await login(context.caller, next.apikey, context.ports.deviceName);
+  const session = await sessionRecord(context, { answer, raw: keys, server, vault, master, hasSheet: true });
+  await publishOwnCard(callerOf(context.ports, session), signing);
   return { session, contents, recovery: printRecovery(recovery.key) };
 }

@@ -1,5 +1,5 @@
-// What this device remembers of accounts after they were logged out: on which server they live, and how far their vault
-// had come. With that an older vault, a cheaper hash of the password and another server are recognised.
+// What this device remembers of accounts after a logout: their server, and the version of their vault. It uses that to recognise an
+// older vault, a weaker password hash, or another server.
 
 import type { KnownAccount } from "../store/records.ts";
 import { change, type Store } from "../store/store.ts";
@@ -9,7 +9,7 @@ import { Unsafe } from "./unsafe.ts";
 export const knownAccount = async (store: Store, user: string): Promise<KnownAccount | undefined> =>
   (await store.knownAccounts())[user];
 
-/** Remembers an account, at least at this version of its vault; 0 is an account of the published form. */
+/** Remembers an account, and the highest version of its vault; 0 for an account of the published form. */
 export async function remember(store: Store, user: string, { server, version }: KnownAccount): Promise<void> {
   const all = await store.knownAccounts();
   const before = all[user];
@@ -17,7 +17,7 @@ export async function remember(store: Store, user: string, { server, version }: 
   await store.writeOwn(change.knownAccounts({ ...all, [user]: { server, version } }));
 }
 
-/** Forgets an account that was deleted, or is made anew. */
+/** Forgets an account that was deleted, or is being registered again. */
 export async function forget(store: Store, user: string): Promise<void> {
   const { [user]: _, ...others } = await store.knownAccounts();
   await store.writeOwn(change.knownAccounts(others));

@@ -1,11 +1,11 @@
-// Makes vaults: a new account's, that of an account of the published form, and the next one of an account that has one.
+// Makes vaults: for new accounts, for accounts of the published form, and new versions.
 
 import { type Bytes, random } from "../crypto/bytes.ts";
 import { type Argon2id, DEFAULTS } from "../crypto/kdf.ts";
 import { apikeyOfRoot, boxKeyOf, type Contents, fillBox, fillSlot, type Owner, type Vault, writeVault } from "../crypto/vault.ts";
-import { rootOf } from "./door.ts";
+import { rootOf } from "./login-context.ts";
 
-/** What a new password brings: its hash's parameters, what logs in with it, and the slot that it opens. */
+/** The parts of a new password: hash parameters, apikey, and the vault's slot. */
 export interface PasswordSlot {
   kdf: Argon2id;
   apikey: string;
@@ -19,7 +19,7 @@ export async function passwordSlot(password: string, master: Bytes, owner: Owner
   return { kdf, apikey: await apikeyOfRoot(root, owner), slot: await fillSlot(master, root, owner, "password") };
 }
 
-/** A new recovery key, what logs in with it, and the slot that it opens. */
+/** A new recovery key, its apikey, and the vault's slot. */
 export interface RecoverySlot {
   key: Bytes;
   apikey: string;

@@ -1,17 +1,17 @@
-// A session that is open in this tab: it shows what the store has, and leads when no other tab does.
+// A session that is open in this tab: it shows what is in the store, and leads when no other tab does.
 
-import type { News } from "../api.ts";
+import type { IncomingMessage } from "../api.ts";
 import { randomUnit } from "../crypto/bytes.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import type { Connection, Upload } from "../model/view.ts";
 import type { Ports } from "../ports.ts";
-import { newsOf } from "../show/news.ts";
-import { AccountShown } from "../show/shown.ts";
-import type { Shown } from "../show/state.ts";
+import { incomingOf } from "../show/incoming.ts";
+import { AccountView } from "../show/account-view.ts";
+import type { StateStore } from "../show/state.ts";
 import type { SessionRecord } from "../store/records.ts";
 import { Store } from "../store/store.ts";
 import type { Account, Hint } from "../sync/account.ts";
-import { type Ask, type Post, readPost } from "../sync/ask.ts";
+import { type LeaderRequest, type TabMessage, readTabMessage } from "../sync/tab-messages.ts";
 import { Cipher } from "../sync/cipher.ts";
 import { type ConnectionState, delayMs } from "../sync/connection.ts";
 import type { Engine } from "../sync/engine.ts";
@@ -24,14 +24,14 @@ import { callerOf } from "./record.ts";
 /** How long a tab waits for the one that leads to do what it was asked. */
 const ANSWER_MS = 5000;
 
-/** What a session tells. */
+/** Events of a session. */
 export interface SessionEvents {
-  onNews: (news: News) => void;
-  /** Signed out in another tab (null), from another device, or by the server. */
+  onMessage: (message: IncomingMessage) => void;
+  /** The session has ended: in another tab (null), from another device, or by the server. */
   onEnded: (why: "signedOut" | "disabled" | null) => Promise<void>;
 }
 
-function shownAs(state: ConnectionState): Connection {
+function connectionOf(state: ConnectionState): Connection {
   switch (state.kind) {
     case "live":
       return { kind: "live" };
@@ -44,7 +44,7 @@ function shownAs(state: ConnectionState): Connection {
     case "idle":
     case "connecting":
     case "catchingUp":
-    case "barred":
+    case "unauthorized":
       return { kind: "connecting" };
   }
 }
@@ -52,9 +52,9 @@ function shownAs(state: ConnectionState): Connection {
 /** One tab's part of a session. */
 export class OpenSession {
   readonly account: Account;
-  /** This session's own: when it ends, nothing is written by way of it any more. */
+  /** The session's own store: it refuses writes after the session has ended. */
   private readonly store: Store;
-  readonly shown: AccountShown;
+  readonly view: AccountView;
   private engine: Engine | null = null;
   private readonly endings: (() => void)[] = [];
   private readonly waiting = new Set<() => void>();
@@ -63,7 +63,7 @@ export class OpenSession {
   constructor(
     private readonly ports: Ports,
     session: SessionRecord,
-    private readonly out: Shown,
+    private readonly out: StateStore,
     private readonly events: SessionEvents,
   ) {
     this.fault = faultsTo(ports.onFault);
@@ -71,27 +71,27 @@ export class OpenSession {
     this.store = store;
     const cipher = new Cipher(store, session);
     const caller = callerOf(ports, session);
-    const tell = (hint: Hint): void => this.tell(hint);
+    const notify = (hint: Hint): void => this.notify(hint);
     const progress = (message: MessageId, upload: Upload | null): void => {
       this.uploaded(message, upload);
       this.post({ post: "upload", message, upload });
     };
     const arriving: Account["arriving"] = (record, rows, after) => {
-      this.shown.arriving(record, rows, after).catch(this.fault);
+      this.view.arriving(record, rows, after).catch(this.fault);
     };
     const arrived = (id: ConversationId, rows: readonly WireMessage[]): void => {
-      this.lookInto(id, rows).catch(this.fault);
+      this.processUpdates(id, rows).catch(this.fault);
     };
-    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), saying: new Serial(), direct: null, uploading: new Map(), progress, tell, arriving, arrived };
-    this.shown = new AccountShown(this.account, out);
+    this.account = { session, store, caller, cipher, clock: ports.clock, serial: ports.exclusive, sent: new Map(), submitting: new Serial(), sendDirectly: null, uploading: new Map(), progress, notify, arriving, arrived };
+    this.view = new AccountView(this.account, out);
   }
 
-  /** Shows what is here, then leads or follows. */
+  /** Shows what is stored, then leads or follows. */
   async start(): Promise<void> {
-    await this.shown.start();
+    await this.view.start();
     this.endings.push(
-      this.ports.channel.listen((message) => this.heard(readPost(message))),
-      this.ports.onHint(() => this.askFor({ kind: "wake" })),
+      this.ports.channel.listen((message) => this.onTabMessage(readTabMessage(message))),
+      this.ports.onHint(() => this.askInBackground({ kind: "wake" })),
       this.ports.onOutdated(() => this.outdated()),
       this.ports.lead((ended) => this.lead(ended).catch(this.fault)),
     );
@@ -103,13 +103,13 @@ export class OpenSession {
     for (const end of this.endings.splice(0)) end();
     this.engine?.stop();
     this.engine = null;
-    this.shown.stop();
+    this.view.stop();
     this.store.end();
     return Promise.resolve();
   }
 
-  /** Asks the tab that leads. In another tab it resolves when something has changed, or after a while. */
-  ask = async (ask: Ask): Promise<void> => {
+  /** Sends a request to the leading tab. If another tab leads, it resolves with the next hint, or after a while. */
+  ask = async (ask: LeaderRequest): Promise<void> => {
     if (this.engine) return this.engine.answer(ask);
     this.post({ post: "ask", ask });
     if (ask.kind === "typing" || ask.kind === "state") return undefined;
@@ -124,12 +124,12 @@ export class OpenSession {
     });
   };
 
-  /** The same, where nobody waits for it. */
-  askFor(ask: Ask): void {
+  /** The same in the background; errors are reported as faults. */
+  askInBackground(ask: LeaderRequest): void {
     this.ask(ask).catch(this.fault);
   }
 
-  /** Says that a message was looked at, and those before it. */
+  /** Marks a message, and those before it, as seen. */
   seenUpTo(id: ConversationId, message: MessageId): void {
     const ask = async (): Promise<void> => {
       const seq = await this.store.seqOf(id, message);
@@ -140,28 +140,28 @@ export class OpenSession {
 
   private async lead(ended: AbortSignal): Promise<void> {
     if (ended.aborted) return;
-    const inside = await import("./inside.ts").catch(() => null);
-    // The server has the files of another version by now.
-    if (!inside) return this.outdated();
+    const actions = await import("./lazy-actions.ts").catch(() => null);
+    // The chunk is gone: the server has another version by now.
+    if (!actions) return this.outdated();
     if (ended.aborted) return;
     await this.takeTerm(ended);
-    // The session may have ended meanwhile: what began now would go on for ever.
+    // The session may have ended meanwhile, and then nothing would ever stop the engine.
     if (ended.aborted) return;
-    const engine = new inside.Engine(this.account, this.ports.openSocket, {
+    const engine = new actions.Engine(this.account, this.ports.openSocket, {
       onConnection: (state) => {
         this.connection(state);
         if (state.kind !== "live") return;
-        inside.takeAllShared(this.account).catch(this.fault);
+        actions.takeAllShared(this.account).catch(this.fault);
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
-      onFresh: (id, fresh) => { this.fresh(id, fresh).catch(this.fault); },
-      onBarred: (why) => { this.barred(why, engine).catch(this.fault); },
+      onIncoming: (id, fresh) => { this.fresh(id, fresh).catch(this.fault); },
+      onUnauthorized: (why) => { this.unauthorized(why, engine).catch(this.fault); },
       onFault: this.fault,
     });
     this.engine = engine;
     engine.start();
-    inside.sweepFiles(this.account).catch(this.fault);
-    const endExpiry = inside.followExpiry(this.account, this.fault);
+    actions.sweepFiles(this.account).catch(this.fault);
+    const endExpiry = actions.followExpiry(this.account, this.fault);
     await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
     endExpiry();
     engine.stop();
@@ -169,7 +169,7 @@ export class OpenSession {
     this.store.term = undefined;
   }
 
-  // As while the disk is full: as long as this tab has the lead, no other one can take it.
+  // Retried, as it fails while the disk is full, and no other tab can lead as long as this one holds the lock.
   private async takeTerm(ended: AbortSignal): Promise<void> {
     for (let tries = 0; !ended.aborted; tries++) {
       try {
@@ -192,37 +192,37 @@ export class OpenSession {
     });
   }
 
-  /** Takes over what another tab has written of the session, as new keys. */
+  /** Reads what another tab has changed in the session, such as new keys. */
   private async readSession(): Promise<void> {
     const { session, serial } = this.account;
     const stored = await serial.run(() => this.store.session());
     if (stored?.station === session.station) Object.assign(session, stored);
   }
 
-  // New keys may have taken the place of those that the refused request was signed with.
-  private async barred(why: "signedOut" | "disabled", engine: Engine): Promise<void> {
+  // The request may have been refused because another tab has just replaced the keys.
+  private async unauthorized(why: "signedOut" | "disabled", engine: Engine): Promise<void> {
     await this.readSession();
     const isIn = await groupInvitations(this.account.caller).then(() => true, () => false);
     if (isIn) await engine.answer({ kind: "useHere" });
     else await this.events.onEnded(why);
   }
 
-  private async lookInto(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
+  private async processUpdates(id: ConversationId, rows: readonly WireMessage[]): Promise<void> {
     if (!rows.some(({ Type }) => Type === "Update")) return;
-    const { invitations, takeShared } = await import("./inside.ts");
-    await this.shown.looked();
+    const { invitations, takeShared } = await import("./lazy-actions.ts");
+    await this.view.settled();
     await invitations.checkProofs(this.account, id, rows);
     await takeShared(this.account, id);
   }
 
   private async checkProofsAgain(): Promise<void> {
-    const { invitations } = await import("./inside.ts");
+    const { invitations } = await import("./lazy-actions.ts");
     await invitations.checkProofsAgain(this.account);
   }
 
   private connection(state: ConnectionState): void {
     const minutes = Math.round(this.account.caller.clockOffset / 60_000);
-    this.out.set({ connection: shownAs(state), clockOff: minutes });
+    this.out.set({ connection: connectionOf(state), clockOff: minutes });
     this.post({ post: "connection", state });
   }
 
@@ -231,17 +231,17 @@ export class OpenSession {
     this.out.set({ connection: { kind: "outdated" } });
   }
 
-  private tell(hint: Hint): void {
-    this.noticed(hint);
+  private notify(hint: Hint): void {
+    this.onHint(hint);
     this.post({ post: "hint", hint });
   }
 
-  private noticed(hint: Hint): void {
+  private onHint(hint: Hint): void {
     if (hint.restored) this.account.cipher.forgetAll();
     else if (hint.list) this.account.cipher.forgetPeople();
     if (hint.files?.length) this.out.set({ forgotten: new Set([...this.out.state.forgotten, ...hint.files]) });
-    this.shown.noticed(hint).catch(this.fault);
-    this.engine?.noticed(hint);
+    this.view.onHint(hint).catch(this.fault);
+    this.engine?.onHint(hint);
     if (this.engine && hint.list) this.checkProofsAgain().catch(this.fault);
   }
 
@@ -252,18 +252,18 @@ export class OpenSession {
     this.out.set({ uploads });
   }
 
-  private post(post: Post): void {
+  private post(post: TabMessage): void {
     this.ports.channel.post(post);
   }
 
-  private heard(post: Post | null): void {
+  private onTabMessage(post: TabMessage | null): void {
     switch (post?.post) {
       case undefined:
         return;
       case "hint":
         if (post.hint.session) this.events.onEnded(null).catch(this.fault);
         if (post.hint.keys || post.hint.restored) this.readSession().catch(this.fault);
-        this.noticed(post.hint);
+        this.onHint(post.hint);
         for (const end of [...this.waiting]) end();
         return;
       case "upload":
@@ -273,14 +273,14 @@ export class OpenSession {
         this.engine?.answer(post.ask).catch(this.fault);
         return;
       case "connection":
-        if (!this.engine) this.out.set({ connection: shownAs(post.state) });
+        if (!this.engine) this.out.set({ connection: connectionOf(post.state) });
     }
   }
 
   private async fresh(id: ConversationId, fresh: readonly WireMessage[]): Promise<void> {
-    for (const { User } of fresh) this.shown.wrote(id, User);
-    await this.shown.looked();
-    const called = { where: this.shown.conversationName(id), nameOf: (user: UserId) => this.shown.nameOf(user) };
-    for (const news of await newsOf(this.account, id, fresh, called)) this.events.onNews(news);
+    for (const { User } of fresh) this.view.stoppedTyping(id, User);
+    await this.view.settled();
+    const displayNames = { where: this.view.conversationName(id), nameOf: (user: UserId) => this.view.nameOf(user) };
+    for (const message of await incomingOf(this.account, id, fresh, displayNames)) this.events.onMessage(message);
   }
 }

@@ -1,4 +1,4 @@
-// A session as it is kept: who is logged in, with keys that cannot be read out.
+// The session record: who is logged in, with keys that cannot be exported.
 
 import { hex, random, sha256, utf8 } from "../crypto/bytes.ts";
 import { userId } from "../model/ids.ts";
@@ -16,7 +16,7 @@ export const callerOf = (ports: Pick<Ports, "http" | "clock">, session: Pick<Ses
     },
   });
 
-/** What can be read out to compare the keys of two devices: the same on all of one person's. */
+/** A fingerprint to compare the keys of two devices by reading it out: the same on all devices of a user. */
 export async function fingerprintOf({ publicKey, signKey }: SessionRecord): Promise<string> {
   return (hex(await sha256(utf8(signKey || publicKey))).slice(0, 32).match(/.{4}/g) ?? []).join(" ");
 }

@@ -1,6 +1,6 @@
-// Goes on with a server whose database was restored from an older backup (docs/e2ee.md, Key log): its log is taken whole, and what
-// rests on what was lost is seen for the first time again. Nobody can tell such a server from one that hides something, so this
-// is done only when a person says so, who has heard of it in another way.
+// Accepts a server whose database was restored from an older backup (docs/e2ee.md, Key log): takes its log as a whole, and treats what
+// depended on lost entries as seen for the first time. Such a server cannot be distinguished from one that hides something, so this
+// happens only when the user says so, who has heard of it from somewhere else.
 
 import { cardHash } from "../crypto/card.ts";
 import { InvalidLog, tagOf } from "../crypto/log.ts";
@@ -16,9 +16,9 @@ import { ownerOf, updateSession } from "../sync/vault.ts";
 import { fetchVault } from "../wire/login.ts";
 import { Unsafe } from "./unsafe.ts";
 
-/** Takes over what the server has by now. Throws `Unsafe` where no backup explains it, and changes nothing then. */
+/** Adopts the server's present state. Throws `Unsafe`, and changes nothing, if no backup explains it. */
 export async function acceptRestored(account: Account): Promise<void> {
-  const { store, serial, session, caller, tell } = account;
+  const { store, serial, session, caller, notify } = account;
   const [log, vault] = [await soundLog(account), await ownVault(account)];
   const ids = await serial.run(async () => {
     const conversations = await store.conversations();
@@ -28,17 +28,17 @@ export async function acceptRestored(account: Account): Promise<void> {
     await store.writeOwn(
       { put: "meta", key: "log", value: log.followed },
       ...people.map(change.person),
-      // As at first sight: what the server has is fetched anew, and its epochs are checked from the first one on.
+      // As if seen for the first time: rows are fetched again, and epochs are checked from the first one on.
       ...forgotten.flat(),
       ...conversations.map(({ wire, keep, invited }) => change.conversation({ ...newConversation({ ...wire, epoch: 0, epochs: [], secret: "" }), keep, invited })),
-      // Sealed for what is not there any more.
+      // They are sealed for a transcript that the server no longer has.
       ...outbox.map((one) => change.outgoing({ ...one, sealed: null })),
       ...["heads", "listMark", "listedAt", "alarm"].map((key): Change => ({ remove: "meta", key })),
     );
     return conversations.map(({ wire }) => wire.id);
   });
   if (vault !== null) await updateSession(account, { vault });
-  tell({ restored: true, list: true, outbox: true, conversations: ids });
+  notify({ restored: true, list: true, outbox: true, conversations: ids });
   await publishOwnCard(caller, session);
 }
 
@@ -62,7 +62,7 @@ async function ownVault({ session, caller }: Account): Promise<string | null> {
   return rsakey;
 }
 
-/** Somebody with those of their cards that the log has; of whom some are lost there, somebody has to look. */
+/** A person with only those cards that are in the log. If some are missing there, the user has to review the person's keys. */
 async function keepLogged(person: PersonRecord, { cards: logged }: WholeLog, server: string): Promise<PersonRecord> {
   const tag = await tagOf(server, person.id);
   const cards: string[] = [];

@@ -1,14 +1,14 @@
-// What a server that changes what it stores could try: it is refused before a password or a key is used.
+// Attacks by a server that changes what it stores: refused before a password or a key is used.
 
 import type { UnsafeBy } from "../model/view.ts";
 
-/** It is not safe to go on. */
+/** It is not safe to continue. */
 export class Unsafe extends Error {
   constructor(
     readonly by: UnsafeBy,
     cause?: unknown,
   ) {
-    super(`it is not safe to go on: ${by}`, { cause });
+    super(`it is not safe to continue: ${by}`, { cause });
     this.name = "Unsafe";
   }
 }

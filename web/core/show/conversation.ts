@@ -1,4 +1,4 @@
-// A conversation as the list and its head draw it.
+// A conversation as the list and its header show it.
 
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { type FileInfo, shapeOf } from "../model/file.ts";
@@ -12,8 +12,8 @@ import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
 import { groupName } from "../sync/group-name.ts";
 
-/** What a conversation is shown with. */
-export interface Surroundings {
+/** What a conversation is computed with. */
+export interface ShowContext {
   people: ReadonlyMap<UserId, PersonRecord>;
   names: Names;
   /** What waits in this conversation. */
@@ -25,15 +25,15 @@ export interface Surroundings {
 /** Characters of a preview. */
 const PREVIEW = 140;
 
-function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names, waiting }: Surroundings): Barrier | null {
+function barrierOf(record: ConversationRecord, others: readonly UserId[], { people, names, waiting }: ShowContext): Barrier | null {
   if (record.gone) return { kind: "removed" };
   const [other] = others;
   if (!record.wire.isgroup && other) {
     const person = people.get(other);
     if (person?.blocked) return { kind: "youBlock", user: other, name: names.of(other) };
     if (person?.left) return { kind: "left", name: names.of(other) };
-    // A device that did not see it hears of it from the server, when a message is refused. Not being friends is not enough: where
-    // that is older than this rule, the server takes messages.
+    // A device that has not seen the end learns of it when a message is refused. Not being friends is not enough: in conversations
+    // from before this rule, the server accepts messages.
     const isEnded = person?.ended === true || waiting.some(({ held }) => held?.kind === "ended");
     if (isEnded && !person?.friend) return { kind: "ended", user: other, name: names.of(other) };
   }
@@ -49,18 +49,18 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
 
 function previewOf(last: Article | undefined): Conversation["preview"] {
   if (!last || last.deleted) return null;
-  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW), files: briefly(last.files) };
+  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW), files: filesBrief(last.files) };
 }
 
-function briefly(files: readonly FileInfo[]): FilesBrief | null {
+function filesBrief(files: readonly FileInfo[]): FilesBrief | null {
   const [first] = files;
   if (!first) return null;
   const shape = shapeOf(first);
   return { shape: files.every((one) => shapeOf(one) === shape) ? shape : "document", count: files.length, name: first.name };
 }
 
-/** The newest article: also what became of it, and what waits. */
-async function lastArticle(account: Account, record: ConversationRecord, { waiting, names }: Surroundings): Promise<Article | undefined> {
+/** The newest article, with its updates, and with the outbox. */
+async function lastArticle(account: Account, record: ConversationRecord, { waiting, names }: ShowContext): Promise<Article | undefined> {
   if (record.newestVisible === 0 && waiting.length === 0) return undefined;
   const from = record.newestVisible === 0 ? Number.MAX_SAFE_INTEGER : record.newestVisible;
   return (await readLog(account, record, waiting, names, from)).at(-1);
@@ -70,25 +70,25 @@ async function lastArticle(account: Account, record: ConversationRecord, { waiti
 const isHidden = ({ wire }: ConversationRecord): boolean =>
   wire.hiddenby.length > 0 || (wire.properties[0]?.hideid.split(";").includes(wire.instance) ?? false);
 
-/** Draws together what is known of a conversation; `brief`: without what would have to be decrypted for it, until that is. */
+/** Combines what is known of a conversation; `brief`: without what has to be decrypted. */
 export async function showConversation(
   account: Account,
   record: ConversationRecord,
-  around: Surroundings,
+  context: ShowContext,
   detail: "brief" | "whole",
 ): Promise<Conversation> {
   const { wire } = record;
   const me = account.session.user;
   const others = wire.participants.map(({ userid }) => userid).filter((id) => id !== me);
   const hasNames = others.length > 0 && detail === "brief";
-  const name = hasNames ? membersOf(others, around.names) : await nameOf(account, record, others, around.names);
-  // One's own place has no name; a group that all others have left keeps the one it has.
+  const name = hasNames ? membersOf(others, context.names) : await nameOf(account, record, others, context.names);
+  // Saved messages have no name; a group that all others have left keeps its own.
   const kind = !wire.isgroup ? "direct" : others.length === 0 && name === "" ? "saved" : "group";
   const [other] = others;
-  const last = detail === "brief" ? undefined : await lastArticle(account, record, around);
+  const last = detail === "brief" ? undefined : await lastArticle(account, record, context);
   const [properties] = wire.properties;
   const color = properties?.listitembackgroundcolor ?? "";
-  const draft = readDraft(around.draft);
+  const draft = readDraft(context.draft);
   const announcement = record.roster && parseAnnouncement(record.roster.announcement);
   return {
     id: wire.id,
@@ -107,10 +107,10 @@ export async function showConversation(
     draft: draft.text,
     draftTarget: draft.target,
     memberCount: wire.participants.length,
-    hereCount: others.filter((id) => around.people.get(id)?.availability === "available").length,
-    // Servers of the published form do not say who is an admin: then everyone may try.
+    availableCount: others.filter((id) => context.people.get(id)?.availability === "available").length,
+    // Servers of the published form do not disclose admins: then everyone may try.
     admin: wire.isgroup && !record.gone && (announcement === null || announcement.admins.includes(me)),
-    barrier: barrierOf(record, others, around),
+    barrier: barrierOf(record, others, context),
     renewedAt: record.rosterAt,
   };
 }

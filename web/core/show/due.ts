@@ -1,4 +1,4 @@
-// What has to be read anew, gathered from hints until somebody reads.
+// What has to be read again, collected from hints until the next read.
 
 import type { ConversationId } from "../model/ids.ts";
 import type { Hint } from "../sync/account.ts";
@@ -6,7 +6,7 @@ import type { Hint } from "../sync/account.ts";
 /** How much of a conversation has changed: what the list says of it, the end of its log as well, or anything. */
 const extents = ["heads", "grown", "conversations"] as const;
 
-/** What has to be read anew. */
+/** What has to be read again. */
 export interface Due {
   list: boolean;
   outbox: boolean;
@@ -25,7 +25,7 @@ export function addTo(due: Due | null, hint: Hint): Due {
 }
 
 /** What is due of two together. */
-export function both(one: Due, other: Due | null): Due {
+export function mergeDue(one: Due, other: Due | null): Due {
   const conversations = new Map(one.conversations);
   for (const [id, extent] of other?.conversations ?? []) raise(conversations, id, extent);
   return { list: one.list || other?.list === true, outbox: one.outbox || other?.outbox === true, conversations };

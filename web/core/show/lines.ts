@@ -1,5 +1,5 @@
-// What happened in a conversation besides messages: who came and went and who looks after the group, as its signed
-// announcements say; and whose keys are new, as this device noticed.
+// What happened in a conversation besides messages: members and admins who joined, left or changed, from its signed announcements;
+// and changed keys, as this device noticed them.
 
 import { beginning } from "../crypto/chain.ts";
 import { type Announcement, parseAnnouncement } from "../crypto/epoch.ts";
@@ -10,15 +10,15 @@ import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import type { Names } from "./people.ts";
 
-/** What the lines of a log are drawn with. */
-export interface LinesAround {
+/** What the lines of a log are computed with. */
+export interface LinesContext {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
   /** The rows that are shown, from the oldest. */
   rows: readonly Row[];
 }
 
-/** A line, and the number of the message after which it stands; null if only its time says where. */
+/** A line, and the number of the message after which it is placed; null if it is placed by its time. */
 interface Placed {
   line: Line;
   after: number | null;
@@ -31,7 +31,7 @@ type Changes = Pick<Announcement, "by" | "added" | "removed" | "admins">;
 export function changesOf(one: Changes, before: Changes | undefined, nameOf: (user: string) => string): What[] {
   const found: What[] = [];
   if (one.added.length > 0) found.push({ kind: "added", by: nameOf(one.by), who: one.added.map(nameOf) });
-  // Who left and who was removed cannot be told apart: both are missing from the next announcement.
+  // Leaving and being removed cannot be distinguished: both are missing from the next announcement.
   if (one.removed.length > 0) found.push({ kind: "removed", who: one.removed.map(nameOf) });
   if (before) {
     const isOld = (user: string): boolean => before.admins.includes(user) || one.added.includes(user);
@@ -42,7 +42,7 @@ export function changesOf(one: Changes, before: Changes | undefined, nameOf: (us
   return found.length > 0 ? found : [{ kind: "renewed" }];
 }
 
-async function ofEpochs(account: Account, record: ConversationRecord, { names, rows }: LinesAround): Promise<Placed[]> {
+async function ofEpochs(account: Account, record: ConversationRecord, { names, rows }: LinesContext): Promise<Placed[]> {
   const { id } = record.wire;
   const epochs = (await account.store.epochs(id)).filter(({ epoch }) => epoch > 0);
   const all = epochs.map(({ announcement }) => parseAnnouncement(announcement));
@@ -50,14 +50,14 @@ async function ofEpochs(account: Account, record: ConversationRecord, { names, r
   const nameOf = (user: string): string => names.of(userId(user));
   const found: Placed[] = [];
   for (const [i, one] of all.entries()) {
-    // The first one made the group.
+    // The first announcement created the group.
     if (one.epoch === 1) continue;
     const [seq, chain] = one.head;
     const [first] = rows;
     // Older than what is shown.
     if (!first || (seq > 0 ? seq < first.seq : first.seq > 1)) continue;
     const [held] = await account.store.rows(id, seq, seq);
-    // Of the time before it was cleared.
+    // From before the conversation was cleared.
     if (chain !== (seq === 0 ? start : held?.Chain)) continue;
     const { at } = rows.findLast((row) => row.seq <= seq) ?? first;
     const changes = changesOf(one, all[i - 1], nameOf);
@@ -66,7 +66,7 @@ async function ofEpochs(account: Account, record: ConversationRecord, { names, r
   return found;
 }
 
-function ofKeys(record: ConversationRecord, me: UserId, { names, people }: LinesAround): Placed[] {
+function ofKeys(record: ConversationRecord, me: UserId, { names, people }: LinesContext): Placed[] {
   const others = record.wire.participants.map(({ userid }) => userid).filter((user) => user !== me);
   return others.flatMap((user) =>
     (people.get(user)?.history ?? []).flatMap(({ kind, at }): Placed[] => {
@@ -82,13 +82,13 @@ export async function withLines(
   record: ConversationRecord,
   articles: readonly Article[],
   isWhole: boolean,
-  around: LinesAround,
+  context: LinesContext,
 ): Promise<Entry[]> {
-  const seqs = new Map<string, number>(around.rows.map(({ id, seq }) => [id, seq]));
-  const epochs = record.wire.isgroup ? await ofEpochs(account, record, around) : [];
+  const seqs = new Map<string, number>(context.rows.map(({ id, seq }) => [id, seq]));
+  const epochs = record.wire.isgroup ? await ofEpochs(account, record, context) : [];
   const entries: Entry[] = [...articles];
   const since = isWhole ? 0 : (articles[0]?.at ?? 0);
-  for (const { line, after } of [...epochs, ...ofKeys(record, account.session.user, around)]) {
+  for (const { line, after } of [...epochs, ...ofKeys(record, account.session.user, context)]) {
     if (line.at < since) continue;
     const stands = (entry: Entry): boolean => {
       if (after === null || entry.kind === "line") return entry.at <= line.at;

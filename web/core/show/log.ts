@@ -1,6 +1,6 @@
-// The rows of a conversation as they are shown: read from the store, decrypted, put together.
+// The rows of a conversation as articles: read from the store, decrypted, and combined.
 
-import type { MessageId, UserId } from "../model/ids.ts";
+import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { contentOf } from "../outbox/queue.ts";
 import { checkNumbers } from "../model/reading.ts";
@@ -28,13 +28,13 @@ const heldKinds: Partial<Record<string, HeldKind>> = {
   file_gone: "fileGone",
 };
 
-/** Why a message is not sent, in the words of the screens. */
+/** Why a message is held, as the UI distinguishes it. */
 const heldAs = ({ code, sentence }: Held): NonNullable<Article["held"]> => ({
   kind: heldKinds[code] ?? "other",
   detail: sentence || code,
 });
 
-/** With whose eyes a conversation is read. */
+/** The context in which a conversation is read. */
 export function contextOf(record: ConversationRecord, names: Names, { session, caller }: Account): Context {
   const me = session.user;
   const admins = record.roster ? parseAnnouncement(record.roster.announcement).admins : [];
@@ -49,12 +49,12 @@ export async function openRows(account: Account, record: ConversationRecord, fro
   return checkNumbers(await account.cipher.openAll(record, rows), record.hasGaps);
 }
 
-/** Opens what waits. What a message says does not change while it does: of those that are known it is not decrypted again. */
-export function openWaiting(account: Account, outbox: readonly Outgoing[], known: ReadonlyMap<MessageId, Waiting>): Promise<Waiting[]> {
+/** Decrypts the outbox. The content of a message does not change there, so known ones are not decrypted again. */
+export function openWaiting(account: Account, outbox: readonly Outgoing[], known: ReadonlyMap<MessageId, Waiting>): Promise<(Waiting & { conversation: ConversationId })[]> {
   return Promise.all(
     outbox.map(async (one) => {
       const content = known.get(one.id)?.content ?? (await contentOf(account, one));
-      return { id: one.id, at: one.at, content, held: one.held && heldAs(one.held) };
+      return { conversation: one.conversation, id: one.id, at: one.at, content, held: one.held && heldAs(one.held) };
     }),
   );
 }

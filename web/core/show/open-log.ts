@@ -1,4 +1,4 @@
-// The log of the conversation that is looked at: a part of what is here, from some row to the newest.
+// The log of the open conversation: its rows from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { checkNumbers } from "../model/reading.ts";
@@ -6,30 +6,30 @@ import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
-import { counts } from "../sync/counts.ts";
+import { countsAsUnread } from "../sync/unread.ts";
 import { Serial } from "../sync/serial.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { reuseList } from "../model/equal.ts";
 import { withLines } from "./lines.ts";
 import { contextOf } from "./log.ts";
 import type { Names } from "./people.ts";
-import type { Shown } from "./state.ts";
+import type { StateStore } from "./state.ts";
 
 /** Rows that are shown at first, and more each time. */
 const PAGE = 50;
-/** More unread rows than these are not opened at once. */
+/** Unread rows that are opened at once. */
 const MAX_UNREAD = 500;
 
-/** A log that grows by what arrives is cut at its other end, to so many rows, or as many as the reader has asked for. */
+/** A log that grows at its end is trimmed at its beginning to this many rows, or as many as the reader has loaded. */
 const MAX_ROWS = 1000;
-/** As many more may have come before it is. */
+/** Rows beyond the limit before it is trimmed. */
 const SLACK = 500;
 
 /** A day. */
 const MAX_TIMER_MS = 86_400_000;
 
-/** What a log is drawn with. */
-export interface LogAround {
+/** What a log is computed with. */
+export interface LogContext {
   names: Names;
   people: ReadonlyMap<UserId, PersonRecord>;
   waiting: readonly Waiting[];
@@ -38,14 +38,14 @@ export interface LogAround {
 /** The open log. */
 export class OpenLog {
   id: ConversationId | null = null;
-  /** Resolves when what was opened last is shown: that comes before everything else. */
+  /** Resolves when the log that was opened last is shown; everything else waits for it. */
   opening: Promise<void> = Promise.resolve();
   private from = 0;
   private instance = "";
   private firstUnread: MessageId | null = null;
-  /** The rows that are shown, each as it was opened. */
+  /** The decrypted rows that are shown. */
   private opened: readonly Row[] = [];
-  private readonly drawing = new Serial();
+  private readonly refreshing = new Serial();
   /** How many rows are shown, and may stay so. */
   private count = 0;
   private limit = MAX_ROWS;
@@ -53,8 +53,8 @@ export class OpenLog {
 
   constructor(
     private readonly account: Account,
-    private readonly out: Shown,
-    private readonly around: (id: ConversationId) => LogAround,
+    private readonly out: StateStore,
+    private readonly context: (id: ConversationId) => LogContext,
   ) {}
 
   /** Opens a conversation at its newest rows, or at the first unread one. */
@@ -71,7 +71,7 @@ export class OpenLog {
     this.id = id;
     this.limit = MAX_ROWS;
     this.instance = record.instance;
-    const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => counts(row, this.account.session.user));
+    const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => countsAsUnread(row, this.account.session.user));
     this.firstUnread = unread[0]?.ID ?? null;
     const newest = await this.account.store.rowsBefore(id, record.head?.seq ?? 0, PAGE);
     const oldest = newest.at(-1)?.Seq ?? 0;
@@ -88,7 +88,7 @@ export class OpenLog {
     this.out.set({ log: null });
   }
 
-  // What was read of it need not be kept.
+  // Drops its decrypted rows.
   private leave(): void {
     this.opened = [];
     if (this.id) this.account.cipher.forget(this.id);
@@ -96,7 +96,7 @@ export class OpenLog {
 
   /** Shows more of what is here; false if all of it is shown. */
   async more(): Promise<boolean> {
-    // Opened before any row was here, it shows all that is.
+    // Opened before there were any rows, it shows all of them.
     if (!this.id || this.from === 0) return false;
     const from = await this.pageBefore(this.id, this.from - 1, PAGE);
     if (from === undefined) return false;
@@ -124,17 +124,17 @@ export class OpenLog {
     return (await this.account.store.rowsBefore(id, to, limit)).at(-1)?.Seq;
   }
 
-  /** Reads it anew; `isGrown`: no more than what has come at its end, as the rest is as it was. */
+  /** Reads it again; `isGrown`: only new rows at its end, as the others are unchanged. */
   refresh(isGrown = false): Promise<void> {
-    return this.drawing.run(() => this.refreshNow(isGrown));
+    return this.refreshing.run(() => this.refreshNow(isGrown));
   }
 
   /**
-   * Shows rows that are being written: what is read from the store after that begins behind them. `after` is the number of the
-   * row before them; reports have numbers, too.
+   * Shows rows that are being written; later reads of the store begin behind them. `after` is the number of the row before them, as
+   * reports take numbers, too.
    */
   append(record: ConversationRecord, rows: readonly WireMessage[], after: number): Promise<void> {
-    return this.drawing.run(async () => {
+    return this.refreshing.run(async () => {
       const isNext = (this.opened.at(-1)?.seq ?? 0) === after && this.opened.every(({ trouble }) => trouble === null);
       if (this.id !== record.wire.id || this.instance !== record.instance || !isNext) return;
       await this.show(record.wire.id, record, [...this.opened, ...(await this.account.cipher.openAll(record, rows))]);
@@ -144,7 +144,7 @@ export class OpenLog {
   private async refreshNow(isGrown: boolean): Promise<void> {
     const { id } = this;
     if (!id) return;
-    // What could not be read so far may be readable by now.
+    // Rows that could not be decrypted may be readable by now.
     const known = isGrown && this.opened.every(({ trouble }) => trouble === null) ? this.opened : [];
     const last = known.at(-1);
     const [record, fresh] = await Promise.all([this.account.store.conversation(id), this.account.store.rows(id, last ? last.seq + 1 : this.from)]);
@@ -152,7 +152,7 @@ export class OpenLog {
       this.close();
       return;
     }
-    // It was cleared, or is fetched anew: what was open is gone.
+    // It was cleared, or is being fetched again: the rows that were open are gone.
     const isOther = record.instance !== this.instance || (record.first === null && this.from > 0);
     if (isOther) {
       this.instance = record.instance;
@@ -165,29 +165,29 @@ export class OpenLog {
 
   private async show(id: ConversationId, record: ConversationRecord, opened: readonly Row[]): Promise<void> {
     if (this.id !== id) {
-      // It was left meanwhile.
+      // It was closed meanwhile.
       this.account.cipher.forget(id);
       return;
     }
     this.opened = opened;
-    const log = await this.draw(id, record);
+    const log = await this.compute(id, record);
     if (this.id !== id || log === this.out.state.log) return;
     this.out.set({ log });
     this.refreshWhenOver(log);
   }
 
-  /** The first message whose time is over leaves the log by itself. */
+  /** Refreshes the log when the next message expires. */
   private refreshWhenOver({ id, entries }: Log): void {
     this.cancelTimer();
     const ends = entries.flatMap((entry) => (entry.kind === "article" && entry.until !== null ? [entry.until] : []));
     const left = Math.min(...ends) - this.account.caller.now();
-    // A longer time is not one for a timer of this page.
+    // Timers cannot wait for arbitrarily long, and a page is rarely open for so long.
     if (left > MAX_TIMER_MS) return;
-    this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.tell({ conversations: [id] }));
+    this.cancelTimer = this.account.clock.after(Math.max(0, left) + 1, () => this.account.notify({ conversations: [id] }));
   }
 
-  private async draw(id: ConversationId, record: ConversationRecord): Promise<Log> {
-    const { names, people, waiting } = this.around(id);
+  private async compute(id: ConversationId, record: ConversationRecord): Promise<Log> {
+    const { names, people, waiting } = this.context(id);
     if (this.opened.length > this.limit + SLACK) {
       this.opened = this.opened.slice(-this.limit);
       this.from = this.opened[0]?.seq ?? this.from;

@@ -21,7 +21,7 @@ const nobody: State = {
 };
 
 /** The state, and who listens to it. */
-export class Shown {
+export class StateStore {
   state: State = nobody;
   private readonly listeners = new Set<(changes: Changes) => void>();
   private pending: Changes = {};
@@ -34,10 +34,10 @@ export class Shown {
     if (this.isDue) return;
     this.isDue = true;
     queueMicrotask(() => {
-      const told = this.pending;
+      const changes = this.pending;
       this.pending = {};
       this.isDue = false;
-      for (const listener of [...this.listeners]) listener(told);
+      for (const listener of [...this.listeners]) listener(changes);
     });
   }
 

@@ -1,4 +1,4 @@
-// Where everything lies: some named tables with ordered keys, and batches that are written whole or not at all.
+// The storage port: named tables with ordered keys, and batches that are written whole or not at all.
 // IndexedDB in a browser (browser/backend.ts), memory for bots (memory.ts); test/store holds both to the same claims.
 
 /** The tables. */

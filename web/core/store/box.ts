@@ -1,5 +1,5 @@
-// The device's own key: drafts and what waits for the server do not lie in clear on the disk. Who can run this browser
-// can open it; who only has the files cannot.
+// The device's own key encrypts drafts and the outbox on disk. Anyone who can run this browser can decrypt them; anyone who only has
+// its files cannot.
 
 import { fromUtf8, random, utf8 } from "../crypto/bytes.ts";
 import { aesKey } from "../crypto/keys.ts";

@@ -1,4 +1,4 @@
-// A backend in memory: what bots run on. Nothing of it outlives the program.
+// A backend in memory, for bots. Nothing of it outlives the program.
 
 import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table, tables } from "./backend.ts";
 
@@ -23,7 +23,7 @@ interface Rows {
 }
 
 /** Where a key is, or would be. */
-function place(rows: readonly Found[], key: Key): number {
+function indexOf(rows: readonly Found[], key: Key): number {
   let [from, to] = [0, rows.length];
   while (from < to) {
     const middle = (from + to) >> 1;
@@ -49,7 +49,7 @@ export function memoryBackend(): Backend {
   };
   const put = (name: Table, key: Key, value: unknown): void => {
     const { rows } = table(name);
-    const at = place(rows, key);
+    const at = indexOf(rows, key);
     rows.splice(at, isAt(rows, at, key) ? 1 : 0, { key, value });
   };
   const append = (name: Table, value: unknown): number => {
@@ -61,7 +61,7 @@ export function memoryBackend(): Backend {
     if ("put" in change) put(change.put, change.key, change.value);
     else if ("remove" in change) {
       const { rows } = table(change.remove);
-      const at = place(rows, change.key);
+      const at = indexOf(rows, change.key);
       if (isAt(rows, at, change.key)) rows.splice(at, 1);
     } else {
       const all = table(change.clear);
@@ -71,15 +71,15 @@ export function memoryBackend(): Backend {
   };
   const get = (name: Table, key: Key): unknown => {
     const { rows } = table(name);
-    const at = place(rows, key);
+    const at = indexOf(rows, key);
     return isAt(rows, at, key) ? structuredClone(rows[at]?.value) : undefined;
   };
   return {
     get: (name, key) => Promise.resolve(get(name, key)),
     range: (name: Table, range: Range | null, page: Page = {}) => {
       const { rows } = table(name);
-      const from = range ? place(rows, range.from) : 0;
-      let to = range ? place(rows, range.to) : rows.length;
+      const from = range ? indexOf(rows, range.from) : 0;
+      let to = range ? indexOf(rows, range.to) : rows.length;
       if (range && isAt(rows, to, range.to)) to += 1;
       const found = rows.slice(from, to);
       if (page.newestFirst) found.reverse();

@@ -1,4 +1,4 @@
-// What lies on this device: the rows of its tables.
+// The records that are stored on this device.
 
 import type { UserKeys } from "../crypto/keys.ts";
 import type { Head } from "../crypto/epoch.ts";
@@ -21,14 +21,14 @@ export interface SessionRecord {
   publicKey: string;
   signKey: string;
   keys: UserKeys;
-  /** Encrypts what lies here and is not on the server. */
+  /** The device's key: encrypts drafts and the outbox. */
   box: CryptoKey;
   /** The vault as it was last seen; empty in accounts of the published form. */
   vault: string;
   /** Opens the vault's box, which holds the contacts' pins beside the keys; null where there is no vault. */
   boxKey: CryptoKey | null;
   hasSheet: boolean;
-  /** The server's limit for a file at the time of the login; null if it did not tell. */
+  /** The server's limit for a file at the time of the login; null if it is not known. */
   fileLimit?: number | null;
 }
 
@@ -78,7 +78,7 @@ export interface ConversationRecord {
   /** Whether its rows were ever asked for. */
   loaded: boolean;
   reach: Record<UserId, Reach>;
-  /** The newest message that was looked at here, and that the server was told of. */
+  /** The newest message that was seen here; and the newest that was reported to the server, as seen and as delivered. */
   seen: number;
   seenTold: number;
   deliveredTold: number;
@@ -96,15 +96,15 @@ export interface ConversationRecord {
   roster: { announcement: string; members: [UserId, string][] } | null;
   /** When it was accepted here, by this device's clock. */
   rosterAt: number | null;
-  /** Whom one has invited from here: once they have accepted, the next epoch is for them, too. */
+  /** Users who were invited from this device: once they have accepted, the next epoch includes them. */
   invited: UserId[];
-  /** A message that another device of one's own has seen, until it was compared with what is here. */
+  /** A message that another of the user's devices has seen, until it was compared with the transcript here. */
   pinnedHead: Head | null;
-  /** One takes no part in it any more; what was read stays, until the person takes it from the list. */
+  /** The user is no longer a participant; messages stay until the user removes the conversation from the list. */
   gone?: boolean;
 }
 
-/** When a message of one's own has reached somebody, or was seen by them, as they have said. */
+/** When somebody has received or seen an own message, as they have reported. */
 export interface ReportRecord {
   seq: number;
   user: UserId;

@@ -1,5 +1,5 @@
-// What lies on this device, by verbs. Values come back as they were put: only this client writes its database, and
-// browser/migrations.ts lifts what an older one wrote.
+// Typed access to the stored records. Values are returned as they were written: only this client writes its database, and
+// browser/migrations.ts upgrades what an older one wrote.
 
 import type { ConversationId, FileId, MessageId, UserId } from "../model/ids.ts";
 import type { WireMessage } from "../wire/conversation.ts";
@@ -66,19 +66,19 @@ export class Store {
     public term?: number,
   ) {}
 
-  /** Writes as who leads; throws `LostLead` if another one does by now. */
+  /** Writes as the leader; throws `LostLead` if another tab leads by now. */
   async write(...changes: Change[]): Promise<void> {
     if (this.isOver) throw new LostLead();
     await this.backend.write(changes, this.term);
   }
 
-  /** Writes what every tab may: drafts, new rows of the outbox, what a person decides about them. */
+  /** Writes what every tab may write: drafts, new messages in the outbox, and the user's decisions. */
   async writeOwn(...changes: Change[]): Promise<void> {
     if (this.isOver) throw new LostLead();
     await this.backend.write(changes);
   }
 
-  /** Puts a message into the outbox, as who leads if it is sealed; `also` is written in the same batch. Returns its place. */
+  /** Puts a message into the outbox, as the leader if it is sealed; `also` is written in the same batch. Returns its place. */
   async enqueue(record: OutgoingRecord, ...also: Change[]): Promise<number> {
     if (this.isOver) throw new LostLead();
     const [order] = await this.backend.write([{ append: "outbox", value: record }, ...also], record.sealed ? this.term : undefined);
@@ -86,7 +86,7 @@ export class Store {
     return order;
   }
 
-  /** Nothing is written by way of this any more: what is still under way belongs to a session that has ended. */
+  /** Refuses further writes: pending tasks belong to a session that has ended. */
   end(): void {
     this.isOver = true;
   }
@@ -108,6 +108,10 @@ export class Store {
     return (await this.backend.range("people", null)).map(({ value }) => asPerson(value));
   }
 
+  async peopleById(): Promise<Map<UserId, PersonRecord>> {
+    return new Map((await this.people()).map((person) => [person.id, person]));
+  }
+
   async person(id: UserId): Promise<PersonRecord | undefined> {
     const found = await this.backend.get("people", id);
     return found === undefined ? undefined : asPerson(found);
@@ -120,6 +124,11 @@ export class Store {
   async conversation(id: ConversationId): Promise<ConversationRecord | undefined> {
     const found = await this.backend.get("conversations", id);
     return found === undefined ? undefined : asConversation(found);
+  }
+
+  /** The direct conversation with a user, if there is one. */
+  async directWith(user: UserId): Promise<ConversationRecord | undefined> {
+    return (await this.conversations()).find(({ wire }) => !wire.isgroup && wire.participants.some(({ userid }) => userid === user));
   }
 
   async epochs(id: ConversationId): Promise<EpochRecord[]> {
@@ -145,7 +154,7 @@ export class Store {
     return (await this.backend.get("ids", [id, message])) as number | undefined;
   }
 
-  /** Who has got or seen one's own message, and when. */
+  /** Who has received or seen an own message, and when. */
   async reports(id: ConversationId, seq: number): Promise<ReportRecord[]> {
     const found = await this.backend.range("reports", { from: [id, seq], to: [id, seq, "\uffff"] });
     return found.map(({ key, value }) => {
@@ -160,7 +169,7 @@ export class Store {
     return found.map(({ key, value }) => ({ ...(value as OutgoingRecord), order: key as number }));
   }
 
-  /** All files of which something lies here. */
+  /** All files that are stored on this device, whole or in part. */
   async files(): Promise<FileRecord[]> {
     return (await this.backend.range("files", null)).map(({ value }) => value as FileRecord);
   }
@@ -184,7 +193,7 @@ export class Store {
     return found ? unbox(key, found) : "";
   }
 
-  /** Takes the lead: what older leaders still want to write is refused from now on. */
+  /** Begins a new term: later writes of former leaders are refused. */
   async takeTerm(): Promise<number> {
     const term = ((await this.meta<number>("term")) ?? 0) + 1;
     await this.backend.write([{ put: "meta", key: "term", value: term }]);
@@ -192,7 +201,7 @@ export class Store {
     return term;
   }
 
-  /** Forgets everything of the account, whatever it is called; who leads in another tab writes nothing from now on. */
+  /** Deletes everything of the account. Later writes of a leading tab are refused. */
   async forgetAll(): Promise<void> {
     const term = ((await this.meta<number>("term")) ?? 0) + 1;
     const known = await this.knownAccounts();

@@ -1,4 +1,4 @@
-// What everything that works for a logged-in person shares.
+// The context of everything that works for a logged-in user.
 
 import type { Content } from "../model/body.ts";
 import type { ConversationId, FileId, MessageId, UserId } from "../model/ids.ts";
@@ -13,11 +13,11 @@ import type { Cipher } from "./cipher.ts";
 
 /** What changed in the store: ids, never content. Another tab may miss one; the next one makes up for it. */
 export interface Hint {
-  /** Anything of these. */
+  /** Conversations of which anything may have changed. */
   conversations?: readonly ConversationId[];
-  /** Rows were added at the end of these, or wait to be; those that were there are as they were. */
+  /** Conversations with new rows at their end, or in the outbox; earlier rows are unchanged. */
   grown?: readonly ConversationId[];
-  /** Of these no more than what the list says. */
+  /** Conversations of which only what the list shows has changed. */
   heads?: readonly ConversationId[];
   /** The list, people or requests. */
   list?: boolean;
@@ -39,28 +39,28 @@ export interface Account {
   caller: Caller;
   cipher: Cipher;
   clock: Clock;
-  /** Whoever changes a record that was read before does so in here. */
+  /** Serializes read-modify-write of records, across all tabs. */
   serial: Exclusive;
-  /** What this tab has sent, with its place in the outbox: its row takes it out of there. */
+  /** Messages that this tab has sent, with their place in the outbox: their row removes them from it. */
   sent: Map<MessageId, number>;
-  /** What a person writes is written down one after the other. */
-  saying: Exclusive;
+  /** Serializes what the user sends, to keep its order. */
+  submitting: Exclusive;
   /**
-   * While this tab leads: seals a message and writes it down, and sends it from there. False where something waits before it: then
-   * it has to be put behind that.
+   * While this tab leads: seals, stores and sends a message at once. Resolves to false if the conversation's queue is not empty: then
+   * the message has to be queued.
    */
-  direct: ((record: OutgoingRecord, content: Content, also: readonly Change[]) => Promise<boolean>) | null;
-  /** Messages whose files are being sent here, with what ends that. */
+  sendDirectly: ((record: OutgoingRecord, content: Content, also: readonly Change[]) => Promise<boolean>) | null;
+  /** Messages whose files are being uploaded, with the controller that cancels it. */
   uploading: Map<MessageId, AbortController>;
-  /** Tells how far the files of a message have come; null when there is nothing more to tell. */
+  /** Reports the progress of a message's uploads; null once they have ended. */
   progress: (message: MessageId, upload: Upload | null) => void;
-  /** Tells this tab and the others. */
-  tell: (hint: Hint) => void;
+  /** Notifies this tab and the others. */
+  notify: (hint: Hint) => void;
   /**
-   * Hears of new rows that join what is held, while they are being written; `record` is what is written with them, `after` the
+   * Called with new rows while they are being written; `record` is what is written with them, `after` the
    * number of the row before them, 0 if there is none.
    */
   arriving: (record: ConversationRecord, rows: readonly WireMessage[], after: number) => void;
-  /** Hears of all new rows, after they were written. */
+  /** Called with all new rows after they were written. */
   arrived: (id: ConversationId, rows: readonly WireMessage[]) => void;
 }

@@ -1,4 +1,4 @@
-// What a frame of the socket brings: rows that join are taken in, everything else is fetched.
+// Events from the socket: rows that continue what is stored are appended, otherwise the rows are fetched.
 
 import type { ConversationId } from "../model/ids.ts";
 import type { WireMessage } from "../wire/conversation.ts";
@@ -7,18 +7,7 @@ import type { Account } from "./account.ts";
 import { catchUp } from "./fill.ts";
 import { join } from "./inbox.ts";
 
-/** The events of each conversation, in their order. */
-export function byConversation(events: readonly WireEvent[]): Map<ConversationId, WireEvent[]> {
-  const found = new Map<ConversationId, WireEvent[]>();
-  for (const event of events) {
-    const list = found.get(event.conversationid);
-    if (list) list.push(event);
-    else found.set(event.conversationid, [event]);
-  }
-  return found;
-}
-
-/** Whether each event names, as the row before it, the one that is held or came with it. */
+/** Whether each event's predecessor is the last stored row, or the event before it. */
 export function joins(events: readonly WireEvent[], head: string, report: string): boolean {
   let [lastMessage, lastReport] = [head, report];
   for (const { message, report: one, after } of events) {
@@ -33,7 +22,7 @@ export function joins(events: readonly WireEvent[], head: string, report: string
   return true;
 }
 
-/** Takes in what came of one conversation; returns new messages of others. */
+/** Stores the new events of one conversation; returns new messages from others. */
 export async function arrive(account: Account, id: ConversationId, events: readonly WireEvent[]): Promise<WireMessage[]> {
   const fresh = await account.serial.run(async () => {
     const record = await account.store.conversation(id);

@@ -1,12 +1,12 @@
-// Cards: which keys people have, pinned when they are first seen. A card that nobody vouches for stops sending until
-// somebody has looked.
+// Cards: which keys people have, pinned when first seen. A card that the previous key has not signed blocks sending until the user
+// has reviewed it.
 
 import { acceptCards, cardHash, type Card, InvalidCard, type Offer, type Owner, parseCard, type SignedCard } from "../crypto/card.ts";
 import type { Known } from "../crypto/epoch.ts";
 import { fromHex, hex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { type Followed, tagOf, UNKNOWN } from "../crypto/log.ts";
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import type { UserId } from "../model/ids.ts";
 import type { PersonRecord, SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
@@ -14,8 +14,8 @@ import { cards as fetchCards } from "../wire/people.ts";
 import { isSame } from "../model/equal.ts";
 import type { Account } from "./account.ts";
 import { isOwn, publishOwnCard } from "./own-card.ts";
-import { offerKey, stranger } from "./people.ts";
-import { placeOfPin } from "./pins.ts";
+import { offerKey, newPerson } from "./people.ts";
+import { indexOfPin } from "./pins.ts";
 
 /** Users that one call asks for. */
 const MAX_USERS = 1000;
@@ -24,7 +24,7 @@ const MAX_USERS = 1000;
 async function acceptPinned(person: PersonRecord, offered: readonly SignedCard[], owner: Owner): Promise<Offer> {
   const { pin } = person;
   if (person.cards.length > 0 || !pin) return acceptCards(person.cards.map(parseCard), offered, owner);
-  const place = await placeOfPin(pin, offered.map(({ card }) => parseCard(card)));
+  const place = await indexOfPin(pin, offered.map(({ card }) => parseCard(card)));
   if (place < 0) throw new InvalidCard("the one that is pinned is not among them");
   // The RSA key is the newest card's: of the older ones it is not known.
   const first = await acceptCards([], offered.slice(0, place + 1), place === offered.length - 1 ? owner : { ...owner, publicKey: null });
@@ -43,7 +43,7 @@ export async function offerCards(person: PersonRecord, offered: readonly SignedC
     const { cards, is } = await acceptPinned(person, offered, { user: person.id, server, publicKey: publicKey || null });
     const next = { ...person, cards: cards.map(({ text }) => text), email: cards.at(-1)?.email ?? person.email };
     if (is === "newIdentity" || (await lacksPinned(next))) return { ...next, trust: "changed" };
-    // Who had the old keys vouches for the new ones: a verified mark stays.
+    // The old keys have signed the new ones, so a verified mark stays.
     return { ...next, publicKey, offeredKey: "" };
   } catch (error) {
     if (error instanceof InvalidCard) return changed();
@@ -54,20 +54,20 @@ export async function offerCards(person: PersonRecord, offered: readonly SignedC
 // Another device has seen a later card, or the link of an invitation names another key: the server keeps it back.
 async function lacksPinned({ pin, cards, publicKey }: PersonRecord): Promise<boolean> {
   if (!pin) return false;
-  // Of whom nothing is told, nothing is kept back either.
+  // The server discloses nothing of this person, so it withholds nothing either.
   if (cards.length === 0) return publicKey !== "" && (pin[1] > 0 || hex(await rsaHash(publicKey)) !== pin[0]);
-  return (newestOf(cards)?.n ?? 0) < pin[1] || (pin[1] === 0 && (await placeOfPin(pin, cards.map(parseCard))) < 0);
+  return (newestOf(cards)?.n ?? 0) < pin[1] || (pin[1] === 0 && (await indexOfPin(pin, cards.map(parseCard))) < 0);
 }
 
-/** A card in one's own name that is not one's own: somebody else made it, and the server shows it. */
+/** The server shows a card in the user's name that somebody else made. */
 export class NotOwnCard extends Error {
   constructor() {
-    super("somebody published a card in one's own name");
+    super("somebody else published a card in this user's name");
     this.name = "NotOwnCard";
   }
 }
 
-/** Asks for everybody's cards, and takes what is new. Servers of the published form have none. */
+/** Fetches and verifies everybody's new cards. Servers of the published form have none. */
 export async function compareCards(account: Account): Promise<void> {
   const { store, caller, session } = account;
   if (session.server === "") return;
@@ -83,22 +83,22 @@ export async function compareCards(account: Account): Promise<void> {
         if (!person) continue;
         const offered = found.cards.get(id) ?? [];
         const newest = offered.at(-1);
-        // Of oneself only one's own cards count.
+        // For the user, only cards of their own key are accepted.
         if (id === session.user && newest && session.signKey && !isOwn(newest.card, session.signKey)) throw new NotOwnCard();
         const publicKey = found.publicKeys.get(id);
-        const told = publicKey && id !== session.user ? offerKey(person, publicKey) : person;
-        const next = await offerCards(told, offered, session.server);
+        const updated = publicKey && id !== session.user ? offerKey(person, publicKey) : person;
+        const next = await offerCards(updated, offered, session.server);
         if (isSame(next, person)) continue;
-        await store.write(change.person(noted(person, next, account.clock.now())));
+        await store.write(change.person(withKeyEvents(person, next, account.clock.now())));
         isOther = true;
       }
     });
   }
-  if (isOther) account.tell({ list: true });
+  if (isOther) account.notify({ list: true });
   await publishIfMissing(account);
 }
 
-// It was interrupted after the account was made.
+// Registration was interrupted before the card was published.
 async function publishIfMissing({ store, caller, session }: Account): Promise<void> {
   const me = await store.person(session.user);
   if (session.signKey && me && me.cards.length === 0) await publishOwnCard(caller, session);
@@ -109,14 +109,14 @@ const newestOf = (cards: readonly string[]): Card | null => {
   return last === undefined ? null : parseCard(last);
 };
 
-/** What stands for somebody in a roster: their newest card, or their RSA key, in hex; null if neither is known. */
+/** The hash that represents somebody in a roster: of their newest card, or else of their RSA key; null if neither is known. */
 export async function memberKey(person: PersonRecord): Promise<string | null> {
   const newest = person.cards.at(-1);
   if (newest !== undefined) return cardHash(newest);
   return person.publicKey === "" ? null : hex(await rsaHash(person.publicKey));
 }
 
-/** What stood for somebody in rosters one after the other, the newest first: before the first card it was the RSA key. */
+/** The hashes that have represented somebody in rosters, newest first: before the first card it was the RSA key. */
 async function memberKeys({ cards, publicKey }: PersonRecord): Promise<string[]> {
   const [first] = cards;
   const hashes = await Promise.all([...cards].reverse().map(cardHash));
@@ -125,13 +125,13 @@ async function memberKeys({ cards, publicKey }: PersonRecord): Promise<string[]>
   return n === 1 ? [...hashes, rsa] : hashes;
 }
 
-/** What stands for oneself; null while one's card is not here yet. */
+/** The user's own `memberKey`; null while their card is not here yet. */
 export async function ownKey({ store, session }: Pick<Account, "store" | "session">): Promise<string | null> {
   const me = await store.person(session.user);
   return me && (session.signKey === "" || me.cards.length > 0) ? memberKey(me) : null;
 }
 
-/** What is known of these people, to check epochs with. One's own key counts, whatever the server says of it. */
+/** What is known of these people, to verify epochs with. The user's own key is included whatever the server says. */
 async function knownOf(people: readonly PersonRecord[], session: SessionRecord): Promise<Known> {
   const keys = new Map<string, string[]>();
   const signs = new Map<string, ReturnType<Known["signKeys"]>>();
@@ -144,8 +144,8 @@ async function knownOf(people: readonly PersonRecord[], session: SessionRecord):
 }
 
 /**
- * What is known of everybody in the epochs of a conversation: also of those who have left it, whom no list names, and whose cards
- * count as far as the key log has them. Of a deleted account, only that knows the newest card.
+ * What is known of everybody in the epochs of a conversation, including those who have left it. No list names them, so their cards
+ * are accepted if the key log has them. For a deleted account, the log alone has the newest card.
  */
 export async function knownOfAll(account: Account, users: readonly UserId[]): Promise<Known> {
   const { caller, session, store } = account;
@@ -159,8 +159,8 @@ export async function knownOfAll(account: Account, users: readonly UserId[]): Pr
     const found = await fetchCards(caller, page, {});
     for (const id of page) {
       const newest = log.newest.get(await tagOf(session.server, id))?.card;
-      const told = { ...stranger(id), publicKey: found.publicKeys.get(id) ?? "" };
-      const person = await offerCards(told, found.cards.get(id) ?? [], session.server);
+      const updated = { ...newPerson(id), publicKey: found.publicKeys.get(id) ?? "" };
+      const person = await offerCards(updated, found.cards.get(id) ?? [], session.server);
       const last = person.cards.at(-1);
       if (last === undefined ? newest === undefined : (await cardHash(last)) === newest) people.push(person);
       else if (last === undefined && newest !== undefined) logged.set(id, newest);

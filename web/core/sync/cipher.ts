@@ -1,5 +1,4 @@
-// From rows as they lie in the store to what they say, and back. Secrets are unwrapped when they are needed, and kept in
-// memory only.
+// Encrypts and decrypts messages. Secrets are unwrapped when they are needed, and kept in memory only.
 
 import { type Bytes, fromHex, random } from "../crypto/bytes.ts";
 import { parseCard } from "../crypto/card.ts";
@@ -21,7 +20,7 @@ import type { Store } from "../store/store.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { wireTime } from "../wire/time.ts";
 
-/** Rows that were read and are kept, so that a new row does not decrypt all others again. */
+/** Decrypted rows in the cache, so that a new row does not decrypt all others again. */
 const MAX_CACHED = 5000;
 
 /** The secret of an epoch; number 0 in a conversation without epochs. */
@@ -48,9 +47,9 @@ interface Reading {
 export class Cipher {
   private readonly unwrapped = new Map<string, Promise<Bytes>>();
   private readonly read = new Map<string, Promise<Row>>();
-  /** By which keys signatures of whom were checked last. */
+  /** The signing keys of each user that were used last. */
   private readonly signers = new Map<UserId, readonly Bytes[]>();
-  /** The epochs under which was written last. */
+  /** The newest epoch of each conversation. */
   private readonly newest = new Map<ConversationId, Announced>();
   /** The key log, as far as this tab knows it. */
   log: Followed | null = null;
@@ -128,7 +127,7 @@ export class Cipher {
     );
   }
 
-  /** Begins to open rows while they are being written: who reads them next finds it done. */
+  /** Starts to decrypt rows while they are being written, so that the next reader finds them in the cache. */
   ahead(record: ConversationRecord, rows: readonly WireMessage[]): void {
     this.openAll(record, rows).catch(() => undefined);
   }
@@ -141,24 +140,24 @@ export class Cipher {
     if (this.read.size >= MAX_CACHED) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
     const opening = this.openRow(reading, row);
     this.read.set(key, opening);
-    // What could not be read is tried again when keys have come.
+    // A row that could not be decrypted is not cached, as its key may arrive.
     const forget = (): void => void this.read.delete(key);
     opening.then(({ trouble }) => trouble && forget(), forget);
     return opening;
   }
 
-  /** People, or their keys, may be others by now. */
+  /** Drops cached keys of people, as they may have changed. */
   forgetPeople(): void {
     this.signers.clear();
   }
 
-  /** Nothing of what was read counts any more. */
+  /** Drops everything that is cached. */
   forgetAll(): void {
     this.log = null;
     for (const kept of [this.read, this.newest, this.signers]) kept.clear();
   }
 
-  /** What was read of a conversation is not kept any more. */
+  /** Drops the decrypted rows of a conversation. */
   forget(id: ConversationId): void {
     for (const key of [...this.read.keys()]) if (key.startsWith(`${id}/`)) this.read.delete(key);
   }
@@ -185,14 +184,14 @@ export class Cipher {
     try {
       const { json, signed } = await this.decrypt(reading, row);
       const body = readBody(json);
-      // Whoever can sign marks what is not signed: clients of the published form cannot be told from forgers.
+      // Accounts that sign mark unsigned messages as unproven: a client of the published form cannot be distinguished from a forger.
       if (!signed && (reading.record.roster || this.session.keys.sign)) return { body, trouble: "notProven" };
       return { body, trouble: (await this.isForked(reading, row, body)) ? "forked" : null };
     } catch (error) {
       if (error instanceof NewerVersion) return { body: null, trouble: "newerClient" };
       if (error instanceof MalformedBody) return { body: null, trouble: "neverReadable" };
       if (error instanceof Unreadable && error.why === "noSecret") return { body: null, trouble: "waitingForKey" };
-      // Damaged, of another place, or under a secret that is not ours: it stays what it is, unless an admin shares the secret.
+      // Damaged, moved, or under a secret that was never ours: unreadable, unless an admin shares the secret.
       return { body: null, trouble: "neverReadable" };
     }
   }
@@ -245,7 +244,7 @@ export class Cipher {
     return this.secret(first?.wrapped ?? wire.secret);
   }
 
-  // Its writer was shown another message, another epoch or another log than we were.
+  // Whether its author was shown another transcript, epoch or key log than this device.
   private async isForked(reading: Reading, row: WireMessage, body: Body): Promise<boolean> {
     if (!body.head) return false;
     const { record, chains } = reading;
@@ -260,7 +259,7 @@ export class Cipher {
       instance: record.instance,
       seq: row.Seq,
       announcement: (await announced?.hash) ?? "",
-      // What is not here, as it is older or its content was deleted, cannot be compared.
+      // A row that is not here, because it is older or its content was deleted, cannot be compared.
       chainAt: () => held ?? chain,
       lastN: null,
       log: await this.keyLog(),

@@ -3,10 +3,10 @@
 //   idle ──start──▶ connecting ──opened──▶ catchingUp ──caughtUp──▶ live
 //                       ▲                       │ failed/closed        │ closed
 //                       └────wake── waiting ◀───┴──────────────────────┘
-//   live ──told to connect again──▶ connecting
-//   replaced, barred, outdated: nothing happens until a person says so (wake, start).
+//   live ──asked to reconnect──▶ connecting
+//   replaced, unauthorized, outdated: nothing happens until the user asks for it (start).
 
-/** How it stands with the server. */
+/** The state of the connection. */
 export type ConnectionState =
   | { kind: "idle" }
   | { kind: "connecting"; tries: number }
@@ -14,12 +14,12 @@ export type ConnectionState =
   | { kind: "live" }
   | { kind: "waiting"; tries: number; until: number }
   | { kind: "replaced" }
-  | { kind: "barred" }
+  | { kind: "unauthorized" }
   | { kind: "outdated" };
 
-/** What happens to it. */
+/** What changes it. */
 export type ConnectionEvent =
-  | { kind: "start" | "stop" | "opened" | "caughtUp" | "barred" | "outdated" }
+  | { kind: "start" | "stop" | "opened" | "caughtUp" | "unauthorized" | "outdated" }
   /** It failed or ended. `random` from 0 to 1 spreads the next tries of many clients. */
   | { kind: "closed"; code: number; now: number; random: number }
   /** The time to wait is over, or a person, the network or the tab says: try now. */
@@ -27,9 +27,9 @@ export type ConnectionEvent =
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 60_000;
-/** The station opened another socket: elsewhere is where it is used now. Older servers say 1008 of that and of more. */
+/** The station has opened another socket elsewhere. Older servers close with 1008 for that and for other reasons. */
 const REPLACED = new Set([1008, 4409]);
-/** The server stops (1001) or wants another handshake (1012): it, or another node, can be reached at once. */
+/** The server stops (1001) or asks for a reconnect (1012): it, or another node, can be reached at once. */
 const AGAIN = new Set([1001, 1012]);
 /** The station was signed out, or its user disabled. */
 const SIGNED_OUT = 4401;
@@ -46,12 +46,12 @@ export function step(state: ConnectionState, event: ConnectionEvent): Connection
     case "stop":
       return { kind: "idle" };
     case "start":
-      return state.kind === "idle" || state.kind === "replaced" || state.kind === "waiting" || state.kind === "barred" ? { kind: "connecting", tries: 0 } : state;
+      return state.kind === "idle" || state.kind === "replaced" || state.kind === "waiting" || state.kind === "unauthorized" ? { kind: "connecting", tries: 0 } : state;
     case "opened":
       return state.kind === "connecting" ? { kind: "catchingUp", tries: state.tries } : state;
     case "caughtUp":
       return state.kind === "catchingUp" ? { kind: "live" } : state;
-    case "barred":
+    case "unauthorized":
     case "outdated":
       return { kind: event.kind };
     case "due":
@@ -66,8 +66,8 @@ export function step(state: ConnectionState, event: ConnectionEvent): Connection
 function closed(state: ConnectionState, { code, now, random }: { code: number; now: number; random: number }): ConnectionState {
   if (state.kind !== "connecting" && state.kind !== "catchingUp" && state.kind !== "live") return state;
   if (REPLACED.has(code)) return { kind: "replaced" };
-  if (code === SIGNED_OUT) return { kind: "barred" };
-  // Only after it was live: otherwise a server that always says so would be asked all the time.
+  if (code === SIGNED_OUT) return { kind: "unauthorized" };
+  // Only from `live`: otherwise a server that always closes so would be reconnected to in a loop.
   if (state.kind === "live" && AGAIN.has(code)) return { kind: "connecting", tries: 0 };
   const tries = state.kind === "live" ? 0 : state.tries + 1;
   return { kind: "waiting", tries, until: now + delayMs(tries, random) };

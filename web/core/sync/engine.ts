@@ -1,20 +1,21 @@
-// What the tab that leads does: it holds the socket, takes in what that tells, fetches what it does not, sends what waits.
+// The engine of the leading tab: it holds the socket, processes its events, resyncs, and runs the sender.
 
 import { randomUnit } from "../crypto/bytes.ts";
+import { groupBy } from "../model/group-by.ts";
 import type { ConversationId } from "../model/ids.ts";
-import { discard, retry } from "../outbox/queue.ts";
+import { discard, retry } from "../outbox/settle.ts";
 import { Sender } from "../outbox/sender.ts";
 import type { OpenSocket, Socket } from "../ports.ts";
 import { LostLead } from "../store/backend.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { fromJson } from "../wire/decode.ts";
 import { groupInvitations } from "../wire/group.ts";
-import { type Frame, frame, pingFrame, together, typingFrame } from "../wire/notification.ts";
-import { isBarred, isPassing, isUnknownCall, Refused } from "../wire/refusal.ts";
+import { type Frame, frame, pingFrame, mergeFrames, typingFrame } from "../wire/notification.ts";
+import { isUnauthorized, isPassing, isUnknownCall, Refused } from "../wire/refusal.ts";
 import type { Account, Hint } from "./account.ts";
-import { arrive, byConversation } from "./arrive.ts";
-import type { Ask } from "./ask.ts";
-import { isDisabled, whyBarred } from "./barred.ts";
+import { arrive } from "./arrive.ts";
+import type { LeaderRequest } from "./tab-messages.ts";
+import { isDisabled, whyUnauthorized } from "./unauthorized.ts";
 import { type ConnectionEvent, type ConnectionState, step } from "./connection.ts";
 import { NotInRosterYet } from "./epochs.ts";
 import { takeErased } from "./erase.ts";
@@ -23,30 +24,30 @@ import { markSeen } from "./inbox.ts";
 import { comparePeople, resync } from "./list.ts";
 import { Serial } from "./serial.ts";
 import { compareStations } from "./stations.ts";
-import { Upkeep } from "./upkeep.ts";
+import { Maintenance } from "./maintenance.ts";
 
-/** Silence after which the socket is asked for an answer, and then given up. */
+/** Silence after which the socket is pinged, and how long the answer may take. */
 const SILENCE_MS = 40_000;
 const ANSWER_MS = 10_000;
 
-/** What the engine tells. */
+/** Events of the engine. */
 export interface EngineEvents {
   onConnection: (state: ConnectionState) => void;
   onProgress: (progress: { done: number; all: number } | null) => void;
-  onFresh: (id: ConversationId, fresh: WireMessage[]) => void;
-  /** This station is not let in any more: signed out from elsewhere, or the account is disabled or gone. */
-  onBarred: (why: "signedOut" | "disabled") => void;
+  onIncoming: (id: ConversationId, fresh: WireMessage[]) => void;
+  /** This station is not authorized any more: it was signed out, or the account is disabled or deleted. */
+  onUnauthorized: (why: "signedOut" | "disabled") => void;
   onFault: (error: unknown) => void;
 }
 
-/** Leads. */
+/** Runs while this tab leads. */
 export class Engine {
   state: ConnectionState = { kind: "idle" };
   private readonly frames = new Serial();
-  /** Frames that nobody has looked at yet. */
+  /** Frames that were not processed yet. */
   private readonly unread: string[] = [];
   private readonly sender: Sender;
-  private readonly upkeep: Upkeep;
+  private readonly maintenance: Maintenance;
   private socket: Socket | null = null;
   private cancelTimer = (): void => undefined;
   private cancelSilence = (): void => undefined;
@@ -56,9 +57,9 @@ export class Engine {
     private readonly openSocket: OpenSocket,
     private readonly events: EngineEvents,
   ) {
-    this.upkeep = new Upkeep(account, (error) => this.fault(error));
+    this.maintenance = new Maintenance(account, (error) => this.fault(error));
     this.sender = new Sender(account, {
-      onBarred: () => this.barred(),
+      onUnauthorized: () => this.unauthorized(),
       onFault: (error) => this.fault(error),
       onStale: () => this.frames.run(() => this.compare()),
     });
@@ -68,32 +69,32 @@ export class Engine {
   start(): void {
     this.dispatch({ kind: "start" });
     this.wakeSender();
-    this.account.direct = (record, content, also) => this.sender.direct(record, content, also);
+    this.account.sendDirectly = (record, content, also) => this.sender.sendDirectly(record, content, also);
   }
 
   /** Ends: no timer, no socket is left. */
   stop(): void {
-    this.account.direct = null;
+    this.account.sendDirectly = null;
     this.sender.stop();
-    this.upkeep.stop();
+    this.maintenance.stop();
     this.dispatch({ kind: "stop" });
   }
 
   /** Something changed in the store, in this tab or another. */
-  noticed(hint: Hint): void {
-    if (hint.list) this.upkeep.peopleChanged();
-    this.sender.noticed(hint);
+  onHint(hint: Hint): void {
+    if (hint.list) this.maintenance.peopleChanged();
+    this.sender.onHint(hint);
   }
 
   /** Does what a tab asks for. */
-  async answer(ask: Ask): Promise<void> {
+  async answer(ask: LeaderRequest): Promise<void> {
     switch (ask.kind) {
       case "older":
         await fetchOlder(this.account, ask.id);
         return;
       case "seen":
         await this.account.serial.run(() => markSeen(this.account, ask.id, ask.seq));
-        this.upkeep.receiptsSoon(ask.id);
+        this.maintenance.receiptsSoon(ask.id);
         return;
       case "typing":
         if (this.state.kind === "live") this.socket?.send(typingFrame(ask.id));
@@ -158,30 +159,30 @@ export class Engine {
   }
 
   private closed(found: number): void {
-    // Servers that have a code of their own for what this means say it of other things.
+    // Servers with a code of their own for "replaced" use 1008 for other reasons.
     const code = found === 1008 && this.account.session.server !== "" ? 1006 : found;
     this.dispatch({ kind: "closed", code, now: this.account.clock.now(), random: randomUnit() });
-    // A closed socket says that this station is not let in any more; a request is told why.
-    if (this.state.kind === "barred") void whyBarred(this.account.caller).then((why) => this.events.onBarred(why));
+    // The close code says only that the station is not authorized any more; a request is answered with the reason.
+    if (this.state.kind === "unauthorized") void whyUnauthorized(this.account.caller).then((why) => this.events.onUnauthorized(why));
   }
 
   private async connect(): Promise<void> {
     try {
-      // A browser does not say why a socket was refused; a request does, and it corrects the clock.
+      // A browser does not disclose why a socket was refused. A request does, and its answer corrects the clock.
       if (this.state.kind === "connecting" && this.state.tries > 0) await groupInvitations(this.account.caller);
-      // A server that has told its id takes the signature apart from the address.
+      // Servers that have disclosed their id accept the signature outside of the URL.
       const { path, protocols } = await this.account.caller.handshake(this.account.session.server !== "");
       if (this.state.kind !== "connecting") return;
       this.open(path, protocols);
     } catch (error) {
-      if (isBarred(error)) this.barred();
-      else if (isDisabled(error)) this.barred("disabled");
+      if (isUnauthorized(error)) this.unauthorized();
+      else if (isDisabled(error)) this.unauthorized("disabled");
       else this.closed(1006);
     }
   }
 
   private open(path: string, protocols: readonly string[]): void {
-    // What an older socket still tells is not for us.
+    // Ignores events of a previous socket.
     const mine = (then: () => void): void => {
       if (this.socket === socket) then();
     };
@@ -189,7 +190,7 @@ export class Engine {
       onOpen: () => mine(() => this.dispatch({ kind: "opened" })),
       onFrame: (text: string) =>
         mine(() => {
-          this.heard();
+          this.restartSilenceTimer();
           this.unread.push(text);
           void this.frames.run(() => this.receiveOrClose());
         }),
@@ -197,10 +198,10 @@ export class Engine {
     };
     const socket = this.openSocket(path, listener, protocols);
     this.socket = socket;
-    this.heard();
+    this.restartSilenceTimer();
   }
 
-  private heard(): void {
+  private restartSilenceTimer(): void {
     this.cancelSilence();
     this.cancelSilence = this.account.clock.after(SILENCE_MS, () => {
       if (this.state.kind === "live") this.socket?.send(pingFrame);
@@ -208,14 +209,14 @@ export class Engine {
     });
   }
 
-  // Whatever goes wrong here, nothing is lost: the next connection compares everything.
+  // Nothing is lost when this fails: the next connection resyncs.
   private async guarded(task: () => Promise<void>): Promise<boolean> {
     try {
       await task();
       return true;
     } catch (error) {
       if (error instanceof LostLead) return false;
-      if (isBarred(error)) this.barred();
+      if (isUnauthorized(error)) this.unauthorized();
       else {
         this.fault(error);
         this.closed(1006);
@@ -231,22 +232,22 @@ export class Engine {
   private async compare(): Promise<void> {
     await resync(this.account, {
       onProgress: (done, all) => this.events.onProgress({ done, all }),
-      onFresh: (id, fresh) => this.took(id, fresh),
+      onIncoming: (id, fresh) => this.onReceived(id, fresh),
       onRefused: (error) => this.fault(error),
     });
     this.events.onProgress(null);
     await compareStations(this.account);
-    await this.upkeep.compared();
+    await this.maintenance.compared();
   }
 
-  // What has come while the last frame was being taken in is taken in together.
+  // Frames that came while the last one was being processed are processed together.
   private async receiveOrClose(): Promise<void> {
     const texts = this.unread.splice(0);
-    if (texts.length > 0) await this.guarded(() => this.receive(together(texts.map((text) => fromJson(text, frame)))));
+    if (texts.length > 0) await this.guarded(() => this.receive(mergeFrames(texts.map((text) => fromJson(text, frame)))));
   }
 
   private async receive({ events, conversations, typing, friends, erased, stations, resync: isResync }: Frame): Promise<void> {
-    if (typing.length > 0) this.account.tell({ typing });
+    if (typing.length > 0) this.account.notify({ typing });
     if (isResync) {
       await this.compare();
       await takeErased(this.account, erased);
@@ -254,11 +255,11 @@ export class Engine {
     }
     if (stations.length > 0) await compareStations(this.account);
     if (friends.length > 0) await comparePeople(this.account);
-    const groups = byConversation(events);
+    const groups = groupBy(events, ({ conversationid }) => conversationid);
     for (const id of new Set([...groups.keys(), ...conversations])) {
-      this.took(id, await this.one(id, () => arrive(this.account, id, groups.get(id) ?? [])));
+      this.onReceived(id, await this.one(id, () => arrive(this.account, id, groups.get(id) ?? [])));
     }
-    // Also of what has just come.
+    // Last, as it may concern the events above.
     await takeErased(this.account, erased);
   }
 
@@ -266,29 +267,29 @@ export class Engine {
     try {
       return await task();
     } catch (error) {
-      // Cleared or left a moment ago: the list says how it stands.
-      if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
+      // It was cleared or left a moment ago: the resync finds out.
+      if (!(error instanceof Refused) || isPassing(error) || isUnauthorized(error)) throw error;
       await this.compare();
       const record = await this.account.store.conversation(id);
       return record && !record.gone ? catchUp(this.account, id) : [];
     }
   }
 
-  private took(id: ConversationId, fresh: WireMessage[]): void {
+  private onReceived(id: ConversationId, fresh: WireMessage[]): void {
     if (fresh.length === 0) return;
-    this.upkeep.receiptsSoon(id);
-    this.events.onFresh(id, fresh);
+    this.maintenance.receiptsSoon(id);
+    this.events.onIncoming(id, fresh);
   }
 
-  private barred(why: "signedOut" | "disabled" = "signedOut"): void {
-    this.dispatch({ kind: "barred" });
-    this.events.onBarred(why);
+  private unauthorized(why: "signedOut" | "disabled" = "signedOut"): void {
+    this.dispatch({ kind: "unauthorized" });
+    this.events.onUnauthorized(why);
   }
 
   private fault(error: unknown): void {
     if (error instanceof LostLead || error instanceof NotInRosterYet || isPassing(error) || isUnknownCall(error)) return;
-    // Who is not let in any more hears it from the socket.
-    if (this.state.kind === "barred" || isBarred(error)) return;
+    // `onUnauthorized` reports that.
+    if (this.state.kind === "unauthorized" || isUnauthorized(error)) return;
     this.events.onFault(error);
   }
 }

@@ -1,5 +1,5 @@
-// The epochs of a conversation as this device has accepted them. What is refused changes nothing: messages under a secret
-// that was not announced stay unread, and nothing is sent.
+// The epochs of a conversation that this device has accepted. A refused epoch changes nothing: messages under its secret stay unread,
+// and nothing is sent.
 
 import type { Bytes } from "../crypto/bytes.ts";
 import {
@@ -54,7 +54,7 @@ export interface Accepted {
 
 /**
  * Checks epochs, newest first, against what is known; throws `InvalidEpoch`. `open` unwraps a secret, or answers null. Where the
- * server has no copy of the newest secret that is of use, the epoch is followed all the same: the next one takes its place.
+ * server has no usable copy of the newest secret, the epoch is accepted all the same, so that the next one can replace it.
  */
 export async function accept(
   conversation: string,
@@ -71,17 +71,17 @@ export async function accept(
   return { roster, epochs: await secretsOf(fetched, open) };
 }
 
-/** Nobody who is in the newest epoch has announced yet that one has joined. */
+/** The user has joined, and no member of the newest epoch has announced it yet. */
 export class NotInRosterYet extends Error {}
 
 /**
- * The secrets of these epochs: those that one has, and that fit what was announced. `open` answers null for what is not for one.
- * Another one opens nothing: what lies under it stays unread, and nothing is written under it.
+ * The secrets of these epochs that can be opened and match the announcement. `open` resolves to null for a secret that is not wrapped
+ * for this user. A secret that does not match is never used.
  */
 async function secretsOf(fetched: readonly WireEpoch[], open: (wrapped: string) => Promise<Bytes | null>): Promise<EpochRecord[]> {
   const found: EpochRecord[] = [];
   for (const { epoch, announcement, secret } of fetched) {
-    // Who joined later has no secret of what was before; who has lost their keys has none that they could open.
+    // A later member has no older secrets; after a loss of keys none can be opened.
     const opened = secret === "" ? null : await open(secret);
     if (!opened) continue;
     if (await isAnnounced(announcement, opened)) found.push({ epoch, announcement, wrapped: secret });
@@ -101,7 +101,7 @@ async function isAnnounced(announcement: string, secret: Bytes): Promise<boolean
 
 /** Fetches the secrets of older epochs: an admin may have shared them since. */
 async function fetchShared(account: Account, id: ConversationId, roster: Roster): Promise<void> {
-  const { store, cipher, tell, serial } = account;
+  const { store, cipher, notify, serial } = account;
   const held = new Set((await store.epochs(id)).map(({ epoch }) => epoch));
   const all = await fetchDownTo(account, id, 0);
   const older = all.filter(({ epoch }) => epoch < roster.announcement.epoch);
@@ -110,7 +110,7 @@ async function fetchShared(account: Account, id: ConversationId, roster: Roster)
   const fresh = await secretsOf(missing, (wrapped) => cipher.secretOrNull(wrapped));
   if (fresh.length === 0) return;
   await serial.run(() => store.write(...fresh.map((one) => change.epoch(id, one))));
-  tell({ conversations: [id] });
+  notify({ conversations: [id] });
 }
 
 /** Whether rows that are here lie under epochs whose secrets are not. */
@@ -121,7 +121,7 @@ async function lacksSecrets({ store }: Account, record: ConversationRecord, epoc
   return needed.some((one) => one < epoch && !held.has(one));
 }
 
-/** Fetches and accepts what is new of a conversation's epochs; what is refused is told, and nothing is changed. */
+/** Fetches and accepts new epochs of a conversation; throws `InvalidEpoch` and changes nothing if they are refused. */
 export async function updateEpochs(account: Account, id: ConversationId): Promise<void> {
   const { store, session, cipher } = account;
   const before = await store.conversation(id);
@@ -140,21 +140,22 @@ export async function updateEpochs(account: Account, id: ConversationId): Promis
   const known = await knownOfAll(account, [...users]);
   const accepted = await accept(id, held, fetched, known, (wrapped) => cipher.secretOrNull(wrapped));
   const { announcement, members } = accepted.roster;
-  // People are shown the one or the other as the list says; and none but the two of them has the id of a direct conversation.
+  // The user is shown a group or a direct conversation, as the list says, so the roster has to agree; and only the two of them may
+  // have the id of their direct conversation.
   const isDirectId = [...members.keys()].some((user) => user !== session.user && directId(user, session.user) === id);
   if (before.wire.isgroup !== isGroup(announcement) || (before.wire.isgroup && isDirectId)) throw new InvalidEpoch("roster");
-  // Who has accepted an invitation is listed at once, and announced by an admin's client some time later.
+  // The server lists a user who has accepted an invitation at once; an admin's client announces them later.
   if (!held && !accepted.roster.members.has(session.user)) throw new NotInRosterYet();
   await account.serial.run(async () => {
     const now = await store.conversation(id);
     if (!now || (rosterOf(now)?.announcement.epoch ?? 0) !== (held?.announcement.epoch ?? 0)) return;
     const record = { ...now, roster: keepRoster(accepted.roster), rosterAt: account.clock.now() };
     await store.write(change.conversation(record), ...accepted.epochs.map((one) => change.epoch(id, one)));
-    account.tell({ conversations: [id] });
+    account.notify({ conversations: [id] });
   });
 }
 
-/** The same, where a refusal must not stop everything else. */
+/** The same for a resync, which a refusal must not stop. */
 export async function tryEpochs(account: Account, id: ConversationId, onRefused: (error: unknown) => void): Promise<void> {
   try {
     await updateEpochs(account, id);

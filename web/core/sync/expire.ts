@@ -1,24 +1,23 @@
-// Messages whose time is over go from this device, too, whatever the server does: their content is removed, and their place
-// in the chain stays, so that what follows can still be checked. What is shown leaves them out at once (model/timeline.ts).
+// Deletes the content of expired messages from this device, whatever the server does. Their place in the chain stays, so that later
+// messages can still be checked. The timeline omits them as soon as they expire (model/timeline.ts).
 
-import { hex, sha256, utf8 } from "../crypto/bytes.ts";
 import type { ConversationId } from "../model/ids.ts";
 import { change } from "../store/store.ts";
 import type { Account } from "./account.ts";
-import { forgetFilesOf } from "./erase.ts";
+import { forgetFilesOf, withoutContent } from "./erase.ts";
 
 const FIRST_MS = 30_000;
 const EVERY_MS = 60 * 60_000;
 
-async function emptyIn(account: Account, id: ConversationId): Promise<boolean> {
+async function deleteExpiredIn(account: Account, id: ConversationId): Promise<boolean> {
   const now = account.caller.now();
-  const over = (await account.store.rows(id, 0)).filter(({ ValidUntil, Data }) => ValidUntil <= now && Data !== "");
-  if (over.length === 0) return false;
-  const emptied = over.map(async (row) => ({ ...row, Data: "", DataHash: hex(await sha256(utf8(row.Data))) }));
-  const changes = [...(await forgetFilesOf(account, id, over)), ...(await Promise.all(emptied)).flatMap((row) => change.row(id, row))];
+  const expired = (await account.store.rows(id, 0)).filter(({ ValidUntil, Data }) => ValidUntil <= now && Data !== "");
+  if (expired.length === 0) return false;
+  const emptied = await Promise.all(expired.map(withoutContent));
+  const changes = [...(await forgetFilesOf(account, id, expired)), ...emptied.flatMap((row) => change.row(id, row))];
   // A conversation that was cleared meanwhile has other rows, or none.
   return account.serial.run(async () => {
-    const [first] = over;
+    const [first] = expired;
     const [held] = first ? await account.store.rows(id, first.Seq, first.Seq) : [];
     if (held?.ID !== first?.ID) return false;
     await account.store.write(...changes);
@@ -27,9 +26,9 @@ async function emptyIn(account: Account, id: ConversationId): Promise<boolean> {
 }
 
 /** Removes the content of expired messages, in all conversations. For the leading tab only. */
-export async function emptyExpired(account: Account): Promise<void> {
+export async function deleteExpired(account: Account): Promise<void> {
   for (const { wire } of await account.store.conversations()) {
-    if (await emptyIn(account, wire.id)) account.tell({ conversations: [wire.id] });
+    if (await deleteExpiredIn(account, wire.id)) account.notify({ conversations: [wire.id] });
   }
 }
 
@@ -38,7 +37,7 @@ export function followExpiry(account: Account, onFault: (error: unknown) => void
   let cancel = account.clock.after(FIRST_MS, run);
   function run(): void {
     cancel = account.clock.after(EVERY_MS, run);
-    emptyExpired(account).catch(onFault);
+    deleteExpired(account).catch(onFault);
   }
   return () => cancel();
 }

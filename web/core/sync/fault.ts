@@ -1,9 +1,9 @@
-// What nobody waits for may fail, too: then it is said, and ends nothing. In Node a rejection that nobody hears of ends the program.
+// Errors of background tasks are reported. In Node an unhandled rejection would end the program.
 
 import { LostLead } from "../store/backend.ts";
 import { isPassing } from "../wire/refusal.ts";
 
-/** Hands on what is a mistake. What was under way when the connection, the lead or the session ended is nobody's. */
+/** Reports bugs only: tasks may fail when the connection, the lead or the session ends. */
 export const faultsTo =
   (onFault: (error: unknown) => void) =>
   (error: unknown): void => {

@@ -1,4 +1,4 @@
-// Fetches what is not here: the first page, what came while nobody listened, older pages.
+// Downloads missing rows: the first page, what came while offline, older pages.
 
 import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId } from "../model/ids.ts";
@@ -6,7 +6,7 @@ import type { ConversationRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { type Cursor, download, downloadBefore, type Rows, transcript, type WireMessage } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { counts } from "./counts.ts";
+import { countsAsUnread } from "./unread.ts";
 import { join, linksOf } from "./inbox.ts";
 
 /** Rows of a page when a conversation is seen for the first time, and of each older page. */
@@ -47,7 +47,7 @@ export async function catchUp(account: Account, id: ConversationId): Promise<Wir
       return first;
     });
     if (joined && before.loaded) fresh.push(...joined.fresh);
-    // The first page is followed by one more request: what came between the two.
+    // One more request follows the first page, for what came in between.
     if (joined && before.loaded && !page.hasmore) return fresh;
   }
 }
@@ -59,18 +59,18 @@ async function joinChecked(account: Account, record: ConversationRecord, page: R
   return joined;
 }
 
-/** What was read on other devices, of which the first page may know nothing: the server has counted. */
+/** Takes over the server's unread count, as the first page need not show what was read on other devices. */
 async function adoptUnread({ store, session }: Account, id: ConversationId, page: readonly WireMessage[]): Promise<void> {
   const record = await store.conversation(id);
   if (!record?.head || record.wire.unread === null || record.head.message.id !== record.wire.lastmessageid) return;
   const { unread } = record.wire;
-  const counted = page.filter((row) => counts(row, session.user));
+  const counted = page.filter((row) => countsAsUnread(row, session.user));
   const read = unread === 0 ? record.head.seq : (counted.at(-1 - unread)?.Seq ?? 0);
   const seen = Math.max(record.seen, read);
   await store.write(change.conversation({ ...record, seen, seenTold: Math.max(record.seenTold, read), unread }));
 }
 
-/** Compares with the newest message that another device of one's own has seen: a server that shows less has taken it back. */
+/** Compares with the newest message that another of the user's devices has seen: a server that has less has removed something. */
 async function comparePinned(account: Account, id: ConversationId): Promise<void> {
   const { store, caller } = account;
   const record = await store.conversation(id);
@@ -78,11 +78,11 @@ async function comparePinned(account: Account, id: ConversationId): Promise<void
   const [seq, chain] = record.pinnedHead;
   const [row] = await store.rows(id, seq, seq);
   const own = row ? { Seq: row.Seq, Chain: row.Chain } : (await transcript(caller, where(record), seq - 1)).transcript[0];
-  // After it, but not with it: it was of what was cleared since.
+  // The transcript reaches beyond that message without containing it: it was part of an instance that was cleared since.
   const isOther = own === undefined || (own.Seq === seq && own.Chain !== chain);
   const next = isOther ? { ...record, broken: Math.min(seq, record.head.seq) } : { ...record, pinnedHead: null };
   await store.write(change.conversation(next));
-  account.tell({ conversations: [id] });
+  account.notify({ conversations: [id] });
 }
 
 /** Messages whose content was deleted have left their links: with them the chain may fit after all. */
@@ -105,7 +105,7 @@ async function explainGap(account: Account, record: ConversationRecord): Promise
   const missing = rows.some(({ Seq }) => Seq > from && !links.some(({ seq }) => seq === Seq));
   if (wrong || missing) return;
   await account.store.write(change.conversation({ ...record, broken: null, hasGaps: record.hasGaps || links.some(({ data }) => data === null) }));
-  account.tell({ conversations: [record.wire.id] });
+  account.notify({ conversations: [record.wire.id] });
 }
 
 /** Fetches one older page; false if there is none. */
@@ -128,7 +128,7 @@ export async function fetchOlder(account: Account, id: ConversationId): Promise<
     }
     await account.store.write(change.conversation(now), ...older.flatMap((row) => change.row(id, row)));
     if (now.broken !== null) await explainGap(account, now);
-    account.tell({ conversations: [id] });
+    account.notify({ conversations: [id] });
     return older.length > 0;
   });
 }

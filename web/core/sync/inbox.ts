@@ -1,5 +1,4 @@
-// New rows arrive: they join what is held, or they are refused and the caller downloads. What is written together is one
-// batch: rows, the place up to which they are held, what was waiting for them.
+// Appends new rows to a conversation. One batch writes the rows, the cursor, and removes their messages from the outbox.
 
 import { beginning, follow, type Link } from "../crypto/chain.ts";
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
@@ -8,7 +7,7 @@ import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import type { WireMessage, WireReport } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { counts } from "./counts.ts";
+import { countsAsUnread } from "./unread.ts";
 
 /** The links of rows, as the chain has them. */
 export const linksOf = (rows: readonly WireMessage[]): Link[] =>
@@ -19,15 +18,15 @@ export const linksOf = (rows: readonly WireMessage[]): Link[] =>
 
 async function unreadAfter(store: Store, record: ConversationRecord, fresh: readonly WireMessage[], me: UserId): Promise<number> {
   const held = await store.rows(record.wire.id, record.seen + 1);
-  const seqs = new Set([...held, ...fresh].filter((row) => row.Seq > record.seen && counts(row, me)).map(({ Seq }) => Seq));
+  const seqs = new Set([...held, ...fresh].filter((row) => row.Seq > record.seen && countsAsUnread(row, me)).map(({ Seq }) => Seq));
   return seqs.size;
 }
 
 type Reported = Pick<WireMessage, "Seq" | "User">;
 
 /**
- * What reports say, put into a record; returns when one's own messages have reached others, to be kept. Reports about messages that
- * are not here say nothing that could be shown.
+ * Applies reports to a record; returns those about own messages, to be stored. Reports about messages that are not here are skipped,
+ * as they change nothing that could be shown.
  */
 async function applyReports(
   store: Store,
@@ -61,17 +60,17 @@ async function applyReports(
   return kept;
 }
 
-/** Rows that join at the end of what is held. Messages that are held already are passed over. */
+/** Rows that continue what is stored. Messages that are stored already are skipped. */
 export interface Arrived {
   id: ConversationId;
   messages: readonly WireMessage[];
   reports: readonly WireReport[];
 }
 
-/** What came of it. */
+/** What was appended. */
 export interface Joined {
   record: ConversationRecord;
-  /** New messages of others, to be told of. */
+  /** New messages from others. */
   fresh: WireMessage[];
 }
 
@@ -90,18 +89,18 @@ export async function join(account: Account, record: ConversationRecord, arrived
   const seenBefore = record.seen;
   const reports = await applyReports(store, record, arrived.reports, fresh, me);
   changes.push(...reports.map((report) => change.report(arrived.id, report)));
-  if (record.seen === seenBefore) record.unread += messages.filter((row) => row.Seq > record.seen && counts(row, me)).length;
+  if (record.seen === seenBefore) record.unread += messages.filter((row) => row.Seq > record.seen && countsAsUnread(row, me)).length;
   else record.unread = await unreadAfter(store, record, messages, me);
-  // Own answer and own echo both end up here; whichever is second finds nothing to settle.
+  // The answer to `add` and the socket's echo both lead here; the second one finds nothing to settle.
   const settled = messages.filter(({ ID }) => account.sent.has(ID));
   const orders = settled.flatMap(({ ID }) => account.sent.get(ID) ?? []);
-  // The batch is begun before anything is drawn: what a screen then reads of these rows waits for it.
+  // Shown before the write has completed: reads of these rows are queued behind the write.
   if (messages.length > 0) account.arriving(record, messages, last);
   await store.write(change.conversation(record), ...changes, ...orders.map(change.settle));
   for (const { ID } of settled) account.sent.delete(ID);
-  account.tell({ grown: [arrived.id], outbox: settled.length > 0 });
+  account.notify({ grown: [arrived.id], outbox: settled.length > 0 });
   if (messages.length > 0) account.arrived(arrived.id, messages);
-  return { record, fresh: messages.filter((row) => counts(row, me) && row.Seq > record.seen) };
+  return { record, fresh: messages.filter((row) => countsAsUnread(row, me) && row.Seq > record.seen) };
 }
 
 async function extend(record: ConversationRecord, messages: readonly WireMessage[], station: string, me: UserId): Promise<void> {
@@ -119,12 +118,12 @@ async function extend(record: ConversationRecord, messages: readonly WireMessage
   for (const row of messages) if (row.Type === "Message") record.newestVisible = row.Seq;
 }
 
-/** Says what was looked at here; the server is told later. Within `account.serial` only. */
+/** Marks messages as seen on this device; the report to the server follows later. Within `account.serial` only. */
 export async function markSeen(account: Account, id: ConversationId, seq: number): Promise<void> {
   const record = await account.store.conversation(id);
   if (!record || seq <= record.seen) return;
   record.seen = seq;
   record.unread = await unreadAfter(account.store, record, [], account.session.user);
   await account.store.write(change.conversation(record));
-  account.tell({ heads: [id] });
+  account.notify({ heads: [id] });
 }

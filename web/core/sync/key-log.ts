@@ -1,5 +1,5 @@
-// Follows the key log from its first entry on: a card in one's own name that somebody else made, or one that was made for a
-// single reader, is seen here.
+// Follows the key log from its first entry on, to detect a card in the user's name that somebody else made, and cards that were made
+// for a single reader.
 
 import { type Bytes, fromBase64, hex } from "../crypto/bytes.ts";
 import { cardHash } from "../crypto/card.ts";
@@ -9,7 +9,7 @@ import { change } from "../store/store.ts";
 import { keyLog } from "../wire/people.ts";
 import type { Account } from "./account.ts";
 
-/** Entries of one answer; a server that never ends is refused. */
+/** Pages that are fetched at most, in case a server never ends. */
 const MAX_PAGES = 1000;
 
 function entriesOf(bytes: Bytes): Bytes[] {
@@ -28,7 +28,7 @@ async function fetchAfter(account: Account, size: number): Promise<{ entries: By
   throw new InvalidLog("form");
 }
 
-/** Asks for what follows `held`, and follows it; throws `InvalidLog`. */
+/** Fetches and verifies what follows `held`; throws `InvalidLog`. */
 async function followFrom(account: Account, held: Followed): Promise<{ followed: Followed; entries: Bytes[] }> {
   const { store, session } = account;
   const next = await fetchAfter(account, held.tree.size);

@@ -1,11 +1,11 @@
-// Compares everything: the list, people, requests. What the socket cannot tell, this finds.
+// The resync: compares the list, people and requests with the server, and so finds what the socket did not announce.
 
-import { noted } from "../model/key-history.ts";
+import { withKeyEvents } from "../model/key-history.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { type Head, isGroup } from "../crypto/epoch.ts";
 import { InvalidLog } from "../crypto/log.ts";
 import type { AlarmOf } from "../model/view.ts";
-import { type ConversationRecord, newConversation, type PersonRecord } from "../store/records.ts";
+import { type ConversationRecord, newConversation } from "../store/records.ts";
 import { change, type Store } from "../store/store.ts";
 import type { Change } from "../store/backend.ts";
 import { listChanges, listConversations, type WireConversation, type WireMessage } from "../wire/conversation.ts";
@@ -13,8 +13,8 @@ import { type GroupInvitation, groupInvitations } from "../wire/group.ts";
 import { blocked, type Friends, friends } from "../wire/people.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
-import { ofKeys, setAlarm } from "./alarm.ts";
-import { settleAsked } from "./asked.ts";
+import { keyAlarms, setAlarm } from "./alarm.ts";
+import { settleSentRequests } from "./sent-requests.ts";
 import { compareCards, NotOwnCard } from "./cards.ts";
 import { rosterOf, tryEpochs } from "./epochs.ts";
 import { forgetConversationOf, forgetRowsOf } from "./erase.ts";
@@ -27,7 +27,7 @@ import { forEach } from "./serial.ts";
 const WIDTH = 4;
 const DAY_MS = 86_400_000;
 
-/** Who asks for something: in `meta` under `requests`. */
+/** Incoming requests: in `meta` under `requests`. */
 export interface RequestsRecord {
   friends: { id: UserId; name: string; alike?: boolean }[];
   groups: GroupInvitation[];
@@ -40,22 +40,22 @@ const requestsOf = ({ requests }: Friends, groups: GroupInvitation[]): RequestsR
 
 type Heads = Readonly<Record<string, Head>>;
 
-/** Puts a conversation as the server shows it into what is held. */
-async function merged(account: Account, held: ConversationRecord | undefined, told: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
-  if (!held) return { record: { ...newConversation(told), pinnedHead: heads[told.id] ?? null }, changes: [] };
-  // Whether it is a group was announced by whoever began it. A list that says something else would show one as the other.
+/** Merges a conversation from the server's list into the stored one. */
+async function merged(account: Account, held: ConversationRecord | undefined, listed: WireConversation, heads: Heads): Promise<{ record: ConversationRecord; changes: Change[] }> {
+  if (!held) return { record: { ...newConversation(listed), pinnedHead: heads[listed.id] ?? null }, changes: [] };
+  // Whether it is a group was announced and signed. Otherwise the server's list could show a group as a direct conversation.
   const announced = rosterOf(held)?.announcement;
-  const wire = announced ? { ...told, isgroup: isGroup(announced) } : told;
-  // The secret of before there were epochs is told by nobody any more: what lies under it stays readable here.
+  const wire = announced ? { ...listed, isgroup: isGroup(announced) } : listed;
+  // The server no longer sends the secret from before the first epoch; it is kept, to read older messages.
   const before = held.wire.epoch === 0 && wire.epoch > 0 && held.wire.secret !== "";
   const kept = before ? [change.epoch(wire.id, { epoch: 0, announcement: "", wrapped: held.wire.secret })] : [];
   if (held.instance === wire.instance) return { record: { ...held, wire, gone: false }, changes: kept };
-  // It was cleared: what is here is gone everywhere.
+  // It was cleared, so the rows that are here are deleted everywhere.
   const { keep, roster, rosterAt, invited } = held;
   return { record: { ...newConversation(wire), keep, roster, rosterAt, invited }, changes: [...kept, ...(await forgetRowsOf(account, wire.id))] };
 }
 
-/** What becomes of one that the server does not list any more: of a group, what was read stays on this device. */
+/** The changes for a conversation that the server no longer lists: of a group, the messages stay on this device. */
 async function unlisted(account: Account, record: ConversationRecord): Promise<Change[]> {
   if (!record.wire.isgroup || !record.head) return forgetConversationOf(account, record.wire.id);
   return record.gone ? [] : [change.conversation({ ...record, gone: true, unread: 0 })];
@@ -63,19 +63,19 @@ async function unlisted(account: Account, record: ConversationRecord): Promise<C
 
 const headsOf = async (store: Store): Promise<Heads> => (await store.meta<Heads>("heads")) ?? {};
 
-/** Takes one conversation out of an answer. */
+/** Stores a conversation that a call returned. */
 export function takeConversation(account: Account, wire: WireConversation): Promise<void> {
   return account.serial.run(async () => {
     const held = await account.store.conversation(wire.id);
     const { record, changes } = await merged(account, held, wire, await headsOf(account.store));
-    // One that is not of the marked list may be gone before the next comparison, which would then not tell that.
+    // A conversation that is not part of the marked list could be gone at the next comparison without being reported as such.
     const unmarked: Change[] = held ? [] : [{ remove: "meta", key: "listMark" }];
     await account.store.write(...changes, change.conversation(record), ...unmarked);
-    account.tell({ list: true, conversations: [wire.id] });
+    account.notify({ list: true, conversations: [wire.id] });
   });
 }
 
-/** What the server says of the list: lines that may have changed, and those that are gone. */
+/** The server's answer about the list: conversations that may have changed, and those that are gone. */
 interface ListAnswer {
   changed: WireConversation[];
   gone: ConversationId[];
@@ -85,7 +85,7 @@ interface ListAnswer {
   listedAt: number | null;
 }
 
-/** Asks for what has changed; for everything once a day, which repairs what a fault may have left here. */
+/** Asks for what has changed; once a day for everything, which repairs inconsistencies. */
 async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer> {
   const held = await store.conversations();
   const [now, listedAt, before] = [clock.now(), (await store.meta<number>("listedAt")) ?? 0, (await store.meta<string>("listMark")) ?? ""];
@@ -104,45 +104,45 @@ async function fetchList({ store, caller, clock }: Account): Promise<ListAnswer>
 interface Compared {
   list: ListAnswer;
   people: Friends;
-  barred: readonly UserId[];
+  blockedUsers: readonly UserId[];
   groups: GroupInvitation[];
 }
 
-async function mergeList(account: Account, { list, people, barred, groups }: Compared): Promise<void> {
+async function mergeList(account: Account, { list, people, blockedUsers, groups }: Compared): Promise<void> {
   const { store, session } = account;
   const held = new Map((await store.conversations()).map((record) => [record.wire.id, record]));
   const heads = await headsOf(store);
   const results = await Promise.all(list.changed.map((wire) => merged(account, held.get(wire.id), wire, heads)));
   const gone = await Promise.all(list.gone.flatMap((id) => held.get(id) ?? []).map((record) => unlisted(account, record)));
-  const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
-  const told = { list: list.changed, people, blocked: barred, me: session.user, ownKey: session.publicKey };
-  // It was taken away meanwhile, if another conversation was added that the answer may not have.
+  const known = await store.peopleById();
+  const snapshot = { list: list.changed, people, blocked: blockedUsers, me: session.user, ownKey: session.publicKey };
+  // The mark was removed meanwhile if a conversation was added that this answer may lack.
   const isMarked = ((await store.meta<string>("listMark")) ?? "") === list.marks.before;
   await store.write(
     ...results.flatMap(({ record, changes }) => [...changes, change.conversation(record)]),
     ...gone.flat(),
-    ...mergePeople(known, told).map((person) => change.person(noted(known.get(person.id), person, account.clock.now()))),
+    ...mergePeople(known, snapshot).map((person) => change.person(withKeyEvents(known.get(person.id), person, account.clock.now()))),
     { put: "meta", key: "requests", value: requestsOf(people, groups) },
-    ...(await settleAsked(account, people)),
+    ...(await settleSentRequests(account, people)),
     ...(list.listedAt === null ? [] : [{ put: "meta", key: "listedAt", value: list.listedAt } as const]),
     ...(isMarked ? [{ put: "meta", key: "listMark", value: list.marks.after } as const] : []),
   );
-  account.tell({ list: true });
+  account.notify({ list: true });
 }
 
-/** Compares people only: somebody came or went. */
+/** Compares people only, after the server has announced a change. */
 export async function comparePeople(account: Account): Promise<void> {
   const { store, caller, session } = account;
-  const [people, barred] = await Promise.all([friends(caller), blocked(caller)]);
+  const [people, blockedUsers] = await Promise.all([friends(caller), blocked(caller)]);
   await account.serial.run(async () => {
-    const known = new Map((await store.people()).map((person): [UserId, PersonRecord] => [person.id, person]));
-    const told = { list: [], people, blocked: barred, me: session.user, ownKey: session.publicKey };
+    const known = await store.peopleById();
+    const snapshot = { list: [], people, blocked: blockedUsers, me: session.user, ownKey: session.publicKey };
     const before = await store.meta<RequestsRecord>("requests");
     const requests = requestsOf(people, before?.groups ?? []);
-    const persons = mergePeople(known, told).map((person) => noted(known.get(person.id), person, account.clock.now()));
-    const settled = await settleAsked(account, people);
+    const persons = mergePeople(known, snapshot).map((person) => withKeyEvents(known.get(person.id), person, account.clock.now()));
+    const settled = await settleSentRequests(account, people);
     await store.write(...persons.map(change.person), { put: "meta", key: "requests", value: requests }, ...settled);
-    account.tell({ list: true });
+    account.notify({ list: true });
   });
   await compareCards(account);
 }
@@ -152,15 +152,15 @@ function alarmOf(error: InvalidLog | NotOwnCard): AlarmOf {
   return error.why === "replaced" ? "log" : "keys";
 }
 
-/** Compares cards and the key log. What is refused is told: it must not stop everything else. */
+/** Compares cards and the key log. A refusal is reported instead of thrown, as it must not stop the resync. */
 async function compareKeys(account: Account, onRefused: (error: unknown) => void): Promise<void> {
   try {
     await compareCards(account);
     await compareLog(account);
-    await setAlarm(account, ofKeys, null);
+    await setAlarm(account, keyAlarms, null);
   } catch (error) {
     if (!(error instanceof InvalidLog) && !(error instanceof NotOwnCard)) throw error;
-    await setAlarm(account, ofKeys, alarmOf(error));
+    await setAlarm(account, keyAlarms, alarmOf(error));
     onRefused(error);
   }
 }
@@ -170,19 +170,19 @@ const isBehind = ({ gone, loaded, wire, head, report }: ConversationRecord): boo
   !gone &&
   (!loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id);
 
-/** What a resync tells of itself. */
+/** Callbacks of a resync. */
 export interface Progress {
   onProgress: (done: number, all: number) => void;
-  onFresh: (id: ConversationId, fresh: WireMessage[]) => void;
+  onIncoming: (id: ConversationId, fresh: WireMessage[]) => void;
   /** Keys that were refused. */
   onRefused: (error: unknown) => void;
 }
 
-/** Compares everything and fetches what is missing, newest conversations first. */
+/** Resyncs everything and fetches missing rows, newest conversations first. */
 export async function resync(account: Account, progress: Progress): Promise<void> {
   const { caller } = account;
-  const [list, people, barred, groups] = await Promise.all([fetchList(account), friends(caller), blocked(caller), groupInvitations(caller)]);
-  await account.serial.run(() => mergeList(account, { list, people, barred, groups }));
+  const [list, people, blockedUsers, groups] = await Promise.all([fetchList(account), friends(caller), blocked(caller), groupInvitations(caller)]);
+  await account.serial.run(() => mergeList(account, { list, people, blockedUsers, groups }));
   await compareKeys(account, progress.onRefused);
   const changed = (await account.store.conversations()).filter(({ gone, wire, roster }) => !gone && (wire.epoch > 0 || roster !== null));
   await forEach(changed, WIDTH, ({ wire: { id } }) => tryEpochs(account, id, progress.onRefused));
@@ -190,13 +190,13 @@ export async function resync(account: Account, progress: Progress): Promise<void
   behind.sort((one, other) => other.wire.lastaccess - one.wire.lastaccess);
   let done = 0;
   await forEach(behind, WIDTH, async ({ wire: { id } }) => {
-    progress.onFresh(id, await catchUpOrSkip(account, id));
+    progress.onIncoming(id, await catchUpOrSkip(account, id));
     done += 1;
     progress.onProgress(done, behind.length);
   });
 }
 
-// Left or cleared a moment ago: the next comparison, which the server announces, says how it stands.
+// It was left or cleared a moment ago: the server announces that, and the next resync finds it.
 async function catchUpOrSkip(account: Account, id: ConversationId): Promise<WireMessage[]> {
   try {
     return await catchUp(account, id);

@@ -1,4 +1,4 @@
-// One's own card: published once, and followed by the next one where somebody had the address before.
+// The user's own card: published once; it follows the last card of an earlier account with the same address.
 
 import { fromBase64, fromHex, hex } from "../crypto/bytes.ts";
 import { cardHash, makeCard, parseCard, type SignedCard } from "../crypto/card.ts";
@@ -8,7 +8,7 @@ import type { UserId } from "../model/ids.ts";
 import type { Caller } from "../wire/call.ts";
 import { cards, keyLog, publishCard } from "../wire/people.ts";
 
-/** Who signs a card. */
+/** The signer of a card. */
 export interface Signing {
   user: UserId;
   email: string;
@@ -22,7 +22,7 @@ export interface Signing {
 /** The card that the next one follows; null if there is none. */
 export type Before = { n: number; hash: string } | null;
 
-// Without a `signer` whoever has the keys of before is somebody else, or has lost them.
+// `signer` is the previous signing key. It is null if the previous keys were somebody else's, or are lost.
 async function sign({ email, server, keys, publicKey, signKey }: Signing, before: Before, signer: CryptoKey | null = null): Promise<SignedCard> {
   if (!keys.sign) throw new Error("this account does not sign");
   const after = before && { ...before, signer };
@@ -32,7 +32,7 @@ async function sign({ email, server, keys, publicKey, signKey }: Signing, before
 /** The first card of an account; `before` is that of an earlier account, or of lost keys. */
 export const firstCard = (of: Signing, before: Before = null): Promise<SignedCard> => sign(of, before);
 
-/** The newest card of one's address in the key log: cards of an account that was deleted are nowhere else. */
+/** The newest card of the user's address in the key log, the only place that has cards of deleted accounts. */
 async function lastLogged(caller: Caller, { server, user }: Signing): Promise<Before> {
   const tag = await tagOf(server, user);
   let last: Before = null;
@@ -52,21 +52,21 @@ async function lastLogged(caller: Caller, { server, user }: Signing): Promise<Be
 /** Whether a card has this signing key. */
 export const isOwn = (card: string, signKey: string): boolean => hex(parseCard(card).sign) === signKey;
 
-/** One's next card; null if one's newest is out already. */
+/** The user's next card; null if their present key is published already. */
 export async function signNextCard(caller: Caller, of: Signing): Promise<SignedCard | null> {
   const newest = (await cards(caller, [of.user], {})).cards.get(of.user)?.at(-1);
   if (newest && isOwn(newest.card, of.signKey)) return null;
   return sign(of, newest ? { n: parseCard(newest.card).n, hash: await cardHash(newest.card) } : await lastLogged(caller, of));
 }
 
-/** The card of new keys, which those of before vouch for; null if the newest that is out is not of these. */
+/** The card of new keys, signed by the previous ones; null if the newest published card is not of the previous ones. */
 export async function signRenewedCard(caller: Caller, before: Pick<Signing, "user" | "keys" | "signKey">, of: Signing): Promise<SignedCard | null> {
   const newest = (await cards(caller, [of.user], {})).cards.get(of.user)?.at(-1);
   if (!newest || !isOwn(newest.card, before.signKey)) return null;
   return sign(of, { n: parseCard(newest.card).n, hash: await cardHash(newest.card) }, before.keys.sign);
 }
 
-/** Sees to it that one's card is out. */
+/** Publishes the user's card, unless it is published already. */
 export async function publishOwnCard(caller: Caller, of: Signing): Promise<void> {
   const card = await signNextCard(caller, of);
   if (card) await publishCard(caller, card);

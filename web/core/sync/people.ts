@@ -1,5 +1,5 @@
-// What is known of people. Their keys are pinned when they are first seen; others later on are not taken before someone
-// has looked.
+// What is known of people. Their keys are pinned when first seen; different ones are not accepted before the user has reviewed
+// them.
 
 import type { UserId } from "../model/ids.ts";
 import type { PersonRecord } from "../store/records.ts";
@@ -7,17 +7,17 @@ import type { WireConversation } from "../wire/conversation.ts";
 import type { Friends } from "../wire/people.ts";
 
 /** What the server says of people. */
-export interface Told {
+export interface ServerView {
   list: readonly WireConversation[];
   people: Friends;
   blocked: readonly UserId[];
   me: UserId;
-  /** One's own RSA key, base64. */
+  /** The user's own RSA key, base64. */
   ownKey: string;
 }
 
-/** Somebody of whom nothing is known but the id. */
-export const stranger = (id: UserId): PersonRecord => ({
+/** A person of whom only the id is known. */
+export const newPerson = (id: UserId): PersonRecord => ({
   id,
   name: "",
   email: "",
@@ -31,7 +31,7 @@ export const stranger = (id: UserId): PersonRecord => ({
   trust: "seen",
 });
 
-/** Takes a key as the server names it: the first is pinned, another one is only offered. */
+/** Takes the key that the server names: the first is pinned, a different one is only noted as offered. */
 export function offerKey(person: PersonRecord, publicKey: string): PersonRecord {
   if (person.publicKey === "") return { ...person, publicKey };
   // Of somebody with cards these decide (cards.ts): a renewed key is signed by the one before.
@@ -40,21 +40,21 @@ export function offerKey(person: PersonRecord, publicKey: string): PersonRecord 
   return { ...person, offeredKey: publicKey, trust: "changed" };
 }
 
-/** Puts together what is known and what is told; returns those who are to be written. */
-export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told): PersonRecord[] {
-  const friends = new Map(told.people.availabilities.map((friend) => [friend.friendid, friend]));
-  const left = new Map(told.people.left.map(({ friendid, friendname }) => [friendid, friendname]));
-  const blocked = new Set(told.blocked);
+/** Merges what the server says into what is known; returns the records to be written. */
+export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, snapshot: ServerView): PersonRecord[] {
+  const friends = new Map(snapshot.people.availabilities.map((friend) => [friend.friendid, friend]));
+  const left = new Map(snapshot.people.left.map(({ friendid, friendname }) => [friendid, friendname]));
+  const blocked = new Set(snapshot.blocked);
   const names = new Map<UserId, string>();
-  for (const { participants } of told.list) for (const { userid, username } of participants) names.set(userid, username);
-  const ids = new Set<UserId>([told.me, ...known.keys(), ...friends.keys(), ...left.keys(), ...blocked, ...names.keys()]);
+  for (const { participants } of snapshot.list) for (const { userid, username } of participants) names.set(userid, username);
+  const ids = new Set<UserId>([snapshot.me, ...known.keys(), ...friends.keys(), ...left.keys(), ...blocked, ...names.keys()]);
   return [...ids].map((id) => {
-    const before = known.get(id) ?? stranger(id);
+    const before = known.get(id) ?? newPerson(id);
     const friend = friends.get(id);
     const person: PersonRecord = {
       ...before,
       name: friend?.friendname ?? left.get(id) ?? names.get(id) ?? before.name,
-      // Their changes wake nobody who has blocked them, so that what the list says would soon be old.
+      // The server does not announce changes of blocked users, so the listed value would soon be stale.
       availability: blocked.has(id) ? "offline" : (friend?.availability ?? "offline"),
       friend: friend !== undefined,
       ended: !friend && (before.friend || before.ended === true),
@@ -62,7 +62,7 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told
       alike: friend?.alike ?? false,
       blocked: blocked.has(id),
     };
-    if (id === told.me) return { ...person, publicKey: told.ownKey, availability: told.people.chosen };
+    if (id === snapshot.me) return { ...person, publicKey: snapshot.ownKey, availability: snapshot.people.chosen };
     return friend ? offerKey(person, friend.publickey) : person;
   });
 }

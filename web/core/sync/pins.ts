@@ -1,5 +1,5 @@
-// What a vault keeps beside the keys: whose cards were seen or compared, and how far conversations had come. So a new
-// device does not begin with trust on first use, and an older transcript is noticed.
+// What a vault keeps beside the keys: pins of contacts' cards, and heads of conversations. With them a new device need not trust on
+// first use, and notices an older transcript.
 
 import { base64 } from "../crypto/bytes.ts";
 import { type Card, cardHash, parseCard } from "../crypto/card.ts";
@@ -16,7 +16,7 @@ const MAX_BOX = Math.floor(((MAX_RSAKEY * 3) / 4 - 512) * 0.75) - 64;
 /** Two thirds of what is left beside the keys are for pins, the rest is for heads. */
 const PINS_SHARE = 2 / 3;
 
-// Of one and the same card the mark that needed somebody to look wins.
+// For the same card, the mark that the user has set by hand wins.
 const rank: Record<Trust, number> = { changed: 0, seen: 1, verified: 2 };
 const better = (one: Trust, other: Trust): Trust => (rank[one] >= rank[other] ? one : other);
 
@@ -27,7 +27,7 @@ async function pinOf({ cards, trust, pin }: PersonRecord): Promise<VaultPin | nu
   return [await cardHash(newest), parseCard(newest).n, trust];
 }
 
-/** What is known here of people, but for oneself. */
+/** The pins of everybody but the user. */
 export async function pinsOf(people: readonly PersonRecord[], me: UserId): Promise<Pins> {
   const found: [string, VaultPin][] = [];
   for (const person of people) {
@@ -74,7 +74,7 @@ function firstThatFit<T>(entries: readonly (readonly [string, T])[], room: numbe
   return Object.fromEntries(found);
 }
 
-/** As much as a vault takes beside the keys: who was looked at comes first. */
+/** The pins and heads that fit into a vault beside the keys; contacts that were reviewed come first. */
 export function fit(keys: Contents["keys"], pins: Pins, heads: Heads): { pins: Pins; heads: Heads } {
   const lengths = [keys.rsa, keys.seed, ...(keys.earlier ?? [])].map((key) => base64(key).length + 3);
   const room = MAX_BOX - lengths.reduce((sum, length) => sum + length) - 80;
@@ -88,7 +88,7 @@ export function fit(keys: Contents["keys"], pins: Pins, heads: Heads): { pins: P
 const isOf = (pin: VaultPin, card: Card, hash: string): boolean => pin[0] === hash || (pin[1] === 0 && pin[0] === card.rsa);
 
 /** Where the pinned card stands among these, oldest first; -1 if it is not there. */
-export async function placeOfPin(pin: VaultPin, cards: readonly Card[]): Promise<number> {
+export async function indexOfPin(pin: VaultPin, cards: readonly Card[]): Promise<number> {
   const hashes = await Promise.all(cards.map(({ text }) => cardHash(text)));
   return cards.findIndex((card, i) => isOf(pin, card, hashes[i] ?? ""));
 }

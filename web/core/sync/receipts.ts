@@ -1,12 +1,12 @@
-// Tells the server what has arrived and what was seen. What is to be told is a number for each conversation, not a queue:
-// after a crash it is simply told.
+// Reports to the server what was delivered and what was seen. The pending state is a number per conversation, not a queue, so nothing
+// is lost in a crash.
 
 import type { ConversationId } from "../model/ids.ts";
 import { change } from "../store/store.ts";
 import { sendReport, type WireMessage } from "../wire/conversation.ts";
-import { isBarred, isPassing, Refused } from "../wire/refusal.ts";
+import { isUnauthorized, isPassing, Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
-import { counts } from "./counts.ts";
+import { countsAsUnread } from "./unread.ts";
 
 /** Messages that one report names. */
 const MAX_IDS = 1000;
@@ -14,28 +14,28 @@ const MAX_IDS = 1000;
 const cursors = (rows: readonly WireMessage[]): { id: WireMessage["ID"]; date: number }[] =>
   rows.map(({ ID, Created }) => ({ id: ID, date: Created }));
 
-/** Tells what has not been told yet of a conversation; of one that was left or cleared meanwhile there is nothing to tell. */
-export async function tellReceipts(account: Account, id: ConversationId): Promise<void> {
+/** Sends the pending receipts of a conversation; none if it was left or cleared meanwhile. */
+export async function sendReceipts(account: Account, id: ConversationId): Promise<void> {
   try {
-    await tell(account, id);
+    await send(account, id);
   } catch (error) {
-    if (!(error instanceof Refused) || isPassing(error) || isBarred(error)) throw error;
+    if (!(error instanceof Refused) || isPassing(error) || isUnauthorized(error)) throw error;
   }
 }
 
-async function tell(account: Account, id: ConversationId): Promise<void> {
+async function send(account: Account, id: ConversationId): Promise<void> {
   const { store, caller, session } = account;
   const record = await store.conversation(id);
   if (!record?.head) return;
   const { seen, seenTold, deliveredTold, head } = record;
   const where = { conversationid: id, instance: record.instance };
   if (seen > seenTold) {
-    const rows = (await store.rows(id, seenTold + 1, seen)).filter((row) => counts(row, session.user)).slice(-MAX_IDS);
+    const rows = (await store.rows(id, seenTold + 1, seen)).filter((row) => countsAsUnread(row, session.user)).slice(-MAX_IDS);
     if (rows.length > 0) await sendReport(caller, "viewed", where, cursors(rows));
   }
   const from = Math.max(deliveredTold, seen);
   if (head.seq > from) {
-    const rows = (await store.rows(id, from + 1)).filter((row) => counts(row, session.user)).slice(-MAX_IDS);
+    const rows = (await store.rows(id, from + 1)).filter((row) => countsAsUnread(row, session.user)).slice(-MAX_IDS);
     if (rows.length > 0) await sendReport(caller, "delivered", where, cursors(rows));
   }
   await account.serial.run(async () => {

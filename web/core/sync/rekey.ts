@@ -3,9 +3,8 @@
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { canonical } from "../crypto/canonical.ts";
 import { beginning } from "../crypto/chain.ts";
-import { announce, type Head, parseAnnouncement, rosterHash } from "../crypto/epoch.ts";
+import { announce, directId, type Head, parseAnnouncement, rosterHash } from "../crypto/epoch.ts";
 import { wrap } from "../crypto/keys.ts";
-import { md5 } from "../crypto/md5.ts";
 import { sealName } from "../crypto/message.ts";
 import { type ConversationId, conversationId, type UserId } from "../model/ids.ts";
 import { type ConversationRecord, headOf } from "../store/records.ts";
@@ -59,7 +58,7 @@ interface Plan {
   record: ConversationRecord | null;
 }
 
-/** Prepares an epoch for these users, oneself among them; throws `NoKey`. */
+/** Prepares an epoch for these users, including the own one; throws `NoKey`. */
 async function prepare(account: Account, { conversation, users, admins, head, record }: Plan): Promise<Prepared> {
   const { session } = account;
   const secret = random(32);
@@ -87,7 +86,7 @@ async function prepare(account: Account, { conversation, users, admins, head, re
   return { ...signed, secret, secrets };
 }
 
-/** Announces an epoch for these users; where the server says that one of them has another card by now, once more with that. */
+/** Announces an epoch for these users; fetches cards and retries once, if the server has a newer card of one of them. */
 async function withNewestCards<Made>(account: Account, users: readonly string[], make: () => Promise<Made>): Promise<Made> {
   try {
     return await make();
@@ -103,7 +102,7 @@ async function withNewestCards<Made>(account: Account, users: readonly string[],
 export const sealGroupName = (account: Account, id: ConversationId, under: { epoch: number; secret: Bytes }, name: string): Promise<string> =>
   sealName(under, signerOf(account), id, canonical({ v: 1, name, by: account.session.user }), random(12));
 
-/** Takes in what a call made, with its epoch. */
+/** Stores the conversation that a call returned, and its epoch. */
 async function take(account: Account, made: WireConversation): Promise<void> {
   await takeConversation(account, made);
   await updateEpochs(account, made.id);
@@ -111,8 +110,9 @@ async function take(account: Account, made: WireConversation): Promise<void> {
 
 /** Begins a direct conversation in its first epoch. */
 export async function createSignedDirect(account: Account, user: UserId): Promise<ConversationId> {
-  const users = [account.session.user, user];
-  const conversation = conversationId(md5([...users].sort().join(";")));
+  const { session } = account;
+  const users = [session.user, user];
+  const conversation = conversationId(directId(session.user, user));
   const made = await withNewestCards(account, users, async () => {
     const { announcement, signature, secrets } = await prepare(account, { conversation, users, admins: [], head: [0, ""], record: null });
     return createDirect(account.caller, user, secrets, { announcement, signature });
@@ -121,7 +121,7 @@ export async function createSignedDirect(account: Account, user: UserId): Promis
   return made.id;
 }
 
-/** Makes a group in its first epoch. Who can only be invited is invited, with its secret. */
+/** Creates a group in its first epoch. Users who cannot be added are invited, with its secret. */
 export async function createSignedGroup(account: Account, name: string, others: readonly UserId[]): Promise<ConversationId> {
   // Eight zeros in front: nobody can choose the id of a direct conversation of others.
   const conversation = conversationId(`00000000${hex(random(12))}`);
@@ -148,7 +148,7 @@ async function makeGroup(account: Account, conversation: ConversationId, name: s
   await take(account, made.conversation);
 }
 
-/** Those of the wanted that can be added at once, where the server says that others can only be invited; else null. */
+/** Which of these users can be added directly, if the server answers that others have to be invited; else null. */
 export function addable(error: unknown, wanted: readonly UserId[]): UserId[] | null {
   if (!isRefusedAs(error, "stale_roster")) return null;
   const added = wanted.filter((user) => error.participants.includes(user));
@@ -178,7 +178,7 @@ export interface Next {
   admins?: readonly string[];
 }
 
-/** Somebody takes part whom nobody has announced: nothing may be made for them by the way. */
+/** The server lists a participant whom no announcement names: an unrelated epoch must not include them. */
 export class Unexpected extends Error {
   constructor(readonly users: readonly UserId[]) {
     super("somebody takes part whom nobody has announced");
@@ -186,9 +186,8 @@ export class Unexpected extends Error {
   }
 }
 
-// Without any of its admins, a group names one of those who were there and stay: the server's choice, as nobody is left who
-// could make one. Older servers do not tell theirs: it is the one who has been there longest, and of those the one with the
-// smallest id.
+// When all admins have left, one of the remaining members becomes admin: the server chooses, as nobody else may. Older servers do not
+// disclose their choice: it is the one who has been a member longest and, of several, has the smallest id.
 async function adminsAfter({ store, session }: Account, record: ConversationRecord, users: readonly UserId[]): Promise<readonly string[]> {
   const roster = rosterOf(record);
   if (!record.wire.isgroup) return [];
@@ -240,7 +239,7 @@ export async function nextEpoch(account: Account, record: ConversationRecord, { 
   await take(account, after);
 }
 
-/** Gives a participant the secrets of older epochs that are here: what was said before they came. */
+/** Shares the secrets of older epochs with a participant, so that they can read earlier messages. */
 export async function shareHistory({ store, cipher, caller }: Account, id: ConversationId, user: UserId): Promise<void> {
   const person = await store.person(user);
   if (!person?.publicKey) throw new NoKey([user]);

@@ -1,6 +1,5 @@
-// When a conversation needs a new secret without anyone asking: somebody left, somebody's keys were renewed,
-// the secret is a month old or has seen ten thousand messages. Whoever sees it first does it, after a random delay; the
-// server lets one of them win.
+// When a conversation needs a new secret by itself: somebody left, somebody's keys were renewed, the secret is a month old or was
+// used for ten thousand messages. Every client waits for a random time before it begins one; the server accepts the first.
 
 import type { Roster } from "../crypto/epoch.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
@@ -14,12 +13,12 @@ import { NoKey } from "./secrets.ts";
 
 const MONTH_MS = 30 * 86_400_000;
 const MAX_MESSAGES = 10_000;
-/** Other clients see the same, and wait for as long at most. */
+/** The maximum of the random delay, the same for all clients. */
 const MAX_DELAY_MS = 60_000;
 
 const isSubset = (some: readonly string[], all: readonly string[]): boolean => some.every((one) => all.includes(one));
 
-/** Whether somebody has other keys by now than those that the secret was wrapped for: they could not read what follows. */
+/** Whether somebody has renewed keys since the secret was wrapped: they could not read new messages. */
 export async function hasOtherKeys(roster: Roster, people: readonly PersonRecord[]): Promise<boolean> {
   for (const person of people) {
     const key = await memberKey(person);
@@ -28,7 +27,7 @@ export async function hasOtherKeys(roster: Roster, people: readonly PersonRecord
   return false;
 }
 
-/** Whether a new epoch is due; also false where nothing may be announced before somebody has looked. */
+/** Whether a new epoch is due; false while changed keys have to be reviewed. */
 export async function isDue(record: ConversationRecord, people: readonly PersonRecord[], me: string, now: number): Promise<boolean> {
   const roster = rosterOf(record);
   if (record.gone || !roster || roster.announcement.epoch !== record.wire.epoch) return false;
@@ -44,7 +43,7 @@ export async function isDue(record: ConversationRecord, people: readonly PersonR
   return messages > 0 && (messages >= MAX_MESSAGES || now - since >= MONTH_MS);
 }
 
-/** Those whom one has invited, as an admin, and who have accepted. */
+/** Users whom this admin has invited, and who have accepted. */
 function newcomers(record: ConversationRecord, me: string): UserId[] {
   const roster = rosterOf(record);
   if (!roster?.announcement.admins.includes(me)) return [];
@@ -52,7 +51,7 @@ function newcomers(record: ConversationRecord, me: string): UserId[] {
   return record.invited.filter((user) => listed.has(user) && !roster.members.has(user));
 }
 
-/** Begins a new epoch of a conversation where one is due. Somebody else's, made meanwhile, is as good. */
+/** Begins a new epoch of a conversation if one is due. If another client was faster, its epoch serves as well. */
 export async function renewIfDue(account: Account, id: ConversationId): Promise<void> {
   const record = await account.store.conversation(id);
   if (!record) return;
@@ -68,7 +67,7 @@ export async function renewIfDue(account: Account, id: ConversationId): Promise<
 
 /** The conversations in which one is due. */
 export async function allDue(account: Account): Promise<ConversationId[]> {
-  const known = new Map((await account.store.people()).map((person) => [person.id, person]));
+  const known = await account.store.peopleById();
   const due: ConversationId[] = [];
   for (const record of await account.store.conversations()) {
     if (!record.roster) continue;

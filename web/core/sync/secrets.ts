@@ -1,4 +1,4 @@
-// Secrets for others: a new one for a new conversation, or the present one for who joins.
+// Wraps secrets for others: a new one for a new conversation, or the present one for somebody who joins.
 
 import type { Bytes } from "../crypto/bytes.ts";
 import { namesKey, parseCard } from "../crypto/card.ts";
@@ -7,7 +7,7 @@ import type { UserId } from "../model/ids.ts";
 import type { PersonRecord } from "../store/records.ts";
 import type { Account } from "./account.ts";
 
-/** Somebody whose key is not known, or has changed and was not looked at: nothing can be encrypted for them. */
+/** Nothing can be encrypted for these users: their key is not known, or has changed and was not reviewed. */
 export class NoKey extends Error {
   constructor(readonly users: readonly UserId[]) {
     super("there is no key to encrypt for somebody");
@@ -15,14 +15,14 @@ export class NoKey extends Error {
   }
 }
 
-// The key must be the one that the newest card names: the server names the key, and the user signs the card.
+// The server names the RSA key, so it is used only if the newest card, which the user signs, names the same.
 async function canWrapFor(person: PersonRecord | undefined): Promise<boolean> {
   if (!person?.publicKey || person.trust === "changed") return false;
   const newest = person.cards.at(-1);
   return newest === undefined || namesKey(parseCard(newest), person.publicKey);
 }
 
-/** A secret, wrapped for each of these and for oneself; throws `NoKey`. */
+/** A secret, wrapped for each of these users and for the own one; throws `NoKey`. */
 export async function wrapFor(account: Account, secret: Bytes, users: readonly UserId[]): Promise<Record<string, string>> {
   const { store, session } = account;
   const people = await Promise.all(users.map((user) => store.person(user)));

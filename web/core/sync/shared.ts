@@ -1,7 +1,7 @@
-// What one's devices share of settings: messages to oneself (docs/e2ee.md, Kinds), each about what was set. They are applied
-// in their order, so that all devices end with the same. So far it is how long conversations keep messages.
+// Settings that a user's devices share, as messages in their saved messages (docs/e2ee.md, Kinds). All devices apply them in the
+// same order, and so agree. So far: how long conversations keep messages.
 
-import type { Json, JsonObject } from "../crypto/canonical.ts";
+import { isObject, type JsonObject } from "../crypto/canonical.ts";
 import type { Content } from "../model/body.ts";
 import { type ConversationId, conversationId, InvalidId, type UserId } from "../model/ids.ts";
 import type { Keep } from "../model/view.ts";
@@ -13,13 +13,13 @@ import { fetchOlder } from "./fill.ts";
 
 /** In `meta` under `shared`. */
 interface SharedRecord {
-  /** Up to which message each place was read, by conversation and instance. */
+  /** The number of the last applied message, by conversation and instance. */
   upTo: Record<string, number>;
   keep: Record<ConversationId, Keep>;
 }
 
 const NAME = "shared";
-/** How many older pages a new device reads for what was set before it came. */
+/** Older pages that a new device reads for earlier settings. */
 const MAX_PAGES = 20;
 const keeps = new Set<unknown>(["forever", "year", "month", "week", "day"] satisfies Keep[]);
 
@@ -28,15 +28,13 @@ const sharedOf = async (store: Store): Promise<SharedRecord> => (await store.met
 const isOwnPlace = ({ wire, gone }: ConversationRecord, me: UserId): boolean =>
   wire.isgroup && !gone && wire.participants.length === 1 && wire.participants[0]?.userid === me;
 
-/** Says how long a conversation keeps messages. */
+/** The message that shares how long a conversation keeps messages. */
 export const keepAsContent = (id: ConversationId, keep: Keep): Content => ({
   kind: "settings",
   fields: { kind: "settings", prefs: { keep: { [id]: keep } } },
 });
 
-const isObject = (value: Json | undefined): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value);
-
-// What another version of the client says in a form that is not known here is passed over.
+// Values of other versions of the client are skipped.
 function keepsIn({ prefs }: JsonObject): Record<ConversationId, Keep> {
   const said = isObject(prefs) && isObject(prefs["keep"]) ? prefs["keep"] : {};
   const found: Record<ConversationId, Keep> = {};
@@ -51,7 +49,7 @@ function keepsIn({ prefs }: JsonObject): Record<ConversationId, Keep> {
   return found;
 }
 
-/** What writes down a choice here. Within `account.serial` only. */
+/** The changes that store a setting on this device. Within `account.serial` only. */
 export async function keepHere({ store }: Account, id: ConversationId, keep: Keep): Promise<Change[]> {
   const shared = await sharedOf(store);
   const record = await store.conversation(id);
@@ -59,9 +57,9 @@ export async function keepHere({ store }: Account, id: ConversationId, keep: Kee
   return [{ put: "meta", key: NAME, value }, ...(record ? [change.conversation({ ...record, keep })] : [])];
 }
 
-/** Applies what new messages of a conversation say, if it is the place for messages to oneself (the tab that leads only). */
+/** Applies new settings, if this conversation is the user's saved messages. In the leading tab only. */
 export async function takeShared(account: Account, id: ConversationId): Promise<void> {
-  const { store, session, cipher, serial, tell } = account;
+  const { store, session, cipher, serial, notify } = account;
   const record = await store.conversation(id);
   if (!record?.loaded || !isOwnPlace(record, session.user)) return;
   const place = `${id}/${record.instance}`;
@@ -78,11 +76,11 @@ export async function takeShared(account: Account, id: ConversationId): Promise<
     const others = (await store.conversations()).filter(({ wire, keep: now }) => (keep[wire.id] ?? now) !== now);
     const value: SharedRecord = { upTo: { ...shared.upTo, [place]: rows.at(-1)?.Seq ?? shared.upTo[place] ?? 0 }, keep };
     await store.write({ put: "meta", key: NAME, value }, ...others.map((one) => change.conversation({ ...one, keep: keep[one.wire.id] ?? one.keep })));
-    if (others.length > 0) tell({ conversations: others.map(({ wire }) => wire.id) });
+    if (others.length > 0) notify({ conversations: others.map(({ wire }) => wire.id) });
   });
 }
 
-/** The same for all such places: what came while nobody read it. */
+/** The same for all conversations, to catch up. */
 export async function takeAllShared(account: Account): Promise<void> {
   for (const { wire } of await account.store.conversations()) await takeShared(account, wire.id);
 }

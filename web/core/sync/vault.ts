@@ -1,7 +1,8 @@
-// Keeps the vault up to date while one is logged in: pins and heads go into its box, and those of one's other devices come
-// out of it. Password and recovery key open it as before.
+// Keeps the vault up to date during a session: writes pins and heads into its box, and reads those of the user's other devices.
+// Password and recovery key open it as before.
 
 import { checkVersion, type Contents, fillBox, openBox, type Owner, readVault, type Vault, writeVault } from "../crypto/vault.ts";
+import { isSame } from "../model/equal.ts";
 import type { SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { changeVault, fetchVault } from "../wire/login.ts";
@@ -34,13 +35,13 @@ export function updateSession({ store, session, serial }: Account, to: Partial<S
 }
 
 /** Takes over the pins that another device has written. */
-export function takePins({ store, serial, tell, session }: Account, pins: Contents["pins"]): Promise<void> {
+export function takePins({ store, serial, notify, session }: Account, pins: Contents["pins"]): Promise<void> {
   return serial.run(async () => {
     for (const person of await store.people()) {
       const pin = pins[person.id];
       if (pin && person.id !== session.user) await store.writeOwn(change.person(await takePin(person, pin)));
     }
-    tell({ list: true });
+    notify({ list: true });
   });
 }
 
@@ -53,12 +54,7 @@ async function refetch(account: Account): Promise<Vault> {
   return vault;
 }
 
-const isSame = (one: Contents["pins"], other: Contents["pins"]): boolean => {
-  const text = (pins: Contents["pins"]): string => JSON.stringify(Object.entries(pins).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return text(one) === text(other);
-};
-
-/** Writes what has changed of pins, and heads with it. Only the tab that leads does it. */
+/** Writes changed pins and heads into the vault. In the leading tab only. */
 export async function keepVault(account: Account): Promise<void> {
   const { store, session, caller } = account;
   if (session.vault === "" || !session.boxKey) return;
@@ -88,7 +84,7 @@ export async function keepVault(account: Account): Promise<void> {
   }
 }
 
-/** Asks whether another device has written, and takes over what it knows. */
+/** Fetches the vault, and takes over the pins that another device has written. */
 export async function compareVault(account: Account): Promise<void> {
   const { session } = account;
   if (session.vault === "" || !session.boxKey) return;

@@ -1,4 +1,4 @@
-// srv=chatserver&api=chatlogin, what is signed: invitations, one's name, the end of an account.
+// srv=chatserver&api=chatlogin, the signed actions: invitations, the user's name, deleting the account.
 
 import type { Invite, Invites, NewInvite } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
@@ -30,7 +30,7 @@ export const invites = async (caller: Caller): Promise<ReturnType<typeof invites
 export const revokeInvite = (caller: Caller, inviteid: string): Promise<null> =>
   caller.call("chatlogin", "revokeinvite", { inviteid }, done);
 
-/** Changes how one is called. */
+/** Changes the user's name. */
 export const setProfile = (caller: Caller, name: string): Promise<null> =>
   caller.call("chatlogin", "profile", { fullname: name, nick: name }, done);
 

@@ -1,4 +1,4 @@
-// One request to the server: signed, with a timestamp of the server's clock and a nonce of its own, bounded in time.
+// A request to the server: signed, with a timestamp by the server's clock, its own nonce, and a timeout.
 
 import { base64, type Bytes, hex, random, utf8 } from "../crypto/bytes.ts";
 import { DamagedFile } from "../crypto/file.ts";
@@ -11,7 +11,7 @@ import { Pace } from "./pace.ts";
 import { Refused, Unreachable } from "./refusal.ts";
 import { wireTime } from "./time.ts";
 
-/** Who asks. */
+/** The signer of requests. */
 export interface Identity {
   user: UserId;
   station: StationId;
@@ -24,7 +24,7 @@ export type Action<A extends Api> = keyof Requests[A] & string;
 
 const VERSION = 4;
 const TIMEOUT_MS = 30_000;
-/** Bytes in a second, at least: slower than this nothing large is sent. */
+/** The minimum rate, in bytes per second, by which the timeout of large requests is computed. */
 const MIN_RATE = 8192;
 const JSON_TYPE = "application/json";
 /** A device's clock that differs by more than this from the server's is not used. */
@@ -47,9 +47,9 @@ interface Signed {
 
 /** Sends requests. */
 export class Caller {
-  /** Server's clock minus this device's, in ms; known once an answer said so. */
+  /** The server's clock minus this device's, in ms; set by the first answer. */
   clockOffset = 0;
-  /** For records of files. Sending begins with little, as nothing is kept of a request that fails. */
+  /** Pacing of file records. Uploads start small, as a failed request has to be repeated whole. */
   readonly sending: Pace;
   readonly fetching: Pace;
 
@@ -83,7 +83,7 @@ export class Caller {
   async prepare<A extends Api, K extends Action<A>, T>(api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<() => Promise<T>> {
     let ready: Signed | null = await this.signed(api, action, fields);
     return () =>
-      this.inTime(async () => {
+      this.withCorrectedClock(async () => {
         const { request, headers } = ready ?? (await this.signed(api, action, fields));
         ready = null;
         return this.read(await this.send(pathOf(api), request, { ...headers, "Content-Type": JSON_TYPE }), decode);
@@ -92,7 +92,7 @@ export class Caller {
 
   /** The same, with bytes that the fields name. */
   async callWith<A extends Api, K extends Action<A>, T>(bytes: Bytes, api: A, action: K, fields: Requests[A][K], decode: Decode<T>): Promise<T> {
-    return this.inTime(async () => {
+    return this.withCorrectedClock(async () => {
       const { request, headers } = await this.signed(api, action, fields);
       const all = { ...headers, "Content-Type": "application/octet-stream", "Ozeki-Request": base64url(utf8(request)) };
       return this.read(await this.send(pathOf(api), bytes, all, bytes.length), decode);
@@ -101,19 +101,19 @@ export class Caller {
 
   /** Fetches a range of a file, cut off at its end; throws as `call` does, and `DamagedFile` if the range begins beyond it. */
   async fetch(api: Api, path: string, action: string, fields: object, [first, last]: readonly [number, number]): Promise<Bytes> {
-    return this.inTime(async () => {
+    return this.withCorrectedClock(async () => {
       const { request, headers } = await this.signed(api, action, fields);
       const all = { ...headers, "Ozeki-Request": base64url(utf8(request)), Range: `bytes=${first}-${last}` };
       const answer = await this.send(path, null, all);
       const { status, bytes } = answer;
-      // It was not cut on its way, which would be no answer at all.
+      // The range begins beyond the end of the file, so it is shorter than its message says. A transfer that was cut has no answer.
       if (status === 416 || bytes?.length === 0) throw new DamagedFile("it ends too early");
       if (bytes && status === 206) return bytes.subarray(0, last - first + 1);
       return this.read<never>(answer, () => { throw new Unreachable(`HTTP ${answer.status}`); });
     });
   }
 
-  private async inTime<T>(task: () => Promise<T>): Promise<T> {
+  private async withCorrectedClock<T>(task: () => Promise<T>): Promise<T> {
     try {
       return await task();
     } catch (error) {
@@ -143,7 +143,7 @@ export class Caller {
     };
     wait(TIMEOUT_MS + (length / MIN_RATE) * 1000);
     try {
-      // A body may arrive slowly, as long as it does not stop.
+      // A body may arrive slowly, as long as it makes progress.
       return await this.http(path, body, headers, abort.signal, () => wait(TIMEOUT_MS));
     } catch (cause) {
       throw new Unreachable(abort.signal.aborted ? "it took too long" : "the server cannot be reached", { cause });
@@ -158,12 +158,12 @@ export class Caller {
     try {
       found = fromJson(answer.text, head);
     } catch (cause) {
-      // A proxy in between, or no server at all.
+      // A proxy's answer, or not a Parlance server.
       if (cause instanceof Malformed) throw new Unreachable(`HTTP ${answer.status}`, { cause });
       throw cause;
     }
     const offset = date - this.clock.now();
-    // A difference of seconds is the network's; one of minutes is a clock that is wrong.
+    // Seconds of difference are network latency; minutes mean a wrong clock.
     if (Math.abs(offset) > CLOCK_MS || found.errorcode === "timestamp_out_of_range") this.clockOffset = Number.isNaN(offset) ? 0 : offset;
     if (found.status === "OK") return fromJson(answer.text, decode);
     const seconds = answer.retryAfter === null ? Number.NaN : Number.parseInt(answer.retryAfter, 10);
@@ -196,5 +196,5 @@ function signature(who: Identity, api: Api | "websocket", body: string): Promise
   return rsaSign(who.rsaSign, utf8(["chatserver", api, who.user, who.station, body].join("\n")));
 }
 
-/** An answer that says no more than that it was done. */
+/** An answer without a result. */
 export const done: Decode<null> = () => null;

@@ -112,7 +112,7 @@ const listAnswer = answer<ListChanges>()({
 export async function listConversations(caller: Caller): Promise<{ conversations: WireConversation[]; mark: string }> {
   const all = new Map<ConversationId, WireConversation>();
   let after: ConversationId | undefined;
-  // The first page's: what changes while the others are read is told by it.
+  // The first page's mark, as it covers changes while the other pages are read.
   let mark: string | undefined;
   for (;;) {
     const { conversations, hasmore, known } = await caller.call("chatconversation", "list", { limit: 500, after }, listPage);
@@ -210,18 +210,18 @@ export const prepareAdd = (caller: Caller, where: Where, sealed: SealedMessage):
   return caller.prepare("chatconversation", "add", { ...where, message: inString, ...more }, added);
 };
 
-/** A change of one's own view of a conversation. */
+/** A change of the user's own settings of a conversation. */
 export type Arrangement =
   | { action: "favorite" | "unfavorite" | "mute" | "unmute" | "unhide" | "hide" }
   | { action: "setlistitembackgroundcolor"; color: string };
 
-/** Arranges one's list. */
+/** Changes such a setting. */
 export async function arrange(caller: Caller, id: ConversationId, { action, ...rest }: Arrangement): Promise<WireConversation> {
   const answer = await caller.call("chatconversation", action, { conversationid: id, ...rest }, one);
   return answer.conversation;
 }
 
-/** Deletes everything for everyone, and begins anew. */
+/** Deletes all messages for everyone, and begins a new instance. */
 export async function clear(caller: Caller, where: Where): Promise<WireConversation> {
   return (await caller.call("chatconversation", "clear", { ...where }, one)).conversation;
 }

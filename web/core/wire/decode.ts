@@ -1,4 +1,4 @@
-// From what a server says to typed values: everything from outside passes here once, and what is malformed is an error.
+// Decodes answers and frames into typed values: everything from outside is validated here once, and malformed values are errors.
 
 /** An answer or a frame that is not what docs/api.md says. */
 export class Malformed extends Error {

@@ -62,7 +62,7 @@ const invitationsAnswer = answer<Invitations>()({ invitations: list(invitation) 
 /** An invitation to a group. */
 export type GroupInvitation = ReturnType<typeof invitation>;
 
-/** The groups that one is invited to. */
+/** The user's pending group invitations. */
 export const groupInvitations = async (caller: Caller): Promise<GroupInvitation[]> =>
   (await caller.call("chatconversationgroup", "invitations", {}, invitationsAnswer)).invitations;
 

@@ -1,4 +1,4 @@
-// srv=chatserver&api=chatlogin: getting in, and one's own account.
+// srv=chatserver&api=chatlogin: login, registration, stations and the vault.
 
 import { type UserId, userId } from "../model/ids.ts";
 import { type Bytes, fromHex, hex, utf8 } from "../crypto/bytes.ts";
@@ -58,7 +58,7 @@ export async function prelogin(caller: Caller, email: string): Promise<Prelogin>
   }
 }
 
-/** Logs in; `stationname` is what others of one's stations call this one. */
+/** Logs in; `stationname` is shown on the user's other stations. */
 export const login = (caller: Caller, apikey: string, stationname: string): Promise<LoginAnswer> =>
   caller.call("chatlogin", "login", { apikey, ...(stationname && { stationname }) }, loginAnswer);
 
@@ -103,10 +103,10 @@ const station = answer<StationInfo>()({
 });
 const stationsAnswer = answer<Stations>()({ stations: list(station) });
 
-/** A station at which one is logged in: its name as it called itself, the label of its credential, and times to the hour. */
+/** A station of the user's: the name it gave itself, the label of its credential, and times to the hour. */
 export type Station = ReturnType<typeof station>;
 
-/** One's stations; none on servers that do not tell. */
+/** The user's stations; none on servers without the call. */
 export async function stations(caller: Caller): Promise<Station[]> {
   try {
     return (await caller.call("chatlogin", "stations", {}, stationsAnswer)).stations;
@@ -136,7 +136,7 @@ const vaultAnswer = answer<Vault>()({ rsakey: text, kdf });
 /** The vault as the server has it, and how the password that opens it is hashed. */
 export type StoredVault = ReturnType<typeof vaultAnswer>;
 
-/** Fetches one's vault. */
+/** Fetches the user's vault. */
 export const fetchVault = (caller: Caller): Promise<StoredVault> => caller.call("chatlogin", "vault", {}, vaultAnswer);
 
 /** A vault that takes the place of an older one; refused with `stale_version` where another device was faster. */

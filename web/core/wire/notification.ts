@@ -1,4 +1,4 @@
-// What a socket tells, and what a client says through it.
+// Frames of the WebSocket, in both directions.
 
 import { type ConversationId, conversationId, instanceOf, type MessageId, messageId, type StationId, stationId, type UserId, userId } from "../model/ids.ts";
 import type { Erased, Event, Notification, Typing } from "./answers.ts";
@@ -12,13 +12,13 @@ export type WireEvent = ReturnType<typeof event>;
 export interface Frame {
   friends: UserId[];
   conversations: ConversationId[];
-  /** Everything must be compared. */
+  /** A resync is required. */
   resync: boolean;
   events: WireEvent[];
   typing: { conversationid: ConversationId; userid: UserId }[];
   /** What was erased, for everyone. */
   erased: { conversationid: ConversationId; messageids: MessageId[] }[];
-  /** One's own stations that have logged in for the first time. */
+  /** The user's stations that have logged in for the first time. */
   stations: StationId[];
 }
 
@@ -53,8 +53,8 @@ export const frame: Decode<Frame> = (value, path) => {
   };
 };
 
-/** What several frames say, in their order. */
-export const together = (frames: readonly Frame[]): Frame => ({
+/** Merges several frames, in their order. */
+export const mergeFrames = (frames: readonly Frame[]): Frame => ({
   friends: frames.flatMap(({ friends }) => friends),
   conversations: frames.flatMap(({ conversations }) => conversations),
   resync: frames.some(({ resync }) => resync),
@@ -64,8 +64,8 @@ export const together = (frames: readonly Frame[]): Frame => ({
   stations: frames.flatMap(({ stations }) => stations),
 });
 
-/** Says that one is writing. */
+/** Says that the user is typing. */
 export const typingFrame = (id: ConversationId): string => JSON.stringify({ action: "typing", conversationid: id });
 
-/** Asks for an answer. Servers that do not know it answer with an error, which is an answer, too. */
+/** A ping. Servers that do not know it answer with an error, which serves as well. */
 export const pingFrame = JSON.stringify({ action: "ping" });

@@ -1,5 +1,5 @@
-// How many records of files are sent or fetched at once, by what the line has carried so far. Kept for an account, so that a retry
-// does not begin with what was too much.
+// Adapts how many file records are transferred at once to the measured throughput. Kept per account, so that a retry does not start
+// with what was too much.
 
 import { RECORD } from "../crypto/file.ts";
 import type { Clock } from "../ports.ts";
@@ -7,7 +7,7 @@ import { Refused, Unreachable } from "./refusal.ts";
 
 /** Records in one request, at most. */
 const MAX_RECORDS = 4;
-/** A request that takes less time is followed by larger ones, and more of them at once; after a slower one there is one at a time. */
+/** After a request that takes less time, requests grow, in size and number; after a slow one there is one at a time. */
 const QUICK_MS = 2000;
 const SLOW_MS = 8000;
 
@@ -24,7 +24,7 @@ export class Pace {
     private readonly most: number,
   ) {}
 
-  /** Runs a request once the line has room for it: `task` gets the number of records that it may send, and returns their bytes. */
+  /** Runs a request when its turn has come: `task` gets the number of records that it may transfer, and returns their bytes. */
   async inTurn<T extends { length: number }>(task: (count: number) => Promise<T>): Promise<T> {
     while (this.busy >= this.width) await new Promise<void>((go) => this.waiting.push(go));
     this.busy += 1;
@@ -44,7 +44,7 @@ export class Pace {
   }
 
   private learn(bytes: number, took: number): void {
-    // Scaled to a whole record, as a small file is quick on any line.
+    // Scaled to a whole record, as a small file is quick on any connection.
     if (took * Math.max(1, RECORD / bytes) < QUICK_MS) {
       this.count = Math.min(MAX_RECORDS, this.count * 2);
       this.width = this.most;

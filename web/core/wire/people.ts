@@ -36,7 +36,7 @@ export const removeFriend = (caller: Caller, friendid: UserId): Promise<null> =>
 export const setAvailability = (caller: Caller, state: "available" | "away" | "busy" | "invisible"): Promise<null> =>
   caller.call("chatavailability", `user${state}`, {}, done);
 
-/** Whom one has blocked. */
+/** The users whom this user has blocked. */
 export const blocked = async (caller: Caller): Promise<UserId[]> => {
   const decode = answer<Blocklist>()({ blockedusers: list(parsed(userId)) });
   return (await caller.call("chatblocklist", "blocklist", {}, decode)).blockedusers;
@@ -75,7 +75,7 @@ export async function cards(caller: Caller, userids: readonly UserId[], after: R
   }
 }
 
-/** Publishes one's next card. */
+/** Publishes the user's next card. */
 export const publishCard = (caller: Caller, card: SignedCard): Promise<null> =>
   caller.call("chatkeys", "publish", { ...card }, done);
 

@@ -1,4 +1,4 @@
-// srv=chatserver&api=chatlogin: where this station is pushed.
+// srv=chatserver&api=chatlogin: the push subscription of this station.
 
 import type { Push } from "./answers.ts";
 import { type Caller, done } from "./call.ts";
@@ -6,14 +6,14 @@ import { answer, text } from "./decode.ts";
 
 const pushAnswer = answer<Push>()({ pushkey: text, endpoint: text });
 
-/** The server's key for pushes, and where this station is pushed; empty where there is none. */
+/** The server's push key, and this station's endpoint; empty if there is none. */
 export const push = (caller: Caller): Promise<ReturnType<typeof pushAnswer>> => caller.call("chatlogin", "push", {}, pushAnswer);
 
-/** From now on. */
+/** Enables push messages to this endpoint. */
 export const enablePush = (caller: Caller, endpoint: string): Promise<null> => caller.call("chatlogin", "enablepush", { endpoint }, done);
 
-/** No more. */
+/** Disables them. */
 export const disablePush = (caller: Caller): Promise<null> => caller.call("chatlogin", "disablepush", {}, done);
 
-/** It woke up, and is about to fetch. */
+/** Acknowledges a push message, before fetching. */
 export const ackPush = (caller: Caller): Promise<null> => caller.call("chatlogin", "ackpush", {}, done);

@@ -1,6 +1,6 @@
-// What may become of a request, and what to do about it.
+// How a request may fail, and what to do about it.
 
-/** The server refused a request: nothing of it was done. */
+/** The server refused a request, and did nothing of it. */
 export class Refused extends Error {
   constructor(
     readonly status: number,
@@ -12,7 +12,7 @@ export class Refused extends Error {
     readonly retryAfter: number | null,
     /** Of `stale_roster`: who takes part, or would after what was asked. */
     readonly participants: readonly string[] = [],
-    /** Of `stale_card`: the newest one; null where there is none, or it is not told. */
+    /** With `stale_card`: the newest one; null if there is none, or the server does not disclose it. */
     readonly newestCard: { n: number; hash: string } | null = null,
   ) {
     super(`${code}: ${sentence}`);
@@ -33,8 +33,8 @@ export const isPassing = (error: unknown): boolean =>
   error instanceof Unreachable ||
   (error instanceof Refused && (error.status === 408 || error.status === 429 || (error.status >= 500 && error.code !== "disk_full") || error.code === "timestamp_out_of_range"));
 
-/** Whether this station is not let in any more: it was signed out, or the user was deleted. */
-export const isBarred = (error: unknown): boolean =>
+/** Whether this station is not authorized any more: it was signed out, or the user was deleted. */
+export const isUnauthorized = (error: unknown): boolean =>
   error instanceof Refused && (error.code === "unknown_station" || error.code === "signature_invalid");
 
 /** Whether a refusal is one of these. */

@@ -40,7 +40,7 @@ story("the printed link makes an admin, whose invitation makes a verified contac
   ann = await Person.joins(world, "Ann", { hash: `#invite=${await world.server.firstCode}` });
   const link = await inviteOf(ann);
   const ben = await joins(t, "Ben", { hash: link, width: 390, height: 844 });
-  // Who was invited is there at once.
+  // The invited user is there at once.
   await ben.tab.getByRole("heading", { level: 1, name: "Ann", exact: true }).waitFor();
   await ann.opens("Ben");
   await ann.says("Welcome");
@@ -55,7 +55,7 @@ story("the printed link makes an admin, whose invitation makes a verified contac
   await guest.tab.getByRole("heading", { level: 1, name: "Ann invites you to a conversation.", exact: true }).waitFor();
   await guest.tab.getByText("As the link says", { exact: true }).waitFor();
   // A link of which the end is lost makes no account.
-  await guest.tab.goto(world.way.address + link.slice(0, link.indexOf("&card=") + 20));
+  await guest.tab.goto(world.proxy.address + link.slice(0, link.indexOf("&card=") + 20));
   await guest.tab.getByRole("heading", { level: 1, name: "This link is not whole", exact: true }).waitFor();
   assert.equal(await guest.tab.getByRole("textbox").count(), 0);
 
@@ -119,14 +119,14 @@ story("messages that a newer version has written, and a full disk, are a page th
   await cat.button("Continue").click();
   await cat.tab.getByRole("heading", { level: 1, name: "Ann", exact: true }).waitFor();
 
-  await cat.tab.goto(`${world.way.address}manifest.webmanifest`);
+  await cat.tab.goto(`${world.proxy.address}manifest.webmanifest`);
   await cat.tab.evaluate(async () => {
     const [{ version }] = await indexedDB.databases();
     const request = indexedDB.open("parlance", version + 1);
     await new Promise((lifted) => (request.onsuccess = lifted));
     request.result.close();
   });
-  await cat.tab.goto(world.way.address);
+  await cat.tab.goto(world.proxy.address);
   await cat.tab.getByRole("heading", { level: 1, name: "The messages on this device cannot be opened" }).waitFor();
   await cat.button("Reload").click();
   await cat.tab.getByRole("heading", { level: 1, name: "The messages on this device cannot be opened" }).waitFor();

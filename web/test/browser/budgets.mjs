@@ -1,14 +1,14 @@
 // Measures what a person waits for, in the browser of the tests, and prints it beside the budgets. Times fail nothing: machines
-// differ. `npm run budgets -- --minutes 60`: how long messages come in while the memory is watched; `--only floors,way`: some
-// of floors, paint, way, waiting, memory and full; PARLANCE names the binary.
+// differ. `npm run budgets -- --minutes 60`: how long messages come in while the memory is watched; `--only baseline,delivery`:
+// some of baseline, paint, delivery, waiting, memory and full; PARLANCE names the binary.
 
 import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { openFloor } from "./floors.mjs";
-import { timesOfKeys, timesOfTheWay } from "./watch.mjs";
+import { openBaseline } from "./baseline.mjs";
+import { keystrokeTimes, deliveryTimes } from "./watch.mjs";
 import { openWorld, Person } from "./world.mjs";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -17,7 +17,7 @@ const ROWS = 50_000;
 const MANY = 10_000;
 const STARTS = 5;
 const KEYS = 200;
-/** What is loaded with the first of them is not part of the way. */
+/** Not measured, as the first ones load lazy code. */
 const FIRST_MESSAGES = 5;
 const MESSAGES = 60;
 const WAITING = 500;
@@ -36,7 +36,7 @@ const tell = (what, value, unit, budget) => {
   results.push([what, `${value.toFixed(unit === "%" ? 1 : 0)} ${unit}`, budget, loadavg()[0].toFixed(1)]);
 };
 
-/** In the page, before anything else: when the box that one types into was drawn, with messages above it. */
+/** In the page, before anything else: when the composer was drawn, with messages above it. */
 function watchStart() {
   const look = () => {
     if (document.querySelector("textarea") && document.querySelector(".log article")) {
@@ -48,7 +48,7 @@ function watchStart() {
   requestAnimationFrame(look);
 }
 
-/** In the page: opens a conversation by its row; answers the time until its messages are drawn. */
+/** In the page: opens a conversation by its row; returns the time until its messages are drawn. */
 const openingOf = (row) =>
   row.evaluate(
     (link) =>
@@ -97,37 +97,37 @@ async function measureFirstPaint(world) {
 }
 
 /** Without what the tests put between browsers and server, so that it can be cut. */
-async function measureTheWay(world) {
-  const near = { ...world, way: { ...world.way, address: world.server.address } };
+async function measureDelivery(world) {
+  const near = { ...world, proxy: { ...world.proxy, address: world.server.address } };
   const [cem, dora] = await Promise.all([Person.joins(near, "Cem"), Person.joins(near, "Dora")]);
   await cem.befriends(dora);
   await cem.opens("Dora");
   await dora.opens("Cem");
-  await timesOfTheWay(cem, dora, FIRST_MESSAGES);
-  const times = await timesOfTheWay(cem, dora, MESSAGES);
+  await deliveryTimes(cem, dora, FIRST_MESSAGES);
+  const times = await deliveryTimes(cem, dora, MESSAGES);
   tell("from Enter to the other's screen, median", median(times), "ms", "25 ms");
   tell("from Enter to the other's screen, p95", quantile(times, 0.95), "ms", "");
   for (const { context } of [cem, dora]) await context.close();
 }
 
 /** What no client can be quicker than, in this browser on this machine. */
-async function measureFloors(world) {
-  const { one, other, end } = await openFloor(world);
-  const times = await timesOfTheWay(one, other, MESSAGES);
-  const keys = await timesOfKeys(one, KEYS);
-  tell("floor: from Enter to the other's screen, two empty pages and a socket, median", median(times), "ms", "");
-  tell("floor: the same, p95", quantile(times, 0.95), "ms", "");
-  tell("floor: a key shows in an empty page, median", median(keys), "ms", "");
-  tell("floor: the same, p95", quantile(keys, 0.95), "ms", "");
+async function measureBaseline(world) {
+  const { one, other, end } = await openBaseline(world);
+  const times = await deliveryTimes(one, other, MESSAGES);
+  const keys = await keystrokeTimes(one, KEYS);
+  tell("baseline: from Enter to the other's screen, two empty pages and a socket, median", median(times), "ms", "");
+  tell("baseline: the same, p95", quantile(times, 0.95), "ms", "");
+  tell("baseline: a key shows in an empty page, median", median(keys), "ms", "");
+  tell("baseline: the same, p95", quantile(keys, 0.95), "ms", "");
   await end();
 }
 
-async function measureWaiting({ way }, ann, ben) {
-  way.cut();
+async function measureWaiting({ proxy }, ann, ben) {
+  proxy.cut();
   for (let i = 0; i < WAITING; i++) await ann.says(`Waiting ${i}`);
-  way.mend();
+  proxy.restore();
   const begun = Date.now();
-  // The network is there again: so long as it was away, the next try would be a while off.
+  // The network is back: after such a long time the next retry would be a while off.
   for (const { tab } of [ann, ben]) await tab.evaluate(() => dispatchEvent(new Event("online")));
   await ben.article(`Waiting ${WAITING - 1}`).waitFor({ timeout: 300_000 });
   tell(`${WAITING} messages that waited for the network are on the other's screen`, Date.now() - begun, "ms", "10,000 ms");
@@ -143,7 +143,7 @@ async function measureMemory(ann, ben) {
     await ben.sees(`Traffic ${count}`);
     await pause(200);
   }
-  await ben.tab.goto(`${ben.world.way.address}#/`);
+  await ben.tab.goto(`${ben.world.proxy.address}#/`);
   await ben.opens("Ann");
   await ben.sees(`Traffic ${count - 1}`);
   tell(`memory after ${minutes} min and ${count} messages: growth`, ((await heapOf(ben)) / before - 1) * 100, "%", "10 %, after an hour");
@@ -161,7 +161,7 @@ async function measureFullDevice(world, ann) {
   // A start is over when a message is drawn.
   await ann.says("Hello");
   // The server would say that there is nothing of all this.
-  world.way.cut();
+  world.proxy.cut();
   await ann.tab.evaluate(outputFiles[0].text);
   const each = Math.floor((ROWS - MANY) / (CONVERSATIONS - 2));
   await ann.tab.evaluate(([conversations, rows, many]) => globalThis.fill(conversations, rows, many), [CONVERSATIONS - 2, each, MANY]);
@@ -183,16 +183,16 @@ async function measureFullDevice(world, ann) {
   }
   tell("a conversation of 10,000 messages opens", median(openings), "ms", "150 ms");
   await ann.opens("Zoe");
-  const keys = await timesOfKeys(ann, KEYS);
+  const keys = await keystrokeTimes(ann, KEYS);
   tell("a key shows, median", median(keys), "ms", "16 ms");
   tell("a key shows, p95", quantile(keys, 0.95), "ms", "50 ms");
 }
 
 const world = await openWorld({ REGISTRATION: "open" });
 try {
-  if (wants("floors")) await measureFloors(world);
+  if (wants("baseline")) await measureBaseline(world);
   if (wants("paint")) await measureFirstPaint(world);
-  if (wants("way")) await measureTheWay(world);
+  if (wants("delivery")) await measureDelivery(world);
   if (wants("waiting", "memory", "full")) {
     const [ann, ben] = await Promise.all([Person.joins(world, "Ann"), Person.joins(world, "Ben")]);
     await ann.befriends(ben);
@@ -203,7 +203,7 @@ try {
     if (wants("full")) await measureFullDevice(world, ann);
   }
 } catch (error) {
-  await world.tells(console.error);
+  await world.describe(console.error);
   throw error;
 } finally {
   console.log(`| what | measured | budget | load |\n| --- | ---: | ---: | ---: |\n${results.map((line) => `| ${line.join(" | ")} |`).join("\n")}`);

@@ -22,7 +22,7 @@ export const launch = ({ isWhole = false } = {}) =>
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      // A microphone that hums, for who may use it.
+      // A fake microphone.
       "--use-fake-device-for-media-stream",
     ],
   });

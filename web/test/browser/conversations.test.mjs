@@ -1,4 +1,4 @@
-// What can be set for a conversation, groups of three, and what a person is told of outside of the page.
+// Settings of a conversation, groups of three, and notifications.
 
 import assert from "node:assert/strict";
 import { violations } from "./chromium.mjs";
@@ -93,13 +93,13 @@ story("a group of three: all read it, it says who has seen, and who is removed r
   await cat.row("Choir").waitFor({ state: "detached" });
 });
 
-/** What is told is written down, and nobody looks at any tab until it says that it has the focus. Answers a second tab. */
+/** Records notifications; no tab has the focus until it says so. Returns a second tab. */
 async function withTwoTabs(person) {
-  await person.context.grantPermissions(["notifications"], { origin: new URL(world.way.address).origin });
+  await person.context.grantPermissions(["notifications"], { origin: new URL(world.proxy.address).origin });
   await person.context.addInitScript(() => {
     document.hasFocus = () => globalThis.isFocused === true;
     const { query } = LockManager.prototype;
-    // Each message that may be told asks once who looks.
+    // The client queries the locks once for each message that it may notify of.
     LockManager.prototype.query = async function asked() {
       const found = await query.call(this);
       localStorage.setItem("asked", String(Number(localStorage.getItem("asked")) + 1));
@@ -112,17 +112,17 @@ async function withTwoTabs(person) {
     };
   });
   await person.tab.evaluate(() => localStorage.setItem("parlance.settings", JSON.stringify({ notify: true })));
-  await person.tab.goto(`${world.way.address}#/`);
+  await person.tab.goto(`${world.proxy.address}#/`);
   await person.tab.reload();
   await person.tab.evaluate(() => navigator.serviceWorker.ready);
   const second = await person.context.newPage();
-  await second.goto(`${world.way.address}#/`);
+  await second.goto(`${world.proxy.address}#/`);
   for (const tab of [person.tab, second]) await row(tab, "").waitFor();
   return second;
 }
 const row = (tab, more) => tab.getByRole("list", { name: "Conversations" }).getByRole("link", { name: new RegExp(`^Ann${more}`) });
 
-story("nothing is told of what somebody looks at in another tab", async (t) => {
+story("there is no notification while the user is looking at another tab", async (t) => {
   const [ann, ben] = await pair(t);
   const second = await withTwoTabs(ben);
   const focuses = (isFocused) =>
@@ -163,10 +163,10 @@ story("a new version waits until the person says so, in each tab", async (t) => 
   const ann = await joins(t, "Ann");
   await isControlled(ann.tab);
   const other = await ann.context.newPage();
-  await other.goto(world.way.address);
+  await other.goto(world.proxy.address);
   await isControlled(other);
   await other.evaluate(() => (globalThis.isFirstPage = true));
-  world.way.upgrade();
+  world.proxy.upgrade();
   await ann.tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
   for (const tab of [ann.tab, other]) await offer(tab).waitFor();
   const isNewPage = ann.tab.waitForEvent("load");
@@ -178,7 +178,7 @@ story("a new version waits until the person says so, in each tab", async (t) => 
     return registration?.active?.state === "activated" && registration.waiting === null && registration.installing === null;
   });
   assert.equal(await offer(ann.tab).count(), 0);
-  // The other one goes on as it is, and still says so.
+  // The other tab keeps running, and still offers the new version.
   await other.waitForFunction(() => navigator.serviceWorker.controller.state === "activated");
   await offer(other).waitFor();
   assert.equal(await other.evaluate(() => globalThis.isFirstPage), true);
@@ -196,7 +196,7 @@ story("a part whose file is gone with its version leads to the new one, before t
   t.after(() => there.context.close());
   await there.button("Log in").waitFor();
   await ann.looksAt("Appearance");
-  world.way.upgrade();
+  world.proxy.upgrade();
   await ann.tab.getByRole("radio", { name: "Magyar" }).check();
   await offer(ann.tab).waitFor();
   assert.deepEqual(await violations(ann.tab), []);

@@ -46,7 +46,7 @@ export async function chooses(person, ...files) {
   await person.tab.waitForFunction((n) => document.querySelectorAll(".chosen.ready").length === n, files.length);
 }
 
-/** Saves a file; answers its bytes. */
+/** Saves a file; returns its bytes. */
 export async function saves(person, name) {
   const download = person.tab.waitForEvent("download");
   await person.log.getByRole("button", { name: `Save ${name}`, exact: true }).click();

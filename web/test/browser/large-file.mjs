@@ -1,4 +1,4 @@
-// 100 MiB, sent and saved over a line that is cut once on either way: nothing is lost, and no page's memory grows with the file. By
+// 100 MiB, sent and saved over a connection that is cut once in each direction: nothing is lost, and no page's memory grows with the file. By
 // hand (`npm run large-file`), as it takes a while; it prints what it has measured.
 
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ import { stories } from "./world.mjs";
 
 const MIB = 1 << 20;
 const SIZE = 100 * MIB;
-/** What a page and its worker may take besides: what is under way, and what is not collected yet. */
+/** How much the memory of a page and its worker may grow: for requests under way, and garbage. */
 const MAX_GROWTH = 64 * MIB;
 const { world, story, pair } = stories({ REGISTRATION: "open", MAX_FILE_BYTES: String(128 * MIB) }, { isWhole: true });
 
@@ -47,7 +47,7 @@ function renderers() {
   return found;
 }
 
-/** Does something, and answers by how much the process that grew most has grown meanwhile, and how long it took. */
+/** Runs a task; returns how much the memory of the process that grew most has grown, and how long it took. */
 async function measured(what, task) {
   const before = renderers();
   const begun = performance.now();
@@ -79,24 +79,24 @@ story("100 MiB go up and down over a line that is cut, and memory stays flat", a
     await ann.tab.locator(".chosen.ready").waitFor({ timeout: 120_000 });
   });
   await measured("sent", async () => {
-    const isUnderWay = world.way.heard(30, ({ headers }) => headers["ozeki-request"] !== undefined);
+    const isUnderWay = world.proxy.requests(30, ({ headers }) => headers["ozeki-request"] !== undefined);
     await ann.button("Send").click();
     await isUnderWay;
-    world.way.cut();
+    world.proxy.cut();
     await ann.log.getByText(/^Waiting for the connection/).waitFor();
-    world.way.mend();
+    world.proxy.restore();
     await hurry();
     await ben.log.getByRole("button", { name: "Save large.bin", exact: true }).waitFor({ timeout: 240_000 });
   });
   await measured("saved", async () => {
-    const isUnderWay = world.way.heard(100, ({ url }) => url.includes("/file/"));
+    const isUnderWay = world.proxy.requests(100, ({ url }) => url.includes("/file/"));
     const download = ben.tab.waitForEvent("download");
     await ben.log.getByRole("button", { name: "Save large.bin", exact: true }).click();
     const saved = await download;
     await isUnderWay;
-    world.way.cut();
+    world.proxy.cut();
     await ben.tab.getByText(/^You are offline|does not answer/).waitFor();
-    world.way.mend();
+    world.proxy.restore();
     await hurry();
     assert.equal(await sha256(await saved.path()), await sha256(path));
   });

@@ -1,4 +1,4 @@
-// What two people do with messages, and what becomes of them when the way to the server breaks.
+// Messages between two people, and what happens to them when the connection breaks.
 
 import assert from "node:assert/strict";
 import { Person, stories } from "./world.mjs";
@@ -29,7 +29,7 @@ story("two people meet, write, answer, react, edit and delete", async (t) => {
   await ben.log.getByText("Ann deleted this message").waitFor();
 });
 
-story("who writes is seen writing; what was not read is counted, and found at the line", async (t) => {
+story("typing is shown; unread messages are counted, and the log opens at the first one", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.box.pressSequentially("Good mor");
   await ben.tab.getByText("Ann is writing …").waitFor();
@@ -72,16 +72,16 @@ story("a reload loses nothing: session, log and draft are there, offline, too", 
   assert.deepEqual(await ann.texts(), await ben.texts());
 });
 
-story("what is written while the server is away arrives once, in order", async (t) => {
+story("messages that are written while the server is away arrive once, in order", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("one");
   await ben.sees("one");
-  world.way.cut();
-  t.after(() => world.way.mend());
+  world.proxy.cut();
+  t.after(() => world.proxy.restore());
   for (const text of ["two", "three", "four"]) await ann.says(text);
   await ann.knows("four", "Sending");
   await ann.tab.getByText("The server does not answer.").waitFor();
-  world.way.mend();
+  world.proxy.restore();
   await ann.button("Try now").click();
   await ben.sees("four");
   await ann.knows("four", "Sent", "Delivered", "Seen");

@@ -105,7 +105,7 @@ test("before there is anyone, there is one button of each name", limit, async (t
   }
 });
 
-test("a conversation, its menus and a message's way", limit, async (t) => {
+test("a conversation, its menus and sending a message", limit, async (t) => {
   const tab = await open(t, { hash: conversation(1) });
   const log = tab.getByRole("log", { name: "Messages", exact: true });
   await seen(log);
@@ -299,7 +299,7 @@ test("Escape goes one step back: menu, dialog, panel, conversation", limit, asyn
   await tab.waitForFunction(() => document.activeElement?.classList.contains("row"));
 });
 
-test("what is asked is asked once: No, and the focus is back", limit, async (t) => {
+test("a confirmation: No, and the focus is back", limit, async (t) => {
   const tab = await open(t, { hash: conversation(1) });
   await tab.getByRole("button", { name: "Conversation menu" }).click();
   await tab.getByRole("menuitem", { name: "Leave group" }).click();

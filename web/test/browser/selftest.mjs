@@ -1,5 +1,5 @@
 // The browser selftest: three people in a group write for a while. Meanwhile server and database are killed, the network is cut,
-// browsers are offline, tabs are reloaded, closed and opened anew, and clocks are set to anything. Some messages carry a file.
+// browsers are offline, tabs are reloaded, closed and reopened, and clocks are set to anything. Some messages carry a file.
 // At the end each browser shows the same messages: none lost, none doubled, each person's in their order, each file as it was.
 // `npm run selftest -- --minutes 10 --seed 7`; script/test runs a short one.
 
@@ -107,11 +107,11 @@ class Writer {
 }
 
 /** What happens to all at once. */
-const disasters = ({ server, way }, next) => [
+const disasters = ({ server, proxy }, next) => [
   ["the network was cut", 2, async () => {
-    way.cut();
+    proxy.cut();
     await pause(next() * 2_000);
-    way.mend();
+    proxy.restore();
   }],
   ["the server was killed", 2, async () => {
     await server.kill();
@@ -157,7 +157,7 @@ async function has({ tab, log }, files) {
   }
 }
 
-/** Runs it; answers what happened, and throws on the first thing that should not be. */
+/** Runs the selftest; returns what happened, and throws at the first violation. */
 export async function selftest({ seconds, seed, say = () => undefined }) {
   const world = await openWorld({ REGISTRATION: "open" });
   try {
@@ -216,7 +216,7 @@ export async function selftest({ seconds, seed, say = () => undefined }) {
     }
     return { messages: shown[0].length, happened };
   } catch (error) {
-    await world.tells(say);
+    await world.describe(say);
     throw error;
   } finally {
     await world.end();

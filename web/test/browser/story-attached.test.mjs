@@ -1,4 +1,4 @@
-// What is attached, as it is looked at and chosen: by the keyboard, with a phone's camera, over a reload, and by its bytes.
+// Attachments: the lightbox by keyboard, a phone's camera, chosen files after a reload, and types by their bytes.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";

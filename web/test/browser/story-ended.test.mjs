@@ -6,7 +6,7 @@ import { password, stories } from "./world.mjs";
 
 const { pair, story } = stories({ REGISTRATION: "open" });
 
-story("a friendship that the other one ends takes the box away at once, and gives it back when they are friends again", async (t) => {
+story("when the other user ends the friendship, the composer is locked at once, and unlocked when they are friends again", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("See you");
   await ann.box.fill("half a thought");
@@ -25,7 +25,7 @@ story("a friendship that the other one ends takes the box away at once, and give
   await ann.tab.waitForFunction(() => document.querySelector("textarea")?.value === "half a thought");
 });
 
-story("of who has deleted their account it says so at once", async (t) => {
+story("a contact's deleted account is shown at once", async (t) => {
   const [ann, ben] = await pair(t);
   await ben.says("Goodbye");
   await ann.sees("Goodbye");
@@ -45,7 +45,7 @@ story("of who has deleted their account it says so at once", async (t) => {
   assert.deepEqual(await violations(ann.tab), []);
 });
 
-story("a contact is removed from the menu, and asked again: the other one accepts in the conversation", async (t) => {
+story("a contact is removed by the menu, and gets a new request: the other user accepts in the conversation", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("See you");
   await ann.button("Conversation menu").click();
@@ -63,7 +63,7 @@ story("a contact is removed from the menu, and asked again: the other one accept
   await ann.button("Ask again").click();
   await ann.tab.getByText("Sent. You can write as soon as Ben accepts.").waitFor();
   await ben.tab.getByText("Ann wants to write to you again.").waitFor();
-  await ben.tab.locator(".still-composer").getByRole("button", { name: "Accept" }).click();
+  await ben.tab.locator(".locked-composer").getByRole("button", { name: "Accept" }).click();
   await Promise.all([ann.box.waitFor(), ben.box.waitFor()]);
   await ben.says("Back again");
   await ann.sees("Back again");

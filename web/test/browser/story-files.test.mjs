@@ -104,16 +104,16 @@ story("pictures are seen upright, without place and camera, and large; a documen
   assert.equal(await there.log.getByRole("button", { name: /^Save Seating plan/ }).count(), 0);
 });
 
-story("a file goes on where it stopped: the line is cut, the server killed, the page loaded anew; what is written meanwhile waits", async () => {
+story("an upload resumes after a cut connection, a killed server and a reload; later messages wait", async () => {
   const [ann, ben] = await pair();
   const film = randomBytes(5_000_000);
-  /** Cuts the line when so many requests with records have begun. */
+  /** Cuts the connection after a number of requests with records. */
   const cutAfter = (n) =>
     new Promise((cut) => {
       ann.context.on("request", function count(request) {
         if (!request.headers()["ozeki-request"] || (n -= 1) > 0) return;
         ann.context.off("request", count);
-        world.way.cut();
+        world.proxy.cut();
         cut();
       });
     });
@@ -132,11 +132,11 @@ story("a file goes on where it stopped: the line is cut, the server killed, the 
   await world.server.kill();
   isCut = cutAfter(2);
   await world.server.start();
-  world.way.mend();
+  world.proxy.restore();
   await hurry();
   await isCut;
   await ann.log.getByText(/^Waiting for the connection/).waitFor();
-  world.way.mend();
+  world.proxy.restore();
   await hurry();
   await ben.sees("Have a look at it");
   assert.equal(sha256(await saves(ben, "film.bin")), sha256(film));
@@ -144,15 +144,15 @@ story("a file goes on where it stopped: the line is cut, the server killed, the 
   assert.ok(texts.at(-2).includes("film.bin") && texts.at(-1).includes("Have a look at it"), texts.join("\n"));
 });
 
-story("who changes their mind sends nothing; what is too large says so and can be removed; many pictures go at once", async () => {
+story("a discarded file is not sent; one that is too large says so and can be removed; many pictures are sent at once", async () => {
   const [ann, ben] = await pair();
-  world.way.cut();
+  world.proxy.cut();
   await ann.tab.getByText(/^You are offline|does not answer/).waitFor();
   await chooses(ann, file("wrong.zip", randomBytes(400_000)));
   await ann.button("Send").click();
   await withFile(ann, "wrong.zip").getByRole("button", { name: "Cancel sending" }).click();
   await withFile(ann, "wrong.zip").waitFor({ state: "detached" });
-  world.way.mend();
+  world.proxy.restore();
 
   await ann.tab.locator("input[type=file][multiple]").setInputFiles(file("large.iso", Buffer.alloc(9 << 20)));
   await ann.tab.getByText("Larger than 8.39 MB, the limit of this server.").waitFor();
@@ -232,7 +232,7 @@ story("pasted and dropped files are chosen, and a voice note is recorded and pla
   assert.deepEqual(await violations(ben.tab), []);
 });
 
-story("what was said is kept when the microphone goes away and when it could not be sent; what cannot be recorded leaves it off", async () => {
+story("a recording is kept when the microphone goes away and when sending fails; without a microphone nothing is recorded", async () => {
   const [ann, ben] = await pair();
   await ann.tab.evaluate(() => {
     const { mediaDevices } = navigator;
@@ -286,7 +286,7 @@ story("what was said is kept when the microphone goes away and when it could not
   assert.deepEqual(await ann.tab.evaluate(() => globalThis.stream.getTracks().map(({ readyState }) => readyState)), ["ended"]);
 });
 
-story("who leaves while a file is made ready is asked; afterwards it is there, says that it has to be chosen again, and can be removed", async () => {
+story("closing a page while a file is being prepared asks first; afterwards the file says that it has to be chosen again, and can be removed", async () => {
   const [ann, ben] = await pair();
   await ann.tab.evaluate(() => {
     Blob.prototype.arrayBuffer = () => {
@@ -294,7 +294,7 @@ story("who leaves while a file is made ready is asked; afterwards it is there, s
       return new Promise(() => undefined);
     };
   });
-  // Whoever has done nothing in a page is not asked.
+  // Browsers ask only after an interaction with the page.
   await ann.box.click();
   await ann.tab.locator("input[type=file][multiple]").setInputFiles(file("film.mkv", randomBytes(1000)));
   await ann.tab.getByText("Preparing …").waitFor();

@@ -1,4 +1,4 @@
-// What people do with groups: who is asked in, what those read who come later, and what is said of it.
+// Groups: inviting, what later members can read, and what the log says of it.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -27,7 +27,7 @@ async function adds(person, name, { history }) {
   await person.tab.keyboard.press("Escape");
 }
 
-story("who comes later reads what was written before only if an admin shares it, and is told so", async (t) => {
+story("a later member reads earlier messages only if an admin shares them, and is told so", async (t) => {
   const [ann, ben] = await pair(t);
   const [cleo, dora] = await Promise.all([joins(t, "Cleo"), joins(t, "Dora")]);
   await ann.befriends(cleo);
@@ -43,7 +43,7 @@ story("who comes later reads what was written before only if an admin shares it,
   assert.equal(await cleo.log.getByText("Waiting for the key").count(), 0);
   await dora.opens("Choir");
   await dora.sees("Before they came");
-  // Whoever is left to add stands there; if nobody is, that does.
+  // The dialog lists the people who can still be added, or says that there are none.
   await ann.chooses("Members");
   await ann.button("Add people").click();
   await ann.tab.getByText("All your contacts are in this group already.").waitFor();
@@ -77,7 +77,7 @@ story("a group is renamed, and its keys are renewed, from its menu; in a convers
   await ben.log.getByText("The keys were renewed.").waitFor();
   await ann.says("Once more");
   await ben.sees("Once more");
-  // Who is no admin cannot rename it.
+  // Only admins can rename it.
   await ben.button("Conversation menu").click();
   await ben.tab.getByRole("menuitem", { name: "Renew keys", exact: true }).waitFor();
   assert.equal(await ben.tab.getByRole("menuitem", { name: "Rename", exact: true }).count(), 0);

@@ -9,7 +9,7 @@ const { pair, story, joins } = stories({ REGISTRATION: "open" });
 const field = ({ tab }) =>
   tab.locator("form", { has: tab.getByRole("button", { name: "Replace my keys", exact: true }) }).getByLabel("Current password", { exact: true });
 
-story("who replaces their keys reads and writes on, stays verified, and is the only device left", async (t) => {
+story("after replacing their keys a user reads and writes on, stays verified, and has this device only", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("Before");
   await ben.sees("Before");
@@ -33,7 +33,7 @@ story("who replaces their keys reads and writes on, stays verified, and is the o
   assert.deepEqual(await violations(ann.tab), []);
   await second.button("Log in").waitFor();
 
-  await ann.tab.goto(`${ann.world.way.address}#/`);
+  await ann.tab.goto(`${ann.world.proxy.address}#/`);
   await ann.opens("Ben");
   await ann.sees("Before");
   await ann.says("After");
@@ -61,7 +61,7 @@ story("who replaces their keys reads and writes on, stays verified, and is the o
   await second.sees("And on");
 });
 
-story("a server that wakes nobody says so before one tries to turn it on", async (t) => {
+story("a server that sends no push messages says so before a user tries to turn them on", async (t) => {
   const ann = await joins(t, "Ann");
   await ann.looksAt("Notifications");
   await ann.tab.getByText("This server does not offer it.").waitFor();

@@ -56,7 +56,7 @@ for (const [where, size] of sizes) {
     await ben.says("How are you?");
     if (size.isMobile) await ann.button("Back").click();
     await sees(ann.tab, "list", "Conversations");
-    await ann.tab.goto(`${world.way.address}#/`);
+    await ann.tab.goto(`${world.proxy.address}#/`);
     const row = ann.list.getByRole("link", { name: /^Ben\b/ }).or(ann.list.getByRole("button", { name: /^Ben\b/ }));
     await row.waitFor();
     await clean(ann);
@@ -94,7 +94,7 @@ for (const [where, size] of sizes) {
     await ann.button("Send").click();
     await ben.row("Choir", "1 unread").waitFor();
 
-    await ann.tab.goto(`${world.way.address}#/`);
+    await ann.tab.goto(`${world.proxy.address}#/`);
     await ann.button("Account").click();
     for (const section of ["Profile", "Devices", "Security", "Appearance", "Notifications"]) {
       await ann.looksAt(section);
@@ -105,15 +105,15 @@ for (const [where, size] of sizes) {
   });
 }
 
-story("the states of one's own message are text: on its way, stored, there, read, refused", async (t) => {
+story("the states of an own message are text: sending, sent, delivered, seen, not sent", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben")]);
   await ann.befriends(ben);
   await ann.opens("Ben");
-  world.way.cut();
-  t.after(() => world.way.mend());
+  world.proxy.cut();
+  t.after(() => world.proxy.restore());
   await ann.says("one");
   await ann.knows("one", "Sending");
-  world.way.mend();
+  world.proxy.restore();
   await ann.tab.evaluate(() => dispatchEvent(new Event("online")));
   await ann.knows("one", "Sent", "Delivered", "Seen");
   await ben.sees("one");

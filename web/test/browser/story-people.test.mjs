@@ -20,12 +20,12 @@ async function invitationOf(person) {
 story("an invitation's link that somebody opens who has an account asks for a contact; its secret leaves the address", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann"), joins(t, "Ben", phone)]);
   const hash = await invitationOf(ann);
-  await ann.tab.goto(world.way.address + hash);
+  await ann.tab.goto(world.proxy.address + hash);
   const own = ann.tab.getByRole("dialog", { name: "You have an account here" });
   await own.getByText("This is your own invitation.").waitFor();
   assert.equal(await own.getByRole("button", { name: "Send request" }).count(), 0);
   await ann.tab.keyboard.press("Escape");
-  await ben.tab.goto(world.way.address + hash);
+  await ben.tab.goto(world.proxy.address + hash);
   const dialog = ben.tab.getByRole("dialog", { name: "You have an account here" });
   await dialog.getByText("You are logged in as Ben.").waitFor();
   assert.equal(new URL(ben.tab.url()).hash, "#/");
@@ -37,12 +37,12 @@ story("an invitation's link that somebody opens who has an account asks for a co
   await ann.tab.getByRole("heading", { level: 1, name: "Ben" }).waitFor();
   await ann.says("Here you are");
   await ben.row("Ann", "1 unread").waitFor();
-  await ben.tab.goto(world.way.address + hash);
+  await ben.tab.goto(world.proxy.address + hash);
   await ben.button("Write to Ann").click();
   await ben.sees("Here you are");
 });
 
-story("who is removed from a group keeps what was read, until it is taken from the list", async (t) => {
+story("a removed member keeps the messages until they remove the group from the list", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.button("New group").click();
   await ann.fills("Group name", "Choir");
@@ -74,7 +74,7 @@ story("who is removed from a group keeps what was read, until it is taken from t
   await ann.row("Choir").waitFor();
 });
 
-story("who is added again reads on where they stopped", async (t) => {
+story("a member who is added again reads on where they stopped", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.button("New group").click();
   await ann.fills("Group name", "Choir");
@@ -104,7 +104,7 @@ story("who is added again reads on where they stopped", async (t) => {
   await ann.sees("Back again");
 });
 
-story("saved messages are begun from the dialog, by one's own e-mail, and from the palette: always the same place", async (t) => {
+story("saved messages open from the dialog, by the user's own e-mail, and from the palette: always the same conversation", async (t) => {
   const ann = await joins(t, "Ann");
   await ann.button("New conversation").click();
   await ann.button("Saved messages").click();
@@ -114,7 +114,7 @@ story("saved messages are begun from the dialog, by one's own e-mail, and from t
   await ann.knows("The door code", "Sent", "Delivered", "Seen");
   await ann.row("Saved messages").waitFor();
   const place = ann.tab.url();
-  await ann.tab.goto(`${world.way.address}#/`);
+  await ann.tab.goto(`${world.proxy.address}#/`);
   await ann.button("New conversation").click();
   await ann.fills("E-mail", ann.email);
   await ann.button("Send request").click();
@@ -132,7 +132,7 @@ story("saved messages are begun from the dialog, by one's own e-mail, and from t
   await there.sees("The door code");
 });
 
-story("who is invisible stays so after a reload, for themselves and for others, and on another device", async (t) => {
+story("an invisible user stays so after a reload, for themselves and for others, and on another device", async (t) => {
   const [ann, ben] = await pair(t);
   const shown = ann.tab.locator(".pane-title");
   await shown.getByText("Available").waitFor();
@@ -168,13 +168,13 @@ story("who is invisible stays so after a reload, for themselves and for others, 
 
 story("an address of a conversation that is not here says so, and leads back", async (t) => {
   const ann = await joins(t, "Ann", phone);
-  await ann.tab.goto(`${world.way.address}#/c/0123456789abcdef0123456789abcdef`);
+  await ann.tab.goto(`${world.proxy.address}#/c/0123456789abcdef0123456789abcdef`);
   await ann.tab.getByText("This conversation is not on this device.").waitFor();
   await ann.button("Back").click();
   await ann.search.waitFor();
 });
 
-story("whom one has asked stands in the list until they answer, and can be asked no more", async (t) => {
+story("a sent friend request is in the list until it is answered, and can be withdrawn", async (t) => {
   const [ann, ben] = await Promise.all([joins(t, "Ann", phone), joins(t, "Ben")]);
   const asks = async () => {
     await ann.button("New conversation").click();
@@ -218,7 +218,7 @@ story("a name that looks like another one has the id beside it, in the list, the
   assert.deepEqual(await violations(ann.tab), []);
 });
 
-story("how long one's messages are kept is set on one device and holds on the others, without anything in the list", async (t) => {
+story("how long messages are kept is set on one device and holds on the others, without anything in the list", async (t) => {
   const [ann, ben] = await pair(t);
   const there = await ann.onAnotherDevice(phone);
   t.after(() => there.context.close());

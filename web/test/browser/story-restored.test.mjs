@@ -1,4 +1,4 @@
-// A server that went back to an older backup: everybody is warned, and goes on when they say so.
+// A server that was restored from an older backup: users are warned, and can accept it.
 
 import assert from "node:assert/strict";
 import { violations } from "./chromium.mjs";
@@ -6,7 +6,7 @@ import { stories } from "./world.mjs";
 
 const { world, story, joins, pair } = stories();
 
-story("who hears that a backup was restored says so, and goes on with it; what was lost is gone", async (t) => {
+story("a user accepts a restored backup and goes on; what was lost is gone", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("Kept");
   await ben.sees("Kept");

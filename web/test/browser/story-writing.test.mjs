@@ -32,7 +32,7 @@ story("after @ the members of a group are offered, nobody else; Enter takes one,
   assert.equal(await ben.row("Choir").count(), 0);
 });
 
-story("who types fast loses nothing, doubles nothing, and the order is theirs", async (t) => {
+story("a fast typist loses nothing, doubles nothing, and keeps the order", async (t) => {
   const [ann, ben] = await pair(t);
   const texts = Array.from({ length: 20 }, (_, i) => `m${i}`);
   for (const text of [...texts, "m1", "m10"]) {
@@ -58,7 +58,7 @@ story("who types fast loses nothing, doubles nothing, and the order is theirs", 
   await ann.log.getByRole("article").nth(all.length - 1).waitFor();
   assert.deepEqual(await ann.texts(), all);
 
-  // A text over one's own change, and one behind an answer.
+  // A text over a pending edit, and one behind a pending reply.
   await ann.box.fill("");
   await ann.box.press("ArrowUp");
   await ann.tab.waitForFunction(() => document.querySelector("textarea").value === "y");
@@ -150,7 +150,7 @@ story("what is not sent says why and what helps, and holds up nothing for good",
   assert.deepEqual(await ann.texts(), ["Hello", "And this?"]);
 });
 
-story("what comes while one reads further up stands below a line, and the button leads there first", async (t) => {
+story("messages that arrive while the user reads further up are below a line, to which the button scrolls first", async (t) => {
   const [ann, ben] = await pair(t);
   for (let i = 0; i < 70; i++) await ann.says(`Line ${i}`);
   await ben.sees("Line 69");
@@ -222,7 +222,7 @@ story("what is quoted and what is being edited outlive a reload and a look elsew
   const quoted = (person) => person.tab.getByText("Reply to Ben", { exact: true });
   await ann.does("At seven", "Reply");
   await ann.box.fill("Seven is fine");
-  await ann.row("Ben").getByText("Seven is fine").waitFor(); // It lies on the device.
+  await ann.row("Ben").getByText("Seven is fine").waitFor(); // It is stored on the device.
   await ann.tab.reload();
   await quoted(ann).waitFor();
   assert.equal(await ann.box.inputValue(), "Seven is fine");
@@ -237,7 +237,7 @@ story("what is quoted and what is being edited outlive a reload and a look elsew
   await ann.box.fill("Something new");
   await ann.does("Shall we meet?", "Edit");
   await ann.box.fill("Shall we meet tomorrow?");
-  // Whoever looks elsewhere has it kept at once.
+  // The draft is stored at once when another conversation is opened.
   await ann.opens("Cleo");
   await ann.row("Ben").getByText("Something new").waitFor();
   await ann.tab.reload();
@@ -251,7 +251,7 @@ story("what is quoted and what is being edited outlive a reload and a look elsew
   await ann.tab.reload();
   await ann.tab.waitForFunction(() => document.querySelector("textarea")?.value === "Something new");
   assert.equal(await ann.tab.getByText("Edit message", { exact: true }).count(), 0);
-  // Whoever takes the quote back does not find it again.
+  // A cancelled reply does not come back.
   await ann.does("At seven", "Reply");
   await ann.button("Do not reply").click();
   await ann.opens("Cleo");

@@ -41,7 +41,7 @@ function watchFor(text) {
  * The times from a key to the frame that shows it, in the box of a page. Each key waits until the one before it is shown: faster
  * than any fingers, the browser puts keys before what says that a frame was drawn, and would measure how many of them wait.
  */
-export async function timesOfKeys({ tab, box }, count) {
+export async function keystrokeTimes({ tab, box }, count) {
   await tab.evaluate(watchKeys);
   await box.focus();
   for (let i = 1; i <= count; i++) {
@@ -52,7 +52,7 @@ export async function timesOfKeys({ tab, box }, count) {
 }
 
 /** The times from Enter in a page to the frame of another one that shows what was written. */
-export async function timesOfTheWay(one, other, count) {
+export async function deliveryTimes(one, other, count) {
   await one.tab.evaluate(watchEnter);
   const times = [];
   for (let i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-// People in browsers of their own, and a real server behind a way that can be cut.
+// People in browsers of their own, and a real server behind a proxy that can be cut.
 
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -6,27 +6,27 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch } from "./chromium.mjs";
 import { Server } from "./server.mjs";
-import { openWay } from "./way.mjs";
+import { openProxy } from "./proxy.mjs";
 
 const failed = join(dirname(fileURLToPath(import.meta.url)), "../../.failed");
 /** How many characters of a page are shown after a failure, from either end. */
 const SHOWN = 400;
 /** How long something may take that a person waits for; a test that needs it fails, it is not slow. */
-const PATIENCE_MS = 30_000;
+const WAIT_MS = 30_000;
 /** How long a story may take, and how long what its pages show may take after it. */
 const STORY_MS = 300_000;
-const TELLING_MS = 60_000;
+const DESCRIBE_MS = 60_000;
 /** How long one page may take to be shown after a failure: it may hang. */
 const TAB_MS = 5_000;
 
-/** A server with these settings, a browser for the people, and the way between them. */
+/** A server with these settings, a browser for the people, and the proxy between them. */
 export async function openWorld(settings = { REGISTRATION: "open" }, browserOptions = {}) {
   const server = new Server(settings);
   await server.start();
-  const way = await openWay(() => server.address);
+  const proxy = await openProxy(() => server.address);
   const browser = await launch(browserOptions);
-  /** For who looks at a failure: what each tab shows, and its picture in `.failed`. */
-  const tells = async (say) => {
+  /** Describes a failure: what each tab shows, and its screenshot in `.failed`. */
+  const describe = async (say) => {
     say(`the server's log ends with\n${server.lastLines}`);
     mkdirSync(failed, { recursive: true });
     const tabs = browser.contexts().flatMap((context) => context.pages());
@@ -39,10 +39,10 @@ export async function openWorld(settings = { REGISTRATION: "open" }, browserOpti
   };
   const end = async () => {
     await browser.close();
-    way.end();
+    proxy.end();
     await server.stop();
   };
-  return { server, way, browser, tells, end };
+  return { server, proxy, browser, describe, end };
 }
 
 export const password = "correct horse battery 9";
@@ -57,9 +57,9 @@ export class Person {
   /** A fresh browser at the start, or at a link. */
   static async at(world, hash, name, email, { width = 1280, height = 800, ...options } = {}) {
     const context = await world.browser.newContext({ viewport: { width, height }, locale: "en-GB", ...options });
-    context.setDefaultTimeout(PATIENCE_MS);
+    context.setDefaultTimeout(WAIT_MS);
     const tab = await context.newPage();
-    await tab.goto(world.way.address + hash);
+    await tab.goto(world.proxy.address + hash);
     return new Person(world, context, tab, name, email);
   }
 
@@ -79,7 +79,7 @@ export class Person {
   /** Where the server keeps vaults, a recovery sheet is shown. */
   async passesTheSheet() {
     const next = this.button("Continue");
-    // Who was invited begins in the conversation; on a phone, without the list.
+    // An invited user starts in the conversation; on a phone, without the list.
     const main = this.search.or(this.box).first();
     await main.or(next).first().waitFor();
     if (await next.isVisible()) await next.click();
@@ -157,7 +157,7 @@ export class Person {
     await this.tab.getByRole("heading", { level: 1, name, exact: true }).waitFor();
   }
 
-  /** Types and presses Enter; the box is empty when the text lies on the device. */
+  /** Types and presses Enter; the text field is empty once the message is stored on the device. */
   async says(text) {
     await this.box.fill(text);
     await this.box.press("Enter");
@@ -198,7 +198,7 @@ export class Person {
     await this.tab.getByRole("heading", { level: 1, name: section, exact: true }).waitFor();
   }
 
-  /** What another client of theirs asks of the server: the keys lie in the browser, and sign for any page of it. */
+  /** A call from another client of the same person: any page of the browser can sign with its keys. */
   async asks(api, action, fields) {
     const sign = async ([toApi, body]) => {
       const opened = (request) => new Promise((done, fails) => Object.assign(request, { onsuccess: () => done(request.result), onerror: () => fails(request.error) }));
@@ -242,11 +242,11 @@ export function stories(settings, browserOptions) {
   before(async () => Object.assign(world, await openWorld(settings, browserOptions)), { timeout: 60_000 });
   after(async () => world.end?.());
   const story = (name, run) =>
-    test(name, { timeout: STORY_MS + TELLING_MS }, async (t) => {
+    test(name, { timeout: STORY_MS + DESCRIBE_MS }, async (t) => {
       try {
         await inTime(run(t));
       } catch (error) {
-        await world.tells((text) => t.diagnostic(text));
+        await world.describe((text) => t.diagnostic(text));
         throw error;
       }
     });

@@ -7,7 +7,7 @@ import type { Http } from "../../core/ports.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { httpTo } from "../../browser/http.ts";
 import { makeKeys } from "../../core/crypto/keys.ts";
-import { apikeyOf, lockKey } from "../../core/crypto/published.ts";
+import { apikeyOf, lockKey } from "../../core/crypto/published-account.ts";
 import { hex, random } from "../../core/crypto/bytes.ts";
 import { Caller } from "../../core/wire/call.ts";
 import { register } from "../../core/wire/login.ts";
@@ -92,7 +92,7 @@ test("the password is changed, the sheet opens the account, and the old ones do 
   assert.ok((await ann.client.logIn(ann.email, "a fourth good password")).ok);
 });
 
-test("a new device is told of by its name, and can be signed out", async (t) => {
+test("a new device is shown by its name, and can be signed out", async (t) => {
   const ann = await joins("Ann");
   if (!hasVault(t, ann)) return;
   await ann.sees("the server", ({ connection }) => connection.kind === "live" || undefined);
@@ -180,7 +180,7 @@ test("what is deleted for everyone is gone from the server and from other device
   assert.ok(articlesOf(second.client.state.log?.entries ?? []).every(({ trouble }) => trouble === null));
 });
 
-/** A way to the server on which it looks like one of the published form. */
+/** Requests to the server that make it look like one of the published form. */
 const publishedOnly: Http = async (path, body, headers, signal, heard) => {
   const { action } = JSON.parse(String(body)) as { action: string };
   if (action !== "prelogin") return httpTo(`${address}/`)(path, body, headers, signal, heard);
@@ -200,7 +200,7 @@ test("a conversation of two accounts of the published form gets a signed epoch b
   await Promise.all([ann, ben].map(({ client }) => client.open(id)));
   await ann.types(id, "Not signed yet");
   assert.equal((await ben.reads("Not signed yet")).trouble, "notProven");
-  // The other one's card came after this device had compared everybody's.
+  // The other user's card came after this device had compared everybody's.
   await ann.client.request(probe.email);
   assert.deepEqual(await ann.client.renewKeys(id), { ok: true, value: null });
   await ann.types(id, "Signed");
@@ -210,7 +210,7 @@ test("a conversation of two accounts of the published form gets a signed epoch b
   for (const one of [ann, ben]) assert.equal((await one.reads("Before")).trouble, "notProven");
 });
 
-test("who takes an address over is shown as somebody else", async (t) => {
+test("a new owner of an address is shown as somebody else", async (t) => {
   const [ann, ben] = await Promise.all([joins("Ann"), joins("Ben")]);
   if (!hasVault(t, ann)) return;
   const id = await ann.befriends(ben);

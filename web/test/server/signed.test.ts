@@ -79,7 +79,7 @@ test("each change of a group begins an epoch, and everyone who is in it reads on
   await proven(ben, "The two of us");
 });
 
-test("who joins reads what was said before, if an admin shares it", async (t) => {
+test("a new member reads earlier messages if an admin shares them", async (t) => {
   const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
   if (!signs(t, ann)) return;
   for (const other of [ben, cleo]) await ann.befriends(other);
@@ -95,11 +95,11 @@ test("who joins reads what was said before, if an admin shares it", async (t) =>
   await proven(cleo, "Before Cleo");
 });
 
-test("who can only be invited is invited, and takes part once they have accepted", async (t) => {
+test("a user who cannot be added is invited, and is a member once they have accepted", async (t) => {
   const [ann, ben, cleo] = await Promise.all([joins("Ann"), joins("Ben"), joins("Cleo")]);
   if (!signs(t, ann)) return;
   for (const other of [ben, cleo]) await ann.befriends(other);
-  // Who has left a group is not added to it again without being asked.
+  // A user who has left a group has to be invited to come back.
   const made = await ann.client.createGroup("Asked", [ben.id, cleo.id]);
   assert.ok(made.ok);
   const id = made.value;

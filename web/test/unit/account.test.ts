@@ -1,4 +1,4 @@
-// Accounts with a vault against a server that does what it likes: older vaults, cheap hashes, keys that are not one's own.
+// Accounts with a vault against a malicious server: older vaults, cheap hashes, foreign keys.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -6,7 +6,7 @@ import { clock } from "../../browser/clock.ts";
 import { startClient, type Client, type Outcome } from "../../core/index.ts";
 import { fromBase64 } from "../../core/crypto/bytes.ts";
 import { makeKeys } from "../../core/crypto/keys.ts";
-import { apikeyOf, lockKey } from "../../core/crypto/published.ts";
+import { apikeyOf, lockKey } from "../../core/crypto/published-account.ts";
 import { readVault } from "../../core/crypto/vault.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { type Backend, tables } from "../../core/store/backend.ts";
@@ -61,7 +61,7 @@ test("an account is made with its card, and the card is in the log", async () =>
   assert.ok(fromBase64(account.publickey).length > 400, "3072 bits");
 });
 
-test("who was compared with on one device is verified on the next one, and a changed card is noticed there", async () => {
+test("a contact who was verified on one device is verified on the next one, and a changed card is noticed there", async () => {
   const server = new Version4();
   const [ann, ben] = await Promise.all([joins(server, "Ann"), joins(server, "Ben")]);
   await ann.befriends(ben);
@@ -158,7 +158,7 @@ test("a running device says so when the server goes back to an older vault", asy
   await ann.sees("an alarm", ({ alarm }) => alarm.includes("vault") || undefined);
 });
 
-test("a card in one's own name that is not one's own is told of on every device", async () => {
+test("a foreign card in the user's name raises an alarm on every device", async () => {
   const server = new Version4();
   const [ann, ben] = await Promise.all([joins(server, "Ann"), joins(server, "Ben")]);
   const forged = server.entries[0]?.slice();
@@ -193,7 +193,7 @@ test("a new password opens the vault on every device, and the old one nowhere; a
   assert.ok((await second.client.recover(ann.email, sheet.value, "a fourth good password")).ok);
 });
 
-test("a new device is told to the others, which can sign it out", async () => {
+test("a new device is shown on the others, which can sign it out", async () => {
   const server = new Version4();
   const ann = await joins(server, "Ann");
   await isLive(ann);
@@ -213,7 +213,7 @@ test("a new device is told to the others, which can sign it out", async () => {
   assert.equal(third.client.state.session.kind, "in");
 });
 
-test("who is disabled is told so", async () => {
+test("a disabled user is told so", async () => {
   const server = new Version4();
   const ann = await joins(server, "Ann");
   await isLive(ann);
@@ -222,7 +222,7 @@ test("who is disabled is told so", async () => {
   await ann.sees("the login", ({ session }) => (session.kind === "out" && session.why === "disabled") || undefined);
 });
 
-test("who opens a link takes no other key for the inviter's than the one in it", async () => {
+test("the invited user accepts only the key in the link as the inviter's", async () => {
   const server = new Version4();
   const ann = await joins(server, "Ann");
   for (const isForged of [false, true]) {
@@ -254,7 +254,7 @@ const comesBy = async (server: Version4, link: string): Promise<Client> => {
   return client;
 };
 
-test("the proof of an invitation counts, also if it comes before the card of who sent it", async () => {
+test("the proof of an invitation counts, also if it comes before its sender's card", async () => {
   const server = new Version4();
   const ann = await joins(server, "Ann");
   const made = await ann.client.invite();
@@ -376,7 +376,7 @@ test("what a session still writes when it has ended is not written, and another 
   assert.ok(value, "the session that began since is there");
 });
 
-test("how long ago a device was used last is told by the server's clock, however wrong this one's is", async () => {
+test("how long ago a device was used is computed by the server's clock, however wrong this one's is", async () => {
   const server = new Version4();
   // It says that every device was seen at noon.
   const http: Ports["http"] = async (...request) => ({ ...(await server.http(...request)), date: "Tue, 24 Nov 2026 15:00:00 GMT" });

@@ -33,7 +33,7 @@ test("a friendship that the other one ends closes the conversation for both, unt
   for (const one of [ann, ben]) await isAt(one, id, undefined);
 });
 
-test("of who has deleted their account it says that, by the name that they had, on a new device, too", async () => {
+test("a contact's deleted account is shown with its former name, on a new device, too", async () => {
   const id = await ann.befriends(cleo);
   const { name } = cleo;
   await cleo.client.close();

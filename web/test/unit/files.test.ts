@@ -13,14 +13,14 @@ import { startClient, type Article, type ChosenFile, type Client, type FileAbout
 import { memoryBackend } from "../../core/store/memory.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
-import { refused, Shelf } from "../world/shelf.ts";
+import { refused, FileServer } from "../world/file-server.ts";
 import { Version4 } from "../world/version-4.ts";
-import type { Told } from "../../core/model/saving.ts";
+import type { SaveProgress } from "../../core/model/saving.ts";
 import { streamOf } from "../../worker/stream.ts";
 
 const server = new Version4();
-const shelf = new Shelf(server.http);
-const ports = { http: shelf.http, openSocket: server.openSocket, onFault: () => undefined };
+const fileServer = new FileServer(server.http);
+const ports = { http: fileServer.http, openSocket: server.openSocket, onFault: () => undefined };
 const annsBackend = memoryBackend();
 /** Called when Ann's client has tried something again for the first time. */
 let afterRetry = (): void => undefined;
@@ -80,26 +80,26 @@ test("an empty file, and one whose last record is full, are files like others", 
   }
 });
 
-test("what was sent is not sent again: the line is cut, the program starts anew, and the same bytes go on", async () => {
+test("an upload resumes with the same bytes after a cut connection and a restart, and sends nothing twice", async () => {
   const file = await stage(ann.client, 3_000_000, { name: "film.mp4", mime: "video/mp4" });
   let puts = 0;
-  shelf.before = (action) => {
+  fileServer.before = (action) => {
     if (action === "put" && (puts += 1) > 2) throw new Error("the line is cut");
   };
-  const before = shelf.put.length;
+  const before = fileServer.put.length;
   await send(ann.client, "The film", file);
   await ann.types(id, "Have a look");
   await ann.sees("that it waits", ({ uploads }) => [...uploads.values()].find(({ stalled }) => stalled));
-  assert.ok(shelf.put.length > before, "something was sent");
+  assert.ok(fileServer.put.length > before, "something was sent");
   await ann.client.close();
   everyone.delete(ann.client);
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
   const again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend, clock: annsClock }));
   everyone.add(again);
   Object.assign(ann, { client: again });
   await again.open(id);
   const { files } = await withFile(ben, "film.mp4");
-  assert.equal(new Set(shelf.put).size, shelf.put.length, "no record twice");
+  assert.equal(new Set(fileServer.put).size, fileServer.put.length, "no record twice");
   assert.deepEqual(files[0], file);
   assert.equal((await read(ben.client, files[0])).length, 3_000_000);
   // What was written afterwards has waited.
@@ -108,10 +108,10 @@ test("what was sent is not sent again: the line is cut, the program starts anew,
   assert.equal(again.state.uploads.size, 0);
 });
 
-test("who takes it back sends nothing more, and what comes after it goes", async () => {
+test("a discarded message sends nothing more, and later ones are sent", async () => {
   const file = await stage(ann.client, 1_500_000, { name: "wrong.zip" });
   let isCut = false;
-  shelf.before = (action) => {
+  fileServer.before = (action) => {
     isCut = action === "put" || isCut;
     if (action === "put") throw new Error("the line is cut");
   };
@@ -120,29 +120,29 @@ test("who takes it back sends nothing more, and what comes after it goes", async
   const waiting = await ann.sees("that it waits", ({ uploads, log }) => uploads.size > 0 && articlesOf(log?.entries ?? []).find(({ files }) => files.some(({ name }) => name === "wrong.zip")));
   assert.equal(waiting.state, "sending");
   await ann.client.discard(id, waiting.id);
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
   await ben.reads("After it");
   assert.equal(settled(ben.client, "wrong.zip"), undefined);
   await ann.sees("that it is gone", ({ uploads }) => uploads.size === 0);
-  // Nothing waits for what was taken back.
-  shelf.before = (action) => { if (action === "create") throw new Error("the line is cut"); };
+  // Nothing waits for the discarded message.
+  fileServer.before = (action) => { if (action === "create") throw new Error("the line is cut"); };
   await send(ann.client, "", await stage(ann.client, 10, { name: "wrong too.zip" }));
   const second = await ann.sees("that it waits", ({ uploads, log }) => [...uploads.values()].some(({ stalled }) => stalled) && articlesOf(log?.entries ?? []).find(({ files }) => files.some(({ name }) => name === "wrong too.zip")));
   const retried = new Promise<void>((resolve) => {
     afterRetry = resolve;
   });
   await ann.client.discard(id, second.id);
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
   await ann.sees("nothing that waits", ({ waiting: count }) => count === 0);
   await retried;
   await ann.types(id, "At once");
   await ben.reads("At once");
   assert.equal(await annsBackend.get("files", file.id), undefined);
-  assert.equal(shelf.files.has(file.id), false);
+  assert.equal(fileServer.files.has(file.id), false);
 });
 
-test("one that is taken back while another is being sent stays away, and is not begun on the server", async () => {
-  shelf.before = () => {
+test("a message that is discarded while another is being sent is not sent, and its upload is not begun", async () => {
+  fileServer.before = () => {
     throw new Error("the line is cut");
   };
   await send(ann.client, "", await stage(ann.client, 1000, { name: "slow.zip" }));
@@ -152,7 +152,7 @@ test("one that is taken back while another is being sent stays away, and is not 
     goOn = resolve;
   });
   const begun = new Promise<void>((resolve) => {
-    shelf.before = (action) => {
+    fileServer.before = (action) => {
       if (action !== "put") return undefined;
       resolve();
       return goesOn;
@@ -163,30 +163,30 @@ test("one that is taken back while another is being sent stays away, and is not 
   const second = await withFile(ann, "wrong again.zip");
   await ann.client.discard(id, second.id);
   const created: unknown[] = [];
-  shelf.before = (action, { fileid }) => void (action === "create" && created.push(fileid));
+  fileServer.before = (action, { fileid }) => void (action === "create" && created.push(fileid));
   goOn();
   await ann.types(id, "After the slow one");
   await ben.reads("After the slow one");
   await ann.sees("nothing that waits", ({ waiting }) => waiting === 0);
   assert.deepEqual(created, []);
   assert.equal(settled(ann.client, "wrong again.zip"), undefined);
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
 });
 
 test("the files of a message that is stored are not sent again, though its answer was lost and they are gone since", async () => {
   const file = await stage(ann.client, 1000, { name: "stored.txt" });
   let closing: Promise<void> | null = null;
-  shelf.before = (action) => {
+  fileServer.before = (action) => {
     if (action === "add") closing = ann.client.close();
   };
   await send(ann.client, "", file);
   await withFile(ben, "stored.txt");
   await closing;
   everyone.delete(ann.client);
-  shelf.files.delete(file.id);
+  fileServer.files.delete(file.id);
   let again: Client | null = null;
   // What it begins before it has heard what is stored is cut.
-  shelf.before = () => {
+  fileServer.before = () => {
     if (again?.state.connection.kind !== "live") throw new Error("the line is cut");
   };
   again = await startClient(nodePorts("http://localhost", { ...ports, backend: annsBackend, clock: annsClock }));
@@ -194,17 +194,17 @@ test("the files of a message that is stored are not sent again, though its answe
   Object.assign(ann, { client: again });
   await again.open(id);
   await ann.sees("nothing that waits", ({ waiting, connection }) => waiting === 0 && connection.kind === "live");
-  assert.equal(shelf.files.has(file.id), false);
-  shelf.before = () => undefined;
+  assert.equal(fileServer.files.has(file.id), false);
+  fileServer.before = () => undefined;
 });
 
 test("one that is too large is held before a byte is sent, and says so", async () => {
-  shelf.maxSize = 1000;
-  const before = shelf.put.length;
+  fileServer.maxSize = 1000;
+  const before = fileServer.put.length;
   await send(ann.client, "", await stage(ann.client, 2000, { name: "large.iso" }));
   const held = await ann.sees("why", ({ log }) => articlesOf(log?.entries ?? []).find(({ held: why }) => why !== null));
-  assert.deepEqual([held.state, held.held?.kind, shelf.put.length], ["notSent", "fileTooLarge", before]);
-  shelf.maxSize = Number.POSITIVE_INFINITY;
+  assert.deepEqual([held.state, held.held?.kind, fileServer.put.length], ["notSent", "fileTooLarge", before]);
+  fileServer.maxSize = Number.POSITIVE_INFINITY;
   await ann.client.retry(id, held.id);
   await withFile(ben, "large.iso");
 });
@@ -212,14 +212,14 @@ test("one that is too large is held before a byte is sent, and says so", async (
 test("where the server's disk, or what one may store there, is full, it is held and says so, and what was written after it waits", async () => {
   for (const [action, status, code, kind] of [["create", 507, "disk_full", "serverFull"], ["put", 507, "disk_full", "serverFull"], ["create", 413, "quota_exceeded", "filesFull"]] as const) {
     const name = `${action} ${code}.zip`;
-    shelf.before = (asked) => (asked === action ? refused(status, code) : undefined);
+    fileServer.before = (asked) => (asked === action ? refused(status, code) : undefined);
     await send(ann.client, "", await stage(ann.client, 1000, { name }));
     await ann.types(id, `After ${name}`);
     const held = await ann.sees("why", ({ log }) => articlesOf(log?.entries ?? []).find(({ held: why }) => why !== null));
     assert.deepEqual([held.files[0]?.name, held.state, held.held?.kind], [name, "notSent", kind]);
     assert.equal((await ann.reads(`After ${name}`)).state, "sending");
     assert.equal(ann.client.state.uploads.has(held.id), false);
-    shelf.before = () => undefined;
+    fileServer.before = () => undefined;
     // Either way the rest goes on, in its order.
     if (action === "create") await ann.client.retry(id, held.id);
     else await ann.client.discard(id, held.id);
@@ -231,23 +231,23 @@ test("where the server's disk, or what one may store there, is full, it is held 
 test("where the server forgot it before the message came, it is sent again", async () => {
   const file = await stage(ann.client, 2000, { name: "forgotten.txt" });
   let isForgotten = false;
-  shelf.before = (action) => {
+  fileServer.before = (action) => {
     if (action === "add" && !isForgotten) {
       isForgotten = true;
-      shelf.files.delete(file.id);
+      fileServer.files.delete(file.id);
     }
   };
   await send(ann.client, "", file);
   const { files } = await withFile(ben, "forgotten.txt");
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
   assert.equal((await read(ben.client, files[0])).length, 2000);
 });
 
-test("what the server has changed is refused, and what it does not have is said", async () => {
+test("a file that the server has changed is refused, and a missing one is reported", async () => {
   await send(ann.client, "", await stage(ann.client, 600_000, { name: "true.txt" }));
   const [file] = (await withFile(ben, "true.txt")).files;
   assert.ok(file);
-  const records = shelf.files.get(file.id)?.records;
+  const records = fileServer.files.get(file.id)?.records;
   assert.ok(records);
   const whole = new Map(records);
   const outcome = () => ben.client.readFile(file, () => undefined);
@@ -258,7 +258,7 @@ test("what the server has changed is refused, and what it does not have is said"
   records.set(1, whole.get(0) ?? flipped);
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
   // Shorter than its message says, by a part of it or by all that is asked for.
-  const stored = shelf.stored(file.id);
+  const stored = fileServer.stored(file.id);
   stored.records = new Map(whole).set(2, (whole.get(2) ?? flipped).slice(1));
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileDamaged" } });
   stored.records = new Map();
@@ -266,7 +266,7 @@ test("what the server has changed is refused, and what it does not have is said"
   for (const key of ["AA==", "no base64"]) {
     assert.deepEqual(await ben.client.readFile({ ...file, key }, () => undefined), { ok: false, failure: { kind: "fileDamaged" } });
   }
-  shelf.files.delete(file.id);
+  fileServer.files.delete(file.id);
   assert.deepEqual(await outcome(), { ok: false, failure: { kind: "fileGone" } });
 });
 
@@ -276,18 +276,18 @@ async function bensCaller(): Promise<Caller> {
   assert.ok(session);
   return callerOf(nodePorts("http://localhost", ports), session);
 }
-async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; told: Told[]; error: unknown }> {
+async function streamed(file: FileInfo): Promise<{ parts: Uint8Array[]; progress: SaveProgress[]; error: unknown }> {
   const parts: Uint8Array[] = [];
-  const told: Told[] = [];
+  const progress: SaveProgress[] = [];
   try {
-    for await (const part of await streamOf(await bensCaller(), file, (one) => void told.push(one))) parts.push(part);
-    return { parts, told, error: null };
+    for await (const part of await streamOf(await bensCaller(), file, (one) => void progress.push(one))) parts.push(part);
+    return { parts, progress, error: null };
   } catch (error) {
-    return { parts, told, error };
+    return { parts, progress, error };
   }
 }
 
-test("of two files under one key, the one that the message does not name is not handed out whole, in either way", async () => {
+test("of two files under one key, the one that the message does not name is not returned whole, in either way", async () => {
   const size = 600_000;
   const named = await stage(ann.client, size, { name: "named.bin" });
   await send(ann.client, "", named);
@@ -295,20 +295,20 @@ test("of two files under one key, the one that the message does not name is not 
   assert.ok(file);
   const whole = await streamed(file);
   assert.deepEqual([whole.error, Buffer.concat(whole.parts)], [null, Buffer.from(bytesOf(size))]);
-  assert.deepEqual(whole.told, [{ done: PLAIN }, { done: 2 * PLAIN }, { ended: null }]);
+  assert.deepEqual(whole.progress, [{ done: PLAIN }, { done: 2 * PLAIN }, { ended: null }]);
 
   const key = await fileKey(fromBase64(file.key));
   const other = new Uint8Array(padme(size)).fill(1, 0, size);
-  const stored = shelf.stored(file.id);
+  const stored = fileServer.stored(file.id);
   stored.records = new Map();
   for (let n = 0; n < file.records; n++) stored.records.set(n, await sealRecord(key, n, n === file.records - 1, other.slice(n * PLAIN, (n + 1) * PLAIN)));
   const another = await streamed(file);
   assert.ok(another.error instanceof DamagedFile, String(another.error));
-  assert.ok(another.parts.length < file.records, "the last part is handed out");
-  assert.deepEqual(another.told.at(-1), { ended: { kind: "fileDamaged" } });
+  assert.ok(another.parts.length < file.records, "the last part is returned");
+  assert.deepEqual(another.progress.at(-1), { ended: { kind: "fileDamaged" } });
   const parts: Uint8Array[] = [];
   assert.deepEqual(await ben.client.readFile(file, (part) => void parts.push(part)), { ok: false, failure: { kind: "fileDamaged" } });
-  assert.ok(parts.length < file.records, "the last part is handed out");
+  assert.ok(parts.length < file.records, "the last part is returned");
 });
 
 test("a file that another client has padded in its own way, or not at all, is read in either way; of what is longer than twice itself nothing is fetched", async () => {
@@ -318,7 +318,7 @@ test("a file that another client has padded in its own way, or not at all, is re
   const content = new Uint8Array(300_000);
   const key = await fileKey(fromBase64(named.key));
   const records = await Promise.all([content.slice(0, PLAIN), content.slice(PLAIN)].map((part, n) => sealRecord(key, n, n === 1, part)));
-  shelf.stored(named.id).records = new Map(records.entries());
+  fileServer.stored(named.id).records = new Map(records.entries());
   const digest = hex(await digestOf(await Promise.all(records.map((record) => sha256(record)))));
   for (const size of [300_000, 100]) {
     const file: FileInfo = { ...named, size, records: 2, digest };
@@ -327,42 +327,42 @@ test("a file that another client has padded in its own way, or not at all, is re
     assert.deepEqual([Buffer.concat(parts).length, error], [size, null]);
   }
   let gets = 0;
-  shelf.before = (action) => void (action === "get" && (gets += 1));
+  fileServer.before = (action) => void (action === "get" && (gets += 1));
   for (const wrong of [{ records: 3, size: 100 }, { records: 2 ** 32 - 1, size: 100 }, { records: 1, size: 300_000 }]) {
     assert.deepEqual(await ben.client.readFile({ ...named, digest, ...wrong }, () => undefined), { ok: false, failure: { kind: "fileDamaged" } });
   }
   assert.equal(gets, 0);
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
 });
 
-test("what a server is too busy for is asked for again, and only that; a wait that it names and that is long is said", async () => {
+test("requests that a busy server refuses are retried, and only those; a long Retry-After is reported", async () => {
   await send(ann.client, "", await stage(ann.client, 3_000_000, { name: "busy.zip" }));
   const [file] = (await withFile(ben, "busy.zip")).files;
   assert.ok(file);
   const answers = [null, refused(503, "unavailable", "0"), refused(429, "rate_limited", "1"), null, refused(500, "internal")];
   let gets = 0;
-  shelf.before = (action) => {
+  fileServer.before = (action) => {
     if (action === "get") return answers[(gets += 1) - 1] ?? undefined;
     return undefined;
   };
   assert.equal((await read(ben.client, file)).length, 3_000_000);
   // Three batches, and one more for each that was refused.
   assert.equal(gets, 3 + 3);
-  shelf.before = (action) => (action === "get" ? refused(429, "rate_limited", "600") : undefined);
+  fileServer.before = (action) => (action === "get" ? refused(429, "rate_limited", "600") : undefined);
   assert.deepEqual(await ben.client.readFile(file, () => undefined), { ok: false, failure: { kind: "tooMany", minutes: 10 } });
-  shelf.before = (action) => (action === "get" ? refused(503, "unavailable", "600") : undefined);
+  fileServer.before = (action) => (action === "get" ? refused(503, "unavailable", "600") : undefined);
   assert.deepEqual(await ben.client.readFile(file, () => undefined), { ok: false, failure: { kind: "noAnswer" } });
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
 });
 
 test("a small picture that was looked at is kept, and read again without the server", async () => {
   await send(ann.client, "", await stage(ann.client, 50_000, { name: "hall.png", mime: "image/png" }));
   const [file] = (await withFile(ben, "hall.png")).files;
   assert.equal((await read(ben.client, file)).length, 50_000);
-  shelf.before = () => { throw new Error("the line is cut"); };
+  fileServer.before = () => { throw new Error("the line is cut"); };
   assert.equal((await read(ben.client, file)).length, 50_000);
   assert.equal((await read(ann.client, file)).length, 50_000);
-  shelf.before = () => undefined;
+  fileServer.before = () => undefined;
 });
 
 test("a picture that was kept goes with its conversation", async () => {

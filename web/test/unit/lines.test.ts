@@ -1,12 +1,12 @@
-// The lines of a log that are no messages: who came and went, who looks after a group, whose keys are new.
+// The lines of a log that are no messages: who joined and left, who is an admin, whose keys are new.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { Client, Entry, Line } from "../../core/index.ts";
-import { noted } from "../../core/model/key-history.ts";
+import { withKeyEvents } from "../../core/model/key-history.ts";
 import { userId } from "../../core/model/ids.ts";
 import { changesOf } from "../../core/show/lines.ts";
-import { stranger } from "../../core/sync/people.ts";
+import { newPerson } from "../../core/sync/people.ts";
 import { articlesOf, Person } from "../world/person.ts";
 import { Version4 } from "../world/version-4.ts";
 
@@ -51,7 +51,7 @@ test("a group's log says who came and went, after what was said before", async (
   assert.deepEqual(linesIn(ben.client.state.log?.entries ?? []).map(({ kind }) => kind), ["added", "removed", "renewed"]);
 });
 
-test("who looks after a group, and who no longer does; who left with the role is told of once", () => {
+test("new and former admins are shown; an admin who left is mentioned once", () => {
   const says = (admins: string[], before: string[], more: { added?: string[]; removed?: string[] } = {}) =>
     changesOf({ by: "a", admins, added: [], removed: [], ...more }, { by: "a", admins: before, added: [], removed: [] }, (user) => user);
   assert.deepEqual(says(["a", "b"], ["a"]), [{ kind: "admin", who: "b" }]);
@@ -62,14 +62,14 @@ test("who looks after a group, and who no longer does; who left with the role is
 });
 
 test("keys that others vouch for make a line, new ones a line and a barrier, compared ones a line", () => {
-  const before = { ...stranger(userId("0".repeat(32))), publicKey: "a", cards: ["first"] };
-  assert.equal(noted(before, { ...before, name: "Ann" }, 5).history, undefined);
-  assert.equal(noted(undefined, before, 5).history, undefined);
-  const renewed = noted(before, { ...before, cards: ["first", "second"] }, 5);
+  const before = { ...newPerson(userId("0".repeat(32))), publicKey: "a", cards: ["first"] };
+  assert.equal(withKeyEvents(before, { ...before, name: "Ann" }, 5).history, undefined);
+  assert.equal(withKeyEvents(undefined, before, 5).history, undefined);
+  const renewed = withKeyEvents(before, { ...before, cards: ["first", "second"] }, 5);
   assert.deepEqual(renewed.history, [{ kind: "newKeys", at: 5 }]);
-  const changed = noted(renewed, { ...renewed, trust: "changed" }, 6);
-  assert.equal(noted(changed, { ...changed, cards: ["first", "second", "third"], trust: "seen" }, 7).history?.length, 2);
-  const compared = noted(changed, { ...changed, trust: "verified" }, 7);
+  const changed = withKeyEvents(renewed, { ...renewed, trust: "changed" }, 6);
+  assert.equal(withKeyEvents(changed, { ...changed, cards: ["first", "second", "third"], trust: "seen" }, 7).history?.length, 2);
+  const compared = withKeyEvents(changed, { ...changed, trust: "verified" }, 7);
   assert.deepEqual(compared.history, [{ kind: "newKeys", at: 5 }, { kind: "newKeys", at: 6 }, { kind: "verified", at: 7 }]);
 });
 

@@ -23,7 +23,7 @@ const line = (id: string): unknown => ({
   properties: [],
 });
 
-/** Who asks a server that gives these answers, and what was asked. */
+/** A caller of a server with these answers, and its requests. */
 function asks(...answers: object[]): { caller: Caller; asked: Record<string, unknown>[] } {
   const asked: Record<string, unknown>[] = [];
   const http: Http = (_path, body) => {
@@ -34,7 +34,7 @@ function asks(...answers: object[]): { caller: Caller; asked: Record<string, unk
   return { caller: new Caller(http, clock, { station: stationId("c".repeat(32)) }), asked };
 }
 
-test("the mark of a list that is read in pages is the first page's: what changed meanwhile is told by it", async () => {
+test("the mark of a list that is read in pages is the first page's, as it covers changes meanwhile", async () => {
   const { caller, asked } = asks(
     { conversations: [line(one)], hasmore: true, known: "first" },
     { conversations: [line(other)], hasmore: false, known: "second" },
@@ -45,7 +45,7 @@ test("the mark of a list that is read in pages is the first page's: what changed
   assert.deepEqual(asked.map(({ after, known }) => [after, known]), [[undefined, undefined], [one, undefined]]);
 });
 
-test("what has changed is asked with the mark, and others are gone only where all ids are told", async () => {
+test("changes are requested with the mark, and conversations are gone only if all ids are listed", async () => {
   const { caller, asked } = asks(
     { conversations: [line(one)], hasmore: false, known: "next" },
     { conversations: [], hasmore: false, conversationids: [one], known: "last" },

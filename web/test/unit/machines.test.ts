@@ -7,12 +7,12 @@ import { judge } from "../../core/outbox/outgoing.ts";
 import { joins } from "../../core/sync/arrive.ts";
 import { Refused, Unreachable } from "../../core/wire/refusal.ts";
 import type { WireEvent } from "../../core/wire/notification.ts";
-import { readPost } from "../../core/sync/ask.ts";
+import { readTabMessage } from "../../core/sync/tab-messages.ts";
 
 const closed = (code: number): ConnectionEvent => ({ kind: "closed", code, now: 1000, random: 0.5 });
 const walk = (...events: ConnectionEvent[]): ConnectionState => events.reduce<ConnectionState>(step, { kind: "idle" });
 
-test("the way to a connection that lives, and back after it broke", () => {
+test("connecting, and reconnecting after the connection broke", () => {
   assert.deepEqual(walk({ kind: "start" }), { kind: "connecting", tries: 0 });
   assert.deepEqual(walk({ kind: "start" }, { kind: "opened" }, { kind: "caughtUp" }), { kind: "live" });
   const broken = walk({ kind: "start" }, { kind: "opened" }, { kind: "caughtUp" }, closed(1006));
@@ -29,7 +29,7 @@ test("a server that stops sends its clients elsewhere at once, but not again and
   }
 });
 
-test("delays double up to a minute, and begin anew when a person or the network says so", () => {
+test("delays double up to a minute, and are reset by the user or the network", () => {
   assert.deepEqual([0, 1, 2, 7, 50].map((tries) => delayMs(tries, 0.5)), [500, 1000, 2000, 60_000, 60_000]);
   assert.ok(delayMs(3, 0) < delayMs(3, 1));
   const waiting: ConnectionState = { kind: "waiting", tries: 6, until: 9 };
@@ -45,9 +45,9 @@ test("a station that is used elsewhere does not fight, and one that was signed o
     for (const event of [{ kind: "due" }, { kind: "wake" }, closed(1006)] as const) assert.equal(step(replaced, event), replaced);
     assert.deepEqual(step(replaced, { kind: "start" }), { kind: "connecting", tries: 0 });
   }
-  const barred = step(live, closed(4401));
-  assert.deepEqual(barred, { kind: "barred" });
-  assert.equal(step(barred, { kind: "wake" }), barred);
+  const unauthorized = step(live, closed(4401));
+  assert.deepEqual(unauthorized, { kind: "unauthorized" });
+  assert.equal(step(unauthorized, { kind: "wake" }), unauthorized);
 });
 
 test("what passes is tried again with the same bytes; everything else asks the writer", () => {
@@ -74,8 +74,8 @@ test("events join only if each names the row before it", () => {
 });
 
 test("what another tab posts is checked like everything from outside", () => {
-  assert.deepEqual(readPost({ post: "ask", ask: { kind: "resync", more: 1 } }), { post: "ask", ask: { kind: "resync" } });
+  assert.deepEqual(readTabMessage({ post: "ask", ask: { kind: "resync", more: 1 } }), { post: "ask", ask: { kind: "resync" } });
   for (const post of [null, "hint", {}, { post: "ask", ask: { kind: "format disk" } }, { post: "hint", hint: { conversations: ["../x"] } }]) {
-    assert.equal(readPost(post), null);
+    assert.equal(readTabMessage(post), null);
   }
 });

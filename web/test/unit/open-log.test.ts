@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { conversationId, instanceOf, messageId, stationId, userId } from "../../core/model/ids.ts";
 import { OpenLog } from "../../core/show/open-log.ts";
 import { Names } from "../../core/show/people.ts";
-import { Shown } from "../../core/show/state.ts";
+import { StateStore } from "../../core/show/state.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { newConversation, type SessionRecord } from "../../core/store/records.ts";
 import { change, Store } from "../../core/store/store.ts";
@@ -43,8 +43,8 @@ async function openWith(rows: number) {
   };
   await write(1, rows);
   const clock = { now: () => 0, after: () => () => undefined };
-  const account = { store, session, clock, caller: { now: () => 0 }, cipher: new Cipher(store, session), tell: () => undefined } as unknown as Account;
-  const out = new Shown();
+  const account = { store, session, clock, caller: { now: () => 0 }, cipher: new Cipher(store, session), notify: () => undefined } as unknown as Account;
+  const out = new StateStore();
   const log = new OpenLog(account, out, () => ({ names: new Names(new Map(), session), people: new Map(), waiting: [] }));
   await log.open(conversation);
   const shown = (): (string | undefined)[] => [out.state.log?.entries[0]?.id, out.state.log?.entries.at(-1)?.id];
@@ -96,7 +96,7 @@ test("rows are shown while they are being written, each once, and only where the
   const before = state.state.log;
   await write(61, 62);
   await log.refresh(true);
-  assert.equal(state.state.log, before, "nothing is drawn anew");
+  assert.equal(state.state.log, before, "nothing is rendered again");
   await append(64, 64);
   assert.deepEqual(shown(), [idOf(11), idOf(62)]);
   await write(63, 64);

@@ -1,4 +1,4 @@
-// What waits for the server: sealed and signed ahead, sent one after the other, and sealed anew where one of them is refused.
+// The outbox: messages are sealed and signed ahead, sent in order, and sealed again behind a refused one.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -47,7 +47,7 @@ test("many are written at once, and arrive in order, each once, though every thi
   await ann.sees("an empty outbox", ({ waiting }) => waiting === 0 || undefined);
 });
 
-test("what was sealed to follow a message that is refused is sealed anew, without a gap in its numbers", async () => {
+test("messages behind a refused one are sealed again, without a gap in their numbers", async () => {
   refuses = () => "cut";
   await ann.types(id, "Too long");
   const long = await ann.reads("Too long");

@@ -9,11 +9,11 @@ const text = { kind: "text" as const, text: "", reply: null, mentions: [] };
 const row = (user: typeof ann, n: number | null, trouble: Trouble | null = null) => ({ user, station: "1", n, trouble, content: text });
 const troubles = (rows: ReturnType<typeof row>[], hasGaps = false): (Trouble | null)[] => checkNumbers(rows, hasGaps).map((one) => one.trouble);
 
-test("each station counts by itself, from wherever one begins to read", () => {
+test("each station counts by itself, from wherever a reader begins", () => {
   assert.deepEqual(troubles([row(ann, 7), row(ben, 1), row(ann, 8), row(ben, 2)]), [null, null, null, null]);
 });
 
-test("a skipped number is said once, unless content was deleted", () => {
+test("a skipped number is reported once, unless content was deleted", () => {
   assert.deepEqual(troubles([row(ann, 1), row(ann, 3), row(ann, 4)]), [null, "forked", null]);
   assert.deepEqual(troubles([row(ann, 1), row(ann, 3)], true), [null, null]);
 });

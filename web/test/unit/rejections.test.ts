@@ -36,7 +36,7 @@ class Device {
     this.heard();
   };
 
-  /** Waits until a fault was told. */
+  /** Waits until a fault was reported. */
   async tells(error: unknown): Promise<void> {
     while (!this.faults.includes(error)) await new Promise<void>((resolve) => (this.heard = resolve));
   }
@@ -51,7 +51,7 @@ after(() => Promise.all([ann.client.close(), ben.client.close()]));
 const id = await ann.befriends(ben);
 await Promise.all([ann.client.open(id), ben.client.open(id)]);
 
-test("what was seen and cannot be written down is a fault, and no more", async () => {
+test("a failure to store what was seen is reported as a fault, and no more", async () => {
   await ben.types(id, "Hello");
   const message = await ann.reads("Hello");
   device.refuses = (changes) => changes.some((change) => "put" in change && change.put === "conversations");
@@ -83,7 +83,7 @@ test("a tab that cannot take the lead, as the disk is full, takes it when there 
   await second.client.close();
 });
 
-test("after a logout what is asked for rejects, and what nobody waits for does nothing", async () => {
+test("after a logout calls reject, and background tasks do nothing", async () => {
   const second = await ben.onAnotherDevice(ports);
   await second.client.logOut();
   await assert.rejects(second.client.send(id, { text: "Too late", reply: null, mentions: new Map() }));

@@ -6,13 +6,13 @@ import { importSeed, rsaHash } from "../../core/crypto/keys.ts";
 import { conversationId, userId } from "../../core/model/ids.ts";
 import { conversation } from "../../core/wire/conversation.ts";
 import { newConversation, type ConversationRecord } from "../../core/store/records.ts";
-import { stranger } from "../../core/sync/people.ts";
+import { newPerson } from "../../core/sync/people.ts";
 import { isDue } from "../../core/sync/renew.ts";
 
 const [ann, ben] = [userId("a".repeat(32)), userId("b".repeat(32))];
 const now = Date.UTC(2026, 10, 24);
 const DAY = 86_400_000;
-const people = [ann, ben].map((id, i) => ({ ...stranger(id), publicKey: ["QQ==", "Qg=="][i] ?? "" }));
+const people = [ann, ben].map((id, i) => ({ ...newPerson(id), publicKey: ["QQ==", "Qg=="][i] ?? "" }));
 
 async function record(change: Partial<ConversationRecord> = {}, listed = [ann, ben]): Promise<ConversationRecord> {
   const id = conversationId("c".repeat(32));

@@ -1,5 +1,5 @@
-// A server whose database was restored from an older backup: it is told apart from a forged key log as far as that can be, and gone
-// on with when somebody says so.
+// A server whose database was restored from an older backup: it is distinguished from a forged key log as far as possible, and accepted
+// when the user says so.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -37,7 +37,7 @@ async function restored() {
 
 const alarmOf = (person: Person, wanted: string) => person.sees(`the alarm ${wanted}`, ({ alarm }) => (alarm.includes(wanted as never) ? alarm : undefined));
 
-test("a log that was restored is told of as one, accepted by hand only, and then everything goes on", async () => {
+test("a restored log raises its own alarm, is accepted by hand only, and then everything goes on", async () => {
   const { server, ann, ben, id, restore } = await restored();
   restore();
   for (const person of [ann, ben]) {
@@ -87,7 +87,7 @@ test("a contact whose newest keys were lost has to be looked at", async () => {
   assert.equal(shown.barrier?.kind, "keysChanged");
 });
 
-test("a log that no backup explains is told of as forged, and cannot be accepted", async () => {
+test("a log that no backup explains is reported as forged, and cannot be accepted", async () => {
   const { server, ann, restore } = await restored();
   restore();
   // Somebody else's key signs it.
@@ -98,7 +98,7 @@ test("a log that no backup explains is told of as forged, and cannot be accepted
   assert.ok(ann.client.state.alarm.includes("keys"));
 });
 
-test("who logs in with an older vault than this device has seen may say that a backup was restored", async () => {
+test("a login with an older vault than this device has seen is possible by accepting a restored backup", async () => {
   const server = new Version4();
   const ann = await joins(server, "Ann");
   const backup = server.backup();

@@ -1,15 +1,15 @@
-// A large file that the worker saves: the worker is asked whether it still does, and when it has gone the person hears of it.
+// A large file that the worker saves: the worker is pinged, and the user is told when it has gone.
 
 import "./ui-globals.ts";
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import type { FileInfo, Heard } from "../../core/index.ts";
+import type { FileInfo, SaveMessage } from "../../core/index.ts";
 import { save } from "../../ui/files/save.ts";
 
 const SECOND = 1000;
 const file = { size: 2 ** 27, name: "film.mp4" } as FileInfo;
 
-/** What a worker was told, and what it says. */
+/** A fake worker: what it received, and what it answers. */
 class Worker {
   private port: MessagePort | null = null;
   /** What it answers when it is asked; null: nothing. */
@@ -29,7 +29,7 @@ class Worker {
     else this.unanswered.push(port);
   }
 
-  says(heard: Heard): void {
+  says(heard: SaveMessage): void {
     this.port?.postMessage(heard);
   }
 
@@ -73,7 +73,7 @@ async function pass(seconds: number): Promise<void> {
   }
 }
 
-test("a worker that saves is asked every ten seconds, for as long as it takes", async () => {
+test("a worker that saves is pinged every ten seconds, for as long as it takes", async () => {
   const { heard, isOver, over } = await begins();
   await pass(600);
   assert.deepEqual([worker.asked, isOver()], [60, false]);
@@ -86,7 +86,7 @@ test("a worker that saves is asked every ten seconds, for as long as it takes", 
   worker.end();
 });
 
-test("one that has begun anew, and knows of nothing, has ended it", async () => {
+test("a worker that was restarted, and knows nothing of the file, has ended it", async () => {
   const { over, isOver } = await begins();
   worker.says({ done: 5 });
   await pass(20);
@@ -97,7 +97,7 @@ test("one that has begun anew, and knows of nothing, has ended it", async () => 
   worker.end();
 });
 
-test("one that says nothing any more has ended it; what it still says counts", async () => {
+test("a worker that no longer answers has ended it; its last messages count", async () => {
   const { over, isOver } = await begins();
   worker.saves = null;
   for (let i = 1; i < 10; i++) {

@@ -1,4 +1,4 @@
-// What one's devices share of settings, by messages to oneself.
+// Settings that a user's devices share, in their saved messages.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -40,7 +40,7 @@ const keeps = (client: Client, id: string, keep: Keep): Promise<void> => until([
 const [ann, ben] = await Promise.all([joins("Ann"), joins("Ben")]);
 const direct = await ann.befriends(ben);
 
-test("how long one's messages are kept is set on all of one's devices, also on later ones, and for nobody else", async () => {
+test("how long messages are kept is set on all of a user's devices, also on later ones, and for nobody else", async () => {
   const phone = await logsIn(ann.email);
   await keeps(phone, direct, "forever");
   assert.ok((await ann.client.setKeep(direct, "week")).ok);

@@ -6,15 +6,15 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { httpTo } from "../../browser/http.ts";
-import { fetchPatiently } from "../../core/actions/fetch.ts";
+import { fetchWithRetries } from "../../core/actions/fetch.ts";
 import { RECORD } from "../../core/crypto/file.ts";
 import type { FileInfo } from "../../core/model/file.ts";
 import { fileId, stationId } from "../../core/model/ids.ts";
 import type { Clock } from "../../core/ports.ts";
 import { Caller } from "../../core/wire/call.ts";
 
-/** A clock that stands still until it is told to go on. */
-class Hands implements Clock {
+/** A clock that stands still until it is advanced. */
+class ManualClock implements Clock {
   private at = 0;
   private readonly timers = new Set<{ due: number; call: () => void }>();
   /** Called when something is to be waited for. */
@@ -27,7 +27,7 @@ class Hands implements Clock {
     this.onWait();
     return () => void this.timers.delete(timer);
   };
-  goOn(ms: number): void {
+  advance(ms: number): void {
     this.at += ms;
     for (const timer of [...this.timers]) {
       if (timer.due > this.at || !this.timers.delete(timer)) continue;
@@ -60,43 +60,43 @@ function callerWith(clock: Clock): Caller {
   return new Caller(httpTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), clock, { station: stationId("1".repeat(32)) });
 }
 
-test("what arrives slowly is waited for as long as it goes on, and then one record is fetched at a time", { timeout: 60_000 }, async () => {
-  const hands = new Hands();
-  const caller = callerWith(hands);
+test("a slow download is not given up while it makes progress, and then one record is fetched at a time", { timeout: 60_000 }, async () => {
+  const manualClock = new ManualClock();
+  const caller = callerWith(manualClock);
   answers = async (answer, part) => {
     for (let at = 0; at < part.length; at += RECORD / 2) {
       // It has arrived when the next one is waited for.
-      const heard = new Promise<void>((resolve) => { hands.onWait = resolve; });
+      const heard = new Promise<void>((resolve) => { manualClock.onWait = resolve; });
       answer.write(part.subarray(at, at + RECORD / 2));
       await heard;
-      hands.goOn(25_000);
+      manualClock.advance(25_000);
     }
     answer.end();
   };
-  assert.deepEqual(await fetchPatiently(caller, file, [0, 3]), whole);
-  assert.equal(hands.now(), 8 * 25_000);
-  assert.equal((await fetchPatiently(caller, file, [1, 3])).length, RECORD);
+  assert.deepEqual(await fetchWithRetries(caller, file, [0, 3]), whole);
+  assert.equal(manualClock.now(), 8 * 25_000);
+  assert.equal((await fetchWithRetries(caller, file, [1, 3])).length, RECORD);
   answers = (answer, part) => void answer.end(part);
   // A quick one is followed by a larger one.
-  assert.equal((await fetchPatiently(caller, file, [1, 3])).length, RECORD);
-  assert.equal((await fetchPatiently(caller, file, [0, 3])).length, 2 * RECORD);
+  assert.equal((await fetchWithRetries(caller, file, [1, 3])).length, RECORD);
+  assert.equal((await fetchWithRetries(caller, file, [0, 3])).length, 2 * RECORD);
   assert.deepEqual(asked, [[0, 3], [1, 1], [1, 1], [0, 1]]);
 });
 
-test("what stops arriving is given up after half a minute, and asked for again in smaller pieces", { timeout: 60_000 }, async () => {
-  const hands = new Hands();
-  const caller = callerWith(hands);
+test("a stalled download is given up after half a minute, and retried in smaller pieces", { timeout: 60_000 }, async () => {
+  const manualClock = new ManualClock();
+  const caller = callerWith(manualClock);
   let isFirst = true;
   answers = async (answer, part) => {
     if (!isFirst) return void answer.end(part);
     isFirst = false;
-    const heard = new Promise<void>((resolve) => { hands.onWait = resolve; });
+    const heard = new Promise<void>((resolve) => { manualClock.onWait = resolve; });
     answer.write(part.subarray(0, 1000));
     await heard;
-    hands.onWait = () => setImmediate(() => hands.goOn(1000));
-    hands.goOn(29_999);
-    hands.goOn(1);
+    manualClock.onWait = () => setImmediate(() => manualClock.advance(1000));
+    manualClock.advance(29_999);
+    manualClock.advance(1);
   };
-  assert.equal((await fetchPatiently(caller, file, [0, 3])).length, RECORD);
+  assert.equal((await fetchWithRetries(caller, file, [0, 3])).length, RECORD);
   assert.deepEqual(asked, [[0, 3], [0, 0]]);
 });

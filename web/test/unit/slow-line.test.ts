@@ -7,7 +7,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Client, FileInfo } from "../../core/index.ts";
 import { RECORD } from "../../core/crypto/file.ts";
 import { articlesOf, Person } from "../world/person.ts";
-import { refused, Shelf } from "../world/shelf.ts";
+import { refused, FileServer } from "../world/file-server.ts";
 import { Version4 } from "../world/version-4.ts";
 
 /** Bytes in a second. */
@@ -16,12 +16,12 @@ let rate = 8000;
 let ahead = 0;
 const now = (): number => clock.now() + ahead;
 /** Waits for another try are short here. */
-const linesClock: Clock = { now, after: (ms, then) => clock.after(ms < 6000 ? ms / 50 : ms, then) };
+const lineClock: Clock = { now, after: (ms, then) => clock.after(ms < 6000 ? ms / 50 : ms, then) };
 
 const server = new Version4();
-const shelf = new Shelf(server.http);
-const ports = { http: shelf.http, openSocket: server.openSocket, onFault: console.error };
-const ann = await Person.joins("Ann", { ...ports, clock: linesClock });
+const fileServer = new FileServer(server.http);
+const ports = { http: fileServer.http, openSocket: server.openSocket, onFault: console.error };
+const ann = await Person.joins("Ann", { ...ports, clock: lineClock });
 const ben = await Person.joins("Ben", ports);
 after(() => Promise.all([ann.client.close(), ben.client.close()]));
 const id = await ann.befriends(ben);
@@ -31,12 +31,12 @@ await Promise.all([ann.client.open(id), ben.client.open(id)]);
 let [busy, most] = [0, 0];
 /** How many bytes each request had, and whether it was in time. */
 const puts: { bytes: number; inTime: boolean }[] = [];
-shelf.before = async (action, { length }) => {
+fileServer.before = async (action, { length }) => {
   if (action !== "put") return undefined;
   const [begun, bytes] = [ahead, Number(length)];
   busy += 1;
   most = Math.max(most, busy);
-  // Whoever sends at the same time has begun by then.
+  // Parallel requests have begun by then.
   await new Promise((resolve) => setTimeout(resolve, 50));
   const seconds = (bytes * busy) / rate;
   await new Promise((resolve) => setTimeout(resolve, 10));

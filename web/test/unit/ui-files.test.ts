@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileFields, readFile, shapeOf } from "../../core/model/file.ts";
 import { readBody } from "../../core/model/body.ts";
-import { moving } from "../../ui/files/moving.ts";
+import { animated } from "../../ui/files/animated.ts";
 import { endingOf, mayNamePlace, pictureType, playedType, saysPicture, saysShown, thumbOf } from "../../ui/files/types.ts";
 import { BARS, barsOf, condensed, writeWave } from "../../ui/files/wave.ts";
 
@@ -59,7 +59,7 @@ test("sound and video are what they are by their first bytes, whatever they are 
   assert.deepEqual(["image/heic", "audio/midi", "video/mp4", "application/pdf", ""].map(saysShown), [true, true, true, false, false]);
 });
 
-test("a picture that moves goes on moving, without what a camera or a program has written into it", async () => {
+test("an animated picture stays animated, without the metadata of cameras and programs", async () => {
   const size = (n: number, isLittle: boolean): string => {
     const four = [24, 16, 8, 0].map((shift) => String.fromCharCode((n >> shift) & 255));
     return (isLittle ? four.reverse() : four).join("");
@@ -82,7 +82,7 @@ test("a picture that moves goes on moving, without what a camera or a program ha
     ["image/webp", riff(head("\x0c"), webp("VP8 ", "1"), webp("EXIF", "secret")), null],
     ["image/jpeg", "\xff\xd8\xff", null],
   ] as const) {
-    const found = await moving(new Blob([bytes(before)]), type);
+    const found = await animated(new Blob([bytes(before)]), type);
     assert.equal(found && Buffer.from(await found.arrayBuffer()).toString("latin1"), after, type);
   }
 });

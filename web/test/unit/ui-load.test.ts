@@ -12,14 +12,14 @@ import { RECORD } from "../../core/crypto/file.ts";
 import { connection, provide } from "../../ui/state.ts";
 import { again, entryOf, type Loaded, look } from "../../ui/files/load.ts";
 import { articlesOf, Person } from "../world/person.ts";
-import { refused, Shelf } from "../world/shelf.ts";
+import { refused, FileServer } from "../world/file-server.ts";
 import { Version4 } from "../world/version-4.ts";
 
 /** Waits for another try are short here. */
 const quick: Clock = { now: clock.now, after: (ms, then) => clock.after(ms < 6000 ? ms / 50 : ms, then) };
 const server = new Version4();
-const shelf = new Shelf(server.http);
-const ports = { http: shelf.http, openSocket: server.openSocket, onFault: () => undefined, clock: quick };
+const fileServer = new FileServer(server.http);
+const ports = { http: fileServer.http, openSocket: server.openSocket, onFault: () => undefined, clock: quick };
 const ann = await Person.joins("Ann", ports);
 const inner = memoryBackend();
 /** Called when Ben's device has forgotten a file. */
@@ -70,7 +70,7 @@ test("what has no answer is tried again once with each new connection, while som
   const tooMany = new Promise<"too many">((resolve) => {
     isTooMany = () => resolve("too many");
   });
-  shelf.before = (action) => {
+  fileServer.before = (action) => {
     if (action !== "get") return;
     if ((fetches += 1) > 5 * FETCHES) isTooMany();
     throw new Error("the line is cut");
@@ -94,14 +94,14 @@ test("what has no answer is tried again once with each new connection, while som
 
 test("what is here of a file is not fetched again by the next try", async () => {
   let tries = 0;
-  shelf.before = (action) => {
+  fileServer.before = (action) => {
     if (action === "get" && (tries += 1) > 1) throw new Error("the line is cut");
   };
   const entry = entryOf(await picture("long hall.png", 3_000_000));
   look(entry);
   await becomes(entry.shown, "failed");
   const fetches: number[] = [];
-  shelf.before = (action, _fields, headers) => void (action === "get" && fetches.push(Number(/\d+/.exec(headers["Range"] ?? "")?.[0]) / RECORD));
+  fileServer.before = (action, _fields, headers) => void (action === "get" && fetches.push(Number(/\d+/.exec(headers["Range"] ?? "")?.[0]) / RECORD));
   reconnects();
   const here = await becomes(entry.shown, "here");
   // After a line that was cut it goes on carefully: with one record, which was here before, then one, two and four.
@@ -115,10 +115,10 @@ test("what a busy server refuses is tried again with a new look and a new connec
   for (const [i, refusal] of busy.entries()) {
     for (const retry of [look, reconnects, again]) {
       const entry = entryOf(await picture(`${retry.name} ${i}.png`));
-      shelf.before = (action) => (action === "get" ? refusal : undefined);
+      fileServer.before = (action) => (action === "get" ? refusal : undefined);
       look(entry);
       await becomes(entry.shown, "failed");
-      shelf.before = () => undefined;
+      fileServer.before = () => undefined;
       retry(entry);
       await becomes(entry.shown, "here");
     }

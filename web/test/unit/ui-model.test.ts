@@ -67,7 +67,7 @@ test("runs end with the sender, after five minutes, at a new day and before what
   assert.deepEqual(shape, ["day", "1", "day", "23", "4", "5", "line", "6", "new", "7"]);
 });
 
-test("the newest of one's own is the last that is not deleted", () => {
+test("the newest own message is the last one that is not deleted", () => {
   const entries = [said("1", "me", noon, true), { ...said("2", "me", noon, true), deleted: true }, said("3", "b", noon)];
   assert.equal(newestOwn(entries), "1");
   assert.equal(newestOwn([]), null);

@@ -1,11 +1,11 @@
-// Whom a text names, what is offered while one types, and where the line before what is new stands.
+// Mentions in a text, suggestions, and the position of the "New messages" line.
 
 import "./ui-globals.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Article, Entry, Person, UserId } from "../../core/index.ts";
 import { mentionsIn, suggestionsAt } from "../../ui/conversation/suggestions.tsx";
-import { Departures } from "../../ui/conversation/leaving.ts";
+import { PendingTexts } from "../../ui/conversation/pending-texts.ts";
 import { directionOf } from "../../ui/text/direction.ts";
 import { firstAfter } from "../../ui/conversation/timeline.ts";
 
@@ -49,7 +49,7 @@ test("a text is read as its first letter is", () => {
 });
 
 test("what is typed behind a text that is being written down, or over it, is a text of its own", () => {
-  const leaving = new Departures<{ raw: string }>();
+  const leaving = new PendingTexts<{ raw: string }>();
   const presses = (box: string): string => {
     leaving.changed(box);
     const raw = leaving.rest(box);
@@ -69,7 +69,7 @@ test("what is typed behind a text that is being written down, or over it, is a t
 });
 
 test("what cannot be written down is in the box again", () => {
-  const leaving = new Departures<{ raw: string }>();
+  const leaving = new PendingTexts<{ raw: string }>();
   leaving.add({ raw: "one" });
   leaving.replaced(0);
   leaving.add({ raw: "two" });

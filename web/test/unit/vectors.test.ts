@@ -23,7 +23,7 @@ import { publicOfRsa, publicOfSeed } from "../../core/crypto/keys.ts";
 import { append, checkLogged, checkMark, EMPTY, ENTRY_LENGTH, type Followed, followLog, InvalidLog, rootOf, tagOf, UNKNOWN } from "../../core/crypto/log.ts";
 import { open, openName, Unreadable } from "../../core/crypto/message.ts";
 import { provesInvitation, readScanCode, safetyNumber } from "../../core/crypto/number.ts";
-import { digestOf, fileKey, Opening, padme, PLAIN, recordsOf, sealRecord } from "../../core/crypto/file.ts";
+import { digestOf, fileKey, FileDecryptor, padme, PLAIN, recordsOf, sealRecord } from "../../core/crypto/file.ts";
 import { apikeyOfRoot, boxKeyOf, checkVersion, openBox, openSlot, readRecovery, readVault } from "../../core/crypto/vault.ts";
 import { checkReading } from "../../core/model/reading.ts";
 import { readSigned } from "../../core/model/body.ts";
@@ -39,7 +39,7 @@ interface Common {
 
 class Refusal extends Error {}
 
-/** Errors that are answers; any other one is a mistake of ours. */
+/** Errors that mean a refusal; any other one is a bug. */
 const refusals = ["Unreadable", "InvalidCard", "InvalidEpoch", "InvalidLog", "NotCanonical", "MalformedBody", "InvalidEncoding", "OldVault", "OperationError", "UnsafeKdf", "DamagedFile", "Error"];
 
 function play<Case extends Common>(file: string, task: (one: Case) => Promise<unknown>): void {
@@ -307,7 +307,7 @@ play<FileCase>("files", async (one) => {
     if (changed) changed[byte] = (changed[byte] ?? 0) ^ 1;
   }
   const key = base64(fromHex(one.openkey ?? one.key, 32));
-  const opening = await Opening.of({ key, size: one.size ?? length, records: count, digest: one.digest ?? (await digest(records)) });
+  const opening = await FileDecryptor.of({ key, size: one.size ?? length, records: count, digest: one.digest ?? (await digest(records)) });
   const parts: Bytes[] = [];
   for (const record of served) parts.push(await opening.open(record));
   if (!opening.isDone) throw new Refusal("records are missing");

@@ -76,7 +76,7 @@ test("after somebody left, the next message lies under a secret that they do not
   assert.deepEqual(Object.keys(newest.secrets).sort(), [ann.id, ben.id].sort());
 });
 
-test("whoever does not know of somebody's new card asks for it, and announces the epoch again", async () => {
+test("a client that lacks somebody's new card fetches it, and announces the epoch again", async () => {
   const announces = async (make: () => Promise<{ ok: boolean }>, action: string) => {
     let missed = false;
     server.missesCard = () => !missed && (missed = true);
@@ -105,7 +105,7 @@ test("in a group, people who are no friends read each other, and see that it is 
   assert.equal((await lastOf(dora, "Do we know each other?")).trouble, null);
   await dora.types(id, "Not yet");
   assert.equal((await lastOf(ben, "Not yet")).trouble, null);
-  // Its key is not told to him, so he cannot make the next epoch, and says so.
+  // The server does not disclose her key to him, so he cannot make the next epoch, and says so.
   assert.equal((await ben.client.renewKeys(id)).ok, false);
 });
 
@@ -186,7 +186,7 @@ test("the recovery key opens the account once, and the new password afterwards",
   assert.ok((await client.logIn(email, "a new password, a long one")).ok);
 });
 
-test("a secret of an older epoch that is not the announced one costs what lies under it, and nothing else", async () => {
+test("a secret of an older epoch that does not match its announcement makes that epoch unreadable, and nothing else", async () => {
   await Promise.all([ann.client.open(direct), ben.client.open(direct)]);
   for (const text of ["Under the first", "Under the second"]) {
     assert.ok((await ann.client.renewKeys(direct)).ok);

@@ -69,7 +69,7 @@ export class Person {
     });
   }
 
-  /** Becomes a friend of somebody; answers the conversation of the two. */
+  /** Becomes a friend of somebody; returns their direct conversation. */
   async befriends(other: Person): Promise<ConversationId> {
     await this.client.request(other.email);
     const request = await other.sees("a request", ({ requests }) => requests.find(({ user }) => user === this.id));

@@ -7,7 +7,7 @@ function same(found: unknown, expected: unknown): void {
   if (one !== other) throw new Error(`${one} is not ${other}`);
 }
 
-/** Throws at the first claim that does not hold. `open` answers an empty backend each time. */
+/** Throws at the first claim that does not hold. `open` returns an empty backend each time. */
 export const claims: Readonly<Record<string, (open: () => Promise<Backend>) => Promise<void>>> = {
   "what was put is there, and a later one takes its place": async (open) => {
     const backend = await open();

@@ -76,7 +76,7 @@ export class Version4 {
   private seed = random(32);
   readonly entries: Bytes[] = [];
   private readonly sockets = new Map<SocketListener, { user: string; station: string; protocols: readonly string[] }>();
-  /** Whether it tells others who has got and seen what. */
+  /** Whether it forwards reports about delivered and seen messages. */
   keepsReports = false;
   /** What was asked, in order. */
   readonly asked: string[] = [];

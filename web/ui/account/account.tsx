@@ -1,4 +1,4 @@
-// The account: its five sections beside their entries; on a phone a page each.
+// The account page: navigation and five sections; on a phone, a page each.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
@@ -31,7 +31,7 @@ const pages: Record<Section, () => JSX.Element> = {
   notifications: Notifications,
 };
 
-/** Asks, and then forgets everything on this device. */
+/** Asks for confirmation, and then deletes everything on this device. */
 function logOut(): void {
   const w = words.value;
   const text = waiting.value > 0 ? w.logOutWaiting(waiting.value) : w.logOutText;
@@ -73,7 +73,7 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
               <Icon name={icons[one]} />
               <span>{w[one]}</span>
             </a>
-            {/* Beside the link, whose name is a contract. */}
+            {/* NameHint the link, whose name is a contract. */}
             {one === "security" && !self.hasSheet && <span id="no-sheet" class="chip warn">{w.noSheetYet}</span>}
           </li>
         ))}
@@ -91,7 +91,7 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
   );
 }
 
-/** The account at one of its sections; none is the entries alone, on a phone. */
+/** The account page at one of its sections; null shows the navigation alone, on a phone. */
 export function AccountPage({ section }: { section: Section | null }): JSX.Element {
   const w = words.value;
   const Shown = section ? pages[section] : () => null;

@@ -1,4 +1,4 @@
-// How it looks on this device.
+// The appearance on this device.
 
 import type { JSX } from "preact";
 import { useId } from "preact/hooks";

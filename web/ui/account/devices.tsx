@@ -1,4 +1,4 @@
-// Where one is logged in, and how to end it there.
+// The user's devices, and signing them out.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -14,7 +14,7 @@ const isPhone = (name: string): boolean => /android|iphone|ipad|phone/i.test(nam
 
 const HOUR_MS = 3_600_000;
 
-/** When it was used last, which is known to the hour, and since when one is logged in there. */
+/** When the device was used last, which is known to the hour, and when it logged in. */
 function timesOf({ here, seenAt, idleMs, since }: Device): string {
   const w = words.value;
   const now = seenAt + idleMs;

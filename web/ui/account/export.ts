@@ -1,4 +1,4 @@
-// What is taken along, as a file: JSON for machines, or a page that any browser shows, without this client and without a server.
+// The data export as a file: JSON for programs, or a page that any browser shows without this client and without a server.
 
 import type { Exported, ExportedConversation, ExportedMessage } from "../../core/index.ts";
 import { language, words } from "../i18n/words.ts";
@@ -17,7 +17,7 @@ article p, blockquote { margin: 0; white-space: pre-wrap; overflow-wrap: anywher
 blockquote { padding-inline-start: .75rem; border-inline-start: 3px solid; }
 time, small { opacity: .75; font-size: .875rem; font-weight: 400; }`;
 
-function stillOf({ deleted, name, trouble }: ExportedMessage): string | null {
+function placeholderOf({ deleted, name, trouble }: ExportedMessage): string | null {
   const w = words.value;
   if (deleted) return w.deletedBy(name);
   switch (trouble) {
@@ -35,7 +35,7 @@ function stillOf({ deleted, name, trouble }: ExportedMessage): string | null {
 function article(message: ExportedMessage): string {
   const w = words.value;
   const { name, at, text, reply, reactions, edited, trouble, files } = message;
-  const still = stillOf(message);
+  const still = placeholderOf(message);
   const notes = [
     ...(edited ? [w.edited] : []),
     ...(trouble === "notProven" ? [w.notProven(name)] : trouble === "forked" ? [w.forked(name)] : []),
@@ -62,7 +62,7 @@ function section({ name, group, members, messages }: ExportedConversation): stri
   return `<section>\n<h2 dir="auto">${escaped(name || w.saved)}</h2>\n${who}${days.join("\n")}\n</section>`;
 }
 
-/** A page of it, in the language in use. */
+/** The export as a page, in the language in use. */
 function pageOf(all: Exported): string {
   const w = words.value;
   const title = escaped(`Parlance, ${all.name}, ${w.format.date(Date.parse(all.at))}`);

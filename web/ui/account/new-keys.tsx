@@ -1,4 +1,4 @@
-// New keys in place of the old ones: for whoever fears that somebody has theirs.
+// Replaces the user's keys, for instance after they may have been stolen.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -9,7 +9,7 @@ import { Button } from "../parts/button.tsx";
 import { PasswordField } from "../parts/field.tsx";
 import { client, waiting } from "../state.ts";
 
-/** The form; `onDone` is told when there are new keys. */
+/** The form; `onDone` is called when there are new keys. */
 export function NewKeys({ onDone }: { onDone: () => void }): JSX.Element {
   const w = words.value;
   const [password, setPassword] = useState("");
@@ -30,7 +30,7 @@ export function NewKeys({ onDone }: { onDone: () => void }): JSX.Element {
     onDone();
   };
   if (done) return <p class="card pad" role="status">{w.replaceKeysDone}</p>;
-  // What was sealed with the keys of now is sent with them.
+  // Messages that are sealed with the present keys have to be sent first.
   const waits = waiting.value > 0;
   return (
     <form class="card pad" onSubmit={(event) => void replace(event)} noValidate>

@@ -1,4 +1,4 @@
-// What this device tells of new messages, also while Parlance is closed.
+// Notifications on this device, also while Parlance is closed.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -9,7 +9,7 @@ import { canPush, isOffered, isPushed, type NotPushed, turnOffPush, turnOnPush }
 import { set, settings } from "../settings.ts";
 
 /** "Notify when Parlance is closed". */
-function Pushed(): JSX.Element {
+function PushSwitch(): JSX.Element {
   const w = words.value;
   const [on, setOn] = useState(false);
   const [why, setWhy] = useState<NotPushed | null>(canPush() ? null : "unsupported");
@@ -61,7 +61,7 @@ export function Notifications(): JSX.Element {
           {...(denied ? { hint: w.notifyDenied } : {})}
           onChange={(on) => void change(on)}
         />
-        <Pushed />
+        <PushSwitch />
         <Switch label={w.preview} on={now.preview} onChange={(preview) => set({ preview })} />
         <Switch label={w.sound} on={now.sound} onChange={(sound) => set({ sound })} />
       </div>

@@ -1,4 +1,4 @@
-// One's own name and presence, one's data, and the end of the account.
+// The user's name and presence, the data export, and deleting the account.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";

@@ -1,4 +1,4 @@
-// Password, recovery sheet, one's own keys and those of others, and whom one has blocked.
+// Password, recovery sheet, own keys, contacts' keys, and blocked users.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -6,7 +6,7 @@ import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
-import { Beside } from "../parts/beside.tsx";
+import { NameHint } from "../parts/name-hint.tsx";
 import { Button } from "../parts/button.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { PasswordField, Switch } from "../parts/field.tsx";
@@ -80,7 +80,7 @@ function NewSheet(): JSX.Element {
   );
 }
 
-/** Whose keys were compared, and whose were only seen. */
+/** Which contacts' keys are verified, and which are only trusted on first use. */
 function Contacts(): JSX.Element {
   const w = words.value;
   const friends = [...people.value.values()].filter((p) => p.friend);
@@ -93,7 +93,7 @@ function Contacts(): JSX.Element {
           <span class="device-name">
             <b>
               <bdi>{friend.name}</bdi>
-              <Beside of={friend} />
+              <NameHint of={friend} />
             </b>
             <small>{{ verified: w.verified, seen: w.notVerified, changed: w.newKeys }[friend.trust]}</small>
           </span>

@@ -1,4 +1,4 @@
-// One message: its text, what it answers, what was felt about it, and how far it has come.
+// One message: its text, what it replies to, its reactions, and its delivery state.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -31,7 +31,7 @@ const HOUR_MS = 3_600_000;
 interface ArticleProps {
   article: Message;
   place: Place;
-  /** Write the state out: it is the newest of one's own. */
+  /** Shows the delivery state as text: it is the newest own message. */
   newest: boolean;
   /** Just jumped to. */
   target: boolean;
@@ -43,11 +43,11 @@ function Body({ article, place }: { article: Message; place: Place }): JSX.Eleme
   const w = words.value;
   const lines = article.text.split("\n").length;
   const [folded, setFolded] = useState(lines > FOLD_LINES || article.text.length > FOLD_CHARS);
-  if (article.trouble === "waitingForKey") return <Still icon="lock" text={w.waitingForKey} />;
-  if (article.trouble === "neverReadable") return <Still icon="lock" text={w.neverReadable} />;
+  if (article.trouble === "waitingForKey") return <Notice icon="lock" text={w.waitingForKey} />;
+  if (article.trouble === "neverReadable") return <Notice icon="lock" text={w.neverReadable} />;
   if (article.trouble === "newerClient") return <Newer />;
-  if (article.deleted) return <Still icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
-  if (article.state === "notSent" && article.text === "" && article.files.length === 0) return <Still icon="edit" text={w.heldChange} />;
+  if (article.deleted) return <Notice icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
+  if (article.state === "notSent" && article.text === "" && article.files.length === 0) return <Notice icon="edit" text={w.heldChange} />;
   if (article.text === "" && article.files.length > 0) return <Attached article={article} />;
   if (isEmojiOnly(article.text) && article.files.length === 0) return <p class="large-emoji">{article.text}</p>;
   return (
@@ -71,19 +71,19 @@ function Body({ article, place }: { article: Message; place: Place }): JSX.Eleme
   );
 }
 
-const Still = ({ icon, text }: { icon: IconName; text: string }): JSX.Element => (
-  <p class="still">
+const Notice = ({ icon, text }: { icon: IconName; text: string }): JSX.Element => (
+  <p class="notice">
     <Icon name={icon} size={16} />
     {text}
   </p>
 );
 
-/** What only a newer version can draw, with the way to it. */
+/** A message that needs a newer client, with a button to get it. */
 function Newer(): JSX.Element {
   const w = words.value;
   return (
     <>
-      <Still icon="refresh" text={w.newerClient} />
+      <Notice icon="refresh" text={w.newerClient} />
       <Button kind="quiet" onClick={() => void reload()}>
         {w.reload}
       </Button>
@@ -114,7 +114,7 @@ function State({ article, newest, group }: { article: Message; newest: boolean; 
   const isMany = seers.length > 3;
   return (
     <span class="end">
-      {article.until !== null && <Left until={article.until} />}
+      {article.until !== null && <TimeLeft until={article.until} />}
       <time>{w.format.time(article.at)}</time>
       {state && <span class={`word ${state}${shown && !isMany ? "" : " unseen"}`}>{stateWord(state)}</span>}
       {shown && isMany && <span class="word seen">{w.seenBy(seers.length)}</span>}
@@ -131,7 +131,7 @@ function State({ article, newest, group }: { article: Message; newest: boolean; 
   );
 }
 
-function Left({ until }: { until: number }): JSX.Element {
+function TimeLeft({ until }: { until: number }): JSX.Element {
   const w = words.value;
   const hours = Math.max(1, Math.ceil((until - Date.now()) / HOUR_MS));
   const days = Math.ceil(hours / 24);
@@ -143,8 +143,8 @@ function Left({ until }: { until: number }): JSX.Element {
   );
 }
 
-/** The same bytes would be refused again. */
-const hopeless: ReadonlySet<HeldKind> = new Set(["tooLong", "removed", "conflict", "fileTooLarge", "fileGone"]);
+/** Reasons for which a retry would fail again. */
+const notRetryable: ReadonlySet<HeldKind> = new Set(["tooLong", "removed", "conflict", "fileTooLarge", "fileGone"]);
 
 function Held({ article, place }: { article: Message; place: Place }): JSX.Element | null {
   const w = words.value;
@@ -170,7 +170,7 @@ function Held({ article, place }: { article: Message; place: Place }): JSX.Eleme
   return (
     <p class="held">
       <span>{sentence}</span>
-      {!hopeless.has(held.kind) && (
+      {!notRetryable.has(held.kind) && (
         <Button kind="quiet" onClick={() => void client().retry(place.id, article.id)}>
           {w.retry}
         </Button>
@@ -237,5 +237,5 @@ function DrawArticle(props: ArticleProps): JSX.Element {
   );
 }
 
-/** A message, drawn anew only if it is another object. */
+/** A message; rendered again only if it is a different object. */
 export const Article = memo(DrawArticle);

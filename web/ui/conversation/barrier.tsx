@@ -1,4 +1,4 @@
-// What stands in the way of writing, why, and the way out. Drafts stay meanwhile.
+// Why the user cannot write in a conversation, and what to do about it. Drafts are kept meanwhile.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -12,9 +12,9 @@ import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 import { client, requests } from "../state.ts";
 
-function Still({ text, action }: { text: string; action?: JSX.Element }): JSX.Element {
+function Notice({ text, action }: { text: string; action?: JSX.Element }): JSX.Element {
   return (
-    <div class="still-composer">
+    <div class="locked-composer">
       <Icon name="lock" />
       <span>{text}</span>
       {action}
@@ -45,7 +45,7 @@ function KeysChanged({ user, name }: { user: string; name: string }): JSX.Elemen
           </div>
         </div>
       </div>
-      <Still text={w.waitKeys(name)} />
+      <Notice text={w.waitKeys(name)} />
     </>
   );
 }
@@ -54,14 +54,14 @@ function Ended({ user, name }: { user: string; name: string }): JSX.Element {
   const w = words.value;
   const [busy, setBusy] = useState(false);
   const open = requests.value.find((one) => one.kind !== "group" && one.user === user);
-  if (open?.kind === "asked") return <Still text={w.requestSent(name)} />;
+  if (open?.kind === "sent") return <Notice text={w.requestSent(name)} />;
   const run = async (): Promise<void> => {
     setBusy(true);
     await attempt(open ? client().answer(open, true) : client().askAgain(user));
     setBusy(false);
   };
   return (
-    <Still
+    <Notice
       text={open ? w.asksAgain(name) : w.ended(name)}
       action={
         <Button kind="quiet" busy={busy} onClick={() => void run()}>
@@ -72,7 +72,7 @@ function Ended({ user, name }: { user: string; name: string }): JSX.Element {
   );
 }
 
-/** The banner and the locked composer; nothing if one can write. */
+/** The banner and the locked composer; nothing if the user can write. */
 export function Barrier({ conversation: c }: { conversation: Conversation }): JSX.Element | null {
   const w = words.value;
   const { barrier } = c;
@@ -99,10 +99,10 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
     case "ended":
       return <Ended user={barrier.user} name={barrier.name} />;
     case "left":
-      return <Still text={w.left(barrier.name)} />;
+      return <Notice text={w.left(barrier.name)} />;
     case "youBlock":
       return (
-        <Still
+        <Notice
           text={w.youBlock(barrier.name)}
           action={
             <Button kind="quiet" onClick={() => void attempt(client().block(barrier.user, false))}>
@@ -113,7 +113,7 @@ export function Barrier({ conversation: c }: { conversation: Conversation }): JS
       );
     case "removed":
       return (
-        <Still
+        <Notice
           text={w.youRemoved}
           action={
             <Button kind="quiet" onClick={() => void removeFromList(c)}>

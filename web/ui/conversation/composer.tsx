@@ -1,4 +1,4 @@
-// Where one writes. What is typed is kept as a draft; it leaves the box only when it lies safely on this device.
+// The composer. The text is stored as a draft while it is typed, and cleared only once the message is stored on this device.
 
 import type { JSX, RefObject } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -6,22 +6,22 @@ import { words } from "../i18n/words.ts";
 import type { Conversation, UserId } from "../../core/index.ts";
 import { Choosers, Shots } from "../files/choosers.tsx";
 import { pick, pickedIn } from "../files/chosen.ts";
-import { loadPicked, Recorder, Strip } from "../later.ts";
+import { loadPicked, Recorder, Strip } from "../lazy.ts";
 import { announce } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
 import { settings } from "../settings.ts";
 import { client } from "../state.ts";
-import { Above } from "./above.tsx";
+import { ReplyBar } from "./reply-bar.tsx";
 import { type Composing, composingOf, draftOf, useDraft } from "./draft.ts";
-import { Departures, type Typed, Unready } from "./leaving.ts";
+import { PendingTexts, type TypedText, FilesNotReady } from "./pending-texts.ts";
 import { editable } from "./message-menu.ts";
 import { useMentionable } from "./mentionable.ts";
 import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
 
 const TYPING_MS = 2_000;
-/** What fits into a message's padding and the server's limit, in characters. */
+/** Characters that fit into a message's padding and the server's limit. */
 const MAX_CHARS = 16_000;
 const NEAR_LIMIT = 500;
 
@@ -30,16 +30,16 @@ interface ComposerProps {
   composing: Composing;
   onComposing: (to: Composing) => void;
   field: RefObject<HTMLTextAreaElement | null>;
-  /** The key up in an empty box. */
+  /** Arrow up in an empty text field. */
   onIntoLog: () => void;
 }
 
-/** What of a text's length is drawn: whether there is one, and near the limit how long it is. So most keys draw nothing anew. */
+/** The length as far as it is shown: whether there is text and, near the limit, how long it is. So most keystrokes render nothing. */
 const drawnLength = (length: number): number => (length > MAX_CHARS - NEAR_LIMIT ? length : Math.min(length, 1));
 
 const fitsItself = CSS.supports("field-sizing", "content");
 
-/** As high as its text, up to what the styles allow; Firefox and older Safari do not do that by themselves. */
+/** Fits the height to the text; Firefox and older Safari do not support `field-sizing`. */
 function fit(field: HTMLTextAreaElement): void {
   if (fitsItself) return;
   field.style.setProperty("block-size", "auto");
@@ -56,17 +56,17 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   const chosen = pickedIn(c.id);
   const chooser = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
-  const leaving = useMemo(() => new Departures<Typed>(), []);
-  /** What the text in the box is to become; and the answer or change for which it has left, or is leaving. */
+  const leaving = useMemo(() => new PendingTexts<TypedText>(), []);
+  /** What the text will become; and the reply or edit whose text was sent, or is being stored. */
   const now = useRef(composing);
   now.current = composing;
   const used = useRef<Composing | null>(null);
   const toldTyping = useRef(0);
   const draft = useDraft(c.id);
   const mentionable = useMentionable(c);
-  /** Who was picked from the offers, by name. */
+  /** Users who were picked from the suggestions, by name. */
   const picked = useRef(new Map<string, UserId>());
-  /** The text of the new message, also while another one is edited. */
+  /** The text of the new message, kept while another message is being edited. */
   const fresh = useRef(c.draft);
   const begun = useRef<Composing | null>(null);
   const keep = (): void => draft.keep(draftOf(composing, fresh.current, field.current?.value ?? ""));
@@ -90,7 +90,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       put(composing.edited);
       picked.current = new Map(composing.article.mentions);
     }
-    // What was begun before lies on the device as it is.
+    // The draft is stored on the device as it is.
     if (begun.current === null) keep();
     else if (begun.current === composing) begun.current = null;
   }, [composing]);
@@ -105,13 +105,13 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     onComposing({ kind: "new" });
     field.current?.focus();
   };
-  const write = async ({ text, as, picks }: Typed): Promise<void> => {
+  const write = async ({ text, as, picks }: TypedText): Promise<void> => {
     const quoted = as.kind === "reply" ? as.article : null;
     const reply = quoted && { id: quoted.id, user: quoted.user, text: quoted.text };
     const of = as.kind === "edit" || pickedIn(c.id).length === 0 ? null : await loadPicked();
     const files = of ? await of.readyFiles(c.id) : [];
-    // One could not be read: it says so, and is taken out, or not.
-    if (!files) throw new Unready();
+    // A file could not be read: the strip shows that, and the user decides whether to remove it.
+    if (!files) throw new FilesNotReady();
     const named = text.includes("@") ? await mentionable.load() : [];
     const sent = { text, reply, mentions: mentionsIn(text, named, picks), files };
     draft.sending();
@@ -121,8 +121,8 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     } else await client().send(c.id, sent);
     of?.sent(c.id, files);
   };
-  /** The first of what is on its way lies here: it leaves the box, and what was typed meanwhile stays. */
-  const written = (box: HTMLTextAreaElement, { as }: Typed): void => {
+  /** The first pending text is stored: removes it from the text field, and keeps what was typed meanwhile. */
+  const written = (box: HTMLTextAreaElement, { as }: TypedText): void => {
     box.setRangeText("", 0, leaving.gone());
     if (as.kind === "edit") box.setRangeText(fresh.current, box.value.length, box.value.length, "end");
     fresh.current = box.value;
@@ -146,7 +146,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
       box.setRangeText(leaving.stay(), 0, 0, "preserve");
       if (now.current.kind !== "edit") fresh.current = box.value;
       draft.keep(draftOf(now.current, fresh.current, box.value));
-      if (!(error instanceof Unready)) announce(w.notSent, true);
+      if (!(error instanceof FilesNotReady)) announce(w.notSent, true);
     } finally {
       setBusy(false);
     }
@@ -157,7 +157,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     const raw = leaving.rest(box.value);
     const text = raw.trim();
     const isBusy = leaving.waiting.length > 0;
-    // A text behind an answer, or behind a change, is a new one.
+    // Text that is typed behind a pending reply or edit is a new message.
     const as: Composing = composing === used.current ? { kind: "new" } : composing;
     const isBare = text === "" && (as.kind === "edit" || chosen.length === 0 || isBusy);
     if (isBare || text.length > MAX_CHARS) return;
@@ -236,7 +236,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
   return (
     <div class="composer">
       {suggestions && list && <Suggestions id={list} all={suggestions.all} chosen={suggestions.chosen} onTake={take} />}
-      <Above composing={composing} onCancel={cancel} />
+      <ReplyBar composing={composing} onCancel={cancel} />
       {chosen.length > 0 && composing.kind !== "edit" && <Strip conversation={c.id} onMore={() => chooser.current?.click()} onOut={() => field.current?.focus()} />}
       <div class="composer-row">
         {recording && <Recorder conversation={c.id} onDone={() => setRecording(false)} />}

@@ -1,5 +1,5 @@
-// Whether the details stand open: kept on a wide screen, where they have a column of their own; elsewhere they lie over
-// the conversation, and are closed with it.
+// Whether the details panel is open: stored on a wide screen, where it has its own column; elsewhere it covers the conversation and
+// closes with it.
 
 import { signal } from "@preact/signals";
 import { set, settings } from "../settings.ts";
@@ -7,7 +7,7 @@ import { set, settings } from "../settings.ts";
 const over = signal(false);
 const isWide = (): boolean => matchMedia("(width >= 80rem)").matches;
 
-/** Whether they are open. A part that reads it is drawn anew when they are opened or closed. */
+/** Whether the panel is open; a signal, so components that read it follow. */
 export const detailsOpen = (): boolean => (isWide() ? settings.value.details : over.value);
 
 /** Opens or closes them. */
@@ -16,7 +16,7 @@ export function openDetails(open: boolean): void {
   else over.value = open;
 }
 
-/** Another conversation is opened: what lay over the last one is gone. */
+/** Another conversation is opened: closes the panel that covers the last one. */
 export function closeOver(): void {
   over.value = false;
 }

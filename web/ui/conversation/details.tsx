@@ -1,4 +1,4 @@
-// The details of a conversation: what is set for it, who is in it, and who can read it.
+// The details of a conversation: its settings, its members, and its keys.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -9,7 +9,7 @@ import { nameOf } from "../list/row.tsx";
 import type { Conversation, Member } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
-import { Beside, IdOf } from "../parts/beside.tsx";
+import { NameHint, IdOf } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
@@ -34,7 +34,7 @@ function Entry(props: { icon: IconName; label: string; value: JSX.Element | stri
 
 const byName = new Intl.Collator();
 
-/** The members of a group, admins first; asked for anew when people, the number or the keys change, and with these the roles. */
+/** The members of a group, admins first; loaded again when people, the member count or the keys change, and with the keys the roles. */
 export function useMembers(c: Conversation): readonly Member[] {
   const [members, setMembers] = useState<readonly Member[]>([]);
   const known = people.value;
@@ -72,7 +72,7 @@ function Members({ conversation: c }: { conversation: Conversation }): JSX.Eleme
               dot={member.presence === "offline" ? null : member.presence}
             />
             <bdi class="cut">{member.name}</bdi>
-            <Beside of={member} />
+            <NameHint of={member} />
             {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /></span>}
             {member.trust === "changed" && <span class="chip warn">{w.newKeys}</span>}
             <small>{member.id === me.value.id ? (member.admin ? w.youAdmin : w.you) : member.admin ? w.admin : ""}</small>
@@ -147,5 +147,5 @@ export function Details({ conversation: c }: { conversation: Conversation }): JS
   );
 }
 
-/** The raw colour of the wire: the only place where it is shown as it is. */
+/** The colour as it is on the wire: the only place where it is shown unchanged. */
 export const Swatch = ({ color }: { color: string }): JSX.Element => <span class="swatch" style={{ "--swatch": color }} />;

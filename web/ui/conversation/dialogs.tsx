@@ -1,4 +1,4 @@
-// The small dialogs of a conversation: its colour, how long it keeps messages, its name, and what is known of a message.
+// The small dialogs of a conversation: colour, retention, name, and message info.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -118,7 +118,7 @@ function RenameDialog({ conversation: c, onClose }: Of): JSX.Element {
 
 const timeOf = (ms: number): string => `${words.value.format.date(ms)}, ${words.value.format.time(ms)}`;
 
-/** Names, each with the time, if they have said it. */
+/** Names, each with the time, if it was reported. */
 function Reached({ label, all }: { label: string; all: MessageInfo["seen"] }): JSX.Element {
   return (
     <>
@@ -189,7 +189,7 @@ function InfoOfServer({ article, info }: { article: Article; info: MessageInfo }
 export function InfoDialog(props: { id: ConversationId; article: Article; onClose: () => void }): JSX.Element {
   const w = words.value;
   const { id, onClose } = props;
-  // As it is by now: while this is open, others get and see it.
+  // Reloaded while the dialog is open, as others receive and see the message.
   const inLog = log.value?.id === id ? log.value.entries.find((one) => one.kind === "article" && one.id === props.article.id) : undefined;
   const article = inLog?.kind === "article" ? inLog : props.article;
   const [info, setInfo] = useState<MessageInfo | null>();

@@ -1,4 +1,4 @@
-// What is being written, and how it is kept: with what it answers or changes, so that a reload finds all of it.
+// The draft and how it is stored: with the message that it replies to or edits, so that a reload restores all of it.
 
 import { useEffect, useRef } from "preact/hooks";
 import { type Article, type Conversation, type KeptDraft, wordsOf } from "../../core/index.ts";
@@ -6,35 +6,35 @@ import { client, me } from "../state.ts";
 
 const DRAFT_MS = 300;
 
-/** What the text in the box will become. */
+/** What the text in the text field will become. */
 export type Composing = { kind: "new" } | { kind: "reply"; article: About } | { kind: "edit"; article: About; edited: string };
-/** What the composer needs to know of a message. */
+/** What the composer needs of a message. */
 export type About = Pick<Article, "id" | "user" | "name" | "own" | "text" | "mentions">;
 
-/** What a message says where there are only words: of one without text, the names of its files. */
+/** A message with its text, or the names of its files if it has none. */
 export const inWords = (article: Article): Article => ({ ...article, text: wordsOf(article) });
 
 interface Drafts {
   keep: (draft: KeptDraft) => void;
-  /** It is being sent, which empties it: meanwhile nothing is kept. */
+  /** The message is being sent, which deletes the draft: stores nothing meanwhile. */
   sending: () => void;
   /** It was sent. */
   forget: () => void;
 }
 
-/** A draft that is not written yet. */
+/** A draft that is not stored yet. */
 interface Pending {
   timer: ReturnType<typeof setTimeout>;
   draft: KeptDraft;
-  /** Begins to write it, or what was there before the last key, at once. */
+  /** Starts to store it at once, or the version before the last keystroke. */
   write: (() => Promise<void>) | null;
   isPrepared: boolean;
 }
 
-/** Keeps the draft: after a pause, and at once when the box or the page goes away. */
+/** Stores the draft: after a pause, and at once when the composer or the page is closed. */
 export function useDraft(id: string): Drafts {
   const pending = useRef<Pending | null>(null);
-  /** What is being written; and whether that may come after what has emptied it. */
+  /** The write that is under way; and whether it may finish after the draft was deleted. */
   const writing = useRef<Promise<void> | null>(null);
   const isLate = useRef(false);
   const follow = (mine: Promise<void>): void => {
@@ -53,7 +53,7 @@ export function useDraft(id: string): Drafts {
   };
   const write = (): void => {
     const now = take();
-    // A page that goes may have no time left for what is not prepared yet.
+    // A page that is being unloaded may have no time to encrypt a draft.
     if (now?.write) follow(now.write());
     if (now && !now.isPrepared) save(now.draft);
   };
@@ -88,14 +88,14 @@ export function useDraft(id: string): Drafts {
   };
 }
 
-/** What was begun, to be kept; `fresh` is the text of the new message, `inBox` what stands in the box. */
+/** The draft to be stored; `fresh` is the text of the new message, `inBox` the text in the text field. */
 export function draftOf(composing: Composing, fresh: string, inBox: string): KeptDraft {
   if (composing.kind === "new") return { text: fresh, target: null };
   const { id, user, name, text, mentions } = composing.article;
   return { text: fresh, target: { kind: composing.kind, id, user, name, text, mentions, edited: composing.kind === "edit" ? inBox : "" } };
 }
 
-/** What was begun here before; null if that is no more than a text. */
+/** The reply or edit that a stored draft has; null if it is only text. */
 export function composingOf({ draftTarget }: Conversation): Composing | null {
   if (!draftTarget) return null;
   const { kind, edited, ...about } = draftTarget;

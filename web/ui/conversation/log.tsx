@@ -1,4 +1,4 @@
-// The messages: they are followed at the end, loaded at the top, and never move under the reader.
+// The log: follows new messages at its end, loads older ones at its top, and keeps the reader's scroll position.
 
 import type { JSX, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -12,7 +12,7 @@ import { client, log, people } from "../state.ts";
 import { plainText } from "../../core/model/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
-import { bring, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
+import { scrollToMessage, newestVisible, type Place, placeOf, restore } from "./scroll.ts";
 import { SystemLine } from "./system-line.tsx";
 import { type Block, blocksOf, firstAfter, newestOwn, type Run } from "./timeline.ts";
 
@@ -44,10 +44,10 @@ function Beginning({ conversation: c }: { conversation: Conversation }): JSX.Ele
   );
 }
 
-/** A message, for the run that it is in: the others are not drawn anew because of it. */
+/** The id if the message is in this run, so that other runs are not rendered again because of it. */
 const within = ({ articles }: Run, id: string | null): MessageId | null => articles.find((one) => one.id === id)?.id ?? null;
 
-/** What arrives while the end is in view is spoken; one's own and older rows are not. */
+/** Announces messages from others that arrive while the end is in view. */
 function useSpeakNew(found: LogOf | null, atEnd: boolean): void {
   const last = useRef<string | null>(null);
   useEffect(() => {
@@ -60,8 +60,8 @@ function useSpeakNew(found: LogOf | null, atEnd: boolean): void {
 }
 
 /**
- * Before which message the line "New messages" stands: the first unread one when the log was opened, and later the first
- * that came while the page was hidden or the reader stood elsewhere. It stays until the log is left, or something newer comes so.
+ * Before which message the line "New messages" is shown: the first unread one when the log was opened, and later the first one that
+ * arrived while the page was hidden or scrolled up. It stays until the log is closed, or the next message arrives like that.
  */
 function useNewLine(place: RefObject<Place>): { of: (found: LogOf | null) => MessageId | null; reached: () => void } {
   const line = useRef<MessageId | null>(null);
@@ -86,7 +86,7 @@ function useNewLine(place: RefObject<Place>): { of: (found: LogOf | null) => Mes
   };
 }
 
-/** The keys of the log: walk, edit, reply, react, delete, menu. */
+/** The keyboard commands of the log: move, edit, reply, react, delete, menu. */
 function useLogKeys(props: LogProps): (event: KeyboardEvent) => void {
   return (event) => {
     const box = event.currentTarget as HTMLElement;
@@ -141,7 +141,7 @@ export function Log(props: LogProps): JSX.Element {
   };
   const jumpTo = useRef(async (message: string): Promise<void> => {
     if (!(await client().reveal(c.id, message)) || !box.current) return;
-    const row = bring(box.current, message);
+    const row = scrollToMessage(box.current, message);
     row?.focus({ preventScroll: true });
     place.current = placeOf(box.current);
     setLit(message);
@@ -153,7 +153,7 @@ export function Log(props: LogProps): JSX.Element {
     (): MessagePlace => ({ id: c.id, kind: c.kind, name: c.name, admin: c.admin, writable: c.barrier === null }),
     [c.id, c.kind, c.name, c.admin, c.barrier === null],
   );
-  /** Loads what is older where the reader nears the top, or the window is not full. */
+  /** Loads older rows near the top, or if the window is not full. */
   const fill = (): void => {
     const element = box.current;
     const before = log.value;
@@ -165,7 +165,7 @@ export function Log(props: LogProps): JSX.Element {
     };
     void client()
       .loadOlder(c.id)
-      // Without a connection: the bar says so, and the next scroll, or what comes, tries again.
+      // Without a connection, which the bar shows, the next scroll or new message tries again.
       .then(end, end)
       .then(() => {
         // Once it is drawn there may still be room.
@@ -174,7 +174,7 @@ export function Log(props: LogProps): JSX.Element {
   };
   const onScroll = (): void => {
     const element = box.current;
-    // What else came below or above has made it another size since: the reader did not move, and is put back.
+    // The content has changed its height since: restores the reader's position.
     if (!element || element.clientHeight !== height.current) return;
     place.current = placeOf(element);
     setAway(element.scrollHeight - element.scrollTop - element.clientHeight > element.clientHeight);

@@ -1,13 +1,13 @@
-// Whom a text can name after `@`: the members of a group, and the other one of a direct conversation. Asked for when the
-// first `@` is typed, as a group may have thousands.
+// Whom a text can mention after `@`: the members of a group, or the other participant of a direct conversation. Loaded when the first
+// `@` is typed, as a group may have thousands.
 
 import { useMemo } from "preact/hooks";
 import type { Conversation, Person } from "../../core/index.ts";
 import { client, me, people } from "../state.ts";
 
-/** Those who can be named, as far as they are known. */
+/** The people who can be mentioned. */
 export interface Mentionable {
-  /** Those who are here already. */
+  /** Those that are loaded already. */
   now: readonly Person[];
   load: () => Promise<readonly Person[]>;
 }
@@ -17,7 +17,7 @@ const other = (c: Conversation): readonly Person[] => {
   return person ? [person] : [];
 };
 
-/** Whom a text in this conversation can name; asked for anew when their number changes. */
+/** Whom a text in this conversation can mention; loaded again when the member count changes. */
 export function useMentionable(c: Conversation): Mentionable {
   return useMemo(() => {
     let asked: Promise<readonly Person[]> | null = null;

@@ -1,4 +1,4 @@
-// The menu of a conversation: of its head, and of its row in the list.
+// The menu of a conversation, in its header and in its list row.
 
 import { attempt } from "../failure.ts";
 import { words } from "../i18n/words.ts";
@@ -18,7 +18,7 @@ function leave(c: Conversation): void {
   ask({ title: w.leaveTitle(c.name), text: w.leaveText, yes: w.leaveGroup, no: w.stay, run });
 }
 
-/** Forgets a group that one is not in any more. */
+/** Removes a group that the user is no longer in. */
 export async function removeFromList(c: Conversation): Promise<void> {
   const isForgotten = await attempt(client().leave(c.id));
   if (isForgotten && route.value.at === "conversation" && route.value.id === c.id) go({ at: "list" });

@@ -2,20 +2,20 @@
 
 import { words } from "../i18n/words.ts";
 import type { Article, Conversation, ConversationId } from "../../core/index.ts";
-import { saveFiles } from "../later.ts";
+import { saveFiles } from "../lazy.ts";
 import { ask, show } from "../overlay.ts";
 import { note } from "../parts/announcer.tsx";
 import type { MenuItem } from "../parts/menu.tsx";
 import { client, log } from "../state.ts";
 
-/** What messages need to know of their conversation. It changes seldom, so that they are seldom drawn anew. */
+/** What messages need of their conversation. It changes rarely, so that messages are rarely rendered again. */
 export interface Place {
   id: ConversationId;
   kind: Conversation["kind"];
   name: string;
-  /** The reader may delete what others wrote. */
+  /** The user may delete messages of others. */
   admin: boolean;
-  /** Nothing stands in the way of writing. */
+  /** The user can write here. */
   writable: boolean;
 }
 
@@ -26,14 +26,14 @@ export interface MessageActions {
   react: (article: Article) => void;
 }
 
-/** Asks, and then deletes a message for everyone. */
+/** Asks for confirmation, and then deletes a message for everyone. */
 export function askDelete(c: Place, article: Article): void {
   const w = words.value;
   const run = async (): ReturnType<ReturnType<typeof client>["erase"]> => client().erase(c.id, article.id);
   ask({ title: w.deleteTitle, text: w.deleteText, yes: w.delete, no: w.keep, run });
 }
 
-/** Puts the text of a message on the clipboard. */
+/** Copies the text of a message to the clipboard. */
 export function copyText(article: Article): void {
   void navigator.clipboard.writeText(article.text).then(() => note(words.value.copied));
 }
@@ -66,7 +66,7 @@ export function messageItems(c: Place, article: Article, actions: MessageActions
 
 const EDIT_WINDOW_MS = 15 * 60_000;
 
-/** The newest message of one's own, if it may still be edited by the key up. */
+/** The newest own message, if arrow up may still edit it. */
 export function editable(): Article | null {
   for (const entry of [...(log.value?.entries ?? [])].reverse()) {
     if (entry.kind !== "article" || !entry.own) continue;

@@ -1,5 +1,5 @@
-// Asked once, after one's own first message: whether this browser may tell of the answer.
-// "Not now" is for a week; twice is for ever, then only the settings ask.
+// Asks once, after the user's first message, whether this browser may show notifications. "Not now" postpones it by a week; the second
+// time for good, and then only the settings offer it.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
@@ -12,7 +12,7 @@ import { log } from "../state.ts";
 
 const WEEK_MS = 7 * 86_400_000;
 
-/** Has the browser ask, and remembers what was chosen. */
+/** Has the browser ask for permission, and stores the choice. */
 export async function turnOnNotifications(): Promise<boolean> {
   const granted = (await Notification.requestPermission()) === "granted";
   set({ notify: granted });

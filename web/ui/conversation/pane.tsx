@@ -1,4 +1,4 @@
-// A conversation: its head, its log, what stands in the way of writing, the composer, and the details.
+// The pane of a conversation: header, log, barrier or composer, and details.
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -6,9 +6,9 @@ import { useDrop } from "../files/drop.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
-import { Details, SearchHere } from "../later.ts";
+import { Details, SearchHere } from "../lazy.ts";
 import type { Article, Conversation } from "../../core/index.ts";
-import { Beside } from "../parts/beside.tsx";
+import { NameHint } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
@@ -23,12 +23,12 @@ import { Log } from "./log.tsx";
 import { conversationItems } from "./menu.tsx";
 import { NotifyQuestion } from "./notify-question.tsx";
 
-/** What stands below the name. */
+/** The line below the name. */
 export function subtitle(c: Conversation): string {
   const w = words.value;
   if (c.kind === "saved") return "";
   if (c.kind === "group") {
-    return c.hereCount > 0 ? `${w.memberCount(c.memberCount)} · ${w.hereNow(c.hereCount)}` : w.memberCount(c.memberCount);
+    return c.availableCount > 0 ? `${w.memberCount(c.memberCount)} · ${w.hereNow(c.availableCount)}` : w.memberCount(c.memberCount);
   }
   const other = c.other ? people.value.get(c.other) : undefined;
   if (!other) return "";
@@ -46,7 +46,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
   const w = words.value;
   const title = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    // Where no composer takes the focus, as it would open the keyboard over the messages.
+    // On touch devices, where focusing the composer would open the keyboard over the messages.
     if (matchMedia("(pointer: coarse)").matches) title.current?.focus({ preventScroll: true });
   }, [c.id]);
   const other = c.other ? people.value.get(c.other) : undefined;
@@ -61,7 +61,7 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
         <span class="pane-names">
           <span class="pane-name">
             <bdi class="cut">{nameOf(c)}</bdi>
-            {!other?.left && <Beside of={other} />}
+            {!other?.left && <NameHint of={other} />}
             {other?.trust === "verified" && <Icon name="seal" size={18} />}
           </span>
           <small class="cut">{subtitle(c)}</small>
@@ -80,13 +80,13 @@ function Head({ conversation: c, searching, onSearch }: HeadProps): JSX.Element 
   );
 }
 
-/** Who is writing; its line is always there, so that nothing moves. */
+/** Who is typing; the line always takes its space, so that nothing moves. */
 function Writing({ id }: { id: string }): JSX.Element {
   const names = writing.value.get(id) ?? [];
   return <div class="writing">{names.length > 0 && words.value.writes(names)}</div>;
 }
 
-/** Instead of a conversation that does not exist here: the address is old, or it was taken from the list elsewhere. */
+/** Shown for a conversation that does not exist here: the URL is old, or it was removed on another device. */
 function NotHere(): JSX.Element {
   const w = words.value;
   return (

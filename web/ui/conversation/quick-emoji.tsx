@@ -1,4 +1,4 @@
-// Six emoji for the first thought, above the menu of a message.
+// Six emoji for a quick reaction, above the menu of a message.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";

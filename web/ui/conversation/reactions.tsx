@@ -1,4 +1,4 @@
-// What was felt about a message: one pill for each emoji; a click adds or takes back one's own.
+// The reactions to a message: one pill for each emoji; a click adds or removes the user's own.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";

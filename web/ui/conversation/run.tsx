@@ -1,4 +1,4 @@
-// What one person wrote within a few minutes: name and time once, one block of the conversation's colour for one's own.
+// Consecutive messages of one sender within a few minutes: name and time once; own ones in the conversation's colour.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
@@ -59,7 +59,7 @@ function DrawRun({ run, place, newest, target, actions, onJump }: RunProps): JSX
   );
 }
 
-const Broken = (): JSX.Element => <p class="still">{words.value.broken}</p>;
+const Broken = (): JSX.Element => <p class="notice">{words.value.broken}</p>;
 
-/** A run of messages, drawn anew only if it is another object. */
+/** A run of messages; rendered again only if it is a different object. */
 export const RunBlock = memo(DrawRun);

@@ -1,10 +1,10 @@
-// Where the reader of a log stands, and how they stay there when rows come above or below.
-// At the end, new rows are followed; elsewhere, the first visible row keeps its place on the screen.
+// The scroll position of a log, and how it is kept when rows are added above or below. At the end, new rows are followed; elsewhere,
+// the first visible row keeps its position on the screen.
 
 /** How near to the end counts as the end, in pixels. */
 const END_PX = 48;
 
-/** The place of a reader: at the end, or by a row and its distance from the top of the window. */
+/** A scroll position: at the end, or a row and its distance from the top of the window. */
 export type Place = { end: true } | { end: false; id: string; offset: number };
 
 const articles = (box: HTMLElement): HTMLElement[] => [...box.querySelectorAll<HTMLElement>("article")];
@@ -23,7 +23,7 @@ function firstBelow(rows: readonly HTMLElement[], line: number): number {
   return from;
 }
 
-/** Where the reader stands now. */
+/** The present scroll position. */
 export function placeOf(box: HTMLElement): Place {
   if (isAtEnd(box)) return { end: true };
   const top = box.getBoundingClientRect().top;
@@ -32,7 +32,7 @@ export function placeOf(box: HTMLElement): Place {
   return first ? { end: false, id: first.id, offset: first.getBoundingClientRect().top - top } : { end: true };
 }
 
-/** Puts the reader back there after the rows have changed. */
+/** Restores a scroll position after the rows have changed. */
 export function restore(box: HTMLElement, place: Place): void {
   if (place.end) {
     box.scrollTop = box.scrollHeight;
@@ -50,7 +50,7 @@ export function newestVisible(box: HTMLElement): string | null {
 }
 
 /** Brings a message into view; its element, if it is there. */
-export function bring(box: HTMLElement, message: string): HTMLElement | null {
+export function scrollToMessage(box: HTMLElement, message: string): HTMLElement | null {
   const row = box.querySelector<HTMLElement>(`#${CSS.escape(`m-${message}`)}`);
   row?.scrollIntoView({ block: "center" });
   return row;

@@ -1,4 +1,4 @@
-// What the composer offers while one types: people after `@`, emoji after `:`.
+// The composer's suggestions: people after `@`, emoji after `:`.
 
 import type { JSX } from "preact";
 import { Avatar } from "../parts/avatar.tsx";
@@ -6,12 +6,12 @@ import type { Person, UserId } from "../../core/index.ts";
 import { isWord } from "../../core/model/markdown.ts";
 import { emojiStarting } from "../picker/emoji-index.ts";
 
-/** One offer; `text` replaces what was typed. */
+/** A suggestion; `text` replaces what was typed. */
 export type Suggestion = { text: string; label: string; person: Person | null };
 
 const MAX_SUGGESTIONS = 6;
 
-/** Whom `@Name` means in a text that is about to be sent; of several of one name, the one who was picked. */
+/** The user whom each `@Name` in a text refers to; among several of the same name, the one who was picked. */
 export function mentionsIn(
   text: string,
   people: readonly Pick<Person, "id" | "name">[],
@@ -27,7 +27,7 @@ export function mentionsIn(
   return found;
 }
 
-/** The offers for what stands before the caret, and where it begins; null if there are none. */
+/** The suggestions for the word before the caret, and where that begins; null if there are none. */
 export function suggestionsAt(
   text: string,
   caret: number,
@@ -42,17 +42,17 @@ export function suggestionsAt(
         .slice(0, MAX_SUGGESTIONS)
         .map((person) => ({ text: `@${person.name} `, label: person.name, person }))
     : emojiStarting(wanted, MAX_SUGGESTIONS).map(({ emoji, name }) => ({ text: `${emoji} `, label: `${emoji} ${name}`, person: null }));
-  // What is typed out needs no offer: Enter sends it.
+  // A name that is typed in full needs no suggestion, so that Enter sends the message.
   const isTyped = all.length === 1 && all[0]?.text.trim() === typed;
   return all.length > 0 && !isTyped ? { all, at: caret - typed.length } : null;
 }
 
-/** A text with a part replaced, and where the caret stands then. */
+/** A text with a part replaced, and the new caret position. */
 export function insert(text: string, from: number, to: number, by: string): { text: string; caret: number } {
   return { text: text.slice(0, from) + by + text.slice(to), caret: from + by.length };
 }
 
-/** The list of offers. The focus stays in the text. */
+/** The list of suggestions. The focus stays in the text field. */
 export function Suggestions(props: {
   id: string;
   all: readonly Suggestion[];

@@ -1,4 +1,4 @@
-// What happened in a conversation besides messages, in one line.
+// One line about something that happened in a conversation besides messages.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";

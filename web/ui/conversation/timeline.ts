@@ -1,4 +1,4 @@
-// From the entries of a log to what is drawn: day lines, the line before what is new, and runs of one sender. Pure.
+// Groups the entries of a log for rendering: day lines, the "New messages" line, and runs of one sender. Pure.
 
 import type { Article, Entry, Line, MessageId } from "../../core/index.ts";
 
@@ -16,7 +16,7 @@ const RUN_MS = 5 * 60_000;
 
 const dayOf = (ms: number): number => new Date(ms).setHours(0, 0, 0, 0);
 
-/** The same runs are the same objects as before, so that they are not drawn anew. */
+/** Reuses the objects of unchanged runs, so that they are not rendered again. */
 function reuseRuns(before: readonly Block[], now: Block[]): Block[] {
   const known = new Map(before.map((block) => [block.key, block]));
   return now.map((block) => {
@@ -26,7 +26,7 @@ function reuseRuns(before: readonly Block[], now: Block[]): Block[] {
   });
 }
 
-/** The blocks of a log; `firstUnread` is the first that was new when it was opened, `before` what was drawn last. */
+/** The blocks of a log; `firstUnread` is the first unread message when it was opened, `before` the blocks of the last rendering. */
 export function blocksOf(entries: readonly Entry[], firstUnread: MessageId | null, before: readonly Block[] = []): Block[] {
   const blocks: Block[] = [];
   let day = Number.NaN;
@@ -58,7 +58,7 @@ export function blocksOf(entries: readonly Entry[], firstUnread: MessageId | nul
   return reuseRuns(before, blocks);
 }
 
-/** The newest message of one's own: the only one whose state is written out. */
+/** The newest own message: the only one whose state is shown as text. */
 export function newestOwn(entries: readonly Entry[]): MessageId | null {
   for (let i = entries.length - 1; i >= 0; i--) {
     const entry = entries[i];

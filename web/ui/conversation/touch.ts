@@ -1,8 +1,8 @@
-// What a finger does on a message: it stays, for the menu, or moves towards the line's start, for a reply.
+// Touch gestures on a message: a long press opens the menu, a swipe towards the line's start replies.
 
 import { useRef } from "preact/hooks";
 
-/** A finger that stays for so long asks for the menu. */
+/** How long a long press takes. */
 export const LONG_PRESS_MS = 400;
 const REPLY_PX = 56;
 /** Beyond this the finger scrolls. */
@@ -29,7 +29,7 @@ export function useTouch(onLong: (box: DOMRect) => void, onSwipe: (() => void) |
     onTouchStart: (event) => {
       const [finger] = event.touches;
       const element = elementOf(event);
-      // A slider moves along the line, too.
+      // A slider is dragged in the same direction.
       const isSlider = event.target instanceof Element && event.target.matches("input, audio, video");
       if (!finger || event.touches.length > 1 || isSlider) return end(element);
       const timer = setTimeout(() => {

@@ -1,4 +1,4 @@
-// A client without a server: it answers everything from sample data, and does the simplest of what is asked.
+// A fake client for sample data, without a server.
 
 import type { Article, Changes, Client, Conversation, Entry, FileId, MessageId, Outcome, State } from "../../core/index.ts";
 import { pictureBytes } from "./picture.ts";
@@ -33,7 +33,7 @@ export function fakeClient(state: State): Client {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    onNews: () => () => undefined,
+    onMessage: () => () => undefined,
     close: nothing,
     suggestPassword: () => "k7qf-m2xd-5trb-w4hn",
     logIn: async (_email, password) => Promise.resolve(password === "right" ? { ok: true, value: null } : { ok: false, failure: { kind: "login" } }),
@@ -191,10 +191,10 @@ export function fakeClient(state: State): Client {
     exportData: async () =>
       Promise.resolve({ user: me.id, name: me.name, email: me.email, at: new Date(NOW).toISOString(), contacts: [], conversations: [] }),
     deleteAccount: done,
-    pushed: async () => ok({ key: "", endpoint: "" }),
+    pushStatus: async () => ok({ key: "", endpoint: "" }),
     enablePush: done,
     disablePush: done,
-    setWaking: nothing,
+    setPushSettings: nothing,
     fingerprint: () => "9c71 03fa 55d0 e8b2 41c6 7a90 2f3d b814",
     connectNow: () => undefined,
     useHere: () => undefined,

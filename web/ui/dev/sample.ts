@@ -54,7 +54,7 @@ const conversation = (n: number, kind: Conversation["kind"], name: string, more:
   draft: "",
   draftTarget: null,
   memberCount: kind === "group" ? 6 : 2,
-  hereCount: kind === "group" ? 3 : 0,
+  availableCount: kind === "group" ? 3 : 0,
   admin: kind === "group",
   barrier: null,
   renewedAt: daysAgo(22),

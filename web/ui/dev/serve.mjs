@@ -9,7 +9,7 @@ import { build } from "esbuild";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
-/** web.md 3.3, and the fonts. */
+/** The Content-Security-Policy that the server sends with the client. */
 const csp =
   "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types parlance";
 const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Parlance</title>
@@ -17,7 +17,7 @@ const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>
 <body><div id="app"></div><script type="module" src="app.js"></script></body></html>`;
 const types = { ".js": "text/javascript", ".css": "text/css", ".woff2": "font/woff2" };
 
-/** Builds and serves; answers the address, and what ends it. */
+/** Builds and serves the page; returns its address, and a function that stops the server. */
 export async function serve() {
   const folder = mkdtempSync(join(tmpdir(), "parlance-dev-"));
   await build({

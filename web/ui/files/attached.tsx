@@ -1,9 +1,9 @@
-// What is attached to a message. Everything has its size before it is here, so that nothing moves when it comes.
+// The attachments of a message. Their space is reserved before they are loaded, so that nothing moves.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
 import { type Article, type FileInfo, shapeOf } from "../../core/index.ts";
-import { FileRow, Film, PlayRow, Uploading, VoicePlayer } from "../later.ts";
+import { FileRow, VideoPlayer, PlayRow, Uploading, VoicePlayer } from "../lazy.ts";
 import { Pictures, ratioOf } from "./pictures.tsx";
 
 function One({ file, isHere }: { file: FileInfo; isHere: boolean }): JSX.Element {
@@ -11,7 +11,7 @@ function One({ file, isHere }: { file: FileInfo; isHere: boolean }): JSX.Element
     case "video":
       return (
         <div class="film picture" style={{ "--ratio": String(ratioOf(file)) }}>
-          <Film file={file} />
+          <VideoPlayer file={file} />
         </div>
       );
     case "voice":

@@ -1,4 +1,4 @@
-// How files come into a message besides being dropped or pasted.
+// Choosing files for a message, besides dropping or pasting them.
 
 import type { JSX, RefObject } from "preact";
 import { useEffect } from "preact/hooks";
@@ -19,7 +19,7 @@ export function Choosers({ conversation, chooser, camera, onChosen }: ChoosersPr
   useEffect(() => void restorePicked(conversation), [conversation]);
   const onChange = ({ currentTarget }: { currentTarget: HTMLInputElement }): void => {
     void pick(conversation, [...(currentTarget.files ?? [])]);
-    // The same one can be chosen again.
+    // Reset, so that the same file can be chosen again.
     currentTarget.value = "";
     onChosen();
   };
@@ -31,7 +31,7 @@ export function Choosers({ conversation, chooser, camera, onChosen }: ChoosersPr
   );
 }
 
-/** What is made on the spot, where nothing is written: a picture, by phones, and a voice note. */
+/** Buttons for an empty composer: the camera, on phones, and a voice note. */
 export function Shots({ onCamera, onVoice }: { onCamera: () => void; onVoice: () => void }): JSX.Element {
   const w = words.value;
   return (

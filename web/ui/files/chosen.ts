@@ -1,30 +1,29 @@
-// What was chosen to be sent and has not been sent: of each conversation, also while another one is looked at. picked.ts makes it
-// ready.
+// Files that were chosen and not sent yet, of all conversations. picked.ts prepares them.
 
 import { signal } from "@preact/signals";
 import type { ConversationId, FileId, FileInfo } from "../../core/index.ts";
-import { loadPicked } from "../later.ts";
+import { loadPicked } from "../lazy.ts";
 import { client } from "../state.ts";
 
 /** One of them. */
 export interface Picked {
   /** Of this page only. */
   key: number;
-  /** What it lies under on this device. */
+  /** Its id on this device. */
   id: FileId;
   /** Those with smaller ones were chosen before, by this page or an earlier one. */
   order: number;
-  /** What it was called, and of which type it was, when it was chosen. */
+  /** Its original name and type. */
   name: string;
   type: string;
-  /** The file itself; null of one that an earlier page has chosen, which cannot be made ready anew. */
+  /** The file itself; null if it was chosen in an earlier page, so that it cannot be prepared again. */
   source: File | null;
   /** The picture to be shown of it; null if it has none. */
   url: string | null;
   isPicture: boolean;
-  /** As it is, with the place and the camera that a picture may name. */
+  /** Whether it is sent unchanged, including the location and camera in a picture's metadata. */
   original: boolean;
-  /** `lost`: its page went before it was ready. */
+  /** `lost`: its page was closed before it was prepared. */
   state: "preparing" | "ready" | "failed" | "tooLarge" | "noRoom" | "lost";
   /** How large it will be. */
   size: number;
@@ -32,7 +31,7 @@ export interface Picked {
   /** A smaller small picture, where many files share one message. */
   tiny: string;
   ending: AbortController;
-  /** Resolves when it is ready, or has failed. */
+  /** Resolves when it is prepared, or has failed. */
   done: Promise<void>;
 }
 

@@ -13,10 +13,10 @@ interface Drop {
 
 const hasFiles = ({ dataTransfer }: DragEvent): boolean => dataTransfer?.types.includes("Files") ?? false;
 
-/** Whether files are held over it, and what listens for them. */
+/** Whether files are dragged over the element, and its event handlers. */
 export function useDrop(conversation: string): [boolean, Drop] {
   const [over, setOver] = useState(false);
-  // Each element that is entered is left later than the next one is entered.
+  // Counts, as `dragleave` of one element comes after `dragenter` of the next.
   const depth = useRef(0);
   const entered = (by: 1 | -1): void => {
     depth.current += by;

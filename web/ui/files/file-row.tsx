@@ -1,4 +1,4 @@
-// A file as a row: its name, whose ending stays, its size, and what can be done with it.
+// A file as a row: its name, whose ending is never cut off, its size, and its actions.
 
 import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";

@@ -1,5 +1,4 @@
-// A picture as large as the window, and the others of the conversation beside it. Arrows go on, + and − change its size, Escape
-// closes.
+// The lightbox: a picture in the size of the window. Arrows show the conversation's other pictures, + and − zoom, Escape closes.
 
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";

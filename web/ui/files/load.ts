@@ -1,5 +1,5 @@
-// The bytes of files as addresses that elements can show. What nobody looks at any more is let go when there is too much.
-// Nothing ever navigates to such an address: it would be a page of ours.
+// Files as object URLs for elements. Those that are not shown any more are evicted when they take too much memory. Nothing may ever
+// navigate to such a URL: the file would run as a page of this origin.
 
 import { effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
@@ -12,16 +12,16 @@ export type Loaded = { kind: "waiting"; done: number } | { kind: "here"; url: st
 
 /** How many are fetched at the same time. */
 const WIDTH = 3;
-/** What is kept for another look: bytes. */
+/** Bytes of files that are cached after they were shown. */
 const KEPT = 96 << 20;
-/** Parts are put together when there is so much of them, as a browser keeps what it has as a blob outside of the page's memory. */
+/** Parts of this many bytes are combined into a blob, which browsers keep outside of the page's memory. */
 const PART = 8 << 20;
 
 /** A file that is shown somewhere, or was. */
 export interface Entry {
   file: FileInfo;
   shown: Signal<Loaded>;
-  /** Somebody has wanted it. */
+  /** Whether a component has asked for it. */
   begun: boolean;
   users: number;
   at: number;
@@ -34,7 +34,7 @@ const queue: Entry[] = [];
 /** Whether another try may help. */
 const mayPass = ({ kind }: Failure): boolean => kind === "noAnswer" || kind === "tooMany";
 
-/** What is here of a file. */
+/** The parts of a file that are loaded. */
 class Reading {
   private readonly whole: Blob[] = [];
   private parts: Uint8Array<ArrayBuffer>[] = [];
@@ -62,15 +62,15 @@ class Reading {
   }
 }
 
-/** What the next try goes on with, by what a file's bytes are. */
+/** Interrupted downloads that the next try resumes, by key and digest. */
 const unfinished = new Map<string, Reading>();
 const bytesOf = ({ key, digest }: FileInfo): string => key + digest;
 
-/** Reads a file whole, for an element of its shape or to be saved; `onPart` hears how much is here. */
+/** Reads a whole file, for an element of its shape or to be saved; `onPart` is called with the progress. */
 export async function blobOf(file: FileInfo, isShown: boolean, onPart: (done: number) => void): Promise<Blob | Failure> {
   const bytes = bytesOf(file);
   const reading = unfinished.get(bytes) ?? new Reading();
-  // Nobody else goes on with the same.
+  // Taken out, so that nobody else resumes the same download.
   unfinished.delete(bytes);
   const take = (part: Uint8Array<ArrayBuffer>): void => {
     reading.take(part);
@@ -85,7 +85,7 @@ export async function blobOf(file: FileInfo, isShown: boolean, onPart: (done: nu
   return type === null ? { kind: "otherType" } : reading.blob(type);
 }
 
-/** As what it is shown, by its first bytes; null if these are not of its shape. */
+/** Its type by its first bytes; null if that does not match its shape. */
 function typeOf(file: FileInfo, head: Uint8Array): string | null {
   const shape = shapeOf(file);
   return shape === "picture" ? pictureType(head) : playedType(head, shape !== "video");
@@ -128,16 +128,16 @@ function begin(entry: Entry): void {
 
 const mayCome = ({ shown: { value } }: Entry): boolean => value.kind === "failed" && mayPass(value.failure);
 
-/** Tries again what had no answer, as far as somebody looks at it. */
+/** Retries failed downloads of files that are being shown. */
 function tryAgain(): void {
   for (const entry of entries.values()) if (entry.users > 0 && mayCome(entry)) begin(entry);
 }
 effect(() => {
-  // Once with each connection, not with each file that fails.
+  // Once per connection, not once per failed file.
   if (connection.value.kind === "live") untracked(tryAgain);
 });
 
-/** Forgets what is held of a file. */
+/** Drops a file from the cache. */
 function drop(entry: Entry): void {
   const { file, shown } = entry;
   if (shown.value.kind === "here") URL.revokeObjectURL(shown.value.url);
@@ -157,7 +157,7 @@ effect(() => {
   }
 });
 
-function letGo(): void {
+function evict(): void {
   let room = KEPT;
   for (const entry of [...entries.values()].sort((one, other) => other.at - one.at)) {
     const { file, shown, users, begun } = entry;
@@ -166,14 +166,14 @@ function letGo(): void {
   }
 }
 
-/** A file's entry, also one that nobody wants yet: whoever draws it a second time looks at the same. */
+/** The entry of a file, shared by all components that show it. */
 export function entryOf(file: FileInfo): Entry {
   const entry = entries.get(file.id) ?? { file, shown: signal<Loaded>({ kind: "waiting", done: 0 }), begun: false, users: 0, at: 0 };
   entries.set(file.id, entry);
   return entry;
 }
 
-/** Somebody looks at it from now on; answers what says that they do not any more. */
+/** Marks it as being shown; returns a function that ends this. */
 export function look(entry: Entry): () => void {
   entries.set(entry.file.id, entry);
   if (!entry.begun || mayCome(entry)) begin(entry);
@@ -181,16 +181,16 @@ export function look(entry: Entry): () => void {
   entry.at = performance.now();
   return () => {
     entry.users -= 1;
-    letGo();
+    evict();
   };
 }
 
-/** Fetches it once more, if it failed: somebody asks for it. */
+/** Retries a failed download. */
 export function again(entry: Entry): void {
   if (entry.shown.value.kind === "failed") begin(entry);
 }
 
-/** Fetches a file while it is wanted, for as long as the part is drawn. */
+/** Fetches a file while it is wanted and the component is mounted. */
 export function useFile(file: FileInfo, wanted: boolean): ReadonlySignal<Loaded> {
   const entry = useMemo(() => entryOf(file), [file.id]);
   useEffect(() => (wanted ? look(entry) : undefined), [file.id, wanted]);

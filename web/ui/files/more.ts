@@ -1,11 +1,11 @@
-// What is needed where somebody sends, opens or plays a file, as one file to load: then, and not before.
+// The code for sending, opening and playing files, as one chunk that is loaded on demand.
 
 import { paths } from "../parts/icon-paths-files.ts";
 import { addIcons } from "../parts/icon.tsx";
 
 export { FileRow } from "./file-row.tsx";
 export { PlayRow } from "./play-row.tsx";
-export { Film } from "./film.tsx";
+export { VideoPlayer } from "./video-player.tsx";
 export { Lightbox } from "./lightbox.tsx";
 export * as picked from "./picked.ts";
 export { Picture } from "./picture.tsx";

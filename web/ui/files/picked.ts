@@ -1,4 +1,4 @@
-// Makes what was chosen ready to be sent: each file is encrypted onto this device at once, so that sending it is only a word.
+// Prepares chosen files: each is encrypted onto this device at once, so that sending it is immediate.
 
 import { effect } from "@preact/signals";
 import { type ChosenFile, type ConversationId, type FileId, type FileInfo, MAX_FILES, padme, shapeOf } from "../../core/index.ts";
@@ -10,7 +10,7 @@ import { blobOf } from "./load.ts";
 import { prepared } from "./prepare.ts";
 import { saysPicture, sourceOf, thumbOf } from "./types.ts";
 
-/** The letters that all small pictures of a message may take. */
+/** The total length of all thumbnails of a message, in base64. */
 const MAX_THUMBS = 24_000;
 let keys = 0;
 
@@ -29,10 +29,10 @@ const WIDTH = 2;
 let running = 0;
 const queue: (() => void)[] = [];
 
-/** The lock that a page holds while it prepares a file, so that other windows can tell it from one whose page is gone. */
+/** The lock that a page holds while it prepares a file, by which other windows see that its page still exists. */
 const lockOf = (id: FileId): string => `parlance-choosing-${id}`;
 
-/** Makes one ready, after those that were chosen before it. If it fails, nothing of it stays on this device. */
+/** Prepares a file, after those that were chosen before it. If that fails, nothing of it stays on this device. */
 async function makeReady(id: ConversationId, one: Picked): Promise<void> {
   const { key, order, name, type, original, ending } = one;
   let isReady = false;
@@ -59,28 +59,28 @@ async function inTurn<T>(task: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Encrypts one onto this device; false if it was taken out, or is too large. */
+/** Encrypts a file onto this device; false if it was removed, or is too large. */
 async function prepare(id: ConversationId, { id: file, key, order, name, type, source, original, ending }: Picked): Promise<boolean> {
   if (!source || ending.signal.aborted) return false;
   const { blob, about, tiny, preview } = await prepared(source, original);
   if (ending.signal.aborted) return false;
   const { fileLimit } = me.value;
-  // Its length is hidden by padding, which counts.
+  // The padding counts towards the limit.
   if (fileLimit !== null && padme(blob.size) > fileLimit) {
     change(id, key, { state: "tooLarge", size: blob.size });
     return false;
   }
   const url = preview ? URL.createObjectURL(preview) : null;
-  // What cannot be opened as a picture goes as it is.
+  // A file that cannot be decoded as a picture is sent unchanged.
   change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
   const info = await client().stage(sourceOf(blob), about, ending.signal, file);
   change(id, key, { info });
-  // A page that is loaded anew finds it.
+  // For a reload.
   await client().keepChosen(id, { id: file, info, order, tiny, original, name, type });
   return true;
 }
 
-// Whoever leaves now has to choose the file again.
+// Asks before the page is closed, as the file would have to be chosen again.
 effect(() => {
   if (![...picked.value.values()].flat().some(({ state }) => state === "preparing")) return undefined;
   const ask = (event: Event): void => event.preventDefault();
@@ -88,7 +88,7 @@ effect(() => {
   return () => removeEventListener("beforeunload", ask);
 });
 
-// What was chosen together was chosen in one millisecond.
+// Files that are chosen together share a millisecond.
 const nextOrder = (): number => Date.now() * 1000 + (keys % 1000);
 
 function begin(id: ConversationId, source: File, original: boolean, order: number): Picked {
@@ -114,7 +114,7 @@ function begin(id: ConversationId, source: File, original: boolean, order: numbe
   return one;
 }
 
-/** Adds files; what is more than a message carries is said. */
+/** Adds files; shows a note if they are more than a message can have. */
 export function pick(id: ConversationId, files: readonly File[]): void {
   if (me.value.fileLimit === 0) return note(words.value.filesOff);
   const before = pickedIn(id);
@@ -146,16 +146,16 @@ export function setOriginal(id: ConversationId, original: boolean): void {
   put(id, next);
 }
 
-/** What is shown of one that is here already: a picture as it is sent, of others the small picture. */
+/** The preview of a prepared file: the picture as it is sent, or the thumbnail. */
 async function previewOf(info: FileInfo): Promise<string | null> {
   if (shapeOf(info) !== "picture") return thumbOf(info);
   const blob = await blobOf(info, true, () => undefined);
   return blob instanceof Blob ? URL.createObjectURL(blob) : thumbOf(info);
 }
 
-/** Shows again what an earlier page has made ready, and as lost what it has not. */
+/** Shows the files that an earlier page has prepared, and as lost those that it has not. */
 export async function restore(id: ConversationId): Promise<void> {
-  // Before the files: one that becomes ready in between is not taken for lost.
+  // Queried before the files, so that one that is prepared in between is not taken for lost.
   const { held = [] } = await navigator.locks.query();
   const files = await client().chosenFiles(id);
   const before = pickedIn(id);
@@ -182,7 +182,7 @@ export async function restore(id: ConversationId): Promise<void> {
   }
 }
 
-// Another window may have sent some, or taken them out; answers whether it has.
+// Drops files that another window has sent or removed; resolves to whether there were any.
 async function dropGone(id: ConversationId): Promise<boolean> {
   const here = new Set((await client().chosenFiles(id)).map((file) => file.id));
   const isGone = (one: Picked): boolean => one.info !== null && !here.has(one.id);
@@ -193,12 +193,12 @@ async function dropGone(id: ConversationId): Promise<boolean> {
   return gone.length > 0;
 }
 
-/** Waits until all are ready, and answers them to be sent; null if one has failed. */
+/** Waits until all files are prepared, and returns them; null if one has failed. */
 export async function readyFiles(id: ConversationId): Promise<FileInfo[] | null> {
   // One that is chosen meanwhile is waited for, too.
   for (let all = pickedIn(id); all.some(({ state }) => state === "preparing"); all = pickedIn(id)) await Promise.all(all.map(({ done }) => done));
   if (await dropGone(id)) {
-    // Nothing goes without what was to go with it, unless somebody says so again.
+    // The message is not sent without a file that was meant to be part of it, unless the user sends again.
     note(words.value.fileNotHere);
     return null;
   }
@@ -211,7 +211,7 @@ export async function readyFiles(id: ConversationId): Promise<FileInfo[] | null>
   return all.flatMap(({ info, tiny }) => (info ? [isTight ? { ...info, thumb: tiny } : info] : []));
 }
 
-/** They are on their way: nothing of them is chosen any more. */
+/** They were sent, so they are no longer chosen. */
 export function sent(id: ConversationId, files: readonly FileInfo[]): void {
   const ids = new Set(files.map((file) => file.id));
   for (const one of pickedIn(id)) if (ids.has(one.id)) end(one, true);

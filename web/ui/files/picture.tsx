@@ -10,7 +10,7 @@ import { Icon } from "../parts/icon.tsx";
 import { useFile } from "./load.ts";
 import { thumbOf } from "./types.ts";
 
-/** Pixels beside the screen within which a picture is fetched. */
+/** Distance from the viewport within which a picture is fetched. */
 const NEAR = "600px";
 /** A larger picture is fetched when somebody opens it: bytes. */
 const MAX_FETCHED = 16 << 20;
@@ -32,7 +32,7 @@ function useNear(): [(element: Element | null) => void, boolean] {
 interface PictureProps {
   file: FileInfo;
   alt: string;
-  /** How many more there are than are shown; written over it. */
+  /** How many more pictures there are; shown over this one. */
   more: number;
 }
 

@@ -3,9 +3,9 @@
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
 import type { FileInfo } from "../../core/index.ts";
-import { Picture } from "../later.ts";
+import { Picture } from "../lazy.ts";
 
-/** Wider or higher than this nothing is drawn, however it is. */
+/** The limits of the aspect ratio in which pictures are shown. */
 const [NARROWEST, WIDEST] = [0.5, 2.5];
 /** In a grid. */
 const SHOWN = 3;
@@ -13,7 +13,7 @@ const SHOWN = 3;
 /** Its width by its height, within what can be drawn. */
 export const ratioOf = ({ w, h }: FileInfo): number => Math.min(WIDEST, Math.max(NARROWEST, w && h ? w / h : 4 / 3));
 
-/** What a picture is called: by what was written to it, if it is the only one, or by its name. */
+/** The alternative text of a picture: the caption, if it is the only one, or its name. */
 const altOf = (file: FileInfo, caption: string, count: number): string => (count === 1 && caption !== "" ? caption : file.name || words.value.filesBrief.picture(1));
 
 /** The pictures of a message: two side by side, of more a large one and two small ones. */

@@ -1,8 +1,8 @@
-// Makes a file ready to be sent: of a picture, what is seen and nothing more (no place, no camera), with its size and a small
-// picture of it, which travel in the message.
+// Prepares a file for sending: re-encodes a picture, so that it has no metadata (location, camera), and makes the dimensions and the
+// thumbnail that the message carries.
 
 import type { FileAbout } from "../../core/index.ts";
-import { moving } from "./moving.ts";
+import { animated } from "./animated.ts";
 import { HEAD, pictureType, playedType, saysShown, UNKNOWN } from "./types.ts";
 
 /** A file that is ready. */
@@ -22,9 +22,9 @@ const PREVIEW = 320;
 /** Bytes of a small picture. */
 const THUMB_BYTES = 4096;
 const TINY_BYTES = 600;
-/** A picture without loss that would be larger is sent with a little. */
+/** A larger lossless picture is sent in a lossy format. */
 const LOSSLESS_BYTES = 3 << 20;
-/** A video that does not say in this time what it is has no small picture. */
+/** How long the metadata of a video may take to load; without it there is no thumbnail. */
 const FILM_MS = 5000;
 
 type Drawable = ImageBitmap | HTMLVideoElement;
@@ -60,7 +60,7 @@ async function small(source: Drawable, size: readonly [number, number], sides: r
 
 const base64Of = (bytes: Uint8Array): string => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
-/** Another ending, if it is written in another type now. */
+/** The file name with the ending of its new type. */
 function named(name: string, type: string): string {
   const ending = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp" }[type];
   return ending === undefined ? name : `${name.replace(/\.[^.]*$/, "")}.${ending}`;
@@ -68,8 +68,8 @@ function named(name: string, type: string): string {
 
 async function picture(source: File, type: string, bitmap: ImageBitmap, original: boolean): Promise<Prepared> {
   const size = [bitmap.width, bitmap.height] as const;
-  // One that moves would stand still.
-  const kept = original ? source : await moving(source, type);
+  // An animated picture would lose its animation.
+  const kept = original ? source : await animated(source, type);
   const asIs = kept !== null;
   let blob: Blob = kept ?? source;
   let [w, h] = size;
@@ -92,7 +92,7 @@ async function picture(source: File, type: string, bitmap: ImageBitmap, original
 }
 
 /** The first picture of a video, its size and how long it is. */
-async function film(source: File, mime: string): Promise<Prepared> {
+async function video(source: File, mime: string): Promise<Prepared> {
   const video = document.createElement("video");
   const url = URL.createObjectURL(source);
   const plain: FileAbout = { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" };
@@ -121,13 +121,13 @@ async function film(source: File, mime: string): Promise<Prepared> {
 export async function prepared(source: File, original: boolean): Promise<Prepared> {
   const head = new Uint8Array(await source.slice(0, HEAD).arrayBuffer());
   const type = pictureType(head);
-  // As it is to be seen: turned as the camera was held.
+  // Applies the EXIF orientation.
   const bitmap = type ? await createImageBitmap(source, { imageOrientation: "from-image" }).catch(() => null) : null;
   if (type && bitmap) return picture(source, type, bitmap, original);
-  // What says that it is a document is one.
+  // A file with a document's type stays a document.
   const isNamed = source.type !== "" && source.type !== UNKNOWN && !saysShown(source.type);
   const played = isNamed ? null : playedType(head, source.type.startsWith("audio/"));
-  if (played?.startsWith("video/")) return film(source, played);
+  if (played?.startsWith("video/")) return video(source, played);
   const mime = played ?? (isNamed ? source.type : UNKNOWN);
   return { blob: source, about: { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" }, tiny: "", preview: null };
 }

@@ -1,4 +1,4 @@
-// The row in place of the text field while one speaks.
+// The row that replaces the text field during a recording.
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -12,7 +12,7 @@ import { clockOf, Wave } from "./voice.tsx";
 /** Bars that are shown while it is recorded: the newest. */
 const SHOWN = 40;
 
-/** The row that is shown while one speaks. */
+/** The row that is shown during a recording. */
 export function Recorder({ conversation, onDone }: { conversation: ConversationId; onDone: () => void }): JSX.Element {
   const w = words.value;
   const recording = useRef<Recording | null>(null);
@@ -50,7 +50,7 @@ export function Recorder({ conversation, onDone }: { conversation: ConversationI
       await send(conversation, await done.stop(), done);
       if (!isOver.current) onDone();
     } catch {
-      // What was said stays, to be sent again.
+      // The recording is kept, so that sending can be retried.
       isSending.current = false;
       note(w.notSent);
     }

@@ -5,7 +5,7 @@ import { client } from "../state.ts";
 import { sourceOf } from "./types.ts";
 import { condensed, writeWave } from "./wave.ts";
 
-/** How often the loudness is taken. */
+/** How often the loudness is sampled. */
 export const STEP_MS = 100;
 /** Loud enough for a full bar. */
 const LOUD = 0.35;
@@ -13,12 +13,12 @@ const BITS_PER_SECOND = 32_000;
 
 const types = ["audio/webm;codecs=opus", "audio/mp4", "audio/ogg;codecs=opus"];
 
-/** A recording that is going on, or is over. */
+/** A recording, running or ended. */
 export interface Recording {
   levels: number[];
   /** How long it is so far. */
   ms: () => number;
-  /** Ends it, unless its microphone has; answers what was recorded, whenever it is asked. */
+  /** Ends it, unless it has ended with its microphone; returns what was recorded, also when called again. */
   stop: () => Promise<Blob>;
 }
 
@@ -56,7 +56,7 @@ function begin(stream: MediaStream, context: AudioContext, release: () => void):
     const loudness = Math.sqrt(samples.reduce((sum, one) => sum + one * one, 0) / samples.length);
     levels.push(Math.min(1, Math.sqrt(loudness / LOUD)));
   }, STEP_MS);
-  // It also ends by itself: the microphone was unplugged, or may not be used any more.
+  // It also ends when the microphone is unplugged, or its permission is revoked.
   const ended = new Promise<void>((resolve) =>
     recorder.addEventListener("stop", () => {
       length = performance.now() - begun;

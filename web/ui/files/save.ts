@@ -1,23 +1,23 @@
-// Saving a file: as a download, never as a page. What is too large to be held goes through the worker, as a stream.
+// Saves a file as a download, never as a page. Large files are streamed through the service worker.
 
-import type { Failure, FileInfo, Heard } from "../../core/index.ts";
+import type { Failure, FileInfo, SaveMessage } from "../../core/index.ts";
 import { sentenceOf } from "../failure.ts";
 import { note } from "../parts/announcer.tsx";
 import { saveAs } from "../parts/save.ts";
 import { blobOf } from "./load.ts";
 
-/** What a download may be held whole, in bytes. */
+/** Larger downloads are streamed: bytes. */
 const MAX_HELD = 64 << 20;
 
-/** If a worker does not answer within this time, there is none. */
+/** How long the worker may take to answer. */
 const ANSWERS_MS = 10_000;
-/** How often it is asked whether it still saves, which also keeps the browser from ending it; after so many without an answer it is gone. */
+/** How often the worker is pinged, which also keeps the browser from ending it; after this many missed answers it is gone. */
 const ASK_MS = 10_000;
 const MAX_SILENT = 3;
-/** How long the message of its end may take, which comes through another port. */
+/** How long its final message may take, which comes through another port. */
 const SAID_MS = 1000;
 
-/** Asks a worker whether it still saves what it has given this address. */
+/** Asks the worker whether it is still streaming this URL. */
 function ask(worker: ServiceWorker, address: string, then: (isSaving: boolean) => void): void {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = ({ data }: MessageEvent<boolean>) => {
@@ -27,7 +27,7 @@ function ask(worker: ServiceWorker, address: string, then: (isSaving: boolean) =
   worker.postMessage({ saving: address }, [port2]);
 }
 
-/** Has the worker save it; false if that does not answer. */
+/** Has the worker save it; false if the worker does not answer. */
 async function stream(worker: ServiceWorker, file: FileInfo, onPart: (done: number) => void): Promise<boolean> {
   const { port1, port2 } = new MessageChannel();
   let asking: ReturnType<typeof setInterval> | undefined;
@@ -44,13 +44,13 @@ async function stream(worker: ServiceWorker, file: FileInfo, onPart: (done: numb
         if (!isSaving) setTimeout(gone, SAID_MS);
       });
     };
-    port1.onmessage = ({ data }: MessageEvent<Heard>) => {
+    port1.onmessage = ({ data }: MessageEvent<SaveMessage>) => {
       clearTimeout(late);
       silent = 0;
       if ("done" in data) return onPart(data.done);
       if ("ended" in data) return end(data.ended);
       asking = setInterval(() => askAgain(data.address), ASK_MS);
-      // Chromium asks no worker for what has the attribute "download"; that it is to be saved, the answer says.
+      // No `download` attribute, as Chromium then bypasses the worker; the response has `Content-Disposition`.
       const link = document.createElement("a");
       link.href = data.address;
       link.click();
@@ -64,7 +64,7 @@ async function stream(worker: ServiceWorker, file: FileInfo, onPart: (done: numb
   return true;
 }
 
-/** Saves it under its name; `onPart` hears how much is here. */
+/** Saves it under its name; `onPart` is called with the progress. */
 export async function save(file: FileInfo, onPart: (done: number) => void): Promise<void> {
   const worker = navigator.serviceWorker?.controller;
   if (file.size > MAX_HELD && worker && (await stream(worker, file, onPart))) return;

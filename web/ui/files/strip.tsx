@@ -1,4 +1,4 @@
-// What will go with the message: small pictures and names above the text, each with its way out.
+// The files of the message that is being written: thumbnails and names above the text field, each with a button to remove it.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
@@ -37,11 +37,11 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   if (all.length === 0) return null;
   const pictures = all.filter((one) => one.isPicture);
   const original = pictures.some((one) => one.original);
-  // The place stays in these, whatever is done to pictures.
+  // These keep their location metadata, as only pictures are re-encoded.
   const stays = all.some((one) => !one.isPicture && mayNamePlace(one));
   const staysInAll = all.every((one) => (one.isPicture ? original : mayNamePlace(one)));
   const limit = me.value.fileLimit;
-  // What was not ready when its page went has nothing here that could be sent.
+  // Lost files have no content that could be sent.
   const here = all.filter(({ state }) => state !== "lost");
   const shape = here.every((one) => one.isPicture) ? "picture" : "document";
   return (

@@ -1,5 +1,5 @@
-// What a file is by its first bytes: only these are ever shown as pictures or played, whatever a sender or a name says. And how its
-// bytes are read.
+// File types by their first bytes: only files with these are ever shown as pictures or played, whatever the sender or the name claims.
+// Also reads a file's bytes.
 
 import type { FileInfo, FileSource } from "../../core/index.ts";
 
@@ -17,7 +17,7 @@ export function pictureType(bytes: Uint8Array): string | null {
 
 /** Bytes by which a type is known. */
 export const HEAD = 64;
-/** The type of what is neither shown nor played, and does not say what it is. */
+/** The type of a file that is neither shown nor played, and has no type of its own. */
 export const UNKNOWN = "application/octet-stream";
 
 /** What a file of the ISO family is for, by its brand: pictures have brands of their own, and so has sound. */
@@ -51,7 +51,7 @@ export function playedType(bytes: Uint8Array, isSound: boolean): string | null {
   return frameType(bytes);
 }
 
-/** Whether it says that it is something that is shown or played. */
+/** Whether this type claims to be shown or played. */
 export const saysShown = (type: string): boolean => /^(?:image|audio|video)\//.test(type);
 
 /** Reads what is to be encrypted, part by part. */
@@ -60,12 +60,12 @@ export const sourceOf = (blob: Blob): FileSource => ({
   read: async (from, to) => new Uint8Array(await blob.slice(from, to).arrayBuffer()),
 });
 
-/** Whether it says that it is of a type that `pictureType` knows. */
+/** Whether this type claims to be one that `pictureType` recognizes. */
 export const saysPicture = (type: string): boolean => /^image\/(?:png|jpeg|gif|webp|avif)$/.test(type);
 
-/** Whether a file that is sent as it is may name the place and the camera: a picture of another type, or a video. */
+/** Whether a file that is sent unchanged may have location metadata: a picture of another type, or a video. */
 export const mayNamePlace = ({ name, type }: Pick<File, "name" | "type">): boolean =>
-  // Not every system has a name for the type of what phones take.
+  // Not every system knows the MIME types of phone pictures.
   type === "" ? /\.(?:hei[cf]s?|tiff?|dng|mov|mp4)$/i.test(name) : /^(?:image|video)\//.test(type) && type !== "image/svg+xml";
 
 /** The ending of a name in capitals, as "PDF"; empty if it has none. */

@@ -1,4 +1,4 @@
-// How far the files of a message have come that is being sent: it is said at the beginning, half way and at the end.
+// The upload progress of a message's files, announced to screen readers at the beginning, half way and at the end.
 
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -8,7 +8,7 @@ import { announce } from "../parts/announcer.tsx";
 import { IconButton } from "../parts/button.tsx";
 import { client, connection, log, uploads } from "../state.ts";
 
-/** Before this nothing is said of how long it takes. */
+/** The remaining time is shown after this much of the upload. */
 const KNOWN_MS = 2000;
 
 /** Seconds that are left, at the speed so far; null while that is not known. */
@@ -24,7 +24,7 @@ function useLeft(upload: Upload | undefined): number | null {
   return took < KNOWN_MS || sent === 0 ? null : Math.ceil(((upload.all - upload.done) * took) / sent / 1000);
 }
 
-/** Whether it was sent, and not taken back. */
+/** Whether it was sent, and not discarded. */
 function isSent(message: string): boolean {
   const found = log.value?.entries.find(({ id }) => id === message);
   return found?.kind === "article" && found.state !== "sending" && found.state !== "notSent";
@@ -46,13 +46,13 @@ function useAnnounced(message: string, upload: Upload | undefined): void {
   }, []);
 }
 
-/** The bar, with what stops it. */
+/** The progress bar, with a button to cancel. */
 export function Uploading({ article }: { article: Article }): JSX.Element {
   const w = words.value;
   const upload = uploads.value.get(article.id);
   const left = useLeft(upload);
   useAnnounced(article.id, upload);
-  // As the files are, not as they travel.
+  // The size of the files, without encryption and padding.
   const all = article.files.reduce((sum, { size }) => sum + size, 0);
   const done = upload ? Math.round((all * upload.done) / upload.all) : 0;
   const isWaiting = upload?.stalled === true || connection.value.kind !== "live";

@@ -1,4 +1,4 @@
-// A voice note: its wave is the slider by which one goes to another place, and runs from left to right in every language.
+// The player of a voice note. Its waveform is the seek slider, and runs from left to right in every language.
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -36,7 +36,7 @@ export function VoicePlayer({ file }: { file: FileInfo }): JSX.Element {
   const [speed, setSpeed] = useState(0);
   const length = Math.min(file.ms ?? 0, MAX_FALLBACK_MS) / 1000;
   const rate = SPEEDS[speed] ?? 1;
-  // A browser may refuse; the button goes on saying that it does not play.
+  // The browser may refuse to play; the button then stays as it is.
   const play = (): void => void audio.current?.play().catch(() => undefined);
   useEffect(() => {
     if (loaded.kind === "here" && wanted) play();

@@ -1,9 +1,9 @@
-// How loud a recording is: as bytes in its message, and as bars on the screen. Pure.
+// The waveform of a recording: as bytes in its message, and as bars on the screen. Pure.
 
 /** How many bars a wave has. */
 export const BARS = 44;
 
-/** Loudness from 0 to 1 over any number of steps, as so many bars: each is the loudest of its part. */
+/** Reduces samples of loudness (0 to 1) to a number of bars: each is the maximum of its part. */
 export function condensed(levels: readonly number[], bars = BARS): number[] {
   if (levels.length === 0) return Array.from({ length: bars }, () => 0);
   return Array.from({ length: bars }, (_, i) => {
@@ -16,7 +16,7 @@ export function condensed(levels: readonly number[], bars = BARS): number[] {
 /** As it travels in a message. */
 export const writeWave = (bars: readonly number[]): string => btoa(bars.map((level) => String.fromCharCode(Math.round(Math.max(0, Math.min(1, level)) * 255))).join(""));
 
-/** The bars of what somebody sent; low ones, if it says nothing. */
+/** The bars of a received waveform; flat if it has none. */
 export function barsOf(wave: string): number[] {
   try {
     return condensed(Array.from(atob(wave), (letter) => letter.charCodeAt(0) / 255));

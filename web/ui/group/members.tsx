@@ -1,4 +1,4 @@
-// Who is in a group, and what an admin can do about it. Rows are drawn as they come into view, up to 5,000.
+// The members of a group, and an admin's actions. Rows are rendered as they come into view, up to 5,000.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -8,7 +8,7 @@ import { words } from "../i18n/words.ts";
 import type { Conversation, ConversationId, Member, UserId } from "../../core/index.ts";
 import { ask, show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
-import { Beside } from "../parts/beside.tsx";
+import { NameHint } from "../parts/name-hint.tsx";
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Switch } from "../parts/field.tsx";
@@ -73,7 +73,7 @@ function MemberRow({ conversation: c, member, onClose }: { conversation: Convers
       <span class="member-names">
         <span class="member-name">
           <bdi class="cut">{member.name}</bdi>
-          <Beside of={member} />
+          <NameHint of={member} />
           {member.trust === "verified" && <span class="seal"><Icon name="seal" size={16} /><span class="unseen">{w.verified}</span></span>}
         </span>
         <small class="cut">{self ? me.value.email : member.email}</small>

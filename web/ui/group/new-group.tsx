@@ -7,7 +7,7 @@ import { words } from "../i18n/words.ts";
 import type { Person, UserId } from "../../core/index.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
-import { Beside } from "../parts/beside.tsx";
+import { NameHint } from "../parts/name-hint.tsx";
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
@@ -68,7 +68,7 @@ export function ChoosePeople(props: {
             <label class="check-row">
               <Avatar of={{ kind: "person", id: p.id, name: p.name }} size={32} />
               <bdi class="cut">{p.name}</bdi>
-              <Beside of={p} />
+              <NameHint of={p} />
               <input type="checkbox" aria-label={p.name} checked={chosen.has(p.id)} onChange={() => toggle(p.id)} />
             </label>
           </li>
@@ -78,7 +78,7 @@ export function ChoosePeople(props: {
   );
 }
 
-/** One's friends, by name. */
+/** The user's friends, by name. */
 export const friends = (): Person[] =>
   [...people.value.values()].filter((p) => p.friend && !p.blocked).sort((a, b) => a.name.localeCompare(b.name));
 

@@ -1,4 +1,4 @@
-// English, what is said by parts that are loaded later (ui/rest.ts), and by nothing else.
+// English: the texts that only lazily loaded parts use (ui/rest.ts).
 
 import { en } from "./en.ts";
 

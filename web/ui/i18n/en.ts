@@ -325,5 +325,5 @@ export const en = {
   cannotOpenText: "A newer version wrote them, or the browser stores nothing for this site. Close the other windows and reload.",
 };
 
-/** What each language has to say. */
+/** The texts that each language has. */
 export type Catalogue = typeof en & typeof enRest;

@@ -1,4 +1,4 @@
-// The language in use. A part reads `words.value` while it draws, so it is drawn anew when the language changes.
+// The language in use. Components read `words.value` while rendering, so they render again when the language changes.
 // English is always there, others are loaded when chosen.
 
 import { signal } from "@preact/signals";
@@ -10,7 +10,7 @@ export const languages = { en: "English", de: "Deutsch", hu: "Magyar", ar: "ال
 /** One of them. */
 export type Language = keyof typeof languages;
 
-// Whatever is not in it yet is said only by parts that bring it along.
+// Lazily loaded parts add their texts before they use them.
 const english = { ...en } as Catalogue;
 
 /** Adds the sentences of parts that have just been loaded. */
@@ -40,7 +40,7 @@ export function preferred(): Language {
 }
 
 /** Changes the language, and with it the page's direction. */
-export async function speak(to: Language): Promise<void> {
+export async function setLanguage(to: Language): Promise<void> {
   words.value = await load[to]();
   language.value = to;
   document.documentElement.lang = to;

@@ -1,11 +1,11 @@
-// The avatar of a conversation: of the other one, of the group, or of what one saved.
+// The avatar of a conversation: of the other user, of the group, or of saved messages.
 
 import type { JSX } from "preact";
 import type { Conversation } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { people } from "../state.ts";
 
-/** The avatar, with the presence of the other one. */
+/** The avatar, with the other user's presence. */
 export function ConversationAvatar({ conversation: c, size }: { conversation: Conversation; size?: number }): JSX.Element {
   const of = size ? { size } : {};
   if (c.kind === "saved") return <Avatar of={{ kind: "saved" }} {...of} />;

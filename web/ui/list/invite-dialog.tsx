@@ -1,4 +1,4 @@
-// A link that makes an account and a contact, once; the same as a code to scan.
+// The dialog with an invitation: a single-use link, also as a QR code.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";

@@ -1,4 +1,4 @@
-// An invitation's link that somebody opens who has an account: it makes no second one, it can still make a contact.
+// The dialog for an invitation's link that a logged-in user opens: it can still make a contact.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -10,7 +10,7 @@ import { Actions, Dialog } from "../parts/dialog.tsx";
 import { go } from "../route.ts";
 import { client, me, people } from "../state.ts";
 
-/** Says whose link it is, and offers to write to them. */
+/** Shows whose link it is, and offers to contact them. */
 export function InvitedDialog({ invitation, onClose }: { invitation: Invitation; onClose: () => void }): JSX.Element {
   const w = words.value;
   const [busy, setBusy] = useState(false);

@@ -1,4 +1,4 @@
-// The left column: oneself, what one can begin, the search, requests, and the conversations.
+// The left column: the user, buttons to start something, the search, requests, and the conversations.
 
 import { signal } from "@preact/signals";
 import type { JSX, RefObject } from "preact";
@@ -46,7 +46,7 @@ function Head({ empty }: { empty: boolean }): JSX.Element {
   );
 }
 
-/** Before there is anyone: the two ways to begin, instead of the same two in the head. */
+/** For an empty list: the two buttons of the header, with an explanation. */
 function Nobody(): JSX.Element {
   const w = words.value;
   return (
@@ -88,13 +88,13 @@ function walk(event: KeyboardEvent, list: HTMLElement): void {
   rows[Math.max(0, Math.min(rows.length - 1, to))]?.focus();
 }
 
-/** What fits on any screen; the others are drawn when there is nothing else to do. */
+/** Rows that fit on any screen; the others are rendered when the browser is idle. */
 const FIRST_ROWS = 60;
-/** The others are drawn after this time at the latest; so many more each time, so that a key waits for none of them. */
+/** The latest time for that, and how many rows at a time, so that no keystroke has to wait. */
 const IDLE_MS = 1000;
 const MORE_ROWS = 20;
 
-/** How many rows may be drawn by now. */
+/** How many rows to render now. */
 function useCount(all: number): number {
   const [count, setCount] = useState(FIRST_ROWS);
   useEffect(() => {
@@ -111,7 +111,7 @@ function useCount(all: number): number {
   return count;
 }
 
-/** Back from a conversation, the focus is on its row. */
+/** Returns the focus to the row of a conversation that was closed. */
 function useBackToRow(open: string | null, list: RefObject<HTMLElement | null>): void {
   const last = useRef(open);
   useEffect(() => {
@@ -134,7 +134,7 @@ function blocksOf(rows: readonly Conversation[]): Conversation[][] {
   return blocks;
 }
 
-// The place for messages to oneself may be there for what devices share alone.
+// Saved messages may exist only because devices share settings there.
 const isListed = (c: Conversation, open: string | null): boolean => c.kind !== "saved" || c.lastState !== null || c.preview !== null || c.draft !== "" || c.id === open;
 
 function Rows({ open }: { open: string | null }): JSX.Element {

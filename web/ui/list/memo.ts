@@ -1,8 +1,8 @@
-// A component that is drawn anew only if one of its props is another object.
+// Memoizes a component: it renders again only if one of its props is a different object.
 
 import { Component, createElement, type FunctionComponent, type JSX } from "preact";
 
-/** The component, kept as long as its props are the same. What it reads from signals still redraws it. */
+/** The memoized component. Signals that it reads still render it again. */
 export function memo<P extends object>(draw: (props: P) => JSX.Element | null): FunctionComponent<P> {
   class Kept extends Component<P> {
     override shouldComponentUpdate(next: P): boolean {

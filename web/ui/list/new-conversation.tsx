@@ -1,4 +1,4 @@
-// Asking somebody who has an account for leave to write.
+// The dialog for a friend request.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";

@@ -1,4 +1,4 @@
-// Who wants to write, or wants to have one in a group: a card each, above the conversations.
+// Friend requests and group invitations: a card each, above the conversations.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -7,7 +7,7 @@ import { words } from "../i18n/words.ts";
 import type { Request } from "../../core/index.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
-import { IdOf } from "../parts/beside.tsx";
+import { IdOf } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { go } from "../route.ts";
 import { client, requests } from "../state.ts";
@@ -27,7 +27,7 @@ function RequestCard({ request }: { request: Request }): JSX.Element {
       go({ at: "conversation", id: outcome.value, message: null });
     }
   };
-  const sentence = { friend: w.wantsToWrite, group: w.invitesToGroup(request.group), asked: w.acceptsAwaited }[request.kind];
+  const sentence = { friend: w.wantsToWrite, group: w.invitesToGroup(request.group), sent: w.acceptsAwaited }[request.kind];
   return (
     <div class={`request ${request.kind}`} role="group" aria-label={request.name}>
       <Avatar of={{ kind: "person", id: request.user, name: request.name }} size={32} />
@@ -38,12 +38,12 @@ function RequestCard({ request }: { request: Request }): JSX.Element {
         <span>{wrong ?? sentence}</span>
         {request.alike && <IdOf user={request.user} />}
       </div>
-      {request.kind !== "asked" && (
+      {request.kind !== "sent" && (
         <Button kind="primary" busy={busy} onClick={() => void answer(true)}>
           {w.accept}
         </Button>
       )}
-      <IconButton icon="close" label={request.kind === "asked" ? w.withdrawRequest(request.name) : w.decline(request.name)} onClick={() => void answer(false)} />
+      <IconButton icon="close" label={request.kind === "sent" ? w.withdrawRequest(request.name) : w.decline(request.name)} onClick={() => void answer(false)} />
     </div>
   );
 }

@@ -1,4 +1,4 @@
-// One conversation in the list: a link whose name says all that the eye sees.
+// One conversation in the list: a link whose accessible name says everything that is visible.
 
 import type { JSX } from "preact";
 import { memo } from "./memo.ts";
@@ -8,7 +8,7 @@ import { LONG_PRESS_MS } from "../conversation/touch.ts";
 import { words } from "../i18n/words.ts";
 import { brief } from "../files/attached.tsx";
 import type { Conversation } from "../../core/index.ts";
-import { Beside, besideOf } from "../parts/beside.tsx";
+import { NameHint, nameHint } from "../parts/name-hint.tsx";
 import { Menu } from "../parts/menu.tsx";
 import { type Anchor, at } from "../parts/popover.ts";
 import { colors, css } from "../parts/colors.ts";
@@ -31,7 +31,7 @@ function previewOf(c: Conversation): string {
   return c.kind === "group" && c.preview.name ? w.by(c.preview.name, text) : text;
 }
 
-/** What the eye sees as shapes and weights, in words, between the name and the text. */
+/** Visual states in words, for screen readers, between the name and the text. */
 function spoken(c: Conversation, beside: string): string {
   const w = words.value;
   const parts = [
@@ -88,11 +88,11 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
         <ConversationAvatar conversation={c} />
         <span class="row-name">
           <bdi class="cut">{nameOf(c)}</bdi>
-          <Beside of={other} unspoken />
+          <NameHint of={other} unspoken />
           {c.muted && <Icon name="bellOff" size={14} />}
           {c.barrier?.kind === "keysChanged" && <span class="row-warn"><Icon name="shieldWarn" size={16} /></span>}
         </span>
-        <span class="unseen">{spoken(c, besideOf(other))}</span>
+        <span class="unseen">{spoken(c, nameHint(other))}</span>
         <span class="row-text cut" dir="auto">
           {c.draft ? (
             <>
@@ -123,5 +123,5 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
   );
 }
 
-/** A row, drawn anew only if its conversation is another object. */
+/** A row; rendered again only if its conversation is a different object. */
 export const Row = memo(DrawRow);

@@ -1,5 +1,5 @@
-// What is said without moving the focus: a polite and an assertive region for the whole page, and a note that is also
-// seen, for a moment. Nothing that matters is said by a note alone.
+// Announcements without moving the focus: a polite and an assertive live region for the whole page, and a note that is also visible
+// for a moment. Nothing important is said by a note alone.
 
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";

@@ -1,4 +1,4 @@
-// What throws while it is drawn says so in its own place, and the rest goes on.
+// An error boundary: a component that throws while rendering is replaced by a notice.
 
 import { type ComponentChildren, Component, createElement, type FunctionComponent } from "preact";
 

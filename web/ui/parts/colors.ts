@@ -1,6 +1,6 @@
 // The colours that depend on data: of a conversation, and of a person's avatar.
 // Only the hue is theirs. Lightness and chroma are ours, so that text on them can be read in both themes.
-// Each answer holds both themes, as a CSS light-dark(): nothing is computed anew when the theme changes.
+// Each result has both themes, as a CSS light-dark(), so that nothing is recomputed when the theme changes.
 
 /** How many colours are kept before all are forgotten. */
 const MAX_KEPT = 10_000;
@@ -80,8 +80,8 @@ function computeConversation(wire: string): ConversationColors | null {
 
 const hues = [20, 50, 75, 105, 135, 160, 185, 215, 245, 275, 305, 340];
 
-/** Computed once for each argument: a list draws the same few colours again and again. */
-function kept<T>(compute: (of: string) => T): (of: string) => T {
+/** Memoizes by argument: a list uses the same few colours again and again. */
+function memoized<T>(compute: (of: string) => T): (of: string) => T {
   const known = new Map<string, T>();
   return (of) => {
     const found = known.get(of);
@@ -104,10 +104,10 @@ function computePerson(user: string): { ground: Pair; letter: Pair } {
 }
 
 /** The shades for a colour of the wire (`#rrggbb`), or null if it has no hue or is none. */
-export const colors = kept(computeConversation);
+export const colors = memoized(computeConversation);
 
 /** Ground and letters of a person's avatar, by FNV-1a over the user's id. */
-export const personColors = kept(computePerson);
+export const personColors = memoized(computePerson);
 
 /** A pair as CSS. */
 export const css = (pair: Pair): string => `light-dark(${pair.light}, ${pair.dark})`;

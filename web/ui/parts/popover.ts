@@ -1,4 +1,4 @@
-// What opens beside its button in the top layer: where it stands, and how a press elsewhere closes it.
+// Popovers in the top layer: their position beside a button, and closing them by a press elsewhere.
 
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect } from "preact/hooks";

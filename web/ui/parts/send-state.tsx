@@ -1,4 +1,4 @@
-// How far a message of one's own has come: a shape, and the word for it.
+// The delivery state of an own message: an icon, and its word.
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
-import { EmojiPicker } from "../later.ts";
+import { EmojiPicker } from "../lazy.ts";
 import { IconButton } from "../parts/button.tsx";
 import { type Anchor, usePopover } from "../parts/popover.ts";
 
@@ -32,7 +32,7 @@ function Panel(props: { anchor: Anchor; onTake: (emoji: string) => void; onClose
   );
 }
 
-/** The button; each emoji that is taken goes to `onEmoji`. */
+/** The button; calls `onEmoji` with each chosen emoji. */
 export function EmojiButton({ onEmoji }: { onEmoji: (emoji: string) => void }): JSX.Element {
   const [anchor, setAnchor] = useState<Anchor | null>(null);
   const button = useRef<HTMLButtonElement>(null);

@@ -56,7 +56,7 @@ export function recentEmoji(): string[] {
   return kept ? kept.split(" ") : ["👍", "❤️", "😂", "🎉", "😮", "🙏", "👏", "✅"];
 }
 
-/** Remembers that one was used. */
+/** Stores that an emoji was used. */
 export function rememberEmoji(emoji: string): void {
   const all = [emoji, ...recentEmoji().filter((one) => one !== emoji)].slice(0, MAX_RECENT);
   localStorage.setItem(KEY, all.join(" "));

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { words } from "../i18n/words.ts";
-import { EmojiPicker } from "../later.ts";
+import { EmojiPicker } from "../lazy.ts";
 import type { Article, ConversationId } from "../../core/index.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { client } from "../state.ts";

@@ -1,11 +1,11 @@
-// Who opens an invitation's link makes an account here. The page says who invites before it asks anything.
+// Registration with an invitation's link. The page says who invites before it asks anything.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Invitation } from "../../core/index.ts";
 import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
-import { RecoverySheet } from "../later.ts";
+import { RecoverySheet } from "../lazy.ts";
 import { begin } from "./session.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button } from "../parts/button.tsx";

@@ -1,4 +1,4 @@
-// Logging in, and the way back in for who has lost the password.
+// Logging in, with a link to recovery for users who have lost the password.
 
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
@@ -6,11 +6,11 @@ import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Field, PasswordField } from "../parts/field.tsx";
-import { Recover, RestoredLogin } from "../later.ts";
+import { Recover, RestoredLogin } from "../lazy.ts";
 import { Mark } from "../parts/icon.tsx";
 import { client } from "../state.ts";
 
-/** The first page for who is not logged in. */
+/** The first page for users who are not logged in. */
 export function LogIn({ why }: { why: "signedOut" | "disabled" | null }): JSX.Element {
   const w = words.value;
   const [lost, setLost] = useState(false);

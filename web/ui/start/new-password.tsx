@@ -1,4 +1,4 @@
-// A password that is made for the person and visible; who types another one repeats it.
+// A suggested password, which is visible; a password that the user types instead has to be repeated.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -6,7 +6,7 @@ import { words } from "../i18n/words.ts";
 import { PasswordField } from "../parts/field.tsx";
 import { client } from "../state.ts";
 
-/** How hard a password is to guess: 0 is too easy, 4 is very strong. A floor against the worst, not a promise. */
+/** How hard a password is to guess: 0 is too easy, 4 is very strong. It rules out the worst, and guarantees nothing. */
 export function strength(password: string): 0 | 1 | 2 | 3 | 4 {
   const classes = [/\p{Ll}/u, /\p{Lu}/u, /\d/, /[^\p{L}\d]/u].filter((c) => c.test(password)).length;
   const different = new Set(password.toLowerCase()).size;

@@ -10,7 +10,7 @@ export const begin = (sheetKept: boolean): Promise<Outcome> => stored(enter(shee
 
 async function enter(sheetKept: boolean): Promise<Outcome> {
   const opened = await client().enter(sheetKept);
-  // The main screen is there already: who has gone to a place of it meanwhile stays there.
+  // The main screen is shown already: a user who has navigated meanwhile stays there.
   const { at } = route.value;
   if (at === "list" || at === "invitation") go(opened ? { at: "conversation", id: opened, message: null } : { at: "list" }, true);
   return { ok: true, value: null };

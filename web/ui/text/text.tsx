@@ -7,7 +7,7 @@ import { words } from "../i18n/words.ts";
 import { type Block, type Inline, type Mentions, parse, realHost } from "../../core/model/markdown.ts";
 
 interface Context {
-  /** The user id of the reader: a mention of oneself is marked. */
+  /** The reader's user id: mentions of the reader are highlighted. */
   me: string;
   /** What to find in the text, marked wherever it stands. */
   find: string;

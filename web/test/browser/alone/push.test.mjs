@@ -1,12 +1,12 @@
-// Woken while Parlance is closed: what the service worker shows, of a push that the browser delivers. A browser without a
-// network has no push service, so its part is played: where a device is pushed is made up, and leads nowhere.
+// Push messages while Parlance is closed: what the service worker shows. A browser without a network has no push service, so its part
+// is simulated: the endpoint is made up, and leads nowhere.
 
 import assert from "node:assert/strict";
 import { stories } from "../world.mjs";
 
 const { world, story, joins } = stories({ REGISTRATION: "open", PUSH_CONTACT: "mailto:operator@example.org" }, { isWhole: true });
 
-/** The place at which a device is pushed, which leads to an internal address: the server refuses to go there. */
+/** A push endpoint at an internal address, to which the server refuses to connect. */
 const endpoint = "https://push.localhost/of-this-device";
 
 /** Plays the browser's part of a subscription; it lasts over a reload, as a real one does. */
@@ -39,7 +39,7 @@ async function writes(person, text, shownAs = text) {
 
 /** A person who may be notified, with the worker of their browser. */
 async function withWorker(person) {
-  const { origin } = new URL(world.way.address);
+  const { origin } = new URL(world.proxy.address);
   await person.context.grantPermissions(["notifications"], { origin });
   await person.context.addInitScript(playPushService, endpoint);
   await person.tab.reload();
@@ -47,14 +47,14 @@ async function withWorker(person) {
   await person.tab.waitForFunction(() => navigator.serviceWorker.controller !== null);
 }
 
-/** What a person's service worker answers. It is started anew where the browser has ended it. */
+/** Asks a person's service worker. It is started again if the browser has ended it. */
 function asksWorker(person, question, of) {
   return person.context.serviceWorkers().at(-1).evaluate(question, of);
 }
 
 /**
- * Plays the desktop's part of a click on the notification that is shown, once the worker is done with it: answers where a window
- * was opened, and which one was brought to the front. A browser lets a worker do so for a click of its own only.
+ * Simulates a click on the notification, and waits until the worker has handled it: returns where a window was opened, and which one
+ * was focused. Browsers allow a worker that only for a real click.
  */
 function clicks(person) {
   return asksWorker(person, async () => {
@@ -103,23 +103,23 @@ async function untilWorker(person, question, isDone, what) {
 /** Closes the client; the tab shows something else. */
 async function closes(person) {
   await person.tab.goto("about:blank");
-  // A page that is left lives on for a moment, and the worker leaves what is new to a page that is looked at.
+  // A closed page lives on for a moment, and the worker leaves notifications to a visible page.
   const windows = async () => (await globalThis.clients.matchAll({ type: "window", includeUncontrolled: true })).length;
   await untilWorker(person, windows, (open) => open === 0, "no window is open");
 }
 
-/** Has the browser deliver a push, and answers what is shown once the worker is done with it. */
+/** Has the browser deliver a push message, and returns what is shown once the worker has handled it. */
 async function isPushed(person, isDone) {
   const session = await person.context.newCDPSession(person.tab);
   const registered = new Promise((found) => {
     session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
-      const one = registrations.find(({ scopeURL, isDeleted }) => !isDeleted && scopeURL.startsWith(world.way.address));
+      const one = registrations.find(({ scopeURL, isDeleted }) => !isDeleted && scopeURL.startsWith(world.proxy.address));
       if (one) found(one.registrationId);
     });
   });
   await session.send("ServiceWorker.enable");
   const registrationId = await registered;
-  const { origin } = new URL(world.way.address);
+  const { origin } = new URL(world.proxy.address);
   await session.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: "" });
   await session.detach();
   return shown(person, isDone);
@@ -142,7 +142,7 @@ async function turnsOn(person) {
   await pushSwitch(person, { checked: true }).waitFor();
 }
 
-story("a closed client is woken, and shows who wrote what; opened, it has the messages", async (t) => {
+story("a push message shows who wrote what while the client is closed; opened, it has the messages", async (t) => {
   const [ann, ben] = await desks(t);
   await withWorker(ben);
   await turnsOn(ben);
@@ -157,15 +157,15 @@ story("a closed client is woken, and shows who wrote what; opened, it has the me
   assert.deepEqual([title, body], ["Ann", "are you there?"]);
   assert.ok(data.startsWith(`#/c/${tag}/m/`), data);
   // The rows are here: the client opens with them, and says what is unread.
-  await ben.tab.goto(world.way.address);
+  await ben.tab.goto(world.proxy.address);
   await ben.row("Ann", "2 unread").waitFor();
-  // Looked at, it is taken away.
+  // The notification is closed when the conversation is opened.
   await ben.opens("Ann");
   await ben.sees("are you there?");
   assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
 });
 
-story("without names and text it only says that there is something; what was read elsewhere is said softly", async (t) => {
+story("without previews a push message shows only that there is something; what was read elsewhere is shown silently", async (t) => {
   const [ann, ben] = await desks(t);
   await withWorker(ben);
   await turnsOn(ben);
@@ -189,14 +189,14 @@ story("without names and text it only says that there is something; what was rea
   assert.equal(nothing.silent, true);
 });
 
-story("a muted conversation is quiet, and so is everything while somebody looks", async (t) => {
+story("a muted conversation is quiet, and so is everything while the user is looking", async (t) => {
   const [ann, ben] = await desks(t);
   const cleo = await joins(t, "Cleo");
   await cleo.befriends(ben);
   await cleo.opens("Ben");
   await withWorker(ben);
   await turnsOn(ben);
-  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Ann").click({ button: "right" });
   await ben.tab.getByRole("menuitem", { name: "Mute" }).click();
   await ben.row("Ann", "muted").waitFor();
@@ -208,25 +208,25 @@ story("a muted conversation is quiet, and so is everything while somebody looks"
     all.map(({ title, body }) => [title, body]),
     [["Cleo", "a sound"]],
   );
-  await ben.tab.goto(`${world.way.address}#/`);
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Cleo", "1 unread").waitFor();
   await ben.opens("Cleo");
   await shown(ben, (found) => found.length === 0);
   assert.deepEqual(await isPushed(ben, () => true), []);
 });
 
-story("who logs out is woken no more, and a device that cannot read says at least that there is something", async (t) => {
+story("after a logout there are no push messages, and a device that cannot decrypt shows at least that there is something", async (t) => {
   const [ann, ben] = await desks(t);
   await withWorker(ben);
   await turnsOn(ben);
   // The server is away when the push arrives.
   await closes(ben);
   await writes(ann, "unread");
-  world.way.cut();
+  world.proxy.cut();
   const [plain] = await isPushed(ben, (found) => found.length > 0);
   assert.deepEqual([plain.title, plain.body], ["Parlance", "New message"]);
-  world.way.mend();
-  await ben.tab.goto(`${world.way.address}#/`);
+  world.proxy.restore();
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Ann", "1 unread").waitFor();
   await ben.button("Account").click();
   await ben.button("Log out").click();
@@ -243,13 +243,13 @@ story("a click on a notification shows its conversation: in a new window, or in 
   await writes(ann, "are you there?");
   const [{ data }] = await isPushed(ben, (found) => found.length > 0);
   const opened = await clicks(ben);
-  assert.deepEqual(opened, [`opened ${world.way.address}${data}`]);
+  assert.deepEqual(opened, [`opened ${world.proxy.address}${data}`]);
   assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
-  await ben.tab.goto(world.way.address + data);
+  await ben.tab.goto(world.proxy.address + data);
   await ben.sees("are you there?");
   await ann.knows("are you there?", "Seen");
-  // Open, but not looked at, the window tells by itself.
-  await ben.tab.goto(`${world.way.address}#/`);
+  // An open window in the background shows the notification by itself.
+  await ben.tab.goto(`${world.proxy.address}#/`);
   await ben.row("Ann").waitFor();
   await ben.tab.evaluate(() => {
     document.hasFocus = () => false;
@@ -263,7 +263,7 @@ story("a click on a notification shows its conversation: in a new window, or in 
   assert.deepEqual(await shown(ben, (found) => found.length === 0), []);
 });
 
-story("where the browser moves a subscription, the server is told the new place", async (t) => {
+story("when the browser replaces a subscription, the server gets the new endpoint", async (t) => {
   const ben = await joins(t, "Ben");
   await withWorker(ben);
   await turnsOn(ben);

@@ -22,7 +22,7 @@ story("when the browser ends the worker that saves a file, the page says so, and
 
   const tools = await ben.context.newCDPSession(ben.tab);
   await tools.send("ServiceWorker.enable");
-  const isUnderWay = world.way.heard(4, ({ url }) => url.includes("/file/"));
+  const isUnderWay = world.proxy.requests(4, ({ url }) => url.includes("/file/"));
   const download = ben.tab.waitForEvent("download");
   await save.click();
   await Promise.all([download, isUnderWay]);

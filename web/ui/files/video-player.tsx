@@ -9,7 +9,7 @@ import { useOnPress } from "./load.ts";
 import { thumbOf } from "./types.ts";
 
 /** A video, fetched when it is played. */
-export function Film({ file }: { file: FileInfo }): JSX.Element {
+export function VideoPlayer({ file }: { file: FileInfo }): JSX.Element {
   const w = words.value;
   const { loaded, wanted, press } = useOnPress(file);
   const thumb = thumbOf(file);

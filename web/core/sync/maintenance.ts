@@ -1,5 +1,5 @@
-// What the tab that leads does a little later, so that much of the same becomes one: receipts, new epochs, the vault.
-// Whatever fails here is tried again with the next change, or after the next connection.
+// Delayed tasks of the leading tab, so that repetitions are combined: receipts, new epochs, the vault. What fails is tried again with
+// the next change, or after the next connection.
 
 import { randomUnit } from "../crypto/bytes.ts";
 import { OldVault } from "../crypto/vault.ts";
@@ -7,17 +7,17 @@ import type { ConversationId } from "../model/ids.ts";
 import type { Account } from "./account.ts";
 import { setAlarm } from "./alarm.ts";
 import { Delayed } from "./delayed.ts";
-import { tellReceipts } from "./receipts.ts";
+import { sendReceipts } from "./receipts.ts";
 import { allDue, renewDelayMs, renewIfDue } from "./renew.ts";
 import { compareVault, keepVault } from "./vault.ts";
 
 const RECEIPTS_MS = 300;
 const VAULT_MS = 1000;
-/** One's other devices write the vault, too, and nobody tells of it. */
+/** How often to look whether another device has written the vault, which the server does not announce. */
 const COMPARE_VAULT_MS = 600_000;
 
-/** Keeps everything in order. */
-export class Upkeep {
+/** The delayed tasks. */
+export class Maintenance {
   private readonly receipts: Delayed<ConversationId>;
   private readonly renewals: Delayed<ConversationId>;
   private readonly vault: Delayed<"write">;
@@ -41,17 +41,17 @@ export class Upkeep {
     task.catch((error: unknown) => this.onFault(error));
   }
 
-  /** Something has arrived, or was seen: the others are told. */
+  /** Messages have arrived, or were seen: sends receipts. */
   receiptsSoon(id: ConversationId): void {
-    this.receipts.restart(id, RECEIPTS_MS, () => this.attempt(tellReceipts(this.account, id)));
+    this.receipts.restart(id, RECEIPTS_MS, () => this.attempt(sendReceipts(this.account, id)));
   }
 
-  /** People, or what is known of them, may have changed: the vault remembers it. */
+  /** People may have changed: writes their pins into the vault. */
   peopleChanged(): void {
     this.vault.once("write", VAULT_MS, () => this.attempt(this.guarded(() => keepVault(this.account))));
   }
 
-  /** Everything was compared: what is due is begun. */
+  /** After a resync: starts what is due. */
   async compared(): Promise<void> {
     for (const { gone, wire, head, deliveredTold } of await this.account.store.conversations()) {
       if (!gone && head && head.seq > deliveredTold) this.receiptsSoon(wire.id);

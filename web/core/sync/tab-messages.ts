@@ -1,4 +1,4 @@
-// What other tabs ask of the one that leads, and how hints and requests travel between tabs. Ids only.
+// Messages between tabs: requests to the leading tab, hints, and the connection's state. Ids only.
 
 import { type ConversationId, conversationId, fileId, type MessageId, messageId, userId } from "../model/ids.ts";
 import type { Upload } from "../model/view.ts";
@@ -6,19 +6,19 @@ import { type Decode, flag, integer, list, Malformed, object, optional, parsed, 
 import type { Hint } from "./account.ts";
 import type { ConnectionState } from "./connection.ts";
 
-/** A request to the tab that leads. */
-export type Ask =
+/** A request to the leading tab. */
+export type LeaderRequest =
   | { kind: "older"; id: ConversationId }
   | { kind: "seen"; id: ConversationId; seq: number }
   | { kind: "typing"; id: ConversationId }
   | { kind: "retry" | "discard"; message: string }
-  /** Resync; connect now; take the station back from where else it is used. */
+  /** Resync; connect now; take over from another browser that uses this station; send the connection's state. */
   | { kind: "resync" | "wake" | "useHere" | "state" };
 
 /** What tabs post. */
-export type Post =
+export type TabMessage =
   | { post: "upload"; message: MessageId; upload: Upload | null }
-  | { post: "hint"; hint: Hint } | { post: "ask"; ask: Ask } | { post: "connection"; state: ConnectionState };
+  | { post: "hint"; hint: Hint } | { post: "ask"; ask: LeaderRequest } | { post: "connection"; state: ConnectionState };
 
 const id = parsed(conversationId);
 const hint: Decode<Hint> = object<Hint>({
@@ -34,7 +34,7 @@ const hint: Decode<Hint> = object<Hint>({
   typing: optional(list(object({ conversationid: id, userid: parsed(userId) })), []),
 });
 
-function readAsk(value: unknown): Ask {
+function readLeaderRequest(value: unknown): LeaderRequest {
   const { kind } = object({ kind: text })(value, "ask");
   switch (kind) {
     case "older":
@@ -66,7 +66,7 @@ function readState(value: unknown): ConnectionState {
     case "idle":
     case "live":
     case "replaced":
-    case "barred":
+    case "unauthorized":
     case "outdated":
       return { kind };
     default:
@@ -75,11 +75,11 @@ function readState(value: unknown): ConnectionState {
 }
 
 /** Reads what another tab posted; null if it is of another version. */
-export function readPost(value: unknown): Post | null {
+export function readTabMessage(value: unknown): TabMessage | null {
   try {
     const { post } = object({ post: text })(value, "");
     if (post === "hint") return { post, ...object({ hint })(value, "") };
-    if (post === "ask") return { post, ask: object({ ask: readAsk })(value, "").ask };
+    if (post === "ask") return { post, ask: object({ ask: readLeaderRequest })(value, "").ask };
     if (post === "upload") {
       const upload = optional(object<Upload>({ done: integer, all: integer, stalled: flag }), null);
       return { post, ...object({ message: parsed(messageId), upload })(value, "") };

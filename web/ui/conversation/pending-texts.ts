@@ -1,58 +1,57 @@
-// What of the box is being written down. It stands in the box until it lies on the device, and whoever types fast types behind
-// it, or over it.
+// Sent texts that are not stored yet. They stay in the text field until they are, and a fast typist may type behind or over them.
 
 import type { UserId } from "../../core/index.ts";
 import type { Composing } from "./draft.ts";
 
-/** A text on its way out of the box. */
-export interface Leaving {
-  /** As it stood in the box. */
+/** A sent text that is not stored yet. */
+export interface PendingText {
+  /** As it is in the text field. */
   raw: string;
 }
 
-/** A text that is being written down: what it becomes, and who was picked from the offers. */
-export interface Typed extends Leaving {
+/** A pending text with what it becomes, and the users who were picked from the suggestions. */
+export interface TypedText extends PendingText {
   text: string;
   as: Composing;
   picks: ReadonlyMap<string, UserId>;
 }
 
-/** A file that goes with it is not ready, and has said so. */
-export class Unready extends Error {}
+/** A file of the message is not ready, which the strip shows. */
+export class FilesNotReady extends Error {}
 
-/** The texts that are on their way out of one box. */
-export class Departures<T extends Leaving> {
+/** The pending texts of one text field. */
+export class PendingTexts<T extends PendingText> {
   /** All of them, in order. */
   readonly waiting: T[] = [];
-  /** Those that still stand in the box, at its beginning. */
+  /** Those that are still in the text field, at its beginning. */
   private inBox: T[] = [];
 
   private get length(): number {
     return this.inBox.reduce((sum, { raw }) => sum + raw.length, 0);
   }
 
-  /** What of the box's text is not on its way. */
+  /** The part of the field's text that is not pending. */
   rest(box: string): string {
     return box.slice(this.length);
   }
 
-  /** Has the text behind those before it go, too. */
+  /** Adds the text behind the pending ones. */
   add(one: T): void {
     this.waiting.push(one);
     this.inBox.push(one);
   }
 
-  /** Something is about to be put in place of what begins here: who writes over a text writes a new one. */
+  /** The user is about to replace text from here on: pending texts behind it are no longer in the field. */
   replaced(from: number): void {
     if (from < this.length) this.inBox = [];
   }
 
-  /** The box is another one. */
+  /** The text field now belongs to another conversation. */
   changed(box: string): void {
     if (!box.startsWith(this.inBox.map(({ raw }) => raw).join(""))) this.inBox = [];
   }
 
-  /** The first lies on the device; returns how much of the box's beginning goes. */
+  /** The first one is stored; returns how many characters to remove at the field's beginning. */
   gone(): number {
     const first = this.waiting.shift();
     if (first === undefined || this.inBox[0] !== first) return 0;
@@ -60,7 +59,7 @@ export class Departures<T extends Leaving> {
     return first.raw.length;
   }
 
-  /** None could be written down: they stay. Returns what has to be put back before the box's text. */
+  /** Storing failed: returns the texts to be put back before the field's text. */
   stay(): string {
     const lost = this.waiting.filter((one) => !this.inBox.includes(one));
     this.waiting.length = 0;

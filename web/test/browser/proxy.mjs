@@ -1,5 +1,5 @@
-// The way between browsers and a server: one address, whichever port the server has, that can be cut, and whose client can be
-// upgraded.
+// A proxy between browsers and a server: one address whichever port the server has, connections that can be cut, and a client that can
+// be upgraded.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, request as forward } from "node:http";
@@ -9,19 +9,19 @@ import { pipeline } from "node:stream";
 
 const types = { ".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json" };
 
-/** Answers with a file of a client that lies in a folder, changed by `change`; false if it is none. */
-function servesFile(folder, { method, path, change }, answer) {
+/** Serves a file of a client from a folder, edited by `change`; false if there is no such file. */
+function serveFile(folder, { method, path, change }, response) {
   const name = path === "/" ? "/index.html" : path;
   if (method !== "GET" || name.includes("?") || name.includes("..") || !existsSync(join(folder, name))) return false;
   const isPacked = !change && existsSync(join(folder, `${name}.br`));
   const caching = name.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache";
-  answer.writeHead(200, { "content-type": types[extname(name)] ?? "text/plain", "cache-control": caching, ...(isPacked && { "content-encoding": "br" }) });
+  response.writeHead(200, { "content-type": types[extname(name)] ?? "text/plain", "cache-control": caching, ...(isPacked && { "content-encoding": "br" }) });
   const bytes = readFileSync(join(folder, isPacked ? `${name}.br` : name));
-  answer.end(change ? change(bytes.toString()) : bytes);
+  response.end(change ? change(bytes.toString()) : bytes);
   return true;
 }
 
-/** A text of the client as a later release has it: other names for all that it loads, none of the sums, another cache. */
+/** A file of the client as a later release would have it: other names for what it loads, no integrity hashes, another cache. */
 const released = (text, release) =>
   text
     .replace(/(-[A-Z0-9]{8})(\.(?:js|css|woff2|svg))/g, `$1.${release}$2`)
@@ -29,44 +29,44 @@ const released = (text, release) =>
     .replace(/(["'`]|parlance-)([0-9a-f]{12})(?=["'`])/g, `$1$2-${release}`);
 
 /**
- * Opens it. `upstream` answers where the server is now; `cut` breaks all that is open and what comes, until `mend`. CLIENT names
- * a folder whose client is served instead of the one in the server's binary: `dist`.
+ * Starts it. `upstream` returns the server's present address; `cut` breaks open and new connections, until `restore`. The variable
+ * CLIENT names a folder whose client is served instead of the one in the server's binary: `dist`.
  */
-export async function openWay(upstream) {
+export async function openProxy(upstream) {
   const sockets = new Set();
-  let whole = true;
+  let isOpen = true;
   let release = 0;
   const listeners = new Set();
 
-  const server = createServer((question, answer) => {
-    if (!whole) return question.socket.destroy();
-    for (const listener of listeners) listener(question);
-    const { url, method } = question;
+  const server = createServer((request, response) => {
+    if (!isOpen) return request.socket.destroy();
+    for (const listener of listeners) listener(request);
+    const { url, method } = request;
     const [, name, ofRelease = "0", end] = /^(\/assets\/.*-[A-Z0-9]{8})(?:\.(\d+))?(\.\w+)$/.exec(url) ?? [];
     // The server has the files of one version only.
-    if (name && Number(ofRelease) !== release) return answer.writeHead(404).end();
+    if (name && Number(ofRelease) !== release) return response.writeHead(404).end();
     const path = name ? name + end : url;
     const isChanged = release > 0 && method === "GET" && (name ? /^\.(?:js|css)$/.test(end) : ["/", "/sw.js"].includes(path));
     const change = isChanged ? (text) => released(text, release) : null;
-    if (process.env.CLIENT && servesFile(process.env.CLIENT, { method, path, change }, answer)) return undefined;
-    const { "accept-encoding": _encoding, "if-none-match": _tag, ...plain } = question.headers;
-    const headers = change ? plain : question.headers;
+    if (process.env.CLIENT && serveFile(process.env.CLIENT, { method, path, change }, response)) return undefined;
+    const { "accept-encoding": _encoding, "if-none-match": _tag, ...plain } = request.headers;
+    const headers = change ? plain : request.headers;
     const sent = forward(upstream(), { path, method, headers, agent: false }, (got) => {
       if (!change) {
-        answer.writeHead(got.statusCode, got.headers);
-        return pipeline(got, answer, () => undefined);
+        response.writeHead(got.statusCode, got.headers);
+        return pipeline(got, response, () => undefined);
       }
       const { "content-length": _length, ...others } = got.headers;
-      answer.writeHead(got.statusCode, others);
+      response.writeHead(got.statusCode, others);
       let text = "";
       got.setEncoding("utf8").on("data", (more) => (text += more));
-      return got.on("end", () => answer.end(change(text)));
+      return got.on("end", () => response.end(change(text)));
     });
-    sent.on("error", () => answer.destroy());
-    return pipeline(question, sent, () => undefined);
+    sent.on("error", () => response.destroy());
+    return pipeline(request, sent, () => undefined);
   });
   server.on("upgrade", ({ method, url, headers }, socket, head) => {
-    if (!whole) return socket.destroy();
+    if (!isOpen) return socket.destroy();
     const { hostname, port } = new URL(upstream());
     const up = connect(Number(port), hostname, () => {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -89,18 +89,18 @@ export async function openWay(upstream) {
   return {
     address: `http://127.0.0.1:${server.address().port}/`,
     cut: () => {
-      whole = false;
+      isOpen = false;
       for (const socket of sockets) socket.destroy();
     },
-    mend: () => {
-      whole = true;
+    restore: () => {
+      isOpen = true;
     },
-    /** Resolves when so many requests have come that `picks` accepts. */
-    heard: (n, picks) =>
+    /** Resolves after `n` requests that `picks` accepts. */
+    requests: (n, picks) =>
       new Promise((resolve) => {
         let left = n;
-        listeners.add(function count(question) {
-          if (!picks(question) || (left -= 1) > 0) return;
+        listeners.add(function count(request) {
+          if (!picks(request) || (left -= 1) > 0) return;
           listeners.delete(count);
           resolve();
         });

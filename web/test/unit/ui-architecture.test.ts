@@ -1,4 +1,4 @@
-// Rules of the client's code that a test can hold.
+// Rules of the client's code that a test can check.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const files = readdirSync("ui", { recursive: true }).map(String);
 const textOf = (name: string): string => readFileSync(`ui/${name}`, "utf8");
-/** Made of the server's types. */
+/** Generated from the server's types. */
 const generated = new Set(["wire/answers.ts", "wire/requests.ts"]);
 const matching = (pattern: RegExp): string[] => files.filter((name) => pattern.test(name));
 const styles = matching(/\.css$/);
@@ -21,6 +21,14 @@ test("files of the core are short: 300 lines", () => {
   const core = readdirSync("core", { recursive: true }).map(String).filter((name) => name.endsWith(".ts") && !generated.has(name));
   const long = core.filter((name) => readFileSync(`core/${name}`, "utf8").trimEnd().split("\n").length > 300);
   assert.deepEqual(long, []);
+});
+
+test("all other files are shorter than 500 lines", () => {
+  for (const folder of ["browser", "worker", "node", "test"]) {
+    const code = readdirSync(folder, { recursive: true }).map(String).filter((name) => /\.(?:ts|tsx|mjs)$/.test(name));
+    const long = code.filter((name) => readFileSync(`${folder}/${name}`, "utf8").split("\n").length > 500);
+    assert.deepEqual(long, [], folder);
+  }
 });
 
 test("every style is in the list of styles", () => {

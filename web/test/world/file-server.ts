@@ -23,7 +23,7 @@ export const refused = (status: number, errorcode: string, retryAfter: string | 
 });
 
 /** Files, beside the calls that `http` answers. */
-export class Shelf {
+export class FileServer {
   readonly files = new Map<string, Stored>();
   /** Hashes of what was put, in order. */
   readonly put: string[] = [];

@@ -1,4 +1,4 @@
-// What only somebody who is logged in needs, and not for the first look: it is loaded as one piece, while that is drawn.
+// Code that is needed only after a login, and not for the first paint: one chunk, which is loaded meanwhile.
 
 export * as own from "../actions/account.ts";
 export { befriend } from "../actions/befriend.ts";

@@ -4,4 +4,4 @@ import type { UserId } from "../model/ids.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 
 /** Whether a message counts as unread. */
-export const counts = (row: WireMessage, me: UserId): boolean => row.Type === "Message" && row.User !== me;
+export const countsAsUnread = (row: WireMessage, me: UserId): boolean => row.Type === "Message" && row.User !== me;

@@ -1,4 +1,4 @@
-// What is loaded after the first look: when it is first drawn, or (the rest) when the browser has nothing else to do.
+// Lazily loaded components: loaded when they are first rendered or, `rest.ts`, when the browser is idle after the first paint.
 
 import { type FunctionComponent, createElement } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -8,7 +8,7 @@ import type { FileInfo } from "../core/index.ts";
 function part<Exports extends object>(load: () => Promise<Exports>) {
   let here: Exports | null = null;
   const get = async (): Promise<Exports> => (here ??= await load());
-  /** A component of it; it draws nothing until it is there. What could not be loaded is tried again when it is drawn again. */
+  /** A component of it; renders nothing until it is loaded. A failed load is retried with the next rendering. */
   const component = <P extends object>(of: (exports: Exports) => FunctionComponent<P>): FunctionComponent<P> => (props) => {
     const [, drawAgain] = useState(false);
     const missing = here === null; // when it was drawn: it may have come since
@@ -22,13 +22,13 @@ function part<Exports extends object>(load: () => Promise<Exports>) {
 
 const rest = part(() => import("./rest.ts"));
 const files = part(() => import("./files/more.ts"));
-const later = rest.component;
+const component = rest.component;
 
 /** Loads it; once. */
 export const loadRest = async (): Promise<void> => void (await rest.get());
-/** Follows what has to do with pushes, from when it is there. */
+/** Follows changes that concern push messages, once that is loaded. */
 export const followPush = async (): Promise<void> => (await rest.get()).followPush();
-/** What makes chosen files ready to be sent. */
+/** The code that prepares chosen files. */
 export const loadPicked = async () => (await files.get()).picked;
 
 /** Saves files, one after the other. */
@@ -37,29 +37,29 @@ export const saveFiles = async (all: readonly FileInfo[]): Promise<void> => {
   for (const file of all) await save(file, () => undefined);
 };
 
-export const AccountPage = later((from) => from.AccountPage);
-export const Alarm = later((from) => from.Alarm);
-export const ConversationDialog = later((from) => from.ConversationDialog);
-export const Details = later((from) => from.Details);
-export const EmojiPicker = later((from) => from.EmojiPicker);
-export const InfoDialog = later((from) => from.InfoDialog);
-export const InvitationPage = later((from) => from.InvitationPage);
-export const InviteDialog = later((from) => from.InviteDialog);
-export const InvitedDialog = later((from) => from.InvitedDialog);
-export const MembersDialog = later((from) => from.MembersDialog);
-export const NewConversation = later((from) => from.NewConversation);
-export const NewGroup = later((from) => from.NewGroup);
-export const Palette = later((from) => from.Palette);
-export const QuestionDialog = later((from) => from.QuestionDialog);
-export const Recover = later((from) => from.Recover);
-export const RecoverySheet = later((from) => from.RecoverySheet);
-export const RestoredLogin = later((from) => from.RestoredLogin);
-export const SafetyPage = later((from) => from.SafetyPage);
-export const SearchHere = later((from) => from.SearchHere);
-export const ShortcutsDialog = later((from) => from.ShortcutsDialog);
+export const AccountPage = component((from) => from.AccountPage);
+export const Alarm = component((from) => from.Alarm);
+export const ConversationDialog = component((from) => from.ConversationDialog);
+export const Details = component((from) => from.Details);
+export const EmojiPicker = component((from) => from.EmojiPicker);
+export const InfoDialog = component((from) => from.InfoDialog);
+export const InvitationPage = component((from) => from.InvitationPage);
+export const InviteDialog = component((from) => from.InviteDialog);
+export const InvitedDialog = component((from) => from.InvitedDialog);
+export const MembersDialog = component((from) => from.MembersDialog);
+export const NewConversation = component((from) => from.NewConversation);
+export const NewGroup = component((from) => from.NewGroup);
+export const Palette = component((from) => from.Palette);
+export const QuestionDialog = component((from) => from.QuestionDialog);
+export const Recover = component((from) => from.Recover);
+export const RecoverySheet = component((from) => from.RecoverySheet);
+export const RestoredLogin = component((from) => from.RestoredLogin);
+export const SafetyPage = component((from) => from.SafetyPage);
+export const SearchHere = component((from) => from.SearchHere);
+export const ShortcutsDialog = component((from) => from.ShortcutsDialog);
 
 export const FileRow = files.component((from) => from.FileRow);
-export const Film = files.component((from) => from.Film);
+export const VideoPlayer = files.component((from) => from.VideoPlayer);
 export const Lightbox = files.component((from) => from.Lightbox);
 export const Picture = files.component((from) => from.Picture);
 export const PlayRow = files.component((from) => from.PlayRow);

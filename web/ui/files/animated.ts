@@ -1,13 +1,12 @@
-// Pictures that move are sent as they are, as a canvas would hold one still picture of them; but without the parts in which
-// programs and cameras write what they like.
+// Animated pictures are sent as they are, as a canvas would keep only one frame; but without metadata of programs and cameras.
 
 const text = (bytes: Uint8Array, from: number, length: number): string => String.fromCharCode(...bytes.subarray(from, from + length));
 
-/** The parts of a file that stay, in their order; null if it is cut off, or not of its type. */
+/** The parts of a file that are kept, in their order; null if it is truncated, or not of its type. */
 type Kept = Uint8Array<ArrayBuffer>[] | null;
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** How often it is repeated: nothing else that an application writes is needed to show it. */
+/** The number of repetitions: the only application extension that is needed to show the picture. */
 const REPEATS = new Set(["NETSCAPE2.0", "ANIMEXTS1.0"]);
 
 /** Bytes of a table of colours, by the byte that says whether there is one. */
@@ -52,7 +51,7 @@ function png(bytes: Bytes): Kept {
 }
 
 const WEBP_PARTS = new Set(["VP8X", "ICCP", "ANIM", "ANMF"]);
-/** Of what its head says is in it: that it moves, and what is left out here. */
+/** Flags of the VP8X header: animation, and the metadata that is removed here. */
 const [MOVES, EXIF_OR_XMP] = [0x02, 0x0c];
 
 function webp(bytes: Bytes): Kept {
@@ -74,8 +73,8 @@ function webp(bytes: Bytes): Kept {
   return kept;
 }
 
-/** A picture that moves, without what does not belong to the picture; null if it does not move, or cannot be read. */
-export async function moving(source: Blob, type: string): Promise<Blob | null> {
+/** An animated picture without metadata; null if it is not animated, or cannot be read. */
+export async function animated(source: Blob, type: string): Promise<Blob | null> {
   const read = { "image/gif": gif, "image/png": png, "image/webp": webp }[type];
   if (!read) return null;
   const kept = read(new Uint8Array(await source.arrayBuffer()));

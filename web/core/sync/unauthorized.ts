@@ -1,14 +1,14 @@
-// Why this station is not let in any more.
+// Why this station is not authorized any more.
 
 import type { Caller } from "../wire/call.ts";
 import { groupInvitations } from "../wire/group.ts";
 import { isRefusedAs } from "../wire/refusal.ts";
 
-/** Whether an operator has disabled the user: then everything is refused so. */
+/** Whether an operator has disabled the user: then every request is refused with this code. */
 export const isDisabled = (error: unknown): boolean => isRefusedAs(error, "not_allowed");
 
-/** Asks for it, by a request that is refused. */
-export async function whyBarred(caller: Caller): Promise<"signedOut" | "disabled"> {
+/** Finds out by a request, whose refusal says why. */
+export async function whyUnauthorized(caller: Caller): Promise<"signedOut" | "disabled"> {
   try {
     await groupInvitations(caller);
     return "signedOut";

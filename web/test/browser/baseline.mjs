@@ -1,9 +1,9 @@
-// What the browser itself takes, without a client: the least that the budgets' figures for a key and for the way across can be.
+// The time that the browser itself needs, without the client: the lower bound of the budgets for a keystroke and for delivery.
 
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 
-const page = `<!doctype html><title>Floor</title><textarea></textarea><div id="log"></div><script>
+const page = `<!doctype html><title>Baseline</title><textarea></textarea><div id="log"></div><script>
   const socket = new WebSocket(location.href.replace("http", "ws"));
   const box = document.querySelector("textarea");
   box.addEventListener("keydown", (event) => {
@@ -30,8 +30,8 @@ function textOf(frame) {
   return Buffer.from(frame.subarray(6, 6 + (frame[1] & 127))).map((byte, i) => byte ^ mask[i % 4]);
 }
 
-/** Two empty pages, and a socket between them that hands on what one of them says. */
-export async function openFloor({ browser }) {
+/** Two empty pages, and a socket between them that relays messages. */
+export async function openBaseline({ browser }) {
   const sockets = new Set();
   const server = createServer((_question, answer) => answer.setHeader("content-type", "text/html").end(page));
   server.on("upgrade", ({ headers }, socket) => {

@@ -1,11 +1,11 @@
-// What all ways in share: the question how a password is hashed, and what becomes of an answer. These files are loaded
-// where somebody types a password, and nowhere else.
+// What login, registration and recovery share: asking how a password is hashed, opening the vault, and the session record that
+// results. Loaded only where a password is typed.
 
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { rootOf as argon2id, UnsafeKdf } from "../crypto/kdf.ts";
 import { importKeys, publicOfRsa, publicOfSeed, type RawKeys } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
-import { normalEmail } from "../crypto/published.ts";
+import { normalEmail } from "../crypto/published-account.ts";
 import { apikeyOfRoot, boxKeyOf, checkVersion, type Contents, OldVault, openBox, openSlot, type Owner, readVault, type Slot } from "../crypto/vault.ts";
 import { stationId, userId, type UserId } from "../model/ids.ts";
 import type { Ports } from "../ports.ts";
@@ -18,8 +18,8 @@ import { checkKnown, forget, knownAccount, remember } from "./known.ts";
 import { callerOf } from "./record.ts";
 import { Unsafe } from "./unsafe.ts";
 
-/** Who stands before it. */
-export interface Door {
+/** A login that is under way, from a station of its own. */
+export interface LoginContext {
   ports: Ports;
   store: Store;
   email: string;
@@ -28,27 +28,27 @@ export interface Door {
   caller: Caller;
 }
 
-/** Goes to the door as a station of its own. */
-export function doorFor(ports: Ports, store: Store, address: string): Door {
+/** Begins a login with a new station id. */
+export function loginContext(ports: Ports, store: Store, address: string): LoginContext {
   const station = stationId(hex(random(16)));
   const email = normalEmail(address);
   return { ports, store, email, user: userId(md5(email)), station, caller: new Caller(ports.http, ports.clock, { station }) };
 }
 
-/** How the password is hashed, and for whom. */
-export interface How {
+/** How the password of an account is hashed. */
+export interface PasswordHashing {
   owner: Owner;
   kdf: Kdf;
 }
 
-/** Asks how the password of this address is hashed; refuses what is not as this device knows it. */
-export async function askHow({ store, caller, email, user }: Door): Promise<How> {
+/** Asks how the password of this address is hashed; throws `Unsafe` if that contradicts what this device knows of the account. */
+export async function fetchHashing({ store, caller, email, user }: LoginContext): Promise<PasswordHashing> {
   const answer = (await prelogin(caller, email)) ?? { server: "", kdf: "published" as const };
   checkKnown(await knownAccount(store, user), { server: answer.server, isPublished: answer.kdf === "published" });
   return { owner: { server: answer.server, user }, kdf: answer.kdf };
 }
 
-/** What argon2id makes of a password; throws `Unsafe` where it would be cheap to guess. */
+/** The argon2id hash of a password; throws `Unsafe` if the parameters make it cheap to guess. */
 export async function rootOf(password: string, kdf: Exclude<Kdf, "published">): Promise<Bytes> {
   try {
     return await argon2id(password, kdf);
@@ -57,15 +57,15 @@ export async function rootOf(password: string, kdf: Exclude<Kdf, "published">): 
   }
 }
 
-/** An account that was entered, with what is needed to change its vault. */
-export interface Entered {
+/** The outcome of a login, with what is needed to change the vault. */
+export interface LoggedIn {
   session: SessionRecord;
   /** Null in an account of the published form. */
   contents: Contents | null;
 }
 
-/** What a session is kept with. */
-export interface Kept {
+/** What a session record is made of. */
+export interface SessionParts {
   answer: Pick<LoginAnswer, "userid" | "nick" | "limits">;
   raw: RawKeys;
   server: string;
@@ -75,13 +75,13 @@ export interface Kept {
   hasSheet: boolean;
 }
 
-/** A session, whose keys cannot be read out. */
-export async function record(of: Door, { answer, raw, server, vault, master, hasSheet }: Kept): Promise<SessionRecord> {
+/** A session record, whose keys cannot be exported. */
+export async function sessionRecord(context: LoginContext, { answer, raw, server, vault, master, hasSheet }: SessionParts): Promise<SessionRecord> {
   return {
     user: answer.userid,
-    email: of.email,
+    email: context.email,
     name: answer.nick,
-    station: of.station,
+    station: context.station,
     server,
     publicKey: await publicOfRsa(raw.rsa),
     signKey: raw.seed ? hex(await publicOfSeed(raw.seed)) : "",
@@ -94,8 +94,8 @@ export async function record(of: Door, { answer, raw, server, vault, master, has
   };
 }
 
-/** Opens a vault; throws `Unsafe` for an older one than was seen here, and for what is none. */
-export async function unlock(rsakey: string, root: Bytes, { owner, slot, seen }: { owner: Owner; slot: Slot; seen: number }) {
+/** Opens a vault; throws `Unsafe` if it is older than one that this device has seen, or is no vault. */
+export async function openVault(rsakey: string, root: Bytes, { owner, slot, seen }: { owner: Owner; slot: Slot; seen: number }) {
   try {
     const vault = readVault(rsakey);
     checkVersion(vault, seen);
@@ -106,22 +106,22 @@ export async function unlock(rsakey: string, root: Bytes, { owner, slot, seen }:
   }
 }
 
-/** How a vault is entered. */
-interface Entry {
+/** Which slot of a vault is opened. */
+interface VaultAccess {
   slot: Slot;
-  /** An older one than was seen here will do: the person knows why. */
+  /** Accepts an older vault than this device has seen: the user knows why. */
   isRestored: boolean;
 }
 
-/** Logs in with what a password, or a recovery key, makes, and opens the vault. */
-export async function enterVault(of: Door, { owner }: How, root: Bytes, { slot, isRestored }: Entry): Promise<Entered & { master: Bytes }> {
-  const answer = await login(of.caller, await apikeyOfRoot(root, owner), of.ports.deviceName);
-  const seen = isRestored ? 0 : ((await knownAccount(of.store, of.user))?.version ?? 0);
-  const { vault, master, contents } = await unlock(answer.rsakey, root, { owner, slot, seen });
-  const kept = { answer, raw: contents.keys, server: owner.server, vault: answer.rsakey, master, hasSheet: true };
-  const session = await record(of, kept);
-  const hasSheet = slot === "recovery" || (await hasRecoveryKey(callerOf(of.ports, session)));
-  if (isRestored) await forget(of.store, of.user);
-  await remember(of.store, of.user, { server: owner.server, version: vault.version });
+/** Logs in with the hash of a password, or a recovery key, and opens the vault. */
+export async function logInWithVault(context: LoginContext, { owner }: PasswordHashing, root: Bytes, { slot, isRestored }: VaultAccess): Promise<LoggedIn & { master: Bytes }> {
+  const answer = await login(context.caller, await apikeyOfRoot(root, owner), context.ports.deviceName);
+  const seen = isRestored ? 0 : ((await knownAccount(context.store, context.user))?.version ?? 0);
+  const { vault, master, contents } = await openVault(answer.rsakey, root, { owner, slot, seen });
+  const parts = { answer, raw: contents.keys, server: owner.server, vault: answer.rsakey, master, hasSheet: true };
+  const session = await sessionRecord(context, parts);
+  const hasSheet = slot === "recovery" || (await hasRecoveryKey(callerOf(context.ports, session)));
+  if (isRestored) await forget(context.store, context.user);
+  await remember(context.store, context.user, { server: owner.server, version: vault.version });
   return { session: { ...session, hasSheet }, contents, master };
 }

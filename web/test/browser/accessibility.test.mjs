@@ -30,7 +30,7 @@ async function faultsOf({ tab }, name) {
   return faults.map((fault) => `${name} ${width}: ${fault}`);
 }
 
-/** Shows each screen and looks at it; the next one begins at the start page. */
+/** Shows each screen and checks it; the next one begins at the start page. */
 async function look(person, screens) {
   const faults = [];
   for (const [name, show] of screens) {
@@ -43,12 +43,12 @@ async function look(person, screens) {
 
 const heading = (name) => ({ tab }) => tab.getByRole("heading", { name }).first().waitFor();
 const at = (hash, then) => async (person) => {
-  await person.tab.goto(`${world.way.address}#/`);
-  await person.tab.goto(`${world.way.address}${hash}`);
+  await person.tab.goto(`${world.proxy.address}#/`);
+  await person.tab.goto(`${world.proxy.address}${hash}`);
   await then(person);
 };
 const opened = async (person) => {
-  await person.tab.goto(`${world.way.address}#/`);
+  await person.tab.goto(`${world.proxy.address}#/`);
   await person.opens("Ben");
 };
 const dialog = async ({ tab }) => tab.getByRole("dialog").waitFor();
