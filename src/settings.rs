@@ -1,7 +1,7 @@
 //! Settings: environment variables, documented with their defaults in `.env.example`. An invalid
 //! value stops the start with an error that names the variable.
 
-mod database;
+pub(crate) mod database;
 mod disk;
 mod file_store;
 mod per_user;

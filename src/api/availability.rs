@@ -2,16 +2,20 @@
 
 use super::answer::{self, Nothing};
 use crate::chat::{self, Call, error::Error};
-use parlance_wire::{request::availability::Action, word::Availability};
+use parlance_wire::{
+    request::availability::Action,
+    word::{Availability, ChosenAvailability},
+};
 
 /// Performs an action.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
-    let availability = match action {
-        Action::UserAvailable => Availability::Available,
-        Action::UserAway => Availability::Away,
-        Action::UserBusy => Availability::Busy,
-        Action::UserOffline => Availability::Offline,
+    let (availability, chosen) = match action {
+        Action::UserAvailable => (Availability::Available, Some(ChosenAvailability::Available)),
+        Action::UserAway => (Availability::Away, Some(ChosenAvailability::Away)),
+        Action::UserBusy => (Availability::Busy, Some(ChosenAvailability::Busy)),
+        Action::UserOffline => (Availability::Offline, None),
+        Action::UserInvisible => (Availability::Offline, Some(ChosenAvailability::Invisible)),
     };
-    chat::user::set_availability(call, availability).await?;
+    chat::user::set_availability(call, availability, chosen).await?;
     answer::ok(Nothing {})
 }

@@ -13,7 +13,10 @@ use crate::{
     },
 };
 use parlance_wire::{
-    id::UserId, request::friends::Action, version::ClientVersion, word::Availability,
+    id::UserId,
+    request::friends::Action,
+    version::ClientVersion,
+    word::{Availability, ChosenAvailability},
 };
 
 #[derive(Serialize)]
@@ -24,6 +27,8 @@ struct ListView<'a> {
     requests: Option<Vec<RequestView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<Vec<LeftView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chosen: Option<ChosenAvailability>,
 }
 
 #[derive(Serialize)]
@@ -85,7 +90,7 @@ impl<'a> FriendView<'a> {
 pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u8>, Error> {
     match action {
         Action::List => {
-            let (requests, left) = if call.version.is_v4() {
+            let (requests, left, chosen) = if call.version.is_v4() {
                 let db = &call.services.db;
                 // Read before the friends, as there is no transaction: a request that is accepted
                 // in between is then in both lists; in the other order it could be in neither.
@@ -94,9 +99,10 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 (
                     Some(requests.into_iter().map(RequestView::from).collect()),
                     Some(left.into_iter().map(LeftView::from).collect()),
+                    Some(store::user::chosen_availability(db, call.user).await?),
                 )
             } else {
-                (None, None)
+                (None, None, None)
             };
             let rows =
                 store::friend::friends_of(&call.services.db, call.user, call.version.is_v4())
@@ -112,6 +118,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                     .collect(),
                 requests,
                 left,
+                chosen,
             });
         }
         Action::Add { friendid, email } => {

@@ -1,4 +1,4 @@
-//! Presence: a user with an open socket is available, unless they set something else; a user
+//! Presence: a user with an open socket is what they chose to be, at first available; a user
 //! without one for a while is offline, and so is one who never had one and has not called for a
 //! while. Friends are notified of changes.
 

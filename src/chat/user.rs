@@ -18,7 +18,12 @@ use crate::{
     },
 };
 use parlance_wire::{
-    id::UserId, kdf::Kdf, key::SecretHash, text::Email, time::Timestamp, word::Availability,
+    id::UserId,
+    kdf::Kdf,
+    key::SecretHash,
+    text::Email,
+    time::Timestamp,
+    word::{Availability, ChosenAvailability},
 };
 
 /// Maximum stations of a user. Beyond it, the one that was seen longest ago is removed.
@@ -142,17 +147,19 @@ pub(crate) async fn register(
     }
 }
 
-/// Sets the caller's availability. Friends are notified of a change.
+/// Sets the caller's availability, and what their next socket makes of it, if they chose that.
+/// Friends are notified of a change.
 ///
 /// # Errors
 /// `UsedUp`.
 pub(crate) async fn set_availability(
     call: &mut Call<'_>,
     availability: Availability,
+    chosen: Option<ChosenAvailability>,
 ) -> Result<(), Error> {
     rates::count_presence_change(call)?;
     if let Some(friends) =
-        store::user::set_availability(&call.services.db, call.user, availability).await?
+        store::user::set_availability(&call.services.db, call.user, availability, chosen).await?
     {
         call.outbox.push(Event::FriendChanged {
             friend: call.user,

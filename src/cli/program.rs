@@ -3,10 +3,9 @@
 use std::{io, path::PathBuf, process::Command};
 
 use percent_encoding::percent_decode_str;
-use url::Url;
 
 use crate::{
-    settings::{Database, Settings},
+    settings::{self, Database, Settings},
     store::{self, embedded},
 };
 
@@ -63,7 +62,7 @@ pub(super) async fn on_database(
             embedded::url(settings)?,
         ),
     };
-    let mut url = Url::parse(&url).map_err(|_| Error::DatabaseUrl)?;
+    let mut url = settings::database::url(&url).map_err(|_| Error::DatabaseUrl)?;
     let mut command = Command::new(program);
     // The same session settings as the server's: a search path that a role presets would change
     // what is dumped or shown.

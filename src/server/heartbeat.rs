@@ -39,6 +39,8 @@ pub(super) async fn heartbeat(state: Arc<State>) {
     );
     // Since when calls were recorded.
     let mut recorded_since = began;
+    // When silent users were looked for.
+    let mut looked_at = began;
     loop {
         clock.tick().await;
         if state.is_stopping() {
@@ -84,7 +86,10 @@ pub(super) async fn heartbeat(state: Arc<State>) {
         }
         // After a restart, or while the database was away, nobody could call.
         let silent_after = state.settings.timings.silent_after;
-        if state.settings.clock.since(recorded_since) > silent_after {
+        // Seldom, as it looks at everyone who is online.
+        let is_due = state.settings.clock.since(looked_at) > silent_after / presence::RECORDS;
+        if is_due && state.settings.clock.since(recorded_since) > silent_after {
+            looked_at = state.settings.clock.instant();
             announce(
                 &state,
                 chat::presence::expire_silent(&state.services.db, silent_after).await,

@@ -27,7 +27,7 @@ use parlance_wire::id::UserId;
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How often it is recorded that a user goes on calling, within the time after which they would be
 /// offline.
-const RECORDS: u32 = 5;
+pub(super) const RECORDS: u32 = 5;
 
 /// What may be out of date in a user's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -34,6 +34,15 @@ const OF_PROGRAMS: [&str; 7] = [
 const ONE_HOST: &str = "the address of one host: put before several one that follows the primary, as HAProxy or a virtual address";
 const NO_CHANNEL_BINDING: &str = "an address without channel_binding=require, which the server's driver cannot keep; sslmode=verify-full proves which database it is";
 
+/// Parses the address as a URL. A plus sign stands for itself, as for PostgreSQL's own programs; in a form's
+/// query it would be a space.
+pub(crate) fn url(text: &str) -> Result<Url, url::ParseError> {
+    match text.split_once('?') {
+        Some((address, query)) => Url::parse(&format!("{address}?{}", query.replace('+', "%2B"))),
+        None => Url::parse(text),
+    }
+}
+
 /// Parses an address. An error says what it must be, and repeats nothing of it: it has a password.
 pub(super) fn parse(text: &str) -> Result<PgConnectOptions, String> {
     let form = || "postgres://user:password@host/database".to_owned();
@@ -44,7 +53,7 @@ pub(super) fn parse(text: &str) -> Result<PgConnectOptions, String> {
     if hosts.contains(',') {
         return Err(ONE_HOST.to_owned());
     }
-    let mut url = Url::parse(text).map_err(|_| form())?;
+    let mut url = url(text).map_err(|_| form())?;
     let mut of_driver = vec![];
     for (name, value) in url.query_pairs().into_owned() {
         match &*name {
@@ -129,6 +138,12 @@ mod tests {
             assert!(error.contains(sentence), "{wrong}: {error}");
             assert!(!error.contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_plus_sign_in_a_parameter_is_no_space() {
+        let options = parse("postgres:///chat?host=/run&application_name=a+b%20c").unwrap();
+        assert_eq!(options.get_application_name(), Some("a+b c"));
     }
 
     #[test]

@@ -154,7 +154,7 @@ async fn delete_in(
     sqlx::query!(
         "update users
         set email = null, full_name = '', nick = '', nick_skeleton = '', public_key = '', encrypted_private_key = '',
-            role = 'user', availability = 'offline', disabled_at = null, deleted_at = $2, kdf = default, vault_version = 0
+            role = 'user', availability = 'offline', chosen_availability = default, disabled_at = null, deleted_at = $2, kdf = default, vault_version = 0
         where user_id = $1",
         user as _,
         now as _,

@@ -21,8 +21,8 @@ pub struct AvailabilityChange {
     pub friends: Vec<UserId>,
 }
 
-/// Records how many sockets a node holds of each of these users, who are then available unless they
-/// set something else. Returns the users for whom that is a change.
+/// Records how many sockets a node holds of each of these users, who are then what they chose to be.
+/// Returns the users for whom that is a change.
 pub async fn socket_opened(
     db: &Db,
     node: Uuid,
@@ -48,8 +48,8 @@ pub async fn socket_opened(
             AvailabilityChange,
             r#"
             with changed as (
-                update users set availability = 'available'
-                where user_id = any($1) and availability = 'offline'
+                update users set availability = chosen_availability
+                where user_id = any($1) and availability = 'offline' and chosen_availability <> 'invisible'
                 returning user_id
             )
             select user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>" from changed

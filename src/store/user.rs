@@ -15,7 +15,7 @@ use parlance_wire::{
     id::{StationId, UserId},
     text::skeleton,
     time::Timestamp,
-    word::{Availability, UserRole},
+    word::{Availability, ChosenAvailability, UserRole},
 };
 
 /// The data that a signature is checked against.
@@ -203,29 +203,45 @@ pub(crate) async fn set_role(
     .await
 }
 
-/// Sets a user's availability, which is a call (`presence/call.rs`). If that is a change, returns the
-/// friends who may see it: those whom the user has not blocked.
+/// What a user chose to be shown as.
+pub(crate) async fn chosen_availability(db: &Db, user: UserId) -> Result<ChosenAvailability> {
+    db.run(async |c| {
+        sqlx::query_scalar!(
+            r#"select chosen_availability as "chosen: ChosenAvailability" from users where user_id = $1"#,
+            user as _,
+        )
+        .fetch_one(c)
+        .await
+    })
+    .await
+}
+
+/// Sets a user's availability, which is a call (`presence/call.rs`), and what they chose, if they did.
+/// If others see a change, returns the friends who may see it: those whom the user has not blocked.
 pub async fn set_availability(
     db: &Db,
     user: UserId,
     availability: Availability,
+    chosen: Option<ChosenAvailability>,
 ) -> Result<Option<Vec<UserId>>> {
     db.run(async |c| {
+        // Locked first: what a socket that opens at this moment writes must not undo it.
         sqlx::query_scalar!(
             r#"
-            with changed as (
-                update users set availability = $2, called_at = now() where user_id = $1 and availability <> $2
-                returning user_id
-            ), called as (
-                -- What is said again counts, too.
-                update users set called_at = now()
-                where user_id = $1 and availability = $2 and called_at < now() - interval '1 minute'
+            with before as (
+                select availability from users where user_id = $1 for no key update
+            ), written as (
+                update users u
+                set availability = $2, chosen_availability = coalesce($3, u.chosen_availability), called_at = now()
+                from before b
+                where u.user_id = $1
+                returning u.user_id, b.availability
             )
-            select friends_who_see(user_id) as "friends!: Vec<UserId>"
-            from changed
+            select friends_who_see(user_id) as "friends!: Vec<UserId>" from written where availability <> $2
             "#,
             user as _,
             availability.as_str(),
+            chosen.map(ChosenAvailability::as_str),
         )
         .fetch_optional(c)
         .await

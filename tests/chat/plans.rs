@@ -306,8 +306,8 @@ async fn no_hot_query_reads_a_whole_table() {
         ),
         (
             "availability",
-            &["update users set availability = $2"],
-            format!("{USER}, 'busy'"),
+            &["set availability = $2, chosen_availability ="],
+            format!("{USER}, 'busy', 'busy'"),
         ),
         (
             "purge: find",

@@ -3,7 +3,7 @@
 import type { ConversationId, FileId, MessageId } from "./model/ids.ts";
 import type { FileInfo, FileSource } from "./model/file.ts";
 import type { ChosenFile, KeptDraft } from "./model/draft.ts";
-import type { AlarmOf, Connection, Conversation, Device, FileAbout, Hit, Invitation, Keep, Log, Me, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { AlarmOf, ChosenPresence, Connection, Conversation, Device, FileAbout, Hit, Invitation, Keep, Log, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
 import type { Draft, MessageInfo } from "./model/written.ts";
 import type { Exported } from "./model/exported.ts";
 
@@ -14,6 +14,8 @@ export interface State {
   conversations: readonly Conversation[];
   /** Everybody whom one knows: friends, and those in one's groups. */
   people: ReadonlyMap<string, Person>;
+  /** What the current user chose to be shown as. */
+  presence: ChosenPresence;
   requests: readonly Request[];
   /** The log of the open conversation. */
   log: Log | null;
@@ -169,7 +171,7 @@ export interface Client {
   /** A new device is one's own. */
   knowDevice: (device: string) => Promise<void>;
   setName: (name: string) => Promise<Outcome>;
-  setPresence: (presence: Me["presence"]) => Promise<Outcome>;
+  setPresence: (presence: ChosenPresence) => Promise<Outcome>;
   changePassword: (present: string, next: string, othersOut: boolean) => Promise<Outcome>;
   /** Makes a new recovery key; the old one stops working. The password opens the vault for it. */
   newSheet: (password: string) => Promise<Outcome<string>>;

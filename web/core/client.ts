@@ -57,8 +57,8 @@ class ClientOfPorts {
     await this.open.start();
   }
 
-  private showMe({ user, name, email, hasSheet, presence = "available", fileLimit = null }: SessionRecord): void {
-    const me: Me = { id: user, name, email, presence, hasSheet, fileLimit };
+  private showMe({ user, name, email, hasSheet, fileLimit = null }: SessionRecord): void {
+    const me: Me = { id: user, name, email, hasSheet, fileLimit };
     this.shown.set({ session: { kind: "in", me } });
   }
 
@@ -201,13 +201,6 @@ class ClientOfPorts {
     this.open.askFor({ kind: "typing", id: conversationId(id) });
   }
 
-  async setPresence(presence: Me["presence"]): Promise<Outcome> {
-    const outcome = await (await inside()).setPresence(this.session(), presence);
-    if (!outcome.ok) return outcome;
-    this.showMe(this.session().account.session);
-    return outcome;
-  }
-
   async setName(name: string): Promise<Outcome> {
     const outcome = await (await inside()).own.setName(this.session(), name);
     if (outcome.ok) this.showMe({ ...this.session().account.session, name });
@@ -266,7 +259,7 @@ class ClientOfPorts {
       signOutOthers: async () => (await inside()).own.signOutOthers(session()),
       knowDevice: async (device) => (await inside()).knowStation(session().account, device),
       setName: (name) => this.setName(name),
-      setPresence: (presence) => this.setPresence(presence),
+      setPresence: async (presence) => (await inside()).setPresence(session(), presence),
       changePassword: async (present, next, othersOut) => (await later()).changePassword(session(), present, next, othersOut),
       newSheet: (password) => this.newSheet(password),
       newKeys: (password) => this.newKeys(password),

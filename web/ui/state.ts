@@ -2,13 +2,15 @@
 // objects that did not change keep their identity, so that only the rows that did are drawn anew.
 
 import { batch, computed, signal } from "@preact/signals";
-import type { AlarmOf, Changes, Client, Connection, Conversation, Device, Log, Person, Request, Session, Upload } from "../core/index.ts";
+import type { AlarmOf, Changes, ChosenPresence, Client, Connection, Conversation, Device, Log, Person, Request, Session, Upload } from "../core/index.ts";
 
 export const session = signal<Session>({ kind: "starting" });
 /** In the order of the list. */
 export const conversations = signal<readonly Conversation[]>([]);
 /** All known people: friends and members of shared groups. */
 export const people = signal<ReadonlyMap<string, Person>>(new Map());
+/** What the current user chose to be shown as. */
+export const presence = signal<ChosenPresence>("available");
 export const requests = signal<readonly Request[]>([]);
 /** The log of the open conversation. */
 export const log = signal<Log | null>(null);
@@ -38,6 +40,9 @@ export const me = computed(() => {
   return session.value.me;
 });
 
+/** The dot at the current user's own avatar. */
+export const ownDot = computed(() => (presence.value === "invisible" ? null : presence.value));
+
 /** Messages in conversations that are not muted and not hidden. */
 export const unreadCount = computed(() =>
   conversations.value.reduce((sum, c) => sum + (c.muted || c.hidden ? 0 : c.unread), 0),
@@ -47,6 +52,7 @@ function apply(changes: Changes): void {
   batch(() => {
     if (changes.conversations) conversations.value = changes.conversations;
     if (changes.people) people.value = changes.people;
+    if (changes.presence) presence.value = changes.presence;
     if (changes.requests) requests.value = changes.requests;
     if (changes.log !== undefined) log.value = changes.log;
     if (changes.writing) writing.value = changes.writing;

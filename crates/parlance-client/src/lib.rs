@@ -94,7 +94,7 @@ pub use parlance_wire::{
     id::{ConversationId, CredentialId, FileId, MessageId, ReportId, StationId, UserId},
     text::{Color, Data, DisplayName, Instance, Secret},
     time::Timestamp,
-    word::{Availability, ReportType, Role, UserRole},
+    word::{Availability, ChosenAvailability, ReportType, Role, UserRole},
 };
 
 #[cfg(all(feature = "http", feature = "password"))]

@@ -70,6 +70,19 @@ words!(
     }
 );
 words!(
+    /// What a user chose to be shown as. It is kept until they choose again, also while they are offline.
+    ChosenAvailability {
+        /// Available while online.
+        Available = "available",
+        /// Away while online.
+        Away = "away",
+        /// Busy while online.
+        Busy = "busy",
+        /// Offline, although they may be online.
+        Invisible = "invisible",
+    }
+);
+words!(
     /// The role of a participant in a group.
     Role {
         /// May do everything: rename, clear, add and remove participants, change roles.

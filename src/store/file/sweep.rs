@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::{
     FileKey,
     outside::ObjectId,
     stores::{StoreId, Stores},
 };
-use crate::store::{Db, error::Result};
+use crate::store::{
+    Db,
+    error::{Error, Result},
+};
 
 /// Maximum objects that are deleted at a time.
 const BATCH: i64 = 64;
@@ -68,15 +71,14 @@ pub(super) async fn sweep(db: &Db, stores: &Stores, unfinished: Duration) -> Res
             of_stores.entry(store).or_default().push(object);
         }
         for (store, objects) in of_stores {
-            match delete(db, stores, store, &objects).await {
-                Ok(()) => deleted += objects.len() as u64,
-                // The objects of other stores do not wait for it; and the rest of its own would fail, too, each
-                // batch after as long as a store may take to answer.
-                Err(error) => {
-                    away.push(store);
-                    failed = Some(error);
-                }
+            let (gone, error) = delete(db, stores, store, &objects).await?;
+            deleted += gone as u64;
+            // A store that deletes nothing is away: the rest of its objects would fail, too, each batch after as
+            // long as a store may take to answer. One that deletes some goes on to be asked.
+            if error.is_some() && gone == 0 {
+                away.push(store);
             }
+            failed = error.or(failed);
         }
     }
     failed.map_or(Ok(deleted), Err)
@@ -105,20 +107,40 @@ async fn gone(db: &Db, after: ObjectId, away: &[StoreId]) -> Result<Vec<(ObjectI
         .collect())
 }
 
-async fn delete(db: &Db, stores: &Stores, store: StoreId, objects: &[ObjectId]) -> Result<()> {
-    let store = stores.open(db, store).await?;
+/// Deletes objects of one store. Returns how many, and why the others are still there.
+async fn delete(
+    db: &Db,
+    stores: &Stores,
+    store: StoreId,
+    objects: &[ObjectId],
+) -> Result<(usize, Option<Error>)> {
+    let store = match stores.open(db, store).await {
+        Ok(store) => store,
+        Err(error) => return Ok((0, Some(error))),
+    };
+    let (mut deleted, mut failed) = (vec![], None);
     for some in objects.chunks(AT_ONCE) {
-        try_join_all(some.iter().map(|object| store.delete(*object))).await?;
+        let results = join_all(some.iter().map(|object| store.delete(*object))).await;
+        let before = deleted.len();
+        for (object, result) in some.iter().zip(results) {
+            match result {
+                Ok(()) => deleted.push(*object),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if deleted.len() == before {
+            break;
+        }
     }
     // After the bytes: if this is interrupted, they are deleted once more.
     db.run(async |c| {
         sqlx::query!(
             "delete from file_objects where object_id = any($1) and state = 'gone'",
-            objects as _,
+            &deleted as _,
         )
         .execute(c)
         .await
     })
     .await?;
-    Ok(())
+    Ok((deleted.len(), failed))
 }

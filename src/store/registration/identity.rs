@@ -29,7 +29,7 @@ pub(super) async fn insert(
                 public_key = excluded.public_key, encrypted_private_key = excluded.encrypted_private_key,
                 role = excluded.role, nick_skeleton = excluded.nick_skeleton, created_at = excluded.created_at,
                 kdf = excluded.kdf, vault_version = 0,
-                availability = 'offline', disabled_at = null, deleted_at = null
+                availability = 'offline', chosen_availability = default, disabled_at = null, deleted_at = null
             where u.deleted_at is not null
             returning user_id
         )

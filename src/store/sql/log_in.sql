@@ -59,6 +59,10 @@ with account as materialized (
         order by o.last_seen_at desc
         offset $4 - 1
     )
+    returning s.user_id
+), noticed as (
+    -- `Notice::Stations`, by which every node closes the sockets of those that were forgotten.
+    select pg_notify('user_changed', 'stations ' || user_id) from forgotten limit 1
 )
 select user_id as "user_id: UserId", full_name, nick, encrypted_private_key, role as "role: UserRole",
        vault_version, kind as "kind: CredentialKind",
@@ -67,5 +71,7 @@ select user_id as "user_id: UserId", full_name, nick, encrypted_private_key, rol
        user_id in (select user_id from admitted) as "is_admitted!",
        ceil(extract(epoch from (today + 1)::timestamp - clock_timestamp() at time zone 'UTC'))::bigint as "seconds_left!"
 from account
+-- Evaluated only because it is joined.
+left join noticed on true
 -- Nothing of an account or a credential that has gone meanwhile.
 where user_id in (select user_id from admitted) or not is_known and user_id not in (select user_id from spent)

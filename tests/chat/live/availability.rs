@@ -43,6 +43,58 @@ async fn a_chosen_availability_outlasts_a_socket() {
 }
 
 #[tokio::test]
+async fn what_was_chosen_is_restored_by_the_next_socket_and_nobody_invisible_is_seen() {
+    let world =
+        World::with(|settings| settings.timings.offline_after = Duration::from_millis(100)).await;
+    let (ann, ben) = world.friends().await;
+    let mut bens = Socket::of(&ben, 3).await;
+    let chosen = async || {
+        let list = ann.asks_as(4, "chatfriends", json!({ "action": "list" }));
+        list.await.ok()["chosen"].clone()
+    };
+    assert_eq!(chosen().await, "available");
+    let comes_and_goes = async |shown: &str| {
+        let socket = Socket::of(&ann, 4).await;
+        eventually("the socket to be written down", async || {
+            world.count("listeners").await == 2
+        })
+        .await;
+        assert_eq!(ben.friend_is().await, shown);
+        drop(socket);
+        eventually("its end to be written down", async || {
+            world.count("listeners").await == 1
+        })
+        .await;
+        assert_eq!(ben.friend_is().await, "offline");
+    };
+    for (action, kept, shown) in [
+        ("userbusy", "busy", "busy"),
+        ("useraway", "away", "away"),
+        // Says that they are leaving, and chooses nothing.
+        ("useroffline", "away", "away"),
+        ("useravailable", "available", "available"),
+    ] {
+        ann.sets_availability(action).await.ok();
+        assert_eq!(chosen().await, kept);
+        comes_and_goes(shown).await;
+        for change in ["shown", "offline"] {
+            let heard = bens.hears().await;
+            assert_eq!(
+                heard["friendavailabilitesof"],
+                json!([ann.user]),
+                "{action}: {change}"
+            );
+        }
+    }
+    ann.sets_availability("userinvisible").await.ok();
+    assert_eq!(chosen().await, "invisible");
+    comes_and_goes("offline").await;
+    comes_and_goes("offline").await;
+    bens.hears_nothing().await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_blocked_friend_does_not_see_the_user_come_online() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;

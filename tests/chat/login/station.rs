@@ -100,6 +100,33 @@ async fn a_signed_out_station_is_disconnected_and_unknown_on_every_node() {
 }
 
 #[tokio::test]
+async fn the_socket_of_a_station_that_gives_way_to_a_new_one_closes() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let phone = ann.second_device().await;
+    let (mut anns, mut phones) = (Socket::of(&ann, 4).await, Socket::of(&phone, 4).await);
+    // The phone was seen an hour ago, Ann's computer now, and 98 others in between.
+    world
+        .sql(&format!(
+            "update stations set last_seen_at = now() - interval '1 hour'
+            where station_id = '{}';
+            insert into stations (user_id, station_id, last_seen_at, bound_at, credential_id)
+            select user_id, gen_random_uuid(), now() - interval '1 minute', bound_at, credential_id
+            from stations, generate_series(1, 98) where station_id = '{}'",
+            phone.station, ann.station
+        ))
+        .await;
+    assert_eq!(world.count("stations").await, 100);
+    ann.second_device().await;
+    assert_eq!(phones.ends().await, SIGNED_OUT);
+    phone.lists().await.refused(401, "unknown_station");
+    assert_eq!(world.count("stations").await, 100);
+    anns.hears_about("newstations").await;
+    ann.lists().await.ok();
+    world.end().await;
+}
+
+#[tokio::test]
 async fn nobody_signs_out_another_users_station() {
     let world = World::new().await;
     let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);

@@ -33,6 +33,8 @@ type Which = usize;
 struct Model {
     people: Vec<Person>,
     availabilities: [&'static str; NAMES.len()],
+    /// What they chose to be shown as.
+    chosen: [&'static str; NAMES.len()],
     /// Friend requests by the two users, with their order.
     friend_claims: BTreeMap<(Who, Who), usize>,
     blocks: BTreeSet<(Who, Who)>,
@@ -76,6 +78,7 @@ impl Model {
         let mut model = Self {
             people,
             availabilities: ["offline"; NAMES.len()],
+            chosen: ["available"; NAMES.len()],
             friend_claims: BTreeMap::new(),
             blocks: BTreeSet::new(),
             workspaces: BTreeMap::new(),
@@ -137,7 +140,7 @@ impl Model {
         match step {
             Step::Login { who, how } => self.login(who, how).await,
             Step::Register { who } => self.register(who).await,
-            Step::Say { who, availability } => self.say(who, availability).await,
+            Step::Say { who, said } => self.say(who, said).await,
             Step::Befriend { who, whom } => self.befriend(who, "add", whom).await,
             Step::Accept { who, whom } => self.befriend(who, "accept", whom).await,
             Step::Unfriend { who, whom } => self.unfriend(who, whom).await,

@@ -140,7 +140,7 @@ impl Model {
             "requests": waiting.iter().map(|other| json!({
                 "friendid": of(other).0.user, "friendname": of(other).1, "alike": false,
             })).collect::<Value>(),
-            "left": [],
+            "left": [], "chosen": self.chosen[who],
         });
         assert_eq!(answer, expected);
     }
@@ -246,16 +246,16 @@ impl Model {
         );
     }
 
-    pub(super) async fn say(&mut self, who: Who, availability: &'static str) {
-        self.asks(
-            who,
-            "chatavailability",
-            json!({ "action": format!("user{availability}") }),
-        )
-        .await
-        .ok();
+    pub(super) async fn say(&mut self, who: Who, said: &'static str) {
+        let action = format!("user{said}");
+        self.asks(who, "chatavailability", json!({ "action": action }))
+            .await
+            .ok();
         let before = self.visibilities();
-        self.availabilities[who] = availability;
+        self.availabilities[who] = if said == "invisible" { "offline" } else { said };
+        if said != "offline" {
+            self.chosen[who] = said;
+        }
         self.expect_visibility_changes(&before);
     }
 

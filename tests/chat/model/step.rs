@@ -58,7 +58,7 @@ pub(super) enum Step {
     },
     Say {
         who: Who,
-        availability: &'static str,
+        said: &'static str,
     },
     Befriend {
         who: Who,
@@ -203,7 +203,7 @@ fn among_people() -> BoxedStrategy<Step> {
     prop_oneof![
         2 => (who(), login).prop_map(|(who, how)| Step::Login { who, how }),
         1 => who().prop_map(|who| Step::Register { who }),
-        2 => (who(), prop::sample::select(vec!["available", "away", "busy", "offline"])).prop_map(|(who, availability)| Step::Say { who, availability }),
+        2 => (who(), prop::sample::select(vec!["available", "away", "busy", "offline", "invisible"])).prop_map(|(who, said)| Step::Say { who, said }),
         4 => two().prop_map(|(who, whom)| Step::Befriend { who, whom }),
         2 => two().prop_map(|(who, whom)| Step::Accept { who, whom }),
         2 => two().prop_map(|(who, whom)| Step::Unfriend { who, whom }),

@@ -1,5 +1,4 @@
-// What a client shows: plain values, made anew when they change, the same objects while they do not.
-// Ids are typed here; what is handed in (see api.ts) is any text, checked at the door.
+// What a client shows: plain values; a new object only where something changed. Ids of this form were checked when they came in (api.ts).
 
 import type { DraftTarget } from "./draft.ts";
 import type { FileInfo, FileShape } from "./file.ts";
@@ -9,6 +8,8 @@ import type { ConversationId, MessageId, UserId } from "./ids.ts";
 export type SendState = "sending" | "sent" | "delivered" | "seen" | "notSent";
 /** What a person shows of themselves; `offline` also stands for invisible. */
 export type Presence = "available" | "away" | "busy" | "offline";
+/** What a user chooses to be shown as while they are online. */
+export type ChosenPresence = "available" | "away" | "busy" | "invisible";
 /** What is known of a person's keys: compared, seen first, or others than the ones seen first. */
 export type Trust = "verified" | "seen" | "changed";
 /** How long messages are kept: for ever, or for a number of days. */
@@ -208,7 +209,6 @@ export interface Me {
   id: UserId;
   name: string;
   email: string;
-  presence: Presence | "invisible";
   /** Whether the recovery sheet was printed, saved or copied. */
   hasSheet: boolean;
   /** Bytes that a file may have on the server; null if that is not known. */

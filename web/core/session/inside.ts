@@ -7,7 +7,7 @@ export * as groups from "../actions/conversations.ts";
 export { info } from "../actions/info.ts";
 export * as invitations from "../actions/invitations.ts";
 export * as people from "../actions/people.ts";
-export { keepPresence, setPresence } from "../actions/presence.ts";
+export { setPresence } from "../actions/presence.ts";
 export * as push from "../actions/push.ts";
 export { search } from "../actions/search.ts";
 export { sweepFiles } from "../outbox/files.ts";

@@ -151,7 +151,7 @@ export class OpenSession {
       onConnection: (state) => {
         this.connection(state);
         if (state.kind !== "live") return;
-        for (const task of [inside.keepPresence, inside.takeAllShared]) task(this.account).catch(this.fault);
+        inside.takeAllShared(this.account).catch(this.fault);
       },
       onProgress: (firstSync) => this.out.set({ firstSync }),
       onFresh: (id, fresh) => { this.fresh(id, fresh).catch(this.fault); },

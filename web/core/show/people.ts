@@ -1,13 +1,17 @@
 // People as they are shown.
 
 import type { UserId } from "../model/ids.ts";
-import type { Person, Presence } from "../model/view.ts";
+import type { ChosenPresence, Person, Presence } from "../model/view.ts";
 import type { PersonRecord } from "../store/records.ts";
 
 const presences = new Set<string>(["available", "away", "busy", "offline"]);
 
 /** A state of presence; one that is not known counts as offline. */
 export const presenceOf = (text: string): Presence => (presences.has(text) ? (text as Presence) : "offline");
+
+/** What the current user chose; available where nothing is known. */
+export const chosenOf = (text: string | undefined): ChosenPresence =>
+  text === "away" || text === "busy" || text === "invisible" ? text : "available";
 
 /** Somebody. */
 export const showPerson = (of: PersonRecord): Person => ({

@@ -17,7 +17,7 @@ import { addTo, asksToRead, both, type Due } from "./due.ts";
 import { isSame, reuse, reuseList } from "../model/equal.ts";
 import { openWaiting } from "./log.ts";
 import { OpenLog } from "./open-log.ts";
-import { Names, showPerson } from "./people.ts";
+import { chosenOf, Names, showPerson } from "./people.ts";
 import type { Shown } from "./state.ts";
 import { groupName } from "../sync/group-name.ts";
 
@@ -177,6 +177,7 @@ export class AccountShown {
     const others = people.filter(({ id, name, email }) => id !== session.user && (name !== "" || email !== ""));
     this.out.set({
       people: reuse(before, new Map(others.map((person) => [person.id, reuse(before.get(person.id), showPerson(person))]))),
+      presence: chosenOf(this.people.get(session.user)?.availability),
       requests: reuse(this.out.state.requests, await this.requests(requests)),
       newDevices: reuse(this.out.state.newDevices, stations?.fresh ?? []),
       alarm: reuse(this.out.state.alarm, alarm ?? []),

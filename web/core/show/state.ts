@@ -6,6 +6,7 @@ const nobody: State = {
   session: { kind: "starting" },
   conversations: [],
   people: new Map(),
+  presence: "available",
   requests: [],
   log: null,
   writing: new Map(),

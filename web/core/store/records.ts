@@ -6,7 +6,7 @@ import type { VaultPin } from "../crypto/vault.ts";
 import type { ConversationId, FileId, Instance, MessageId, ReportId, StationId, UserId } from "../model/ids.ts";
 import type { KeyEvent } from "../model/key-history.ts";
 import type { Reach } from "../model/timeline.ts";
-import type { Keep, Me, Trust } from "../model/view.ts";
+import type { Keep, Trust } from "../model/view.ts";
 import type { Cursor, WireConversation } from "../wire/conversation.ts";
 
 /** Who is logged in here. */
@@ -28,8 +28,6 @@ export interface SessionRecord {
   /** Opens the vault's box, which holds the contacts' pins beside the keys; null where there is no vault. */
   boxKey: CryptoKey | null;
   hasSheet: boolean;
-  /** What others are to see of one. The server forgets it when the last device goes offline. */
-  presence?: Me["presence"];
   /** The server's limit for a file at the time of the login; null if it did not tell. */
   fileLimit?: number | null;
 }

@@ -62,7 +62,7 @@ export function mergePeople(known: ReadonlyMap<UserId, PersonRecord>, told: Told
       alike: friend?.alike ?? false,
       blocked: blocked.has(id),
     };
-    if (id === told.me) return { ...person, publicKey: told.ownKey };
+    if (id === told.me) return { ...person, publicKey: told.ownKey, availability: told.people.chosen };
     return friend ? offerKey(person, friend.publickey) : person;
   });
 }

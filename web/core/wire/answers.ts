@@ -35,6 +35,9 @@ export type Cards = {
   publickeys: Readonly<Record<string, string>>;
 };
 
+/** What a user chose to be shown as. It is kept until they choose again, also while they are offline. */
+export type ChosenAvailability = "available" | "away" | "busy" | "invisible";
+
 /** A conversation, as its caller sees it. */
 export type Conversation = {
   /** The admins of a group according to the server, sorted; docs/e2ee.md says when that counts. */
@@ -175,6 +178,8 @@ export type FriendWhoLeft = {
 export type Friends = {
   /** The friends, to whom the caller may write. */
   availabilities: readonly Friend[];
+  /** What the caller chose to be shown as. `None` from a server that does not keep it. */
+  chosen?: ChosenAvailability | null | undefined;
   /** Friends who have deleted their accounts, until the caller removes them. */
   left?: readonly FriendWhoLeft[] | undefined;
   /** Requests to the caller. */

@@ -9,7 +9,7 @@ import { answer, flag, list, optional, parsed, record, text } from "./decode.ts"
 const friend = answer<Friend>()({ friendid: parsed(userId), friendname: text, publickey: text, availability: text, alike: optional(flag, false) });
 const request = answer<FriendRequest>()({ friendid: parsed(userId), friendname: text, alike: optional(flag, false) });
 const gone = answer<FriendWhoLeft>()({ friendid: parsed(userId), friendname: text });
-const friendsAnswer = answer<FriendsJson>()({ availabilities: list(friend), requests: optional(list(request), []), left: optional(list(gone), []) });
+const friendsAnswer = answer<FriendsJson>()({ availabilities: list(friend), requests: optional(list(request), []), left: optional(list(gone), []), chosen: optional(text, "available") });
 
 /** A friend. */
 export type WireFriend = ReturnType<typeof friend>;
@@ -32,8 +32,8 @@ export const acceptFriend = (caller: Caller, friendid: UserId): Promise<null> =>
 export const removeFriend = (caller: Caller, friendid: UserId): Promise<null> =>
   caller.call("chatfriends", "remove", { friendid }, done);
 
-/** Sets what others see. */
-export const setAvailability = (caller: Caller, state: "available" | "away" | "busy" | "offline"): Promise<null> =>
+/** Chooses what others see while this user is online. */
+export const setAvailability = (caller: Caller, state: "available" | "away" | "busy" | "invisible"): Promise<null> =>
   caller.call("chatavailability", `user${state}`, {}, done);
 
 /** Whom one has blocked. */

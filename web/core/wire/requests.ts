@@ -183,8 +183,10 @@ export interface Requests {
     useraway: Record<string, never>;
     /** Ours. */
     userbusy: Record<string, never>;
-    /** Ours. */
+    /** Ours: offline until the next socket is opened. */
     useroffline: Record<string, never>;
+    /** Ours: offline for others, until something else is chosen. */
+    userinvisible: Record<string, never>;
   };
   chatblocklist: {
     /** Page "Blocklist". */

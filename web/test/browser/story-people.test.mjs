@@ -132,23 +132,38 @@ story("saved messages are begun from the dialog, by one's own e-mail, and from t
   await there.sees("The door code");
 });
 
-story("who is invisible stays so after a reload, for themselves and for others", async (t) => {
+story("who is invisible stays so after a reload, for themselves and for others, and on another device", async (t) => {
   const [ann, ben] = await pair(t);
-  await ann.tab.locator(".pane-title").getByText("Available").waitFor();
+  const shown = ann.tab.locator(".pane-title");
+  await shown.getByText("Available").waitFor();
   await ben.button("Back").click();
   await ben.button("Account").click();
   await ben.tab.getByRole("link", { name: /^Profile/ }).click();
-  await ben.tab.getByText("Invisible").click();
-  await ann.tab.locator(".pane-title").getByText("Available").waitFor({ state: "detached" });
+  const chooses = async (name) => {
+    await ben.tab.getByRole("radio", { name }).check();
+    await ben.tab.getByRole("radio", { name, checked: true }).waitFor();
+  };
+  await chooses("Invisible");
+  await shown.getByText("Available").waitFor({ state: "detached" });
+  // Not for a moment either.
+  await shown.evaluate((title) => {
+    new MutationObserver(() => {
+      if (title.textContent.includes("Available")) globalThis.wasSeen = true;
+    }).observe(title, { childList: true, subtree: true, characterData: true });
+  });
   await ben.tab.reload();
-  await ben.tab.getByRole("radio", { name: "Invisible" }).waitFor();
-  assert.ok(await ben.tab.getByRole("radio", { name: "Invisible" }).isChecked());
-  await ben.tab.getByRole("radio", { name: "Busy" }).check();
-  await ann.tab.locator(".pane-title").getByText("Busy").waitFor();
+  await ben.tab.getByRole("radio", { name: "Invisible", checked: true }).waitFor();
+  const there = await ben.onAnotherDevice();
+  t.after(() => there.context.close());
+  await there.button("Account").click();
+  await there.tab.getByRole("link", { name: /^Profile/ }).click();
+  await there.tab.getByRole("radio", { name: "Invisible", checked: true }).waitFor();
+  await chooses("Busy");
+  await shown.getByText("Busy").waitFor();
+  assert.equal(await ann.tab.evaluate(() => globalThis.wasSeen), undefined);
   await ben.tab.reload();
-  await ben.tab.getByRole("radio", { name: "Busy" }).waitFor();
-  assert.ok(await ben.tab.getByRole("radio", { name: "Busy" }).isChecked());
-  await ann.tab.locator(".pane-title").getByText("Busy").waitFor();
+  await ben.tab.getByRole("radio", { name: "Busy", checked: true }).waitFor();
+  await shown.getByText("Busy").waitFor();
 });
 
 story("an address of a conversation that is not here says so, and leads back", async (t) => {

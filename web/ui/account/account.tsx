@@ -8,7 +8,7 @@ import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
 import { go, hashOf, type Section, sections } from "../route.ts";
-import { client, me, waiting } from "../state.ts";
+import { client, me, ownDot, waiting } from "../state.ts";
 import { Appearance } from "./appearance.tsx";
 import { Devices } from "./devices.tsx";
 import { Notifications } from "./notifications.tsx";
@@ -46,7 +46,6 @@ function logOut(): void {
 function Entries({ section }: { section: Section | null }): JSX.Element {
   const w = words.value;
   const self = me.value;
-  const dot = self.presence === "invisible" || self.presence === "offline" ? null : self.presence;
   return (
     <div class="account-nav" role={section ? "navigation" : "main"} aria-label={w.account}>
       <div class="pane-head bare">
@@ -54,7 +53,7 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
         {section ? <strong>{w.account}</strong> : <h1>{w.account}</h1>}
       </div>
       <div class="account-who">
-        <Avatar of={{ kind: "person", id: self.id, name: self.name }} size={48} dot={dot} />
+        <Avatar of={{ kind: "person", id: self.id, name: self.name }} size={48} dot={ownDot.value} />
         <span>
           <b class="cut">
             <bdi>{self.name}</bdi>

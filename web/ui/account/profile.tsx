@@ -2,14 +2,14 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Me } from "../../core/index.ts";
+import type { ChosenPresence } from "../../core/index.ts";
 import { attempt, sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { Button } from "../parts/button.tsx";
 import { Actions, Dialog } from "../parts/dialog.tsx";
 import { Choice, Field, PasswordField } from "../parts/field.tsx";
 import { saveAs } from "../parts/save.ts";
-import { client, me } from "../state.ts";
+import { client, me, presence } from "../state.ts";
 import { exportedAs } from "./export.ts";
 
 const SAVED_MS = 2_000;
@@ -39,15 +39,14 @@ function Name(): JSX.Element {
 
 function Presence(): JSX.Element {
   const w = words.value;
-  const now = me.value.presence === "offline" ? "available" : me.value.presence;
   const options = (["available", "away", "busy", "invisible"] as const).map((value) => ({ value, label: w[value] }));
   return (
     <div class="card">
-      <Choice<Exclude<Me["presence"], "offline">>
+      <Choice<ChosenPresence>
         label={w.presence}
-        value={now}
+        value={presence.value}
         options={options}
-        onChange={(presence) => void attempt(client().setPresence(presence))}
+        onChange={(chosen) => void attempt(client().setPresence(chosen))}
       />
     </div>
   );

@@ -210,7 +210,7 @@ export const entries = new Map<string, readonly Entry[]>([
 ]);
 export const firstUnread = new Map<string, MessageId>([[spring.id, good.id]]);
 
-export const me: Me = { id: nora.id, name: nora.name, email: nora.email, presence: "available", hasSheet: false, fileLimit: 104_857_600 };
+export const me: Me = { id: nora.id, name: nora.name, email: nora.email, hasSheet: false, fileLimit: 104_857_600 };
 
 /** `n` conversations; the first one has a long log. */
 export const many = (n: number): Conversation[] =>
@@ -232,6 +232,7 @@ export const state: State = {
   session: { kind: "in", me },
   conversations,
   people: new Map(everyone.map((p) => [p.id, p])),
+  presence: "available",
   requests: [],
   log: null,
   writing: new Map([[spring.id, ["Marta"]]]),

@@ -11,7 +11,7 @@ import { Button, IconButton } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
 import { go, hashOf } from "../route.ts";
 import { SearchResults } from "../search/results.tsx";
-import { conversations, firstSync, me, requests } from "../state.ts";
+import { conversations, firstSync, me, ownDot, requests } from "../state.ts";
 import { Requests } from "./requests.tsx";
 import { Row } from "./row.tsx";
 
@@ -21,7 +21,6 @@ const unfolded = signal(false);
 function Head({ empty }: { empty: boolean }): JSX.Element {
   const w = words.value;
   const self = me.value;
-  const dot = self.presence === "invisible" || self.presence === "offline" ? null : self.presence;
   return (
     <div class="list-head">
       <button
@@ -31,7 +30,7 @@ function Head({ empty }: { empty: boolean }): JSX.Element {
         title={w.account}
         onClick={() => go({ at: "account", section: matchMedia("(width < 45rem)").matches ? null : "profile" })}
       >
-        <Avatar of={{ kind: "person", id: self.id, name: self.name }} size={32} dot={dot} />
+        <Avatar of={{ kind: "person", id: self.id, name: self.name }} size={32} dot={ownDot.value} />
       </button>
       <strong class="cut">
         <bdi>{self.name}</bdi>

@@ -2,7 +2,7 @@
 
 use parlance_wire::{
     id::{ConversationId, UserId},
-    word::Availability,
+    word::{Availability, ChosenAvailability},
 };
 use serde::Deserialize;
 
@@ -19,6 +19,9 @@ pub struct Friends {
     /// Friends who have deleted their accounts, until the caller removes them.
     #[serde(default)]
     pub left: Vec<FriendWhoLeft>,
+    /// What the caller chose to be shown as. `None` from a server that does not keep it.
+    #[serde(default)]
+    pub chosen: Option<ChosenAvailability>,
 }
 
 /// A friend who has deleted their account. A later account with this id belongs to somebody else.

@@ -13,6 +13,8 @@ pub enum Action {
     UserAway,
     /// Ours.
     UserBusy,
-    /// Ours.
+    /// Ours: offline until the next socket is opened.
     UserOffline,
+    /// Ours: offline for others, until something else is chosen.
+    UserInvisible,
 }
