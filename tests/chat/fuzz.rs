@@ -25,7 +25,7 @@ const TARGETS: [(&str, Target); 11] = [
 ];
 
 /// Random inputs for each target.
-const INPUTS: usize = 1_000;
+const INPUTS: usize = 2_000;
 
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let seeds = std::fs::read_dir(file("fuzz/seeds").join(name)).unwrap();

@@ -37,6 +37,26 @@ pub enum Unlock<'a> {
 }
 
 /// A user of an account with a vault, logged in at a station. `Debug` does not show the keys.
+///
+/// ```no_run
+/// use parlance_client::{Server, StationId, Unlock, e2ee::State};
+///
+/// # async fn run(server: Server, station: StationId) -> Result<(), Box<dyn std::error::Error>> {
+/// let file = "state.json".as_ref();
+/// let known = State::load(file)?;
+/// let seen = known.as_ref().map_or(0, |state| state.vault_version);
+/// let key = Unlock::Password("a long password");
+/// let mut ann = server.unlock("ann@example.org", key, station, seen).await?;
+/// let mut state = match known {
+///     Some(state) => state,
+///     None => ann.begin_state().await?,
+/// };
+/// // What other stations know of contacts, and how far they have read; and what this one does.
+/// ann.keep(&mut state).await?;
+/// state.save(file)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Unlocked {
     /// The session, which signs with the keys of the vault.
     pub session: Session,
