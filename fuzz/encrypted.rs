@@ -7,14 +7,17 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_client::e2ee::{
-    Announcement, Body, Card, Code, Envelope, EpochSecret, KeyLog, Owner, RecoveryKey, Root,
-    Sealed, ServerId, SignKey, SignedAnnouncement, SignedCard, Slot, Vault,
+    Announcement, Body, Card, Code, Envelope, EpochSecret, FileReference, Invitation, KeyLog,
+    Owner, RecoveryKey, Root, Sealed, ServerId, SignKey, SignedAnnouncement, SignedCard,
+    SigningKey, Slot, Vault, file::Opener,
 };
 use parlance_wire::{
-    e2ee::{LogHead, SignedLogHead, lp},
+    e2ee::{LOG_ENTRY_LEN, LogEntry, LogHead, SignedLogHead, Tree, lp},
     id::{ConversationId, MessageId, StationId, UserId},
     text::{EncryptedKey, Instance},
+    time::Timestamp,
 };
+use url::Url;
 
 const SECRET: [u8; 32] = [0x20; 32];
 
@@ -173,5 +176,66 @@ pub(super) fn vault(data: &[u8]) {
     if let Ok(key) = RecoveryKey::parse(text) {
         let again = RecoveryKey::parse(&key.to_text()).expect("a key");
         assert_eq!(*again.to_text(), *key.to_text());
+    }
+}
+
+/// The entries of a key log, whose head the server has signed.
+pub(super) fn log(data: &[u8]) {
+    let server = ServerId::parse("000102030405060708090a0b0c0d0e0f").expect("an id");
+    let user = UserId::parse("d574638619cbff603bf857164c47e850").expect("an id");
+    let key = SigningKey::from_seed(&SECRET).expect("a key");
+    let mut tree = Tree::default();
+    for entry in data.as_chunks::<LOG_ENTRY_LEN>().0 {
+        tree.append(LogEntry::from_bytes(entry).leaf());
+    }
+    let time = Timestamp::parse("2026-11-24 12:00:00").expect("a time");
+    let head = LogHead::new(server, &tree, time).expect("a head");
+    let signature = key.sign(&head.signed_text()).expect("a signature");
+    let head = SignedLogHead { head, signature };
+    let mut log = KeyLog::new(server, key.public());
+    if log.follow(data, &head, user, &[].into()).is_err() {
+        assert_eq!(log, KeyLog::new(server, key.public()));
+        return;
+    }
+    let entries: Vec<u8> = log.entries().iter().flat_map(LogEntry::to_bytes).collect();
+    assert_eq!(entries, data);
+    let kept = serde_json::to_string(&log).expect("JSON");
+    assert_eq!(serde_json::from_str::<KeyLog>(&kept).expect("a log"), log);
+}
+
+/// A message's reference to a file, on the first line, the bytes that a server says it has of it, on
+/// the second one, and its first record.
+pub(super) fn file(data: &[u8]) {
+    let mut parts = data.splitn(3, |byte| *byte == b'\n');
+    let mut part = || parts.next().unwrap_or_default();
+    let (reference, stored, record) = (part(), part(), part());
+    let (Ok(reference), Ok(stored)) = (
+        serde_json::from_slice::<FileReference>(reference),
+        serde_json::from_slice(stored),
+    ) else {
+        return;
+    };
+    let Ok(mut opener) = Opener::new(&reference, stored) else {
+        return;
+    };
+    assert!(reference.size <= stored);
+    let mut record = record.to_vec();
+    if opener.open(&mut record).is_ok() {
+        assert!(record.len() as u64 <= reference.size);
+    }
+    let _ = opener.finish();
+}
+
+/// The link of an invitation.
+pub(super) fn link(data: &[u8]) {
+    let text = std::str::from_utf8(data).unwrap_or_default();
+    let Ok(link) = Url::parse(text) else {
+        return;
+    };
+    if let Ok(invitation) = Invitation::parse(&link) {
+        let again = Invitation::parse(&invitation.link(&link)).expect("a link");
+        assert_eq!(again.secret(), invitation.secret());
+        assert_eq!((again.from, again.card), (invitation.from, invitation.card));
+        assert_eq!(again.code.reveal(), invitation.code.reveal());
     }
 }

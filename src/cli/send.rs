@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{Error, print_json, say};
 use crate::settings::Settings;
 use parlance_client::{
-    ConversationId, Device, ErrorCode, MessageId, Received, Server, Upload, UserId,
+    ConversationId, Device, ErrorCode, MessageId, NewMessage, Received, Server, Upload, UserId,
     e2ee::{self, Content, FileReference, Kind},
 };
 use parlance_wire::{request::file::MAX_FILES, text::Email};
@@ -245,7 +245,11 @@ impl Sender {
                 mentions: vec![],
             }
         };
-        match self.device.say(conversation, id, kind).await {
+        let message = NewMessage {
+            id,
+            ..NewMessage::new(kind)
+        };
+        match self.device.say(conversation, message).await {
             // An earlier call's request was still on its way.
             Err(error) if error.code() == Some(ErrorCode::MessageIdConflict) => {
                 let received = self.device.read(conversation).await?;

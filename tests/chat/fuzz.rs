@@ -1,5 +1,5 @@
-//! Runs the seeds of `script/fuzz`: unchanged, and with each byte removed, doubled or replaced.
-//! Everything that the fuzzer ever found is a seed.
+//! Runs the seeds of `script/fuzz`: unchanged, with each byte removed, doubled or replaced, and with
+//! several random changes, the same each time. Everything that the fuzzer ever found is a seed.
 
 use crate::world::file;
 
@@ -8,23 +8,41 @@ mod encrypted;
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 11] = [
+    ("request", targets::request),
+    ("signature", targets::signature),
+    ("cursor", targets::cursor),
+    ("frame", targets::frame),
+    ("card", encrypted::card),
+    ("announcement", encrypted::announcement),
+    ("message", encrypted::message),
+    ("vault", encrypted::vault),
+    ("log", encrypted::log),
+    ("file", encrypted::file),
+    ("link", encrypted::link),
+];
+
+/// Random inputs for each target.
+const INPUTS: usize = 2_000;
+
+fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let seeds = std::fs::read_dir(file("fuzz/seeds").join(name)).unwrap();
+    let mut seeds: Vec<_> = seeds.map(|seed| seed.unwrap().path()).collect();
+    // In the same order on each machine.
+    seeds.sort();
+    assert!(seeds.len() > 1, "{name}");
+    seeds
+        .iter()
+        .map(|seed| std::fs::read(seed).unwrap())
+        .collect()
+}
+
 #[test]
 fn input_of_strangers_is_parsed_or_refused() {
-    type Target = fn(&[u8]);
-    for (name, target) in [
-        ("request", targets::request as Target),
-        ("signature", targets::signature),
-        ("cursor", targets::cursor),
-        ("frame", targets::frame),
-        ("card", encrypted::card),
-        ("announcement", encrypted::announcement),
-        ("message", encrypted::message),
-        ("vault", encrypted::vault),
-    ] {
-        let mut seeds = 0;
-        for seed in std::fs::read_dir(file("fuzz/seeds").join(name)).unwrap() {
-            let seed = std::fs::read(seed.unwrap().path()).unwrap();
-            seeds += 1;
+    for (name, target) in TARGETS {
+        for seed in seeds(name) {
             target(&seed);
             for place in 0..seed.len() {
                 target(&seed[..place]);
@@ -40,6 +58,78 @@ fn input_of_strangers_is_parsed_or_refused() {
                 }
             }
         }
-        assert!(seeds > 1, "{name}");
+    }
+}
+
+/// Numbers that look like random ones, the same each time.
+struct Random(u64);
+
+impl Random {
+    /// A number below this one.
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = self.0.wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % end.max(1)
+    }
+
+    /// A range within so many bytes, of 16 at most.
+    fn range(&mut self, len: usize) -> std::ops::Range<usize> {
+        let from = self.below(len + 1);
+        from..len.min(from + self.below(17))
+    }
+
+    /// Changes something: bits, bytes that parsers look for, numbers that are too large, or a piece of
+    /// another seed.
+    fn change(&mut self, input: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+        const WORDS: [&[u8]; 12] = [
+            b"\0",
+            b"\n",
+            b"\"",
+            b"{",
+            b"]",
+            b",",
+            b"-1",
+            b"1e9",
+            b"\\u0000",
+            b"\xc3\x28",
+            b"9223372036854775808",
+            b"null",
+        ];
+        let range = self.range(input.len());
+        match self.below(5) {
+            0 => {
+                if let Some(byte) = input.get_mut(range.start) {
+                    *byte ^= 1 << self.below(8);
+                }
+            }
+            1 => drop(input.drain(range)),
+            2 => {
+                let again = input[range.clone()].to_vec();
+                input.splice(range.end..range.end, again);
+            }
+            3 => {
+                let word = WORDS[self.below(WORDS.len())];
+                input.splice(range, word.iter().copied());
+            }
+            _ => {
+                let other = &seeds[self.below(seeds.len())];
+                let piece = self.range(other.len());
+                input.splice(range, other[piece].iter().copied());
+            }
+        }
+    }
+}
+
+#[test]
+fn random_input_of_strangers_is_parsed_or_refused() {
+    for (name, target) in TARGETS {
+        let (seeds, mut random) = (seeds(name), Random(20));
+        for _ in 0..INPUTS {
+            let mut input = seeds[random.below(seeds.len())].clone();
+            for _ in 0..=random.below(4) {
+                random.change(&mut input, &seeds);
+            }
+            target(&input);
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! `cargo run -p parlance-client --example echo -- http://127.0.0.1:8080/ bot@example.org bot.json`
 
 use parlance_client::{
-    ConversationId, Device, Error, Feed, MessageId, Server, Update,
+    ConversationId, Device, Error, Feed, NewMessage, Server, Update,
     e2ee::{Content, Kind},
 };
 
@@ -69,7 +69,7 @@ async fn answer_in(
                 reply: None,
                 mentions: vec![],
             };
-            bot.say(conversation, MessageId::random(), answer).await?;
+            bot.say(conversation, NewMessage::new(answer)).await?;
         }
     }
     Ok(())

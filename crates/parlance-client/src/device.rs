@@ -16,9 +16,9 @@ use tokio::io::AsyncRead;
 
 use crate::{
     answer::{Conversation, Stored},
-    e2ee::{self, FileReference, Kind, SigningKey, State, first_card, private_file},
+    e2ee::{self, FileReference, SigningKey, State, first_card, private_file},
     error::Error,
-    session::{Reader, Received, Session, Upload},
+    session::{NewMessage, Reader, Received, Session, Upload},
 };
 
 /// A user at a station, who reads and writes encrypted messages. Its file has the signing key and
@@ -171,20 +171,19 @@ impl Device {
     pub async fn say(
         &mut self,
         conversation: ConversationId,
-        id: MessageId,
-        kind: Kind,
+        message: NewMessage,
     ) -> Result<Stored, Error> {
         let entry = self.conversations.get_mut(&conversation);
         let (known, reader) = entry.ok_or(Error::NotAParticipant)?;
         let (state, sign) = (&mut self.state, &self.sign);
-        let said = self.session.say(state, sign, known, reader, id, kind).await;
+        let said = self.session.say(state, sign, known, reader, message).await;
         // Also after a failure: a number that may be used up is not given to another message.
         self.save()?;
         said
     }
 
     /// Uploads a file to a conversation that was read ([`Session::send_file`]), for a message of kind
-    /// [`Kind::File`].
+    /// [`Kind::File`](e2ee::Kind::File).
     ///
     /// # Errors
     /// As for that; `NotAParticipant`: it was not read.

@@ -14,6 +14,10 @@ use crate::{
     session::Session,
 };
 
+/// How far ahead of a report's time that of an earlier message may be: twice what the server lets a
+/// message's time be ahead of its own clock (docs/api.md), as servers' clocks differ, too.
+const MAX_AHEAD_SECONDS: i64 = 600;
+
 /// A client's position in a conversation: the instance, and the newest rows that it holds.
 ///
 /// A client that always asks from the newest row that it holds misses nothing, whatever the clocks.
@@ -67,13 +71,18 @@ impl History {
         }
     }
 
-    /// Starts after everything that exists now.
+    /// Starts after everything that exists now. If the newest report is deleted before the next
+    /// download, those since shortly before the newest message are told again.
     #[must_use]
     pub fn end(conversation: &Conversation) -> Self {
+        // A list has no times of its rows. A message's id is enough, also once its content is gone.
+        // A deleted report cannot be found by its id: then the server goes on by the time. No later
+        // report is from before the newest message, whose time it lets be a little ahead.
+        let reports_from =
+            Timestamp::from_unix_seconds(conversation.lastaccess.saturating_sub(MAX_AHEAD_SECONDS));
         Self {
-            // Without times, which are not in a list: the id alone identifies the row.
             message: conversation.lastmessageid.map(|id| (id, None)),
-            report: conversation.lastreportid.map(|id| (id, None)),
+            report: conversation.lastreportid.map(|id| (id, reports_from)),
             ..Self::beginning(conversation)
         }
     }

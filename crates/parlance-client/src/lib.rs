@@ -107,6 +107,6 @@ pub use self::{
     history::{Appended, History},
     retry::Retry,
     server::{NewUser, Server},
-    session::{Draft, Met, NextEpoch, Reader, Received, Session, Upload, message},
+    session::{Draft, Met, NewMessage, NextEpoch, Reader, Received, Session, Upload, message},
     socket::{Socket, SocketEnd},
 };

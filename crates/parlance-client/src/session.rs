@@ -9,7 +9,7 @@ mod keys;
 mod people;
 
 pub use self::{
-    encrypted::{Draft, Met, NextEpoch, Reader, Received},
+    encrypted::{Draft, Met, NewMessage, NextEpoch, Reader, Received},
     files::Upload,
 };
 
@@ -31,7 +31,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     answer::{self, Conversation, Done},
     call::Call,
-    e2ee::{self, Announcement, EpochSecret, open_secret},
+    e2ee::{self, Announcement, EpochSecret, SignKey, open_secret},
     error::Error,
     keys::KeyPair,
     retry::is_repeatable,
@@ -49,6 +49,8 @@ pub struct Session {
     /// for them.
     // Shared, as sessions can be cloned, and key pairs cannot.
     earlier: Arc<[KeyPair]>,
+    /// The user's signing key according to their vault, if they have one.
+    sign: Option<SignKey>,
 }
 
 /// A new message of type `Message`, written now, with a new id. Sending it twice stores it once.
@@ -72,14 +74,17 @@ impl Session {
             identity,
             login,
             earlier: Arc::new([]),
+            sign: None,
         }
     }
 
-    /// The same, with the user's pairs before the present one, newest first.
+    /// The same with what a vault has: the user's pairs before the present one, newest first, and
+    /// the signing key.
     #[cfg(feature = "password")]
-    pub(crate) fn with_earlier(self, earlier: Vec<KeyPair>) -> Self {
+    pub(crate) fn with_vault(self, earlier: Vec<KeyPair>, sign: SignKey) -> Self {
         Self {
             earlier: earlier.into(),
+            sign: Some(sign),
             ..self
         }
     }

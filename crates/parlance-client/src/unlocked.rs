@@ -1,6 +1,9 @@
 //! Accounts with a vault: a password or a recovery key opens them, and everything else comes from
 //! the server (docs/e2ee.md, Vault).
 
+mod keep;
+mod replace;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use aws_lc_rs::rand;
@@ -8,17 +11,14 @@ use parlance_wire::{
     id::{StationId, UserId},
     kdf,
     key::{Credential, PublicKey},
-    request::{
-        account::{ChangePassword, VaultVersion},
-        login::Register,
-    },
+    request::login::Register,
     text::{Email, FullName, Nick},
 };
 
 use crate::{
     e2ee::{
-        self, Card, Contents, Kdf, Mark, Master, Owner, RecoveryKey, Root, SigningKey, Slot, State,
-        Vault, first_card, next_card,
+        self, Contents, Kdf, Master, Owner, RecoveryKey, Root, SigningKey, Slot, State, Vault,
+        first_card,
     },
     error::{Error, ErrorCode},
     keys::{KeyError, KeyPair},
@@ -37,6 +37,26 @@ pub enum Unlock<'a> {
 }
 
 /// A user of an account with a vault, logged in at a station. `Debug` does not show the keys.
+///
+/// ```no_run
+/// use parlance_client::{Server, StationId, Unlock, e2ee::State};
+///
+/// # async fn run(server: Server, station: StationId) -> Result<(), Box<dyn std::error::Error>> {
+/// let file = "state.json".as_ref();
+/// let known = State::load(file)?;
+/// let seen = known.as_ref().map_or(0, |state| state.vault_version);
+/// let key = Unlock::Password("a long password");
+/// let mut ann = server.unlock("ann@example.org", key, station, seen).await?;
+/// let mut state = match known {
+///     Some(state) => state,
+///     None => ann.begin_state().await?,
+/// };
+/// // What other stations know of contacts, and how far they have read; and what this one does.
+/// ann.keep(&mut state).await?;
+/// state.save(file)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Unlocked {
     /// The session, which signs with the keys of the vault.
     pub session: Session,
@@ -180,7 +200,7 @@ impl Server {
             },
             login,
         )
-        .with_earlier(earlier.collect::<Result<_, _>>()?);
+        .with_vault(earlier.collect::<Result<_, _>>()?, contents.sign.public());
         Ok(Unlocked {
             session,
             sign: SigningKey::from_seed(contents.sign.seed())?,
@@ -196,7 +216,8 @@ impl Unlocked {
     /// The state of a station that has none yet. The server's key is trusted on first use, and
     /// contacts are as the vault marks them; one who has a newer card than the vault says is to be
     /// accepted first ([`Pins::accept`](e2ee::Pins::accept)). Of one whose account was deleted,
-    /// nothing is known.
+    /// nothing is known. The next [`read`](Session::read) of each conversation has to come to the
+    /// message that the vault names. Afterwards, [`keep`](Self::keep) writes the vault.
     ///
     /// # Errors
     /// `Encryption`: the log is not valid; `NotMyCard`: the newest card of the user's is not of
@@ -205,35 +226,16 @@ impl Unlocked {
     pub async fn begin_state(&self) -> Result<State, Error> {
         let mut state = self.session.begin_key_log().await?;
         state.vault_version = self.vault.version();
-        let users = self.contents.pins.keys().copied();
-        let users = users.chain([self.owner.user]).collect();
-        self.session.meet(&mut state, &users).await?;
+        self.session
+            .meet(&mut state, &[self.owner.user].into())
+            .await?;
         let own = state.pins.cards(self.owner.user).last();
         let own = own.ok_or(e2ee::Error::UnknownSigner(self.owner.user))?;
         let pair = e2ee::public_key(&self.contents.rsa)?.hash();
         if own.sign() != self.sign.public() || own.rsa() != pair {
             return Err(e2ee::Error::NotMyCard(own.n()).into());
         }
-        for (user, pin) in &self.contents.pins {
-            let cards = state.pins.cards(*user);
-            // Of a user who had no card, the vault has the hash of the public key, without a number.
-            let is_of = |card: &&Card| {
-                card.hash() == pin.0 || pin.1 == 0 && card.rsa().as_bytes() == pin.0.as_bytes()
-            };
-            // Of a deleted account only the log has the cards, also if somebody else has the address.
-            let is_known = cards.iter().any(|card| is_of(&card))
-                || state.log.cards(*user)?.contains(&pin.0)
-                || pin.1 == 0 && cards.is_empty();
-            if !is_known {
-                return Err(e2ee::Error::DifferentCard.into());
-            }
-            let newest = cards.last().filter(is_of).map(Card::hash);
-            match (pin.2, newest) {
-                (Mark::Verified, Some(card)) => state.pins.verify(*user, card)?,
-                (Mark::Seen, Some(_)) => {}
-                _ => state.pins.doubt(*user),
-            }
-        }
+        self.take_contents(&mut state).await?;
         Ok(state)
     }
 
@@ -243,97 +245,6 @@ impl Unlocked {
     pub fn vault_version(&self) -> u64 {
         self.vault.version()
     }
-
-    /// Replaces the password, the recovery key and the vault's master key, and ends all other
-    /// stations. Returns the new recovery key, to be printed. What the old ones opened, they still
-    /// open in an old copy of the vault, and in no later one: after a theft, call this after
-    /// [`replace_pair`](Self::replace_pair).
-    ///
-    /// # Errors
-    /// `StaleVersion`: another station has changed the vault: unlock it again. If the answer is lost,
-    /// it may have been done: unlock with the new password and call this once more, as nobody has
-    /// the recovery key that the first call made.
-    pub async fn replace_password(&mut self, password: &str) -> Result<RecoveryKey, Error> {
-        let (kdf, root) = new_password(password)?;
-        let recovery = RecoveryKey::generate()?;
-        let (owner, contents) = (&self.owner, &self.contents);
-        let master = Master::generate()?;
-        let vault = self
-            .vault
-            .renew(owner, &master, &root, &recovery.root(), contents)?;
-        self.session
-            .change_password(ChangePassword {
-                apikey: root.apikey(owner)?,
-                kdf,
-                rsakey: vault.to_key()?,
-                version: version_of(&vault)?,
-                recoverykey: Some(recovery.root().apikey(owner)?),
-                card: None,
-                signout: true,
-            })
-            .await?;
-        // Not before the server has it: a refused change must not become the base of the next one.
-        (self.vault, self.master) = (vault, master);
-        Ok(recovery)
-    }
-}
-
-/// The earlier pairs that a vault keeps.
-// Each takes a good part of the 16 KiB that a server takes for all of it.
-const MAX_EARLIER: usize = 2;
-
-impl Unlocked {
-    /// Replaces the RSA pair, and ends all other stations: after a theft. The vault keeps the two
-    /// pairs before it, which open the secrets of older epochs, and for them leaves out heads and
-    /// pins, where there is no room. Afterwards this session signs with a
-    /// pair that is not valid any more: [`unlock`](Server::unlock) again.
-    ///
-    /// # Errors
-    /// `StaleVersion`: another station has changed the vault. As for [`Session::meet`].
-    pub async fn replace_pair(&mut self, state: &mut State) -> Result<(), Error> {
-        let me = self.owner.user;
-        self.session.meet(state, &[me].into()).await?;
-        let before = state.pins.cards(me).last();
-        let before = before.ok_or(e2ee::Error::UnknownSigner(me))?;
-        let pair = KeyPair::generate_3072()?;
-        let card = next_card(before, &self.sign, &pair, Some(&self.sign))?;
-        let earlier = std::iter::once(&self.contents.rsa).chain(&self.contents.earlier);
-        // Beside the present ones: a refused pair must not get into the vault by a later change.
-        let mut contents = Contents {
-            rsa: copy(&pair)?,
-            earlier: earlier
-                .take(MAX_EARLIER)
-                .map(copy)
-                .collect::<Result<_, _>>()?,
-            sign: SigningKey::from_seed(self.contents.sign.seed())?,
-            pins: self.contents.pins.clone(),
-            heads: self.contents.heads.clone(),
-        };
-        // One more pair may leave less room for pins and heads than they take.
-        let (vault, rsakey) = loop {
-            let vault = self.vault.update(&self.owner, &self.master, &contents)?;
-            match vault.to_key() {
-                Err(e2ee::Error::TooLong) if contents.shorten() => {}
-                rsakey => break (vault, rsakey?),
-            }
-        };
-        let version = version_of(&vault)?;
-        // Before the call: if its answer is lost, the card may be in the log all the same.
-        state.own_cards.insert(card.card.n(), card.card.hash());
-        self.session
-            .change_keys(&pair, Some(card), rsakey, version)
-            .await?;
-        state.vault_version = vault.version();
-        (self.vault, self.contents) = (vault, contents);
-        Ok(())
-    }
-}
-
-fn version_of(vault: &Vault) -> Result<VaultVersion, Error> {
-    let version = u32::try_from(vault.version()).ok();
-    version
-        .and_then(VaultVersion::new)
-        .ok_or(Error::Invalid("the version of the vault"))
 }
 
 /// A pair of one's own for each of those who keep it.

@@ -94,6 +94,14 @@ impl Timestamp {
         self.0.timestamp()
     }
 
+    /// The moment with this many seconds since 1970. Returns `None` outside of the years that the
+    /// wire can write.
+    #[must_use]
+    pub fn from_unix_seconds(seconds: i64) -> Option<Self> {
+        let moment = DateTime::from_timestamp(seconds, 0)?;
+        (1..=9999).contains(&moment.year()).then_some(Self(moment))
+    }
+
     /// This moment without its fraction of a second, as on the wire.
     #[must_use]
     pub fn whole_seconds(self) -> Self {

@@ -1,6 +1,6 @@
 //! Feeds whose sockets end for good, and frames that cannot be read.
 
-use parlance_client::{Error, Server, StationId};
+use parlance_client::{Error, History, Server, StationId, message};
 
 use super::{Feed, PASSWORD, adds, friends, hears, relayed};
 use crate::world::World;
@@ -107,5 +107,34 @@ async fn what_an_unreadable_frame_told_is_downloaded() {
     assert_eq!(hears(&mut feed).await, "two");
     adds(&ann, &conversation, "three").await;
     assert_eq!(hears(&mut feed).await, "three");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_position_at_the_end_tells_no_old_reports_when_the_newest_one_is_gone() {
+    let world = World::new().await;
+    let (ann, ben, conversation) = friends(&world.url).await;
+    let (id, instance) = (conversation.id, &conversation.instance);
+    let sends_and_sees = async || {
+        let sent = message("aGVsbG8=").unwrap();
+        let message = sent.id;
+        ann.add(id, instance, sent).await.unwrap();
+        ben.viewed(id, instance, vec![message]).await.unwrap();
+        message
+    };
+    sends_and_sees().await;
+    world
+        .sql("update reports set created_at = created_at - interval '1 day'; update messages set created_at = created_at - interval '1 day'")
+        .await;
+    let second = sends_and_sees().await;
+    let listed = ann.list().await.unwrap().remove(0);
+    let mut history = History::end(&listed);
+    ann.erase(id, instance, vec![second]).await.unwrap();
+    let third = sends_and_sees().await;
+    let page = history.next_page(&ann).await.unwrap();
+    let messages: Vec<_> = page.messages.iter().map(|row| row.id).collect();
+    assert_eq!(messages, [third]);
+    let about: Vec<_> = page.reports.iter().map(|row| row.message_id).collect();
+    assert_eq!(about, [third]);
     world.end().await;
 }

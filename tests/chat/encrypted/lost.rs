@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parlance_client::{
-    ErrorCode, MessageId, Reader, Retry, Server,
+    ErrorCode, MessageId, NewMessage, Reader, Retry, Server,
     answer::{Conversation, Stored},
     e2ee::Kind,
 };
@@ -19,17 +19,21 @@ async fn says(
     conversation: &mut Conversation,
     id: MessageId,
 ) -> Result<Stored, parlance_client::Error> {
-    let text = Kind::Text {
+    let kind = Kind::Text {
         text: "Hello".into(),
         reply: None,
         mentions: vec![],
+    };
+    let message = NewMessage {
+        id,
+        ..NewMessage::new(kind)
     };
     // Nothing was read meanwhile.
     let reader = Reader::new();
     let (state, sign) = (&mut person.state, &person.sign);
     let said = person
         .session
-        .say(state, sign, conversation, &reader, id, text);
+        .say(state, sign, conversation, &reader, message);
     said.await
 }
 

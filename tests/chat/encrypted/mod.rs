@@ -4,6 +4,7 @@
 mod account;
 mod bot;
 mod direct;
+mod epoch_age;
 mod files;
 mod late;
 mod lost;
@@ -14,7 +15,9 @@ mod race;
 mod reader;
 mod restored;
 mod roles;
+mod stations;
 mod tampered;
+mod unsigned;
 mod vault;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use parlance_client::{
-    Draft, Error, History, MessageId, Reader, Received, Retry, Server, Timestamp,
+    Draft, Error, History, MessageId, NewMessage, Reader, Received, Retry, Server, Timestamp,
     answer::Conversation,
     e2ee::{Body, Content, Error as Wrong, Kind, LogMark},
 };
@@ -34,11 +34,9 @@ impl Person {
         conversation: &mut Conversation,
         reader: &Reader,
     ) -> Result<MessageId, Error> {
-        let id = MessageId::random();
+        let message = NewMessage::new(text("Hello"));
         let (state, sign) = (&mut self.state, &self.sign);
-        let said = self
-            .session
-            .say(state, sign, conversation, reader, id, text("Hello"));
+        let said = self.session.say(state, sign, conversation, reader, message);
         Ok(said.await?.id)
     }
 

@@ -1,7 +1,7 @@
 //! An account with a vault, from the registration to a lost password.
 
 use parlance_client::{
-    Error, ErrorCode, MessageId, NewUser, Reader, Server, StationId, Unlock, Unlocked, UserId,
+    Error, ErrorCode, NewMessage, NewUser, Reader, Server, StationId, Unlock, Unlocked, UserId,
     e2ee::{
         Card, CardHash, Content, Contents, Error as Wrong, Kdf, Kind, Mark, Master, Owner, Pin,
         Root, Slot, State, Vault, VaultPin,
@@ -12,11 +12,11 @@ use parlance_wire::{kdf, request::account::VaultVersion, text::Email};
 use super::{account::deletes_account, person::Person, wrong};
 use crate::{client::Relay, world::World};
 
-const EMAIL: &str = "vera@example.org";
-const PASSWORD: &str = "a long password";
+pub(super) const EMAIL: &str = "vera@example.org";
+pub(super) const PASSWORD: &str = "a long password";
 
 /// Vera registers. Returns her recovery key.
-async fn registers(server: &Server) -> parlance_client::e2ee::RecoveryKey {
+pub(super) async fn registers(server: &Server) -> parlance_client::e2ee::RecoveryKey {
     let new = NewUser {
         email: EMAIL,
         fullname: "Vera",
@@ -27,7 +27,7 @@ async fn registers(server: &Server) -> parlance_client::e2ee::RecoveryKey {
 }
 
 /// Vera, logged in at this station.
-async fn unlocks(server: &Server, password: &str, station: StationId) -> Unlocked {
+pub(super) async fn unlocks(server: &Server, password: &str, station: StationId) -> Unlocked {
     let key = Unlock::Password(password);
     server.unlock(EMAIL, key, station, 0).await.unwrap()
 }
@@ -67,7 +67,7 @@ async fn pins(server: &Server, vera: &Unlocked, pins: &[(UserId, VaultPin)]) {
 }
 
 /// What Vera reads at a new station.
-async fn reads(unlocked: &Unlocked, state: &mut State) -> Vec<String> {
+pub(super) async fn reads(unlocked: &Unlocked, state: &mut State) -> Vec<String> {
     let session = &unlocked.session;
     let mut conversation = session.list().await.unwrap().remove(0);
     let read = session
@@ -82,7 +82,7 @@ async fn reads(unlocked: &Unlocked, state: &mut State) -> Vec<String> {
 }
 
 /// Says something to a friend at this station.
-async fn says(unlocked: &Unlocked, state: &mut State, friend: UserId, text: &str) {
+pub(super) async fn says(unlocked: &Unlocked, state: &mut State, friend: UserId, text: &str) {
     let (session, sign) = (&unlocked.session, &unlocked.sign);
     let mut conversation = session.direct(state, sign, friend).await.unwrap();
     let mut reader = Reader::new();
@@ -95,9 +95,14 @@ async fn says(unlocked: &Unlocked, state: &mut State, friend: UserId, text: &str
         reply: None,
         mentions: vec![],
     };
-    let id = MessageId::random();
     session
-        .say(state, sign, &mut conversation, &reader, id, kind)
+        .say(
+            state,
+            sign,
+            &mut conversation,
+            &reader,
+            NewMessage::new(kind),
+        )
         .await
         .unwrap();
 }
@@ -149,7 +154,7 @@ async fn a_lost_password_is_replaced_with_the_recovery_key_and_old_messages_are_
         .unwrap();
     let mut state = again.begin_state().await.unwrap();
     assert_eq!(reads(&again, &mut state).await, ["Hello"]);
-    again.replace_pair(&mut state).await.unwrap();
+    again.replace_keys(&mut state).await.unwrap();
     let again = unlock(Unlock::Password("another password"), 0)
         .await
         .unwrap();
@@ -179,13 +184,13 @@ async fn a_pair_that_the_server_refused_does_not_get_into_the_vault() {
             when (old.public_key <> new.public_key) execute function refuse()",
         )
         .await;
-    vera.replace_pair(&mut state).await.unwrap_err();
+    vera.replace_keys(&mut state).await.unwrap_err();
     world.sql("drop trigger refuse on users").await;
     vera.replace_password("another password").await.unwrap();
     let mut vera = unlocks(&server, "another password", station).await;
     vera.session.list().await.unwrap();
     vera.begin_state().await.unwrap();
-    vera.replace_pair(&mut state).await.unwrap();
+    vera.replace_keys(&mut state).await.unwrap();
     let vera = unlocks(&server, "another password", station).await;
     vera.session.list().await.unwrap();
     world.end().await;
@@ -215,7 +220,7 @@ async fn a_full_vault_leaves_out_pins_for_a_replaced_pair_and_those_that_were_on
     pins(&server, &vera, &people).await;
     for _ in 0..2 {
         let mut vera = unlocks(&server, PASSWORD, station).await;
-        vera.replace_pair(&mut state).await.unwrap();
+        vera.replace_keys(&mut state).await.unwrap();
     }
     let vera = unlocks(&server, PASSWORD, station).await;
     let (.., contents) = opened(&server, &vera).await;
@@ -247,10 +252,10 @@ async fn a_pair_that_was_replaced_at_one_station_is_taken_over_by_the_other() {
         .await
         .unwrap();
     says(&vera, &mut state, ann.user(), "Hello").await;
-    vera.replace_pair(&mut state).await.unwrap();
+    vera.replace_keys(&mut state).await.unwrap();
     // Twice, as nothing keeps the other station from being away for long.
     let mut vera = unlocks(&server, PASSWORD, one).await;
-    vera.replace_pair(&mut state).await.unwrap();
+    vera.replace_keys(&mut state).await.unwrap();
     let vera = unlocks(&server, PASSWORD, other).await;
     assert_eq!(reads(&vera, &mut others).await, ["Hello"]);
     says(&vera, &mut others, ann.user(), "From the other station").await;

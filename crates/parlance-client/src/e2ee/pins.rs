@@ -94,6 +94,11 @@ impl Pins {
         self.server
     }
 
+    /// The users whose cards are known.
+    pub fn users(&self) -> impl Iterator<Item = UserId> {
+        self.by_user.keys().copied()
+    }
+
     /// A contact's pin.
     #[must_use]
     pub fn get(&self, user: UserId) -> Option<&Pin> {

@@ -5,10 +5,20 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use parlance_wire::{e2ee::Head, id::ConversationId, text::Instance};
+use parlance_wire::{
+    e2ee::{Epoch, Head},
+    id::ConversationId,
+    text::Instance,
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Epochs, Error, KeyLog, OwnCards, Pins, Reading, private_file};
+
+/// After this many days an epoch has lasted long enough.
+const MAX_DAYS: i64 = 30;
+/// After this many messages an epoch has lasted long enough.
+const MAX_MESSAGES: i64 = 10_000;
 
 /// Everything that a client remembers of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +37,14 @@ pub struct State {
     // Files of earlier versions have none.
     #[serde(default)]
     pub heads: BTreeMap<ConversationId, (Instance, Head)>,
+    /// The newest messages that other stations of the user's have read, according to the vault,
+    /// where they are newer than what was read here. The next reading has to come to each of them.
+    #[serde(default)]
+    pub vault_heads: BTreeMap<ConversationId, Head>,
+    /// When the newest epoch of a conversation was first seen here
+    /// ([`is_epoch_due`](Self::is_epoch_due)).
+    #[serde(default)]
+    pub epochs_seen: BTreeMap<ConversationId, (Epoch, Timestamp)>,
     /// The highest version of the vault that was seen.
     pub vault_version: u64,
 }
@@ -43,6 +61,8 @@ impl State {
             epochs: BTreeMap::new(),
             readings: BTreeMap::new(),
             heads: BTreeMap::new(),
+            vault_heads: BTreeMap::new(),
+            epochs_seen: BTreeMap::new(),
             vault_version: 0,
         }
     }
@@ -61,6 +81,30 @@ impl State {
         reading
     }
 
+    /// Returns `true` if the next epoch of a conversation is due: 30 days after the newest one was
+    /// first seen here, or 10,000 messages after it began. An epoch without messages protects
+    /// nothing that a new one would not. `newest` is the newest message, and `now` is by the
+    /// caller's clock, also from one start to the next.
+    pub fn is_epoch_due(
+        &mut self,
+        conversation: ConversationId,
+        newest: Head,
+        now: Timestamp,
+    ) -> bool {
+        let Some(epochs) = self.epochs.get(&conversation) else {
+            return false;
+        };
+        let announcement = epochs.newest();
+        let present = (announcement.epoch(), now);
+        let seen = self.epochs_seen.entry(conversation).or_insert(present);
+        // Another epoch; or the clock was ahead, and would keep this one for ever.
+        if seen.0 != announcement.epoch() || seen.1 > now {
+            *seen = present;
+        }
+        let messages = newest.seq.saturating_sub(announcement.head().seq);
+        messages > 0 && (messages >= MAX_MESSAGES || now.distance(seen.1).num_days() >= MAX_DAYS)
+    }
+
     /// Continues with a server whose database was restored from an older backup: with its log
     /// ([`KeyLog::restored`]), and with those of the contacts' cards that are in the log. Epochs
     /// and the messages that were read are forgotten, and trusted on first use again.
@@ -70,6 +114,8 @@ impl State {
         self.epochs.clear();
         self.readings.clear();
         self.heads.clear();
+        self.vault_heads.clear();
+        self.epochs_seen.clear();
         // The vault is from the backup, too.
         self.vault_version = 0;
     }

@@ -113,6 +113,9 @@ pub struct Entry {
     pub is_edited: bool,
     /// Whether it was deleted: by its writer, by an admin, or on the server.
     pub is_deleted: bool,
+    /// Whether it is pinned: by an admin of the group, or by either of the two in a direct
+    /// conversation.
+    pub is_pinned: bool,
     /// The reactions by emoji, in the order in which the emojis were first used.
     pub reactions: Vec<Reactions>,
     /// How far it has come; `None` for the messages of others.
@@ -206,7 +209,7 @@ impl Timeline {
 
     /// The entries to show, oldest first, without those that have expired by `now`. `admins` are
     /// those of a group's newest announcement
-    /// ([`Announcement::admins`](super::Announcement::admins)).
+    /// ([`Announcement::admins`](super::Announcement::admins)), and nobody in a direct conversation.
     #[must_use]
     pub fn entries(&self, admins: &BTreeSet<UserId>, now: Timestamp) -> Vec<Entry> {
         let view = Around {
@@ -229,12 +232,12 @@ impl Timeline {
             };
             let targets = match kind {
                 Kind::Delete { of } => &of[..],
-                Kind::Edit { of, .. } | Kind::Reaction { of, .. } => std::slice::from_ref(of),
-                Kind::Text { .. }
-                | Kind::File { .. }
-                | Kind::Pin { .. }
-                | Kind::Verify { .. }
-                | Kind::Settings(_) => &[],
+                Kind::Edit { of, .. } | Kind::Reaction { of, .. } | Kind::Pin { of, .. } => {
+                    std::slice::from_ref(of)
+                }
+                Kind::Text { .. } | Kind::File { .. } | Kind::Verify { .. } | Kind::Settings(_) => {
+                    &[]
+                }
             };
             for target in targets {
                 let user = row.user;
@@ -302,6 +305,21 @@ impl Around<'_> {
         self.timeline.erased.contains(&row.id) || self.updates(row).iter().any(may)
     }
 
+    /// Whether it is pinned: the newest pin counts, of those who may.
+    fn is_pinned(&self, row: &Row) -> bool {
+        let mut newest_first = self.updates(row).iter().rev();
+        let newest = newest_first.find_map(|update| match update.kind {
+            // Only a direct conversation has no admins.
+            Kind::Pin { off, .. } => {
+                let is_admin = self.admins.is_empty() || self.admins.contains(&update.user);
+                let may = update.kind.may_change(update.user, row.user, is_admin);
+                may.then_some(!off)
+            }
+            _ => None,
+        });
+        newest.unwrap_or(false)
+    }
+
     /// The newest version of a text, with those whom it mentions, and whether it was changed.
     fn written<'b>(&'b self, row: &'b Row) -> (&'b str, &'b [UserId], bool) {
         // Updates are in the order of their numbers, and the highest one wins.
@@ -335,6 +353,7 @@ impl Around<'_> {
             reply: None,
             is_edited: false,
             is_deleted: true,
+            is_pinned: false,
             reactions: vec![],
             progress: is_own.then(|| self.progress(row.seq)),
             seen_by: if is_own {
@@ -355,6 +374,7 @@ impl Around<'_> {
             reply: self.reply(row),
             is_edited,
             is_deleted: false,
+            is_pinned: self.is_pinned(row),
             reactions: self.reactions(row),
             trouble: trouble(row),
             ..shown

@@ -150,7 +150,7 @@ fn cases(story: &Story) -> Vec<Case> {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn cards_that_do_not_continue_the_known_ones_are_refused() {
     let story = Story::new().await;
     let cases = cases(&story);

@@ -337,7 +337,7 @@ fn people(story: &Story) -> Vec<Case> {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_and_epochs_that_are_not_as_announced_are_refused() {
     let story = Story::new().await;
     let cases = [
@@ -349,7 +349,7 @@ async fn secrets_and_epochs_that_are_not_as_announced_are_refused() {
     story.refuses(cases.into_iter().flatten().collect()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_of_an_older_epoch_costs_that_epochs_messages_alone() {
     let story = Story::new().await;
     let wrong = [

@@ -11,7 +11,10 @@ use parlance_wire::{
 };
 
 use super::{Case, Does, Knows, Story, bytes, cards::shows, case};
-use crate::{encrypted::person::Person, world::World};
+use crate::{
+    encrypted::{outside::Outside, person::Person},
+    world::World,
+};
 
 impl Story {
     fn entry(&self, of: &Person, n: u64) -> LogEntry {
@@ -123,14 +126,14 @@ fn cases(story: &Story) -> Vec<Case> {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_log_that_does_not_continue_the_known_one_is_refused() {
     let story = Story::new().await;
     let cases = cases(&story);
     story.refuses(cases).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_vault_and_one_that_was_changed_are_refused() {
     let world = World::new().await;
     let ann = Person::new(&world, "Ann").await;
@@ -142,6 +145,8 @@ async fn an_old_vault_and_one_that_was_changed_are_refused() {
         RecoveryKey::generate().unwrap(),
         RecoveryKey::generate().unwrap(),
     );
+    // Logged in before there is a vault.
+    let mut outside = Outside::device_of(&world, &ann);
     let master = Master::generate().unwrap();
     let contents = Contents {
         rsa: parlance_client::keys::KeyPair::generate().unwrap(),
@@ -165,6 +170,7 @@ async fn an_old_vault_and_one_that_was_changed_are_refused() {
         ..owner
     };
     let of_eve = Vault::new(&eve, &master, &roots.0, &roots.1, &contents).unwrap();
+    let root = hex::encode(roots.0.as_bytes());
     for (name, stored, refused) in [
         ("an old one", &first, "OldVault"),
         ("with another box", &others, "OldVault"),
@@ -188,6 +194,9 @@ async fn an_old_vault_and_one_that_was_changed_are_refused() {
             Err(wrong) => format!("{wrong:?}"),
         };
         assert!(found.starts_with(refused), "{name}: {found}");
+        let answer = outside.does(&format!("vault {root} 2"));
+        let found = answer.strip_prefix("refused ").unwrap_or("nothing");
+        assert_eq!(found, refused, "{name}, outside");
     }
     // An old box with the newest version's number.
     let mixed = with_box_of(&first, &second);

@@ -300,7 +300,7 @@ fn forgeries(story: &Story, first: &EpochSecret) -> Vec<Case> {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_that_are_not_what_was_written_are_refused() {
     let story = Story::new().await;
     let epochs = story.ben.epochs(story.group()).await.unwrap();

@@ -1,20 +1,24 @@
 //! A real server whose database was changed by somebody who can write to it, alone or together
-//! with a participant: `parlance-client` refuses each case, for the right reason.
+//! with a participant: `parlance-client` refuses each case, for the right reason, and so does a
+//! client that was written from the documentation alone.
 
 mod cards;
 mod epochs;
 mod log;
 pub(super) mod messages;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use parlance_client::{
-    ConversationId, Error, MessageId, Reader, Server, Session,
+    ConversationId, Error, NewMessage, Reader, Server, Session,
     answer::Conversation,
     e2ee::{Kind, State},
 };
 
-use super::person::{Channel, PASSWORD, Person};
+use super::{
+    outside::Outside,
+    person::{Channel, PASSWORD, Person},
+};
 use crate::world::World;
 
 /// What the reader, Ben, knew before the database was changed.
@@ -87,6 +91,8 @@ struct Story {
     eve: Person,
     channel: Channel,
     early: State,
+    /// Another device of Ben's, by another author.
+    outside: Mutex<Outside>,
 }
 
 impl Story {
@@ -107,6 +113,14 @@ impl Story {
         ann.says("One", &mut channel).await.unwrap();
         reads(&ben.session, &mut ben.state).await.unwrap();
         let early = ben.state.clone();
+        let mut outside = Outside::device_of(&world, &ben);
+        for (command, answer) in [
+            ("group", "done"),
+            ("read", r#"["One"]"#),
+            ("keep early", "done"),
+        ] {
+            assert_eq!(outside.does(command), answer);
+        }
         world
             .sql("create schema saved; create table saved.early_head as table key_log_head")
             .await;
@@ -118,6 +132,9 @@ impl Story {
         ann.says("Four", &mut channel).await.unwrap();
         ben.says("Five", &mut bens).await.unwrap();
         reads(&ben.session, &mut ben.state).await.unwrap();
+        let all = r#"["One", "Two", "Three", "Four", "Five"]"#;
+        assert_eq!(outside.does("read"), all);
+        assert_eq!(outside.does("keep all"), "done");
         for table in TABLES {
             let saved = format!("create table saved.{table} as table {table}");
             world.sql(&saved).await;
@@ -133,6 +150,7 @@ impl Story {
             eve,
             channel,
             early,
+            outside: Mutex::new(outside),
         }
     }
 
@@ -150,18 +168,22 @@ impl Story {
         let mut wrong = vec![];
         for case in cases {
             self.world.sql(&case.sql).await;
-            let found = self.found(case.knows, case.does).await;
+            let [found, outside] = self.found(case.knows, case.does).await;
             self.puts_back().await;
             if !found.starts_with(case.refused) {
                 wrong.push(format!("{}: {found}, not {}", case.name, case.refused));
+            }
+            if outside != reason(case.refused) {
+                wrong.push(format!("{}, outside: {outside}", case.name));
             }
         }
         assert!(wrong.is_empty(), "{wrong:#?}");
         self.world.end().await;
     }
 
-    /// What Ben finds, at a server that has read nothing before.
-    async fn found(&self, knows: Knows, does: Does) -> String {
+    /// What Ben finds, with this client and with the other one, at a server that has read nothing
+    /// before.
+    async fn found(&self, knows: Knows, does: Does) -> [String; 2] {
         let node = self.world.another().await;
         let server = Server::new(&node.url).unwrap();
         let station = self.ben.session.identity().station;
@@ -172,8 +194,27 @@ impl Story {
             Err(Error::Encryption(wrong)) => format!("{wrong:?}"),
             Err(other) => format!("{other:?}"),
         };
+        let outside = self.found_outside(&node.url, knows, does);
         node.stop().await;
-        found
+        [found, outside]
+    }
+
+    fn found_outside(&self, url: &str, knows: Knows, does: Does) -> String {
+        let mut outside = self.outside.lock().unwrap();
+        let knows = match knows {
+            Knows::Early => "early",
+            Knows::All => "all",
+            Knows::Nothing => "nothing",
+        };
+        for command in [format!("at {url}"), format!("know {knows}")] {
+            assert_eq!(outside.does(&command), "done");
+        }
+        let answer = match does {
+            Does::Meet => outside.does(&format!("meet {} {}", self.ann.user(), self.cleo.user())),
+            Does::FollowLog => outside.does(&format!("meet {}", self.ben.user())),
+            Does::Follow | Does::Read | Does::Say => outside.does("read"),
+        };
+        answer.strip_prefix("refused ").unwrap_or("nothing").into()
     }
 
     async fn tries(&self, session: &Session, knows: Knows, does: Does) -> Result<(), Error> {
@@ -200,8 +241,8 @@ impl Story {
                     reply: None,
                     mentions: vec![],
                 };
-                let (sign, id) = (&self.ben.sign, MessageId::random());
-                let said = session.say(state, sign, &mut group, &reader, id, kind);
+                let (sign, message) = (&self.ben.sign, NewMessage::new(kind));
+                let said = session.say(state, sign, &mut group, &reader, message);
                 said.await.map(drop)
             }
             Does::FollowLog => {
@@ -224,6 +265,16 @@ impl Story {
             rows.concat()
         );
         self.world.sql(&sql).await;
+    }
+}
+
+/// The name of an error, as vectors/ have it. What is not of the form of an answer is not canonical.
+fn reason(refused: &str) -> &str {
+    let refused = refused.strip_prefix("Invalid(").unwrap_or(refused);
+    match refused.split(['(', ')']).next() {
+        Some("Answer") => "NotCanonical",
+        Some(name) => name,
+        None => refused,
     }
 }
 

@@ -96,3 +96,46 @@ fn a_clients_state_survives_in_its_file() {
     assert!(matches!(State::load(&path), Err(Error::DamagedStore(_))));
     std::fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn an_epoch_is_due_after_thirty_days_or_ten_thousand_messages() {
+    let world = World::new();
+    let [ann, ben, _] = &world.people;
+    let mut state = State::new(KeyLog::new(world.pins.server(), ann.sign.public()));
+    let id = world.conversation;
+    let at = |time: &str| Timestamp::parse(time).unwrap();
+    let head = |seq| Head {
+        seq,
+        ..world.head()
+    };
+    let begin = at("2026-01-01 12:00:00");
+    assert!(!state.is_epoch_due(id, head(20_000), begin), "no epoch");
+    let members = world.members(&[ann, ben]);
+    let first = first_epoch(
+        ann.maker(),
+        id,
+        members.clone(),
+        BTreeSet::new(),
+        world.head(),
+    )
+    .unwrap();
+    let from = world.head().seq;
+    state.epochs.insert(id, first.accepted());
+    assert!(!state.is_epoch_due(id, head(from + 1), begin));
+    assert!(!state.is_epoch_due(id, head(from + 9_999), at("2026-01-31 11:59:59")));
+    assert!(state.is_epoch_due(id, head(from + 10_000), begin));
+    assert!(state.is_epoch_due(id, head(from + 1), at("2026-01-31 12:00:00")));
+    // Without a message there is nothing to protect.
+    assert!(!state.is_epoch_due(id, head(from), at("2027-01-01 00:00:00")));
+    // The next epoch has a month of its own.
+    let second = first
+        .accepted()
+        .rekey(ann.maker(), members, BTreeSet::new(), world.head())
+        .unwrap();
+    state.epochs.insert(id, second.accepted());
+    assert!(!state.is_epoch_due(id, head(from + 1), at("2026-01-31 12:00:00")));
+    assert!(!state.is_epoch_due(id, head(from + 1), at("2026-03-02 11:00:00")));
+    // A clock that was far ahead does not keep it for ever.
+    assert!(!state.is_epoch_due(id, head(from + 1), begin));
+    assert!(state.is_epoch_due(id, head(from + 1), at("2026-01-31 12:00:00")));
+}

@@ -347,3 +347,32 @@ fn the_result_does_not_depend_on_the_order_in_which_rows_came() {
         assert_eq!(show(rows), in_order);
     }
 }
+
+#[test]
+fn admins_pin_in_a_group_and_either_of_the_two_in_a_direct_conversation() {
+    let pin = |of, off| Kind::Pin { of: id(of), off };
+    let rows = [
+        row(1, ANN, text("one")),
+        row(2, ANN, text("two")),
+        row(3, CLEO, pin(1, false)),
+        row(4, BEN, pin(1, true)),
+        row(5, BEN, pin(2, false)),
+        row(6, ANN, text("three")),
+        row(7, CLEO, pin(6, false)),
+        row(8, CLEO, pin(6, true)),
+    ];
+    let pinned = |shown: &[Entry]| shown.iter().map(|one| one.is_pinned).collect::<Vec<_>>();
+    assert_eq!(pinned(&show(rows.clone())), [true, false, false]);
+    let direct = timeline(rows).entries(&[].into(), at(30));
+    assert_eq!(pinned(&direct), [false, true, false]);
+    // Nor is anything pinned that was deleted, or by what is not signed.
+    let deleted = show([
+        row(1, ANN, text("one")),
+        row(2, CLEO, pin(1, false)),
+        row(3, ANN, delete(1)),
+    ]);
+    assert_eq!(pinned(&deleted), [false]);
+    let mut unsigned = row(2, CLEO, pin(1, false));
+    unsigned.has_problem = true;
+    assert_eq!(pinned(&show([row(1, ANN, text("one")), unsigned])), [false]);
+}

@@ -16,4 +16,5 @@ pub use self::{
     people::Met,
     read::{Reader, Received},
     rekey::NextEpoch,
+    say::NewMessage,
 };

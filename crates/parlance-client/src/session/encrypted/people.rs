@@ -83,8 +83,9 @@ impl Session {
     }
 
     /// Follows the key log. A card in the user's name that this device does not know is taken over
-    /// if another device of the user's has published it: it continues the pinned one, with the same
-    /// signing key, and has the pair that this device logged in with.
+    /// if another device of the user's has published it: it continues the pinned one, and has the
+    /// pair that this device logged in with, and the signing key of the vault or, without one, the
+    /// same as before.
     pub(super) async fn follow_own_log(&self, state: &mut State) -> Result<(), Error> {
         let followed = self.follow_key_log(&mut state.log, &state.own_cards).await;
         let Err(Error::Encryption(e2ee::Error::NotMyCard(_))) = followed else {
@@ -94,23 +95,29 @@ impl Session {
         let (_, cards) = self.fetch_keys(&state.pins, &[me].into()).await?;
         let mut own = state.own_cards.clone();
         let mut newest = state.pins.cards(me).last();
+        let mut last = None;
         for one in cards.get(&me).into_iter().flatten() {
-            // A new signing key is not taken over: this device could not write with it, and whoever
-            // has stolen the old one could have made it.
+            // Without a vault, a new signing key is not taken over: this device could not write with
+            // it, and whoever has stolen the old one could have made it.
             if let Some(before) = newest
-                && one.card.sign() == before.sign()
+                && (self.sign.is_some() || one.card.sign() == before.sign())
                 && one.verify_sign().is_ok()
                 && matches!(one.succeeds(before), Ok(Succession::Renewed))
             {
                 own.insert(one.card.n(), one.card.hash());
-                newest = Some(&one.card);
+                (newest, last) = (Some(&one.card), Some(one));
             }
         }
-        // Whoever has stolen the signing key can sign a card with a pair of their own, for which
-        // others would wrap secrets. A device whose pair was replaced logs in again before this.
-        let pair = e2ee::public_key(&self.identity.pair)?.hash();
-        if let Some(card) = newest.filter(|card| card.rsa() != pair) {
-            return Err(e2ee::Error::NotMyCard(card.n()).into());
+        // Whoever has stolen the signing key can sign a card with keys of their own, for which others
+        // would wrap secrets. So both keys of the last one have to be this device's, and to have signed
+        // it: then a device of the user's has made it, and those before it. A device whose keys were
+        // replaced logs in again before this.
+        let pair = e2ee::public_key(&self.identity.pair)?;
+        let is_own = |one: &SignedCard| {
+            one.verify(&pair).is_ok() && self.sign.is_none_or(|sign| one.card.sign() == sign)
+        };
+        if let Some(one) = last.filter(|one| !is_own(one)) {
+            return Err(e2ee::Error::NotMyCard(one.card.n()).into());
         }
         self.follow_key_log(&mut state.log, &own).await?;
         state.own_cards = own;

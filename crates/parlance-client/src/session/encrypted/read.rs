@@ -1,8 +1,10 @@
 //! Reads the messages of a conversation, with all checks of a reader.
 
+mod epochs;
+mod open;
 mod transcript;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use parlance_wire::{
     chain::Chain,
@@ -13,8 +15,8 @@ use parlance_wire::{
 use crate::{
     answer::{Conversation, Message},
     e2ee::{
-        self, Envelope, EpochSecret, Epochs, Opened, Reading, Sealed, State, View, WireType,
-        check_older, timeline::Row,
+        self, Body, Content, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State, WireType,
+        timeline::Row,
     },
     error::Error,
     history::History,
@@ -31,6 +33,10 @@ pub struct Received {
     pub message: Message,
     /// Its content, or why it was refused.
     pub content: Result<Opened, e2ee::Error>,
+    /// What a message says that is [`NotSigned`](e2ee::Error::NotSigned) but of the published form, as
+    /// older clients write it. Anybody with the conversation's secret may have written it, in
+    /// whatever name: it is shown with a mark, and nothing else follows from it.
+    pub unsigned: Option<String>,
     /// What is wrong although the sender wrote it: they were shown other messages, epochs or
     /// another key log, or earlier messages of theirs are missing. Shown together with it.
     pub problem: Option<e2ee::Error>,
@@ -81,9 +87,24 @@ impl Received {
             } else {
                 WireType::Message
             },
-            content: body.map(|body| body.content.clone()),
-            has_problem: self.problem.is_some(),
+            content: match body {
+                Some(body) => Some(body.content.clone()),
+                None => self.unsigned.as_deref().map(unsigned_content),
+            },
+            has_problem: self.problem.is_some() || self.unsigned.is_some(),
         }
+    }
+}
+
+/// What a message of the published form says: some clients write bodies there, others plain text.
+fn unsigned_content(text: &str) -> Content {
+    match Body::parse(text) {
+        Ok(body) => body.content,
+        Err(_) => Content::Known(Kind::Text {
+            text: text.to_owned(),
+            reply: None,
+            mentions: vec![],
+        }),
     }
 }
 
@@ -170,7 +191,8 @@ impl Session {
     /// # Errors
     /// As for [`follow_epochs`](Self::follow_epochs); `BrokenTranscript`: a message is not what was
     /// written, or one is missing; `DifferentTranscript`: the messages are not those that were
-    /// shown before, or that the list names.
+    /// shown before, here or to another station of the user's that has written the vault, or that the
+    /// list names.
     pub async fn read(
         &self,
         state: &mut State,
@@ -193,6 +215,10 @@ impl Session {
             read.push(received);
         }
         let head = next.head(conversation);
+        if head.seq > 0 {
+            // It was compared, and is older than what is known from here on.
+            state.vault_heads.remove(&conversation.id);
+        }
         state
             .heads
             .insert(conversation.id, (conversation.instance.clone(), head));
@@ -248,161 +274,6 @@ impl Session {
             rows.extend(page.messages);
             if is_last {
                 return Ok(rows);
-            }
-        }
-    }
-
-    async fn open(
-        &self,
-        state: &mut State,
-        conversation: &Conversation,
-        reader: &mut Reader,
-        message: Message,
-    ) -> Result<Received, Error> {
-        let (id, instance) = (conversation.id, conversation.instance.clone());
-        let envelope = Envelope {
-            conversation: id,
-            instance: &instance,
-            id: message.id,
-            user: message.user,
-            station: message.station,
-            r#type: &message.r#type,
-        };
-        let content = match Sealed::message(message.data.as_str()) {
-            Ok(sealed) => self.unseal(state, reader, &envelope, &sealed).await?,
-            Err(refused) => Err(refused),
-        };
-        let problem = match &content {
-            Ok(opened) => {
-                self.problem(state, reader, &envelope, opened, message.seq)
-                    .await?
-            }
-            Err(refused) => {
-                // What cannot be opened may have any number: nothing is missing because of it.
-                reader.lacks_some |=
-                    matches!(refused, e2ee::Error::NoSecret(_) | e2ee::Error::WrongSecret);
-                None
-            }
-        };
-        Ok(Received {
-            message,
-            content,
-            problem,
-        })
-    }
-
-    async fn unseal(
-        &self,
-        state: &mut State,
-        reader: &mut Reader,
-        envelope: &Envelope<'_>,
-        sealed: &Sealed,
-    ) -> Result<Result<Opened, e2ee::Error>, Error> {
-        let epoch = sealed.epoch();
-        self.know_epoch(state, reader, envelope, epoch).await?;
-        let secret = match reader.epochs.get(&epoch) {
-            Some((_, Secret::Opened(secret))) => secret,
-            Some((_, Secret::Wrong)) => return Ok(Err(e2ee::Error::WrongSecret)),
-            Some((_, Secret::Absent)) | None => return Ok(Err(e2ee::Error::NoSecret(epoch))),
-        };
-        let opened = sealed.open(envelope, secret, state.pins.cards(envelope.user));
-        if let Err(e2ee::Error::WrongSigner | e2ee::Error::UnknownSigner(_)) = opened {
-            // Someone who has left, or who has renewed their keys since.
-            self.meet(state, &BTreeSet::from([envelope.user])).await?;
-            return Ok(sealed.open(envelope, secret, state.pins.cards(envelope.user)));
-        }
-        Ok(opened)
-    }
-
-    async fn problem(
-        &self,
-        state: &mut State,
-        reader: &mut Reader,
-        envelope: &Envelope<'_>,
-        opened: &Opened,
-        seq: i64,
-    ) -> Result<Option<e2ee::Error>, Error> {
-        // Counted first: whatever else is wrong, the station's next message has the next number.
-        let (n, has_all) = (opened.body.n, !reader.lacks_some);
-        let numbered = reader.reading.count(envelope, n, has_all);
-        if let Some(mark) = opened.body.log
-            && !matches!(state.log.check_mark(mark), Ok(true))
-        {
-            self.follow_own_log(state).await?;
-            if !matches!(state.log.check_mark(mark), Ok(true)) {
-                return Ok(Some(e2ee::Error::DifferentLog));
-            }
-        }
-        let Some((announcement, _)) = reader.epochs.get(&opened.epoch) else {
-            return Ok(Some(e2ee::Error::DifferentEpoch(opened.epoch)));
-        };
-        if reader.epoch > Some(opened.epoch) {
-            // No server stores a message in an epoch that has ended: whoever has only that one's
-            // secret does not take part any more.
-            return Ok(Some(e2ee::Error::OldEpoch(opened.epoch)));
-        }
-        reader.epoch = Some(opened.epoch);
-        let present = state.epochs.get(&envelope.conversation);
-        if present.is_some_and(|present| {
-            present.newest().epoch() == opened.epoch
-                && !present.members().contains_key(&envelope.user)
-        }) {
-            return Ok(Some(e2ee::Error::NotAMember(envelope.user)));
-        }
-        let view = View {
-            seq,
-            chain_at: &|seq| reader.chains.get(&seq).copied(),
-            announcement,
-            known_from: reader.known_from(),
-            log: &state.log,
-            has_all,
-        };
-        Ok(view.check(envelope, opened).and(numbered).err())
-    }
-
-    /// Fetches the announcements and secrets from the newest epoch down to this one.
-    async fn know_epoch(
-        &self,
-        state: &State,
-        reader: &mut Reader,
-        envelope: &Envelope<'_>,
-        epoch: Epoch,
-    ) -> Result<(), Error> {
-        let Some(newest) = state.epochs.get(&envelope.conversation).map(Epochs::newest) else {
-            return Ok(());
-        };
-        if reader.epochs.contains_key(&epoch) || epoch > newest.epoch() {
-            return Ok(());
-        }
-        let mut after: Option<Announcement> = None;
-        loop {
-            let before = after.as_ref().map(Announcement::epoch);
-            let page = self.epochs(envelope.conversation, before).await?;
-            for one in &page.epochs {
-                let announcement = &one.announcement.announcement;
-                match &after {
-                    // Begun since: it is followed by the next call.
-                    None if announcement.epoch() > newest.epoch() => continue,
-                    None if announcement == newest => {}
-                    None => return Err(e2ee::Error::ForkedEpoch(announcement.epoch()).into()),
-                    Some(later) => check_older(later, std::slice::from_ref(&one.announcement))?,
-                }
-                let secret = match one.secret.as_str() {
-                    "" => Secret::Absent,
-                    wrapped => match self.open_secret(announcement, wrapped) {
-                        Ok(secret) => Secret::Opened(secret),
-                        Err(_) if announcement.epoch() < newest.epoch() => Secret::Wrong,
-                        // `read` has opened the newest one's before: this copy is another one.
-                        Err(error) => return Err(error.into()),
-                    },
-                };
-                let known = (announcement.clone(), secret);
-                reader.epochs.insert(announcement.epoch(), known);
-                after = Some(announcement.clone());
-            }
-            let is_last = !page.hasmore || page.epochs.is_empty() || after.is_none();
-            if reader.epochs.contains_key(&epoch) || is_last {
-                return Ok(());
             }
         }
     }

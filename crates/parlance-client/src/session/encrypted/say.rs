@@ -18,10 +18,37 @@ use super::{
 };
 use crate::{
     answer::{self, Conversation},
-    e2ee::{self, Body, Content, Epochs, Kind, Maker, SigningKey, State, first_epoch},
+    e2ee::{self, Body, Content, EpochSecret, Epochs, Kind, Maker, SigningKey, State, first_epoch},
     error::{Error, ErrorCode},
     session::Session,
 };
+
+/// A message to be said.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Its id. Whatever happens, at most one message with it is stored.
+    pub id: MessageId,
+    /// What it says.
+    pub kind: Kind,
+    /// When it is written, by the caller's clock.
+    pub at: Timestamp,
+    /// When it expires: the server deletes it then, at the latest, and clients stop showing it.
+    /// `None`: when the server's settings say.
+    pub until: Option<Timestamp>,
+}
+
+impl NewMessage {
+    /// A message with a new id, written now, which does not expire.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            id: MessageId::random(),
+            kind,
+            at: Timestamp::now(),
+            until: None,
+        }
+    }
+}
 
 /// Talking.
 impl Session {
@@ -110,9 +137,59 @@ impl Session {
         Ok(conversation)
     }
 
+    /// Begins the next epoch of a conversation if one is due: someone has left, or has other keys,
+    /// or it has lasted long enough by `now`, the caller's clock ([`State::is_epoch_due`]). Returns
+    /// whether it was. [`say`](Self::say) does this first; a client that only reads, and sees that
+    /// someone has left, calls it after a random delay of up to a minute, as the others see it, too.
+    ///
+    /// # Errors
+    /// As for [`rekey`](Self::rekey). `Cleared`: read again first.
+    pub async fn renew_epoch(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        conversation: &mut Conversation,
+        reader: &Reader,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        self.follow_announcements(state, conversation).await?;
+        let renewed = self.renew(state, sign, conversation, reader, now).await?;
+        Ok(renewed.is_some())
+    }
+
+    /// The same, with epochs that were followed. Returns the new epoch's secret.
+    async fn renew(
+        &self,
+        state: &mut State,
+        sign: &SigningKey,
+        conversation: &mut Conversation,
+        reader: &Reader,
+        now: Timestamp,
+    ) -> Result<Option<EpochSecret>, Error> {
+        reader.check_instance(conversation)?;
+        let head = reader.head(conversation);
+        let users: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
+        let met = self.meet(state, &users).await?;
+        let members = members(&state.pins, &met.keys, &users)?;
+        let is_of_all = state.epochs.get(&conversation.id).map(Epochs::members) == Some(&members);
+        if is_of_all && !state.is_epoch_due(conversation.id, head, now) {
+            return Ok(None);
+        }
+        let next = NextEpoch {
+            add: BTreeSet::new(),
+            admins: None,
+            remove: BTreeSet::new(),
+            head,
+            name: None,
+        };
+        let secret = self.rekey(state, sign, conversation, &next).await?;
+        reader.check_instance(conversation)?;
+        Ok(Some(secret))
+    }
+
     /// Sends a message that follows those that `reader` has read. If someone has left, or has other
-    /// keys, the next epoch is begun first. Whatever happens, at most one message with this id is
-    /// stored.
+    /// keys, or if the epoch has lasted long enough ([`State::is_epoch_due`]), the next epoch is
+    /// begun first. Whatever happens, at most one message with this id is stored.
     ///
     /// # Errors
     /// As for [`add_sealed`](Self::add_sealed) and [`rekey`](Self::rekey). `MessageIdConflict`: the
@@ -129,26 +206,20 @@ impl Session {
         sign: &SigningKey,
         conversation: &mut Conversation,
         reader: &Reader,
-        id: MessageId,
-        kind: Kind,
+        message: NewMessage,
     ) -> Result<answer::Stored, Error> {
+        let NewMessage {
+            id,
+            kind,
+            at,
+            until,
+        } = message;
         let mut secret = self.follow_epochs(state, conversation).await?;
-        reader.check_instance(conversation)?;
-        let head = reader.head(conversation);
-        let users: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
-        let met = self.meet(state, &users).await?;
-        let members = members(&state.pins, &met.keys, &users)?;
-        if state.epochs.get(&conversation.id).map(Epochs::members) != Some(&members) {
-            let next = NextEpoch {
-                add: BTreeSet::new(),
-                admins: None,
-                remove: BTreeSet::new(),
-                head,
-                name: None,
-            };
-            secret = self.rekey(state, sign, conversation, &next).await?;
-            reader.check_instance(conversation)?;
+        let renewed = self.renew(state, sign, conversation, reader, at).await?;
+        if let Some(renewed) = renewed {
+            secret = renewed;
         }
+        let head = reader.head(conversation);
         let (user, station) = (self.user(), self.identity().station);
         let (conversation_id, instance) = (conversation.id, conversation.instance.clone());
         let kept = state.reading(conversation_id, &instance);
@@ -159,10 +230,10 @@ impl Session {
         let n = kept.number_of(id).unwrap_or(next);
         let draft = Draft {
             id,
-            created: Timestamp::now(),
+            created: at,
             body: Body {
-                at: Timestamp::now().whole_seconds(),
-                until: None,
+                at: at.whole_seconds(),
+                until: until.map(Timestamp::whole_seconds),
                 n,
                 head,
                 ep: None,

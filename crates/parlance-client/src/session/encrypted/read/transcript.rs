@@ -21,7 +21,15 @@ impl Session {
         let known = state.heads.get(&conversation.id);
         let known = known.filter(|(instance, _)| *instance == conversation.instance);
         let known = known.and_then(|(_, head)| Some((head.seq, head.chain?)));
-        let mut last = beginning(conversation, reader, rows, known);
+        let vault = state.vault_heads.get(&conversation.id);
+        let vault = vault.and_then(|head| Some((head.seq, head.chain?)));
+        let older = match (known, vault) {
+            (None, Some(head)) if is_before(reader, rows, head) => {
+                Some(self.older_head(conversation, head).await?)
+            }
+            _ => None,
+        };
+        let mut last = beginning(conversation, reader, rows, known.or(older));
         for row in rows {
             let told = Chain::parse(&row.chain).ok_or(e2ee::Error::BrokenTranscript(row.seq))?;
             let Some((seq, chain)) = last else {
@@ -64,7 +72,33 @@ impl Session {
         {
             return Err(e2ee::Error::DifferentTranscript.into());
         }
+        // So must the one that another station has read. If all messages are later ones, the
+        // conversation was cleared since; and if there are none, nothing was said since then.
+        if let Some((seq, chain)) = vault
+            && reader.chains.range(1..=seq).next().is_some()
+            && reader.chains.get(&seq) != Some(&chain)
+        {
+            return Err(e2ee::Error::DifferentTranscript.into());
+        }
         Ok(())
+    }
+
+    /// Where the transcript of older messages begins to be known, according to a head of the vault:
+    /// there or, if that message is not of this instance, at the beginning of the instance, from which
+    /// all links are followed then.
+    async fn older_head(
+        &self,
+        conversation: &Conversation,
+        (seq, chain): (i64, Chain),
+    ) -> Result<(i64, Chain), Error> {
+        let (id, instance) = (conversation.id, &conversation.instance);
+        let page = self.transcript(id, instance, seq.saturating_sub(1)).await?;
+        let is_there = page.transcript.first().is_some_and(|link| link.seq == seq);
+        Ok(if is_there {
+            (seq, chain)
+        } else {
+            (0, beginning_of(conversation))
+        })
     }
 
     /// Follows the links after a message, as far as the one with the number `until`. Returns the
@@ -101,6 +135,12 @@ impl Session {
 
 fn beginning_of(conversation: &Conversation) -> Chain {
     Chain::beginning(conversation.id, &conversation.instance)
+}
+
+/// Returns `true` if a head is older than the rows, which are not those from the first on.
+fn is_before(reader: &Reader, rows: &[Message], (seq, _): (i64, Chain)) -> bool {
+    let is_older = rows.first().is_some_and(|row| seq < row.seq);
+    reader.chains.is_empty() && reader.lacks_some && is_older
 }
 
 /// Where the transcript of these rows begins, unless it is not known.

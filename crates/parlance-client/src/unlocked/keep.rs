@@ -1,0 +1,185 @@
+//! The vault while a station is logged in: pins and heads go into it, and those that other stations
+//! have written come out of it.
+
+use std::collections::BTreeMap;
+
+use parlance_wire::{
+    chain::Chain,
+    e2ee::Head,
+    id::{ConversationId, UserId},
+    request::account::VaultVersion,
+    text::EncryptedKey,
+};
+
+use super::{Unlocked, copy};
+use crate::{
+    e2ee::{self, Card, Contents, Mark, SigningKey, State, Vault, VaultPin},
+    error::{Error, ErrorCode},
+};
+
+/// Maximum attempts of a change because other stations were faster each time.
+// Not for ever: a server could pretend that.
+const MAX_TRIES: usize = 5;
+
+/// More pins and heads than a vault of 16 KiB ever has room for: each has over 100 characters, in
+/// base64 twice.
+const MAX_ENTRIES: usize = 100;
+
+impl Unlocked {
+    /// Writes into the vault what this station knows of contacts, and how far it has read each
+    /// conversation, so that a new station does not begin with trust on first use, and none is shown
+    /// less than another. At first it does what [`take`](Self::take) does. To be called after
+    /// contacts were met, compared or accepted, and once a day for what was read. What does not fit
+    /// into a vault is left out: heads in favour of pins, and contacts whom nobody has looked at
+    /// first.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub async fn keep(&mut self, state: &mut State) -> Result<(), Error> {
+        for _ in 1..MAX_TRIES {
+            match self.keep_once(state).await {
+                Err(error) if error.code() == Some(ErrorCode::StaleVersion) => {}
+                done => return done,
+            }
+        }
+        self.keep_once(state).await
+    }
+
+    async fn keep_once(&mut self, state: &mut State) -> Result<(), Error> {
+        self.take(state).await?;
+        let before = &self.contents;
+        let mut contents = Contents {
+            rsa: copy(&before.rsa)?,
+            earlier: before.earlier.iter().map(copy).collect::<Result<_, _>>()?,
+            sign: SigningKey::from_seed(before.sign.seed())?,
+            pins: self.all_pins(state),
+            heads: all_heads(state, &before.heads),
+        };
+        let (vault, rsakey) = self.fit(&mut contents)?;
+        if contents.pins == before.pins && contents.heads == before.heads {
+            return Ok(());
+        }
+        self.session
+            .change_vault(rsakey, version_of(&vault)?)
+            .await?;
+        state.vault_version = vault.version();
+        (self.vault, self.contents) = (vault, contents);
+        Ok(())
+    }
+
+    /// Fetches the vault, and takes over what other stations have written into it: of the same card
+    /// the mark that needed somebody to look, and the messages to which the next
+    /// [`read`](crate::Session::read) of each conversation has to come.
+    ///
+    /// # Errors
+    /// `Encryption`: as for [`Session::meet`](crate::Session::meet); `OldVault`: this station has seen
+    /// a newer one. `Relabelled`: it is another one, or another station has replaced the password.
+    /// `DifferentCard`: a contact's card is not the one in the vault, or its successor.
+    pub async fn take(&mut self, state: &mut State) -> Result<(), Error> {
+        let vault = Vault::parse(&self.session.vault().await?.rsakey)?;
+        let contents = vault.open(&self.owner, &self.master, state.vault_version)?;
+        state.vault_version = vault.version();
+        (self.vault, self.contents) = (vault, contents);
+        self.take_contents(state).await
+    }
+
+    pub(super) async fn take_contents(&self, state: &mut State) -> Result<(), Error> {
+        let known = |state: &State, user: UserId| state.pins.cards(user).last().map(Card::n);
+        let others = self.contents.pins.iter();
+        let others = others.filter(|(user, _)| **user != self.owner.user);
+        let others: Vec<_> = others
+            .map(|(user, pin)| (*user, pin, known(state, *user)))
+            .collect();
+        let behind = others.iter().filter(|(_, pin, n)| *n < Some(pin.1));
+        let behind = behind.map(|(user, ..)| *user).collect();
+        self.session.meet(state, &behind).await?;
+        for (user, pin, n) in others {
+            take_pin(state, user, pin, n.is_some())?;
+        }
+        for (id, (seq, chain)) in &self.contents.heads {
+            let known = state.heads.get(id).map_or(0, |(_, head)| head.seq);
+            if *seq > known
+                && let Some(chain) = Chain::parse(chain)
+            {
+                let head = Head {
+                    seq: *seq,
+                    chain: Some(chain),
+                };
+                state.vault_heads.insert(*id, head);
+            }
+        }
+        Ok(())
+    }
+
+    /// The pins of this station, with those of the vault that it does not have.
+    fn all_pins(&self, state: &State) -> BTreeMap<UserId, VaultPin> {
+        let mut pins = self.contents.pins.clone();
+        for user in state.pins.users().filter(|user| *user != self.owner.user) {
+            let pin = state.pins.get(user);
+            if let Some((pin, card)) = pin.and_then(|pin| Some((pin, pin.card()?))) {
+                pins.insert(user, VaultPin(card.hash(), card.n(), pin.mark()));
+            }
+        }
+        pins
+    }
+
+    /// The next vault, with as much of these contents as it has room for.
+    pub(super) fn fit(&self, contents: &mut Contents) -> Result<(Vault, EncryptedKey), Error> {
+        while contents.pins.len() + contents.heads.len() > MAX_ENTRIES && contents.shorten() {}
+        loop {
+            let vault = self.vault.update(&self.owner, &self.master, contents)?;
+            match vault.to_key() {
+                Err(e2ee::Error::TooLong) if contents.shorten() => {}
+                rsakey => return Ok((vault, rsakey?)),
+            }
+        }
+    }
+}
+
+/// Marks a contact as the vault does. `was_known` says whether this station knew them before.
+fn take_pin(state: &mut State, user: UserId, pin: &VaultPin, was_known: bool) -> Result<(), Error> {
+    let cards = state.pins.cards(user);
+    // Of a user who had no card, the vault has the hash of the public key, without a number.
+    let is_of = |card: &&Card| {
+        card.hash() == pin.0 || pin.1 == 0 && card.rsa().as_bytes() == pin.0.as_bytes()
+    };
+    // Of a deleted account only the log has the cards, also if somebody else has the address.
+    let is_known = cards.iter().any(|card| is_of(&card))
+        || state.log.cards(user)?.contains(&pin.0)
+        || pin.1 == 0 && cards.is_empty();
+    if !is_known {
+        return Err(e2ee::Error::DifferentCard.into());
+    }
+    let newest = cards.last().filter(is_of).map(Card::hash);
+    match (pin.2, newest) {
+        (Mark::Verified, Some(card)) => state.pins.verify(user, card)?,
+        // Also where this station has a doubt: somebody has looked at the other one.
+        (Mark::Seen, Some(card)) => state.pins.accept(user, card)?,
+        // What this station knows of them is newer, or as much.
+        _ if was_known => {}
+        _ => state.pins.doubt(user),
+    }
+    Ok(())
+}
+
+/// How far the conversations were read, here or elsewhere.
+fn all_heads(
+    state: &State,
+    elsewhere: &BTreeMap<ConversationId, (i64, String)>,
+) -> BTreeMap<ConversationId, (i64, String)> {
+    let mut heads = elsewhere.clone();
+    for (id, (_, head)) in &state.heads {
+        let is_newest = heads.get(id).is_none_or(|(seq, _)| *seq < head.seq);
+        if let Some(chain) = head.chain.filter(|_| is_newest && head.seq > 0) {
+            heads.insert(*id, (head.seq, format!("{chain:?}")));
+        }
+    }
+    heads
+}
+
+pub(super) fn version_of(vault: &Vault) -> Result<VaultVersion, Error> {
+    let version = u32::try_from(vault.version()).ok();
+    version
+        .and_then(VaultVersion::new)
+        .ok_or(Error::Invalid("the version of the vault"))
+}
