@@ -214,8 +214,8 @@ impl Server {
 
 impl Unlocked {
     /// The state of a station that has none yet. The server's key is trusted on first use, and
-    /// contacts are as the vault marks them; one who has a newer card than the vault says is to be
-    /// accepted first ([`Pins::accept`](e2ee::Pins::accept)). Of one whose account was deleted,
+    /// contacts are as the vault marks them, also those who have renewed their keys since; one who has
+    /// another identity is to be accepted first ([`Pins::accept`](e2ee::Pins::accept)). Of one whose account was deleted,
     /// nothing is known. The next [`read`](Session::read) of each conversation has to come to the
     /// message that the vault names. Afterwards, [`keep`](Self::keep) writes the vault.
     ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parlance_client::{
     Reader, Server, Session, StationId, Unlocked,
-    e2ee::{Card, Error as Wrong, Mark, Offer, Pin, State},
+    e2ee::{Card, Error as Wrong, Mark, Offer, Pin, SigningKey, State, next_card},
 };
 
 use super::{
@@ -273,5 +273,61 @@ async fn new_keys_are_vouched_for_by_the_old_ones_and_taken_over_by_the_other_st
     let anns = ann.follows().await.unwrap();
     let all = ["One", "Two", "With new keys"];
     assert_eq!(ann.hears(&anns).await.unwrap(), all);
+    story.world.end().await;
+}
+
+#[tokio::test]
+async fn a_new_identity_is_not_accepted_by_a_station_that_knew_no_other() {
+    let mut story = Story::new().await;
+    let ann = story.ann.user();
+    let (mut second, mut seconds) = story.new_station().await;
+    story.vera.keep(&mut story.state).await.unwrap();
+    let mut again = story.ann.resets(&story.world).await;
+    again.publishes_first_card().await;
+    let met = second.session.meet(&mut seconds, &[ann].into()).await;
+    assert_eq!(met.unwrap().offers[&ann], Offer::New);
+    let session = &story.vera.session;
+    let met = session.meet(&mut story.state, &[ann].into()).await;
+    assert_eq!(met.unwrap().offers[&ann], Offer::NewIdentity);
+
+    second.keep(&mut seconds).await.unwrap();
+    story.vera.keep(&mut story.state).await.unwrap();
+    let (_, thirds) = story.new_station().await;
+    for state in [&seconds, &story.state, &thirds] {
+        assert_eq!(story.mark(state), Some(Mark::Changed));
+    }
+    // Until somebody has compared that very card.
+    let card = seconds.pins.cards(ann).last().map(Card::hash);
+    seconds.pins.verify(ann, card.unwrap()).unwrap();
+    second.keep(&mut seconds).await.unwrap();
+    story.vera.take(&mut story.state).await.unwrap();
+    assert_eq!(story.mark(&story.state), Some(Mark::Verified));
+    story.world.end().await;
+}
+
+#[tokio::test]
+async fn a_contact_who_has_renewed_their_keys_is_still_verified_at_a_new_station() {
+    let mut story = Story::new().await;
+    story.vera.keep(&mut story.state).await.unwrap();
+    story.ann.renews().await;
+    let (_, seconds) = story.new_station().await;
+    assert_eq!(seconds.pins.cards(story.ann.user()).len(), 2);
+    assert_eq!(story.mark(&seconds), Some(Mark::Verified));
+    story.world.end().await;
+}
+
+#[tokio::test]
+async fn a_card_of_ones_own_pair_with_a_signing_key_that_the_vault_does_not_have_is_refused() {
+    let story = Story::new().await;
+    let (second, mut seconds) = story.new_station().await;
+    let me = story.vera.session.user();
+    let before = seconds.pins.cards(me).last().unwrap();
+    let pair = &story.vera.session.identity().pair;
+    let sign = SigningKey::generate().unwrap();
+    let card = next_card(before, &sign, pair, Some(&story.vera.sign)).unwrap();
+    story.vera.session.publish_card(card).await.unwrap();
+    let refused = wrong(second.session.meet(&mut seconds, &[me].into()).await);
+    assert!(matches!(refused, Wrong::NotMyCard(2)), "{refused}");
+    assert_eq!(seconds.pins.cards(me).len(), 1);
     story.world.end().await;
 }

@@ -88,7 +88,7 @@ async fn a_message_that_nobody_signed_is_read_with_a_mark_and_changes_nothing() 
     let Some(Content::Known(Kind::Text { text, .. })) = &row.content else {
         panic!("{row:?}")
     };
-    assert_eq!((&**text, row.has_problem), ("Plain", true));
+    assert_eq!((&**text, row.is_signed), ("Plain", false));
     let mut timeline = Timeline::new(ben.user());
     for received in &read {
         timeline.add(received.row());

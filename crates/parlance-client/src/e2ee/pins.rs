@@ -1,5 +1,8 @@
 //! Pins: each contact's known card, and whether it was compared.
 
+#[cfg(any(test, all(feature = "http", feature = "password")))]
+mod vault;
+
 use std::collections::BTreeMap;
 
 use parlance_wire::{
@@ -30,6 +33,14 @@ pub struct Pin {
     /// old one stays readable.
     cards: Vec<Card>,
     mark: Mark,
+    /// The number of the first card of the present identity: each later one is signed by the one
+    /// before. `None` if that is not known.
+    // Files of earlier versions have none.
+    #[serde(default)]
+    identity: Option<u64>,
+    /// Whether the present identity was accepted here, and not only seen first.
+    #[serde(default)]
+    is_accepted: bool,
 }
 
 /// The result of cards that a server offered.
@@ -75,6 +86,12 @@ impl Pin {
     #[must_use]
     pub fn mark(&self) -> Mark {
         self.mark
+    }
+
+    /// Nothing is sent to this contact until somebody accepts them.
+    fn doubt(&mut self) {
+        self.mark = Mark::Changed;
+        self.is_accepted = false;
     }
 }
 
@@ -165,7 +182,7 @@ impl Pins {
     pub fn offer_lost(&mut self, user: UserId, offered: &[SignedCard]) -> Result<(), Error> {
         let newest = self.newest_of(user, offered)?;
         let (mut pin, _) = self.continued(user, offered, newest)?;
-        pin.mark = Mark::Changed;
+        pin.doubt();
         self.by_user.insert(user, pin);
         Ok(())
     }
@@ -209,6 +226,8 @@ impl Pins {
                 pin = Some(Pin {
                     cards: vec![one.card.clone()],
                     mark: Mark::Seen,
+                    identity: Some(one.card.n()),
+                    is_accepted: false,
                 });
                 continue;
             };
@@ -221,8 +240,11 @@ impl Pins {
                     if outcome != Offer::New {
                         outcome = worse(outcome, succession);
                     }
-                    if succession == Succession::NewIdentity && outcome != Offer::New {
-                        pin.mark = Mark::Changed;
+                    if succession == Succession::NewIdentity {
+                        pin.identity = Some(one.card.n());
+                        if outcome != Offer::New {
+                            pin.doubt();
+                        }
                     }
                 }
             }
@@ -253,14 +275,6 @@ impl Pins {
         Ok(())
     }
 
-    /// Marks a contact as changed: nothing is sent to them until they are accepted.
-    #[cfg(all(feature = "http", feature = "password"))]
-    pub(crate) fn doubt(&mut self, user: UserId) {
-        if let Some(pin) = self.by_user.get_mut(&user) {
-            pin.mark = Mark::Changed;
-        }
-    }
-
     /// Forgets the cards that the log of a restored server no longer has. A contact who has lost
     /// some is marked as changed.
     pub(super) fn keep_logged(&mut self, log: &KeyLog) {
@@ -269,7 +283,8 @@ impl Pins {
             let before = pin.cards.len();
             pin.cards.retain(|card| logged.contains(&card.hash()));
             if pin.cards.len() < before {
-                pin.mark = Mark::Changed;
+                pin.doubt();
+                pin.identity = None;
             }
             !pin.cards.is_empty()
         });
@@ -291,6 +306,7 @@ impl Pins {
         if pin.mark == Mark::Changed {
             pin.mark = Mark::Seen;
         }
+        pin.is_accepted = true;
         Ok(())
     }
 

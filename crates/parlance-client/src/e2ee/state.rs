@@ -81,6 +81,13 @@ impl State {
         reading
     }
 
+    /// Takes the epochs of a conversation, as they were followed or begun, and notes when the newest
+    /// one was first seen.
+    pub fn set_epochs(&mut self, conversation: ConversationId, epochs: Epochs, now: Timestamp) {
+        self.seen_since(conversation, epochs.newest().epoch(), now);
+        self.epochs.insert(conversation, epochs);
+    }
+
     /// Returns `true` if the next epoch of a conversation is due: 30 days after the newest one was
     /// first seen here, or 10,000 messages after it began. An epoch without messages protects
     /// nothing that a new one would not. `newest` is the newest message, and `now` is by the
@@ -95,14 +102,28 @@ impl State {
             return false;
         };
         let announcement = epochs.newest();
-        let present = (announcement.epoch(), now);
+        let (epoch, head) = (announcement.epoch(), announcement.head().seq);
+        let seen = self.seen_since(conversation, epoch, now);
+        let is_old = now.distance(seen).num_days() >= MAX_DAYS;
+        // Nobody checks the head: after one that is no message yet, only the age counts.
+        let messages = newest.seq.saturating_sub(head);
+        messages != 0 && (is_old || messages >= MAX_MESSAGES)
+    }
+
+    /// When an epoch was first seen here: now, if it was not before.
+    fn seen_since(
+        &mut self,
+        conversation: ConversationId,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Timestamp {
+        let present = (epoch, now);
         let seen = self.epochs_seen.entry(conversation).or_insert(present);
         // Another epoch; or the clock was ahead, and would keep this one for ever.
-        if seen.0 != announcement.epoch() || seen.1 > now {
+        if seen.0 != epoch || seen.1 > now {
             *seen = present;
         }
-        let messages = newest.seq.saturating_sub(announcement.head().seq);
-        messages > 0 && (messages >= MAX_MESSAGES || now.distance(seen.1).num_days() >= MAX_DAYS)
+        seen.1
     }
 
     /// Continues with a server whose database was restored from an older backup: with its log

@@ -37,6 +37,7 @@ const MAX_QUOTE: usize = 200;
 ///     until: None,
 ///     wire_type: kind.wire_type(),
 ///     content: Some(Content::Known(kind)),
+///     is_signed: true,
 ///     has_problem: false,
 /// };
 ///
@@ -83,7 +84,11 @@ pub struct Row {
     pub wire_type: WireType,
     /// Its content; `None` if it cannot be decrypted.
     pub content: Option<Content>,
-    /// Whether a reader's checks failed: then an update has no effect.
+    /// Whether its author has signed it. If not, it is shown with a warning, and an update has no
+    /// effect.
+    pub is_signed: bool,
+    /// Whether another of a reader's checks failed, for example because an earlier message is
+    /// missing: it is shown with a warning, and an update counts all the same.
     pub has_problem: bool,
 }
 
@@ -153,7 +158,7 @@ pub enum Trouble {
     Unreadable,
     /// Its kind or version is unknown to this client, and it has no `alt` text.
     NewerClient,
-    /// A reader's checks failed; it is shown all the same.
+    /// It is not signed, or another of a reader's checks failed; it is shown all the same.
     HasProblem,
 }
 
@@ -225,8 +230,9 @@ impl Timeline {
 
     fn updates(&self) -> Updates<'_> {
         let mut updates = Updates::new();
-        // An update that failed the reader's checks, such as its signature, has no effect.
-        for row in self.rows.values().filter(|row| !row.has_problem) {
+        // Anybody in the conversation may have written what is not signed. Another warning, such as
+        // of an earlier message that is missing, must not undo what its author has deleted.
+        for row in self.rows.values().filter(|row| row.is_signed) {
             let Some(Content::Known(kind)) = &row.content else {
                 continue;
             };
@@ -471,7 +477,7 @@ fn files(row: &Row) -> &[FileReference] {
 fn trouble(row: &Row) -> Option<Trouble> {
     match &row.content {
         None => Some(Trouble::Unreadable),
-        _ if row.has_problem => Some(Trouble::HasProblem),
+        _ if row.has_problem || !row.is_signed => Some(Trouble::HasProblem),
         Some(Content::Newer(_) | Content::Unknown { alt: None, .. }) => Some(Trouble::NewerClient),
         Some(Content::Unknown { alt: Some(alt), .. }) if alt.is_empty() => {
             Some(Trouble::NewerClient)

@@ -13,7 +13,7 @@ use parlance_wire::{
 
 use super::{Unlocked, copy};
 use crate::{
-    e2ee::{self, Card, Contents, Mark, SigningKey, State, Vault, VaultPin},
+    e2ee::{self, Card, Contents, SigningKey, State, Vault, VaultPin},
     error::{Error, ErrorCode},
 };
 
@@ -52,7 +52,7 @@ impl Unlocked {
             rsa: copy(&before.rsa)?,
             earlier: before.earlier.iter().map(copy).collect::<Result<_, _>>()?,
             sign: SigningKey::from_seed(before.sign.seed())?,
-            pins: self.all_pins(state),
+            pins: state.pins.with_vault(&before.pins, self.owner.user),
             heads: all_heads(state, &before.heads),
         };
         let (vault, rsakey) = self.fit(&mut contents)?;
@@ -67,9 +67,10 @@ impl Unlocked {
         Ok(())
     }
 
-    /// Fetches the vault, and takes over what other stations have written into it: of the same card
-    /// the mark that needed somebody to look, and the messages to which the next
-    /// [`read`](crate::Session::read) of each conversation has to come.
+    /// Fetches the vault, and takes over what other stations have written into it: whom somebody
+    /// has verified, and the messages to which the next [`read`](crate::Session::read) of each
+    /// conversation has to come. A contact who was only seen first here, and has another identity in
+    /// the vault, is to be accepted first ([`Pins::accept`](crate::e2ee::Pins::accept)).
     ///
     /// # Errors
     /// `Encryption`: as for [`Session::meet`](crate::Session::meet); `OldVault`: this station has seen
@@ -93,8 +94,8 @@ impl Unlocked {
         let behind = others.iter().filter(|(_, pin, n)| *n < Some(pin.1));
         let behind = behind.map(|(user, ..)| *user).collect();
         self.session.meet(state, &behind).await?;
-        for (user, pin, n) in others {
-            take_pin(state, user, pin, n.is_some())?;
+        for (user, pin, _) in others {
+            take_pin(state, user, pin)?;
         }
         for (id, (seq, chain)) in &self.contents.heads {
             let known = state.heads.get(id).map_or(0, |(_, head)| head.seq);
@@ -111,18 +112,6 @@ impl Unlocked {
         Ok(())
     }
 
-    /// The pins of this station, with those of the vault that it does not have.
-    fn all_pins(&self, state: &State) -> BTreeMap<UserId, VaultPin> {
-        let mut pins = self.contents.pins.clone();
-        for user in state.pins.users().filter(|user| *user != self.owner.user) {
-            let pin = state.pins.get(user);
-            if let Some((pin, card)) = pin.and_then(|pin| Some((pin, pin.card()?))) {
-                pins.insert(user, VaultPin(card.hash(), card.n(), pin.mark()));
-            }
-        }
-        pins
-    }
-
     /// The next vault, with as much of these contents as it has room for.
     pub(super) fn fit(&self, contents: &mut Contents) -> Result<(Vault, EncryptedKey), Error> {
         while contents.pins.len() + contents.heads.len() > MAX_ENTRIES && contents.shorten() {}
@@ -136,29 +125,17 @@ impl Unlocked {
     }
 }
 
-/// Marks a contact as the vault does. `was_known` says whether this station knew them before.
-fn take_pin(state: &mut State, user: UserId, pin: &VaultPin, was_known: bool) -> Result<(), Error> {
+/// Takes over what the vault says of a contact.
+fn take_pin(state: &mut State, user: UserId, pin: &VaultPin) -> Result<(), Error> {
     let cards = state.pins.cards(user);
-    // Of a user who had no card, the vault has the hash of the public key, without a number.
-    let is_of = |card: &&Card| {
-        card.hash() == pin.0 || pin.1 == 0 && card.rsa().as_bytes() == pin.0.as_bytes()
-    };
     // Of a deleted account only the log has the cards, also if somebody else has the address.
-    let is_known = cards.iter().any(|card| is_of(&card))
+    let is_known = cards.iter().any(|card| pin.is_of(card))
         || state.log.cards(user)?.contains(&pin.0)
         || pin.1 == 0 && cards.is_empty();
     if !is_known {
         return Err(e2ee::Error::DifferentCard.into());
     }
-    let newest = cards.last().filter(is_of).map(Card::hash);
-    match (pin.2, newest) {
-        (Mark::Verified, Some(card)) => state.pins.verify(user, card)?,
-        // Also where this station has a doubt: somebody has looked at the other one.
-        (Mark::Seen, Some(card)) => state.pins.accept(user, card)?,
-        // What this station knows of them is newer, or as much.
-        _ if was_known => {}
-        _ => state.pins.doubt(user),
-    }
+    state.pins.take(user, pin);
     Ok(())
 }
 

@@ -127,6 +127,21 @@ fn an_epoch_is_due_after_thirty_days_or_ten_thousand_messages() {
     assert!(state.is_epoch_due(id, head(from + 1), at("2026-01-31 12:00:00")));
     // Without a message there is nothing to protect.
     assert!(!state.is_epoch_due(id, head(from), at("2027-01-01 00:00:00")));
+    // A head that nobody has checked keeps no epoch for ever.
+    let ahead = first_epoch(
+        ann.maker(),
+        id,
+        members.clone(),
+        BTreeSet::new(),
+        head(1 << 52),
+    )
+    .unwrap();
+    let mut other = State::new(KeyLog::new(world.pins.server(), ann.sign.public()));
+    // Its month begins when it is followed, and not when somebody asks.
+    other.set_epochs(id, ahead.accepted(), begin);
+    other.set_epochs(id, ahead.accepted(), at("2026-01-20 12:00:00"));
+    assert!(!other.is_epoch_due(id, head(20_000), at("2026-01-31 11:59:59")));
+    assert!(other.is_epoch_due(id, head(1), at("2026-01-31 12:00:00")));
     // The next epoch has a month of its own.
     let second = first
         .accepted()

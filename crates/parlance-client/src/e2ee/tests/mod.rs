@@ -3,6 +3,7 @@
 mod epochs;
 mod keeping;
 mod messages;
+mod pins;
 mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -62,6 +62,7 @@ fn row(seq: i64, by: u8, kind: Kind) -> Row {
         until: None,
         wire_type: kind.wire_type(),
         content: Some(Content::Known(kind)),
+        is_signed: true,
         has_problem: false,
     }
 }
@@ -149,20 +150,41 @@ fn a_reaction_has_one_state_for_each_person_and_emoji() {
 }
 
 #[test]
-fn an_update_that_a_reader_refuses_has_no_effect() {
-    let refused = |row: Row| Row {
+fn an_update_that_nobody_signed_has_no_effect() {
+    let unsigned = |row: Row| Row {
+        is_signed: false,
+        ..row
+    };
+    let shown = show([
+        row(1, ANN, text("x")),
+        unsigned(row(2, ANN, edit(1, "y"))),
+        unsigned(row(3, ANN, delete(1))),
+        unsigned(row(4, BEN, text("shown with a warning"))),
+    ]);
+    assert_eq!(texts(&shown), ["x", "shown with a warning"]);
+    assert_eq!((shown[0].is_deleted, shown[0].trouble), (false, None));
+    assert_eq!(shown[1].trouble, Some(Trouble::HasProblem));
+}
+
+#[test]
+fn a_signed_update_counts_although_something_else_is_wrong() {
+    let warned = |row: Row| Row {
         has_problem: true,
         ..row
     };
     let shown = show([
         row(1, ANN, text("x")),
-        refused(row(2, ANN, edit(1, "y"))),
-        refused(row(3, ANN, delete(1))),
-        refused(row(4, BEN, text("shown with a warning"))),
+        row(2, ANN, text("deleted")),
+        warned(row(3, ANN, edit(1, "y"))),
+        warned(row(4, ANN, delete(2))),
+        // Whose it is counts as ever.
+        warned(row(5, BEN, edit(1, "z"))),
+        warned(row(6, BEN, text("shown with a warning"))),
     ]);
-    assert_eq!(texts(&shown), ["x", "shown with a warning"]);
-    assert_eq!((shown[0].is_deleted, shown[0].trouble), (false, None));
-    assert_eq!(shown[1].trouble, Some(Trouble::HasProblem));
+    assert_eq!(texts(&shown), ["y", "", "shown with a warning"]);
+    assert_eq!((shown[0].is_edited, shown[0].trouble), (true, None));
+    assert!(shown[1].is_deleted);
+    assert_eq!(shown[2].trouble, Some(Trouble::HasProblem));
 }
 
 #[test]
@@ -373,6 +395,6 @@ fn admins_pin_in_a_group_and_either_of_the_two_in_a_direct_conversation() {
     ]);
     assert_eq!(pinned(&deleted), [false]);
     let mut unsigned = row(2, CLEO, pin(1, false));
-    unsigned.has_problem = true;
+    unsigned.is_signed = false;
     assert_eq!(pinned(&show([row(1, ANN, text("one")), unsigned])), [false]);
 }

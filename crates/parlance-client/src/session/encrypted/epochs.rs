@@ -8,6 +8,7 @@ use parlance_wire::{
     key::PublicKey,
     request::epoch::Rekey,
     text::{DisplayName, Instance, Secret},
+    time::Timestamp,
 };
 
 use crate::{
@@ -119,7 +120,7 @@ impl Session {
                 return Err(e2ee::Error::WrongRoster.into());
             }
             let secret = newest.secret.clone();
-            state.epochs.insert(id, epochs);
+            state.set_epochs(id, epochs, Timestamp::now());
             return Ok(secret);
         }
         Err(Error::Invalid("the list of conversations"))

@@ -91,7 +91,8 @@ impl Received {
                 Some(body) => Some(body.content.clone()),
                 None => self.unsigned.as_deref().map(unsigned_content),
             },
-            has_problem: self.problem.is_some() || self.unsigned.is_some(),
+            is_signed: body.is_some(),
+            has_problem: self.problem.is_some(),
         }
     }
 }

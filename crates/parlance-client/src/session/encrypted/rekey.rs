@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parlance_wire::{e2ee::Head, id::UserId};
+use parlance_wire::{e2ee::Head, id::UserId, time::Timestamp};
 
 use super::epochs::{MAX_TRIES, members};
 use crate::{
@@ -114,7 +114,7 @@ impl Session {
         *conversation = self
             .announce(&conversation.instance, &new, &met.keys, names, remove)
             .await?;
-        state.epochs.insert(conversation.id, new.accepted());
+        state.set_epochs(conversation.id, new.accepted(), Timestamp::now());
         Ok(new.secret)
     }
 }

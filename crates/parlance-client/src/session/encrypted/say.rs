@@ -132,7 +132,7 @@ impl Session {
             .first()
             .is_some_and(|one| one.announcement.announcement == *ours)
         {
-            state.epochs.insert(id, epoch.accepted());
+            state.set_epochs(id, epoch.accepted(), Timestamp::now());
         }
         Ok(conversation)
     }

@@ -1,0 +1,80 @@
+//! Pins in the vault: what other stations of the user's know of contacts, and what this one does.
+
+use std::collections::BTreeMap;
+
+use parlance_wire::{e2ee::Card, id::UserId};
+
+use super::{Mark, Pin, Pins};
+use crate::e2ee::VaultPin;
+
+impl VaultPin {
+    /// Of a user who had no card, it has the hash of the public key, without a number.
+    pub(crate) fn is_of(&self, card: &Card) -> bool {
+        card.hash() == self.0 || self.1 == 0 && card.rsa().as_bytes() == self.0.as_bytes()
+    }
+}
+
+impl Pin {
+    /// Whether nobody has looked at it here.
+    fn is_first_seen(&self) -> bool {
+        self.mark == Mark::Seen && !self.is_accepted
+    }
+
+    /// Takes over what another station says of a contact.
+    fn take(&mut self, other: &VaultPin) {
+        let is_newest = self.cards.last().is_some_and(|card| other.is_of(card));
+        // By the hash of the card: whether a public key has signed an older one, nobody knows.
+        let known = self.cards.iter().find(|card| card.hash() == other.0);
+        let is_renewed = known
+            .zip(self.identity)
+            .is_some_and(|(card, first)| first <= card.n());
+        match other.2 {
+            // Also where this station has a doubt: somebody has compared this very card.
+            Mark::Verified if is_newest => self.mark = Mark::Verified,
+            // What this station knows was looked at, too, or is a doubt, which only that removes:
+            // the other one may have seen this card first, and not what was there before.
+            _ if !self.is_first_seen() => {}
+            Mark::Verified if is_renewed => self.mark = Mark::Verified,
+            Mark::Seen if is_newest || is_renewed => {}
+            Mark::Seen | Mark::Verified | Mark::Changed => self.doubt(),
+        }
+    }
+}
+
+impl Pins {
+    /// Takes over what another station has written into the vault about a contact whose cards this
+    /// one has: that somebody has verified the card, also where the newest one only renews its
+    /// keys. Whoever was only seen first here, and has another identity there, is doubted.
+    pub(crate) fn take(&mut self, user: UserId, other: &VaultPin) {
+        if let Some(pin) = self.by_user.get_mut(&user) {
+            pin.take(other);
+        }
+    }
+
+    /// The pins of a vault, with those of this station, which has taken those of the vault: a later
+    /// card counts, and of the same card a doubt more than a first sight.
+    pub(crate) fn with_vault(
+        &self,
+        vault: &BTreeMap<UserId, VaultPin>,
+        me: UserId,
+    ) -> BTreeMap<UserId, VaultPin> {
+        let mut all = vault.clone();
+        for (user, pin) in self.by_user.iter().filter(|(user, _)| **user != me) {
+            let Some(card) = pin.card() else {
+                continue;
+            };
+            let hash = card.hash();
+            let has_doubt = vault
+                .get(user)
+                .is_some_and(|other| other.0 == hash && other.2 == Mark::Changed);
+            let mark = match pin.mark {
+                // Accepted here, and not at the other station. It stays as it is, so that the two do
+                // not write against each other for ever.
+                Mark::Seen if has_doubt => Mark::Changed,
+                mark => mark,
+            };
+            all.insert(*user, VaultPin(hash, card.n(), mark));
+        }
+        all
+    }
+}
