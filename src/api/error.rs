@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::answer;
-use crate::{chat::error::Error as Rule, store::error::Cause};
+use crate::{chat::error::Error as ChatError, store::error::Cause};
 use parlance_wire::{
     e2ee::CardHash,
     id::UserId,
@@ -44,24 +44,24 @@ pub(crate) enum Error {
     #[error("The file ends before this range.")]
     RangeNotSatisfiable(u64),
     #[error(transparent)]
-    Rule(#[from] Rule),
+    Chat(#[from] ChatError),
 }
 
 impl Error {
     /// A malformed request, with a sentence that names the field.
     pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
-        Self::Rule(Rule::BadRequest(sentence.into()))
+        Self::Chat(ChatError::BadRequest(sentence.into()))
     }
 
     /// A failure of the server, with its cause for the log.
     pub(crate) fn internal(cause: impl Into<Cause>) -> Self {
-        Self::Rule(Rule::Internal(cause.into()))
+        Self::Chat(ChatError::Internal(cause.into()))
     }
 
     /// The cause of a failure, for the log. Returns `None` for a refusal.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
-            Self::Rule(rule) => rule.cause(),
+            Self::Chat(error) => error.cause(),
             _ => None,
         }
     }
@@ -105,31 +105,31 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
         Error::Replayed                   => (409, "replayed"),
         Error::UnsupportedEncoding        => (415, "unsupported_encoding"),
         Error::RangeNotSatisfiable(_)     => (416, "range_not_satisfiable"),
-        Error::Rule(rule) => match rule {
-            Rule::BadRequest(_)           => (400, "bad_request"),
-            Rule::LoginFailed             => (401, "login_failed"),
-            Rule::NotAllowed(_)           => (403, "not_allowed"),
-            Rule::NotFriends              => (403, "not_friends"),
-            Rule::RegistrationClosed(_)   => (403, "registration_closed"),
-            Rule::ConversationNotFound    => (404, "conversation_not_found"),
-            Rule::UserNotFound            => (404, "user_not_found"),
-            Rule::FileNotFound            => (404, "file_not_found"),
-            Rule::StaleInstance(_)        => (409, "stale_instance"),
-            Rule::StaleEpoch(_)           => (409, "stale_epoch"),
-            Rule::StaleRoster(_)          => (409, "stale_roster"),
-            Rule::StaleCard(_)            => (409, "stale_card"),
-            Rule::StaleVersion(_)         => (409, "stale_version"),
-            Rule::MessageIdConflict       => (409, "message_id_conflict"),
-            Rule::AlreadyExists(_)        => (409, "already_exists"),
-            Rule::FileConflict(_)         => (409, "file_conflict"),
-            Rule::FileIncomplete(_)       => (409, "file_incomplete"),
-            Rule::QuotaExceeded { .. }    => (413, "quota_exceeded"),
-            Rule::TooLarge(_)             => (413, "too_large"),
-            Rule::StorageFull(_)          => (413, "storage_full"),
-            Rule::UsedUp(..) | Rule::RateLimited(_) => (429, "rate_limited"),
-            Rule::Internal(_)             => (500, "internal"),
-            Rule::Unavailable { .. } | Rule::FilesUnavailable(_) => (503, "unavailable"),
-            Rule::DiskFull                => (507, "disk_full"),
+        Error::Chat(error) => match error {
+            ChatError::BadRequest(_)           => (400, "bad_request"),
+            ChatError::LoginFailed             => (401, "login_failed"),
+            ChatError::NotAllowed(_)           => (403, "not_allowed"),
+            ChatError::NotFriends              => (403, "not_friends"),
+            ChatError::RegistrationClosed(_)   => (403, "registration_closed"),
+            ChatError::ConversationNotFound    => (404, "conversation_not_found"),
+            ChatError::UserNotFound            => (404, "user_not_found"),
+            ChatError::FileNotFound            => (404, "file_not_found"),
+            ChatError::StaleInstance(_)        => (409, "stale_instance"),
+            ChatError::StaleEpoch(_)           => (409, "stale_epoch"),
+            ChatError::StaleRoster(_)          => (409, "stale_roster"),
+            ChatError::StaleCard(_)            => (409, "stale_card"),
+            ChatError::StaleVersion(_)         => (409, "stale_version"),
+            ChatError::MessageIdConflict       => (409, "message_id_conflict"),
+            ChatError::AlreadyExists(_)        => (409, "already_exists"),
+            ChatError::FileConflict(_)         => (409, "file_conflict"),
+            ChatError::FileIncomplete(_)       => (409, "file_incomplete"),
+            ChatError::QuotaExceeded { .. }    => (413, "quota_exceeded"),
+            ChatError::TooLarge(_)             => (413, "too_large"),
+            ChatError::StorageFull(_)          => (413, "storage_full"),
+            ChatError::UsedUp(..) | ChatError::RateLimited(_) => (429, "rate_limited"),
+            ChatError::Internal(_)             => (500, "internal"),
+            ChatError::Unavailable { .. } | ChatError::FilesUnavailable(_) => (503, "unavailable"),
+            ChatError::DiskFull                => (507, "disk_full"),
         },
     }
 }
@@ -139,13 +139,13 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
 pub(crate) fn retry_after(error: &Error) -> Option<u64> {
     match error {
         // Rounded up, as a client that returns a moment too early is refused again.
-        Error::Rule(Rule::UsedUp(_, wait) | Rule::RateLimited(wait)) => {
+        Error::Chat(ChatError::UsedUp(_, wait) | ChatError::RateLimited(wait)) => {
             Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
         }
         // About the time that a database takes to restart.
-        Error::Rule(Rule::Unavailable { .. }) => Some(2),
+        Error::Chat(ChatError::Unavailable { .. }) => Some(2),
         // About the time that a service takes.
-        Error::Rule(Rule::FilesUnavailable(_)) => Some(10),
+        Error::Chat(ChatError::FilesUnavailable(_)) => Some(10),
         _ => None,
     }
 }
@@ -197,18 +197,18 @@ pub(crate) fn body(error: &Error) -> Vec<u8> {
     };
     // Data that the caller needs for another attempt.
     match error {
-        Error::Rule(Rule::StaleInstance(present)) => view.instance = Some(present),
-        Error::Rule(Rule::StaleEpoch(present)) => view.epoch = Some(*present),
-        Error::Rule(Rule::StaleRoster(present)) => view.participantids = Some(present),
-        Error::Rule(Rule::StaleCard(newest)) => {
+        Error::Chat(ChatError::StaleInstance(present)) => view.instance = Some(present),
+        Error::Chat(ChatError::StaleEpoch(present)) => view.epoch = Some(*present),
+        Error::Chat(ChatError::StaleRoster(present)) => view.participantids = Some(present),
+        Error::Chat(ChatError::StaleCard(newest)) => {
             view.n = Some(newest.map_or(0, |(n, _)| n));
             view.card = newest.map(|(_, card)| card);
         }
-        Error::Rule(Rule::FileIncomplete(have)) => view.have = Some(have),
-        Error::Rule(Rule::QuotaExceeded { quota, used, .. }) => {
+        Error::Chat(ChatError::FileIncomplete(have)) => view.have = Some(have),
+        Error::Chat(ChatError::QuotaExceeded { quota, used, .. }) => {
             (view.filequota, view.fileused) = (Some(*quota), Some(*used));
         }
-        Error::Rule(Rule::StaleVersion(present)) => view.version = Some(*present),
+        Error::Chat(ChatError::StaleVersion(present)) => view.version = Some(*present),
         _ => {}
     }
     answer::json(&view).unwrap_or_else(|error| {
@@ -227,13 +227,13 @@ mod tests {
     fn a_client_that_obeys_retry_after_is_not_too_early() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
             assert_eq!(
-                retry_after(&Rule::RateLimited(Duration::from_millis(millis)).into()),
+                retry_after(&ChatError::RateLimited(Duration::from_millis(millis)).into()),
                 Some(seconds)
             );
         }
         assert!(
             retry_after(
-                &Rule::Unavailable {
+                &ChatError::Unavailable {
                     source: "lost".into(),
                     uncertain: true
                 }
@@ -241,6 +241,6 @@ mod tests {
             )
             .is_some_and(|seconds| seconds > 0)
         );
-        assert_eq!(retry_after(&Rule::LoginFailed.into()), None);
+        assert_eq!(retry_after(&ChatError::LoginFailed.into()), None);
     }
 }

@@ -239,7 +239,7 @@ pub(super) struct Upload {
 fn asked(caller: Caller, mut fields: serde_json::Value) -> Asked {
     if let Some(fields) = fields.as_object_mut() {
         fields.insert("clientversioncode".into(), ClientVersion::V4.code().into());
-        // Without a nonce, the same request of the same second would be refused as a repetition.
+        // As clients of version 4 send one.
         let nonce = Uuid::new_v4().simple().to_string();
         fields.insert("nonce".into(), nonce.into());
     }

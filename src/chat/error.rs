@@ -62,9 +62,7 @@ pub(crate) enum Error {
     #[error("Records of the file are missing.")]
     FileIncomplete(Vec<Records>),
     /// The user's files leave no room.
-    #[error(
-        "Your files use {used} of {quota} bytes, and this one needs {size} more. Delete some of them."
-    )]
+    #[error("{}", no_room(*quota, *used, *size))]
     QuotaExceeded {
         /// Bytes that they may take.
         quota: u64,
@@ -205,4 +203,13 @@ fn decode(error: &store::error::Error) -> Result<Error, Failure> {
         Store::FilesFull { .. } => Ok(Error::DiskFull),
         Store::Bug { .. } => Err(Failure::Internal),
     }
+}
+
+fn no_room(quota: u64, used: u64, size: u64) -> String {
+    if quota == 0 {
+        return "You may not upload files on this server.".to_owned();
+    }
+    format!(
+        "Your files use {used} of {quota} bytes, and this one needs {size} more. Delete some of them."
+    )
 }

@@ -41,9 +41,12 @@ pub(crate) struct Files {
     disk: Option<Disk>,
     stores: Stores,
     turns: Semaphore,
-    /// Records of one request are stored at a time.
-    // What messages wait for is the disk: more at once would not store more, but have each message take longer.
+    /// The records of one request are stored in the database at a time.
+    // What messages wait for beside files is the disk. Four synced writes of 1 MiB at once write half as much again as
+    // one after the other, and a message's small write beside them takes three times as long (BENCHMARKS.md, Files).
     writer: Semaphore,
+    /// One object is written in a directory at a time, for the same reason.
+    disk: Semaphore,
     deleted: Notify,
 }
 
@@ -56,6 +59,7 @@ impl Files {
             stores: Stores::new(settings.stores.clone()),
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
             writer: Semaphore::new(1),
+            disk: Semaphore::new(1),
             deleted: Notify::new(),
         }
     }
@@ -132,7 +136,7 @@ async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
 /// # Errors
 /// `TooLarge`, `QuotaExceeded`, `DiskFull`, `FilesUnavailable`, `ConversationNotFound`, `StaleInstance`,
 /// `FileConflict`, `NotFriends`;
-/// `NotAllowed`, if there are to be no files, or the other user has blocked the caller.
+/// `NotAllowed`, if the other user has blocked the caller.
 pub(crate) async fn create(
     call: &Call<'_>,
     conversation: ConversationId,
@@ -143,10 +147,13 @@ pub(crate) async fn create(
 ) -> Result<Upload, Error> {
     let files = &call.services.files;
     let quota = call.allowed.limits.file_quota;
+    // Not `NotAllowed`: clients show that as the other user's block.
     if quota == 0 {
-        return Err(Error::NotAllowed(
-            "You may not upload files on this server.",
-        ));
+        return Err(Error::QuotaExceeded {
+            quota,
+            used: 0,
+            size,
+        });
     }
     if size == 0 {
         return Err(Error::BadRequest("size must be a number of bytes.".into()));
@@ -212,9 +219,17 @@ pub(crate) async fn put(
     let records = NewRecords::new(first, body)?;
     let mut stored = store_records(call, file, &records, None).await?;
     if let Some(Put::Outside(writing, missing)) = stored {
-        // Without a turn: it needs no connection.
         let Services { db, files, .. } = call.services;
-        writing.write(db, &files.stores, missing.bytes()).await?;
+        let store = writing.open(db, &files.stores).await?;
+        // No connection is held meanwhile. And who waits for others' writes does not take the store for one that is
+        // away.
+        let disk = if store.is_directory() {
+            Some(turn(&files.disk).await?)
+        } else {
+            None
+        };
+        writing.write(&store, missing.bytes()).await?;
+        drop(disk);
         stored = store_records(call, file, &missing, Some(writing)).await?;
     }
     match stored {

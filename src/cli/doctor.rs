@@ -26,8 +26,7 @@ pub(super) struct Doctor {
 
 /// A problem that was found.
 struct Problem {
-    key: &'static str,
-    name: String,
+    name: &'static str,
     count: u64,
     example: String,
     meaning: &'static str,
@@ -54,15 +53,13 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
         let files = file::examine(db, &stores, left_over).await?;
         repaired += files.deleted;
         let tables = tables.into_iter().map(|finding| Problem {
-            key: key(finding.rule),
-            name: format!("{:?}", finding.rule),
+            name: finding.rule.name(),
             count: finding.count.unsigned_abs(),
             example: finding.example,
             meaning: finding.rule.meaning(),
         });
         let files = files.findings().into_iter().map(|finding| Problem {
-            key: fault_key(finding.fault),
-            name: format!("Files {:?}", finding.fault),
+            name: finding.fault.name(),
             count: finding.count,
             example: finding.example,
             meaning: finding.fault.meaning(),
@@ -73,7 +70,7 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
     if doctor.json {
         let shown = |problem: &Problem| {
             json!({
-                "rule": problem.key, "count": problem.count,
+                "rule": problem.name, "count": problem.count,
                 "example": problem.example, "meaning": problem.meaning,
             })
         };
@@ -92,7 +89,9 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
             ..
         } in &problems
         {
-            say(format_args!("{name}: {count}, as {example}.\n  {meaning}."))?;
+            say(format_args!(
+                "{name}: {count}, for example {example}.\n  {meaning}."
+            ))?;
         }
     }
     let rules = Rule::ALL.len() + Fault::ALL.len();
@@ -107,38 +106,4 @@ pub(super) async fn run(settings: &Settings, doctor: &Doctor) -> Result<(), Erro
         broken: problems.len(),
         rules,
     })
-}
-
-/// The name of a fault in JSON, beside those of rules.
-fn fault_key(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Away => "files_away",
-        Fault::Missing => "files_missing",
-        Fault::Damaged => "files_damaged",
-        Fault::LeftOver => "files_left_over",
-    }
-}
-
-/// The name of a rule in JSON, for scripts. It must stay when the rule is renamed in the code.
-fn key(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Dense => "dense",
-        Rule::HistoryHead => "newest",
-        Rule::Instance => "instance",
-        Rule::Orphan => "orphan",
-        Rule::Report => "report",
-        Rule::Direct => "two",
-        Rule::Admin => "admin",
-        Rule::Invitation => "invitation",
-        Rule::Chain => "chain",
-        Rule::Cards => "cards",
-        Rule::KeyLog => "keylog",
-        Rule::Epochs => "epochs",
-        Rule::Station => "stations",
-        Rule::Viewed => "viewed",
-        Rule::Files => "files",
-        Rule::Usage => "usage",
-        Rule::Audit => "audit",
-        Rule::Index => "index",
-    }
 }

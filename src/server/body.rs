@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use super::{
     address, extract::state_of, identity, load::BodyShare, request_log::api_of, state::State,
 };
-use crate::{api::error::Error, chat::error::Error as Rule, timings::Timings};
+use crate::{api::error::Error, chat::error::Error as ChatError, timings::Timings};
 use parlance_wire::{id::UserId, request::Api, signature::Claim};
 
 /// Maximum size of a body that is not counted and is read for everyone: it costs no more than its
@@ -228,5 +228,5 @@ fn over(limit: usize) -> Error {
 }
 
 fn too_large(sentence: String) -> Error {
-    Rule::TooLarge(sentence).into()
+    ChatError::TooLarge(sentence).into()
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{self, error::Error, login::LoginContext},
-    chat::{Call, error::Error as Rule},
+    chat::{Call, error::Error as ChatError},
     store,
 };
 use parlance_wire::request::{
@@ -137,7 +137,7 @@ async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
         post: post.replace(Signed::Account(action)).1,
     };
     let answer = Box::pin(signed(request)).await;
-    if !matches!(answer, Err(Error::Rule(Rule::LoginFailed))) {
+    if !matches!(answer, Err(Error::Chat(ChatError::LoginFailed))) {
         state.limits.refund_login(&attempt);
     }
     if answer.is_ok() {
@@ -179,7 +179,7 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
         // Also notified by the database, but the next request may be sooner.
         state.keys.registered(user);
     }
-    if let Err(Rule::Unavailable {
+    if let Err(ChatError::Unavailable {
         uncertain: true, ..
     }) = result
     {
@@ -190,7 +190,9 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     // it.
     let has_failed = matches!(
         result,
-        Err(Rule::LoginFailed | Rule::RegistrationClosed(_) | Rule::AlreadyExists(_))
+        Err(ChatError::LoginFailed
+            | ChatError::RegistrationClosed(_)
+            | ChatError::AlreadyExists(_))
     );
     if !has_failed {
         state.limits.refund_login(&attempt);
@@ -215,7 +217,7 @@ async fn begin_login(state: &State, attempt: Attempt) -> Result<Attempt, Error> 
     state.limits.take_station_asked(&attempt)?;
     let is_known = store::station::is_known(&state.services.db, attempt.user(), station)
         .await
-        .map_err(Rule::from)?;
+        .map_err(ChatError::from)?;
     if !is_known {
         return Err(refused.into());
     }
@@ -320,7 +322,7 @@ async fn perform(
         later: Vec::new(),
     };
     let result = api::perform(&mut call, post.action).await;
-    if let Err(Rule::Unavailable {
+    if let Err(ChatError::Unavailable {
         uncertain: true, ..
     }) = result
     {
@@ -334,7 +336,7 @@ async fn perform(
     }
     // A conversation that is gone cannot be fetched: the station would be notified of it again and
     // again.
-    if let Err(Rule::ConversationNotFound) = result {
+    if let Err(ChatError::ConversationNotFound) = result {
         acknowledge();
     }
     let text = result?;

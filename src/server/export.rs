@@ -29,7 +29,7 @@ use crate::{
     api::error::Error,
     chat::{
         buckets::{Buckets, locked},
-        error::Error as Rule,
+        error::Error as ChatError,
     },
     clock::Clock,
     store::{self, error::Error as StoreError},
@@ -92,17 +92,17 @@ impl Exports {
     /// # Errors
     /// `RateLimited`, if the user has an export running, or too many others have, and none has to make
     /// room; `UsedUp`, if the user had too many today.
-    fn begin(&self, user: UserId) -> Result<Slot, Rule> {
+    fn begin(&self, user: UserId) -> Result<Slot, ChatError> {
         let mut running = locked(&self.running);
         if running.contains_key(&user) || running.len() >= MAX_EXPORTS {
             self.make_room(&mut running);
         }
         if running.contains_key(&user) || running.len() >= MAX_EXPORTS {
-            return Err(Rule::RateLimited(RETRY_AFTER));
+            return Err(ChatError::RateLimited(RETRY_AFTER));
         }
         self.of_day.take(user).map_err(|wait| {
             let sentence = format!("You can export your data at most {MAX_PER_DAY} times a day.");
-            Rule::UsedUp(sentence, wait)
+            ChatError::UsedUp(sentence, wait)
         })?;
         let progress = Arc::new(Progress {
             begun: self.clock.instant(),
@@ -170,7 +170,7 @@ pub(super) async fn begin(
         async move { store::export::export(&db, user, now, &sender).await }.in_current_span(),
     );
     let first = match pieces.recv().await {
-        Some(first) => first.map_err(Rule::from)?,
+        Some(first) => first.map_err(ChatError::from)?,
         None => return Err(Error::internal("an export ended before it began")),
     };
     Ok(Export {

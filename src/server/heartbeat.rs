@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{presence, state::State};
 use crate::{
-    chat::{self, error::Error},
+    chat::{self, error::Error, presence::MAX_BATCH},
     notify::event::Event,
     store,
     telemetry::with_causes,
@@ -89,11 +89,12 @@ pub(super) async fn heartbeat(state: Arc<State>) {
         // Seldom, as it looks at everyone who is online.
         let is_due = state.settings.clock.since(looked_at) > silent_after / presence::RECORDS;
         if is_due && state.settings.clock.since(recorded_since) > silent_after {
-            looked_at = state.settings.clock.instant();
-            announce(
-                &state,
-                chat::presence::expire_silent(&state.services.db, silent_after).await,
-            );
+            let offline = chat::presence::expire_silent(&state.services.db, silent_after).await;
+            // The rest of very many is looked at with the next heartbeat.
+            if offline.as_ref().is_ok_and(|all| all.len() < MAX_BATCH) {
+                looked_at = state.settings.clock.instant();
+            }
+            announce(&state, offline);
         }
     }
 }

@@ -26,7 +26,7 @@ use super::{
     site,
     state::State,
 };
-use crate::{api::error::Error, chat::error::Error as Rule, notify::registry::SocketLimits};
+use crate::{api::error::Error, chat::error::Error as ChatError, notify::registry::SocketLimits};
 use parlance_wire::{
     request::MAX_NONCE,
     signature::{self, Claim, WEBSOCKET},
@@ -119,7 +119,7 @@ pub(super) async fn handshake(
     let (subscription, is_first) = state
         .notifications
         .subscribe(user, station, version, limits)
-        .map_err(Rule::from)?;
+        .map_err(ChatError::from)?;
     // After subscribing: from here on the stop closes this socket, too.
     if state.is_stopping() {
         return Err(unavailable("the server is stopping"));
@@ -164,7 +164,7 @@ fn given(text: &str) -> Option<&str> {
 }
 
 fn unavailable(cause: &str) -> Error {
-    Rule::Unavailable {
+    ChatError::Unavailable {
         source: cause.into(),
         uncertain: false,
     }

@@ -39,8 +39,9 @@ const MAX_UNCOUNTED: usize = 16 << 10;
 /// Limits of large bodies that arrive, or whose request waits, by user and address: until a body is
 /// read its sender is unproven, and must not use up the share that the user has elsewhere. All
 /// strangers of an address share one key.
+// In all, as much as lets a server with twenty uploads stay below 100 MB.
 const BODIES: BudgetLimits = BudgetLimits {
-    total: 128 << 20,
+    total: 64 << 20,
     per_address: 8 << 20,
     per_key: 4 << 20,
 };

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{address, metrics::UNKNOWN, state::State};
 use crate::{
     api::error::{self, Error},
-    chat::error::Error as Rule,
+    chat::error::Error as ChatError,
 };
 use parlance_wire::{id::UserId, request::Api, signature::WEBSOCKET};
 
@@ -149,7 +149,7 @@ fn log_outcome<B>(
             let cause = refusal.cause();
             // Each failure of the server is logged: clients report a request id, and only the log
             // has the cause.
-            let is_fault = matches!(refusal, Error::Rule(Rule::Internal(_)));
+            let is_fault = matches!(refusal, Error::Chat(ChatError::Internal(_)));
             if !is_fault && !state.refusals.is_first(address, outcome) {
                 return;
             }

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use url::{Host, Url};
 
-use crate::{api::error::Error, chat::error::Error as Rule, settings::Settings};
+use crate::{api::error::Error, chat::error::Error as ChatError, settings::Settings};
 
 // As a name: to look up a text is to parse it into one each time.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -37,7 +37,7 @@ pub(super) fn check(settings: &Settings, request: &HttpRequest) -> Result<(), Er
     if own {
         Ok(())
     } else {
-        Err(Rule::NotAllowed(
+        Err(ChatError::NotAllowed(
             "This request is from a page of another site. Open the server's own address, which is the one in PUBLIC_URL.",
         )
         .into())

@@ -76,6 +76,31 @@ impl Rule {
         Self::Index,
     ];
 
+    /// Its name in what operators read, and in JSON. It stays when the rule is renamed here.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::HistoryHead => "newest",
+            Self::Instance => "instance",
+            Self::Orphan => "orphan",
+            Self::Report => "report",
+            Self::Direct => "two",
+            Self::Admin => "admin",
+            Self::Invitation => "invitation",
+            Self::Chain => "chain",
+            Self::Cards => "cards",
+            Self::KeyLog => "keylog",
+            Self::Epochs => "epochs",
+            Self::Station => "stations",
+            Self::Viewed => "viewed",
+            Self::Files => "files",
+            Self::Usage => "usage",
+            Self::Audit => "audit",
+            Self::Index => "index",
+        }
+    }
+
     /// The consequence of a violation, for operators.
     #[must_use]
     pub fn meaning(self) -> &'static str {
@@ -308,6 +333,10 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
+    // As the background does for who has no files left.
+    sqlx::query!("delete from file_usage where bytes = 0")
+        .execute(&mut *tx)
+        .await?;
     // The difference, added up like any other: messages may be deleted meanwhile, as they are not locked.
     let stored = sqlx::query!(
         "insert into usage_changes (user_ids, bytes)

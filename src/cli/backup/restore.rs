@@ -121,8 +121,8 @@ async fn fill_attached(
     let findings = store::doctor::examine(db).await?;
     if let Some(finding) = findings.first() {
         let finding = format!(
-            "{:?} ({}, as {}): {}",
-            finding.rule,
+            "{} ({}, for example {}): {}",
+            finding.rule.name(),
             finding.count,
             finding.example,
             finding.rule.meaning()
@@ -160,8 +160,8 @@ async fn read_files(settings: &Settings, scratch: &Db) -> Result<u64, cli::Error
         .iter()
         .map(|finding| {
             format!(
-                "Files {:?} ({}, as {}): {}{}",
-                finding.fault,
+                "{} ({}, for example {}): {}{}",
+                finding.fault.name(),
                 finding.count,
                 finding.example,
                 finding.fault.meaning(),

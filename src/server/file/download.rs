@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     api::error::Error,
-    chat::{self, error::Error as Rule},
+    chat::{self, error::Error as ChatError},
     server::state::State,
     store::file::Found,
     telemetry::with_causes,
@@ -165,19 +165,21 @@ impl Sending {
         })
     }
 
-    async fn next(&mut self) -> Result<Bytes, Rule> {
+    async fn next(&mut self) -> Result<Bytes, ChatError> {
         let (first, record) = (self.left.start % RECORD, self.left.start / RECORD);
         let (state, found) = (self.state.clone(), self.found);
-        let record = u32::try_from(record).map_err(|error| Rule::Internal(error.into()))?;
+        let record = u32::try_from(record).map_err(|error| ChatError::Internal(error.into()))?;
         // In a task of its own: if the peer hangs up, this future is dropped, and a statement dropped
         // half-way costs a database connection.
         let read = async move { chat::file::read(&state.services, &found, record).await };
         let read = rt::spawn(read.in_current_span());
-        let bytes = read.await.map_err(|error| Rule::Internal(error.into()))??;
+        let bytes = read
+            .await
+            .map_err(|error| ChatError::Internal(error.into()))??;
         let count = (bytes.len() as u64).saturating_sub(first);
         let count = count.min(self.left.end - self.left.start);
         if count == 0 {
-            return Err(Rule::Internal(
+            return Err(ChatError::Internal(
                 "a record is shorter than its file says".into(),
             ));
         }

@@ -13,7 +13,7 @@ use crate::{
         answer,
         error::{self, Error},
     },
-    chat::error::Error as Rule,
+    chat::error::Error as ChatError,
     notify::{
         event::Event,
         registry::{End, Subscription},
@@ -241,8 +241,8 @@ impl Socket {
         let others =
             store::participant::who_see_typing(&self.state.services.db, conversationid, self.user)
                 .await
-                .map_err(Rule::from)?
-                .ok_or(Rule::ConversationNotFound)?;
+                .map_err(ChatError::from)?
+                .ok_or(ChatError::ConversationNotFound)?;
         // After the look-up, so that ids of no conversation are refused each time. Another socket may have come first.
         if !self.state.typing.take(self.user, conversationid) {
             return Ok(());

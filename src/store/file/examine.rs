@@ -39,6 +39,17 @@ impl Fault {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Away, Self::Missing, Self::Damaged, Self::LeftOver];
 
+    /// Its name in what operators read, and in JSON, beside those of rules.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Away => "files_away",
+            Self::Missing => "files_missing",
+            Self::Damaged => "files_damaged",
+            Self::LeftOver => "files_left_over",
+        }
+    }
+
     /// The consequence, for operators.
     #[must_use]
     pub fn meaning(self) -> &'static str {

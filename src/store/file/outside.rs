@@ -156,6 +156,11 @@ impl Outside {
         Ok(text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()))
     }
 
+    /// Whether it is a directory, of which several writes at once take each other's disk.
+    pub(crate) fn is_directory(&self) -> bool {
+        matches!(self.kind, Kind::Dir(_))
+    }
+
     /// Bytes that files may still take; `u64::MAX` where that is not known. Returns `None` if the store has
     /// little room left.
     pub(super) async fn room(&self) -> Result<Option<u64>> {
@@ -234,7 +239,7 @@ impl Outside {
 
     /// # Errors
     /// `FilesAway`: the store is not there at all.
-    async fn check_presence(&self) -> Result<()> {
+    pub(super) async fn check_presence(&self) -> Result<()> {
         match self.owner().await? {
             Some(_) => Ok(()),
             None => Err(away(NOT_THERE)),

@@ -3,14 +3,14 @@
 //! one commit: so whatever is interrupted, no record is without its bytes, and `file/sweep.rs` finds bytes
 //! without records.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use sqlx::PgConnection;
 
 use super::{
     FileKey, Found, Upload, have,
-    outside::ObjectId,
+    outside::{ObjectId, Outside},
     own_in,
     stores::{StoreId, Stores},
 };
@@ -100,12 +100,19 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Writes the bytes of records.
+    /// The store that it lies in.
+    ///
+    /// # Errors
+    /// As [`Stores::open`].
+    pub(crate) async fn open(self, db: &Db, stores: &Stores) -> Result<Arc<Outside>> {
+        stores.open(db, self.store).await
+    }
+
+    /// Writes the bytes of records into its store.
     ///
     /// # Errors
     /// Those of the store. The object is then deleted in the background.
-    pub(crate) async fn write(self, db: &Db, stores: &Stores, bytes: Bytes) -> Result<()> {
-        let store = stores.open(db, self.store).await?;
+    pub(crate) async fn write(self, store: &Outside, bytes: Bytes) -> Result<()> {
         if !store.has_room().await? {
             return Err(Error::FilesFull {
                 source: "its disk has little room left".into(),

@@ -33,7 +33,7 @@ const LOCK: i64 = 0x6669_6c65_7320_6d76;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Bytes that are being written to the old place are awaited for so long; then their writers have ended, or
 /// are told that it took too long.
-// Longer than a write and the wait for a turn after it. If one is written later all the same, nobody reads it.
+// Longer than a write and the waits for turns around it usually take. If one is written later all the same, nobody reads it.
 const UNFINISHED: Duration = Duration::from_mins(2);
 /// Files that are looked at in one statement.
 const BATCH: i64 = 100;

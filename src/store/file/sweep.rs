@@ -73,12 +73,16 @@ pub(super) async fn sweep(db: &Db, stores: &Stores, unfinished: Duration) -> Res
         for (store, objects) in of_stores {
             let (gone, error) = delete(db, stores, store, &objects).await?;
             deleted += gone as u64;
-            // A store that deletes nothing is away: the rest of its objects would fail, too, each batch after as
-            // long as a store may take to answer. One that deletes some goes on to be asked.
-            if error.is_some() && gone == 0 {
-                away.push(store);
+            match error {
+                None => {}
+                Some(Kept::Objects(error)) => failed = Some(error),
+                // The objects of other stores do not wait for it; and the rest of its own would fail, too, each
+                // batch after as long as a store may take to answer.
+                Some(Kept::Away(error)) => {
+                    away.push(store);
+                    failed = Some(error);
+                }
             }
-            failed = error.or(failed);
         }
     }
     failed.map_or(Ok(deleted), Err)
@@ -107,28 +111,38 @@ async fn gone(db: &Db, after: ObjectId, away: &[StoreId]) -> Result<Vec<(ObjectI
         .collect())
 }
 
+/// Why objects are still there.
+enum Kept {
+    /// They cannot be deleted, though others of their store can be, or could be.
+    Objects(Error),
+    /// Their store is away.
+    Away(Error),
+}
+
 /// Deletes objects of one store. Returns how many, and why the others are still there.
 async fn delete(
     db: &Db,
     stores: &Stores,
     store: StoreId,
     objects: &[ObjectId],
-) -> Result<(usize, Option<Error>)> {
+) -> Result<(usize, Option<Kept>)> {
     let store = match stores.open(db, store).await {
         Ok(store) => store,
-        Err(error) => return Ok((0, Some(error))),
+        Err(error) => return Ok((0, Some(Kept::Away(error)))),
     };
-    let (mut deleted, mut failed) = (vec![], None);
+    let (mut deleted, mut kept) = (vec![], None);
     for some in objects.chunks(AT_ONCE) {
         let results = join_all(some.iter().map(|object| store.delete(*object))).await;
-        let before = deleted.len();
         for (object, result) in some.iter().zip(results) {
             match result {
                 Ok(()) => deleted.push(*object),
-                Err(error) => failed = Some(error),
+                Err(error) => kept = Some(Kept::Objects(error)),
             }
         }
-        if deleted.len() == before {
+        if kept.is_some()
+            && let Err(error) = store.check_presence().await
+        {
+            kept = Some(Kept::Away(error));
             break;
         }
     }
@@ -142,5 +156,5 @@ async fn delete(
         .await
     })
     .await?;
-    Ok((deleted.len(), failed))
+    Ok((deleted.len(), kept))
 }

@@ -31,7 +31,7 @@ async fn files_outside_are_verified_where_they_lie_and_there_after_a_restore() {
     let output = verify_with(&["--files"], &backup.file);
     let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        output.status.code() == Some(1) && sentence.contains("Files Damaged"),
+        output.status.code() == Some(1) && sentence.contains("files_damaged"),
         "{sentence}"
     );
     fs::write(damaged, bytes).unwrap();
@@ -47,10 +47,10 @@ async fn files_outside_are_verified_where_they_lie_and_there_after_a_restore() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let said = doctor(&[]);
-    assert!(said.contains("Files LeftOver: 1"), "{said}");
+    assert!(said.contains("files_left_over: 1"), "{said}");
     // Nothing is deleted in what may still be another server's, until that is said not to be.
     let said = doctor(&["--repair"]);
-    assert!(said.contains("Files LeftOver: 1"), "{said}");
+    assert!(said.contains("files_left_over: 1"), "{said}");
     let lying_there = lying(&world).await.len();
     assert_eq!(lying_there, 3);
     let mut settings = crate::world::settings();
@@ -79,6 +79,27 @@ async fn files_outside_are_verified_where_they_lie_and_there_after_a_restore() {
     let said = doctor(&["--repair"]);
     assert!(said.contains("rules hold"), "{said}");
     assert_eq!(lying(&restored).await.len(), 1);
+    restored.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_in_the_database_are_there_after_a_restore() {
+    let world = Kind::Postgres.world().await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let file = ann.uploads(RECORD + 10, &conversation).await;
+    let backup = Backup::of(&world);
+    good(&verify_with(&["--files"], &backup.file));
+    world.stop().await;
+    let options = empty_database().await;
+    backup.restores_into(&options);
+    let mut settings = crate::world::settings();
+    settings.database = parlance::settings::Database::Given(Box::new(options.clone()));
+    let restored = World::start(settings, options).await;
+    let ben = Person {
+        world: restored.clone(),
+        ..ben
+    };
+    assert!(ben.gets(&file.id, None).await.bytes == file.bytes);
     restored.end().await;
 }
 
@@ -129,9 +150,9 @@ async fn files_that_were_deleted_since_are_no_fault_of_a_backup() {
     let (is_good, said) = verify();
     assert!(
         !is_good
-            && said.contains("Files Missing (1, ")
+            && said.contains("files_missing (1, ")
             && said.contains(&files[1].id)
-            && said.contains("Files Damaged (1, ")
+            && said.contains("files_damaged (1, ")
             && said.contains(&files[2].id),
         "{said}"
     );

@@ -83,7 +83,7 @@ async fn findings_of_the_doctor_are_exit_code_1_until_they_are_repaired() {
             );
         } else {
             assert!(
-                said.starts_with("HistoryHead: 1, as conversation "),
+                said.starts_with("newest: 1, for example conversation "),
                 "{said}"
             );
         }

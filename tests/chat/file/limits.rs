@@ -202,7 +202,7 @@ async fn what_is_too_large_or_has_no_room_is_refused_before_a_byte_is_sent(kind:
     let (ann, _, conversation) = world.conversation().await;
     ann.begins(&file, &conversation)
         .await
-        .refused(403, "not_allowed");
+        .refused(413, "quota_exceeded");
     let limits = limits(&ann).await;
     assert_eq!(
         (&limits["file"], &limits["filequota"]),

@@ -83,31 +83,40 @@ async fn what_cannot_be_deleted_keeps_nothing_else_in_its_store() {
             .await
             .unwrap()
     };
-    for _ in 0..3 {
+    for _ in 0..10 {
         ann.uploads(10, &conversation).await;
     }
-    // Instead of the first one's bytes, a directory lies there, with something in it.
-    let first = objects().await[0].to_string();
-    let parts = fs::read_dir(place)
-        .unwrap()
-        .map(|part| part.unwrap().path());
-    let lying = parts
-        .map(|part| part.join(&first))
-        .find(|path| path.exists());
-    let lying = lying.unwrap();
-    fs::remove_file(&lying).unwrap();
-    fs::create_dir(&lying).unwrap();
-    fs::write(lying.join("file"), "").unwrap();
+    // Instead of the bytes of all but the last one, there are directories with something in them.
+    let damaged = objects().await;
+    let parts = || {
+        fs::read_dir(&place)
+            .unwrap()
+            .map(|part| part.unwrap().path())
+    };
+    let lying: Vec<_> = damaged[..9]
+        .iter()
+        .map(|object| {
+            let mut paths = parts().map(|part| part.join(object.to_string()));
+            paths.find(|path| path.exists()).unwrap()
+        })
+        .collect();
+    for path in &lying {
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("file"), "").unwrap();
+    }
     world
         .sql("update files set created_at = created_at - interval '2 days'")
         .await;
     let abandoned = file::abandoned(&world.store, Timestamp::now()).await;
-    assert_eq!(abandoned.unwrap(), 3);
+    assert_eq!(abandoned.unwrap(), 10);
     file::drain(&world.store, &stores(), UNFINISHED)
         .await
         .unwrap_err();
-    assert_eq!(objects().await.len(), 1);
-    fs::remove_dir_all(&lying).unwrap();
+    assert_eq!(objects().await, damaged[..9]);
+    for path in &lying {
+        fs::remove_dir_all(path).unwrap();
+    }
     file::drain(&world.store, &stores(), UNFINISHED)
         .await
         .unwrap();

@@ -32,7 +32,8 @@ export interface LoginContext {
 export function loginContext(ports: Ports, store: Store, address: string): LoginContext {
   const station = stationId(hex(random(16)));
   const email = normalEmail(address);
-  return { ports, store, email, user: userId(md5(email)), station, caller: new Caller(ports.http, ports.clock, { station }) };
+  const user = userId(md5(email));
+  return { ports, store, email, user, station, caller: new Caller(ports.http, ports.clock, { user, station }) };
 }
 
 /** How the password of an account is hashed. */

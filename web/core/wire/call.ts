@@ -56,7 +56,7 @@ export class Caller {
   constructor(
     private readonly http: Http,
     readonly clock: Clock,
-    private readonly who: { station: StationId } | Identity,
+    private readonly who: Omit<Identity, "rsaSign"> | Identity,
   ) {
     this.sending = new Pace(clock, 1, 1, 2);
     this.fetching = new Pace(clock, 4, 3, 3);
@@ -64,7 +64,7 @@ export class Caller {
 
   /** The same, signed with another key of the same person's. */
   signedWith(rsaSign: CryptoKey): Caller {
-    if (!("user" in this.who)) throw new Error("nobody is logged in");
+    if (!("rsaSign" in this.who)) throw new Error("nobody is logged in");
     const { user, station } = this.who;
     return new Caller(this.http, this.clock, { user, station, rsaSign });
   }
@@ -126,11 +126,9 @@ export class Caller {
   private async signed(api: Api, action: string, fields: unknown): Promise<Signed> {
     const stamp = { timestamp: wireTime(this.now()), nonce: hex(random(16)) };
     const request = JSON.stringify(Object.assign({ action }, fields, { clientversioncode: VERSION, ...stamp }));
-    const headers: Record<string, string> = { "Ozeki-Station": this.who.station };
-    if ("user" in this.who) {
-      headers["Ozeki-User"] = this.who.user;
-      headers["Ozeki-Signature"] = await signature(this.who, api, request);
-    }
+    // Also before a login, so that this user is not refused for the failures of others at the same address.
+    const headers: Record<string, string> = { "Ozeki-Station": this.who.station, "Ozeki-User": this.who.user };
+    if ("rsaSign" in this.who) headers["Ozeki-Signature"] = await signature(this.who, api, request);
     return { request, headers };
   }
 
@@ -177,7 +175,7 @@ export class Caller {
    * among the protocols that are offered, and good once.
    */
   async handshake(isModern: boolean): Promise<{ path: string; protocols: string[] }> {
-    if (!("user" in this.who)) throw new Error("nobody is logged in");
+    if (!("rsaSign" in this.who)) throw new Error("nobody is logged in");
     const timestamp = wireTime(this.now());
     const fields = { user: this.who.user, station: this.who.station, timestamp, clientversioncode: String(VERSION) };
     const address = (all: Record<string, string>): string => `ws?${new URLSearchParams(all).toString()}`;

@@ -9,9 +9,10 @@ import { httpTo } from "../../browser/http.ts";
 import { makeKeys } from "../../core/crypto/keys.ts";
 import { apikeyOf, lockKey } from "../../core/crypto/published-account.ts";
 import { hex, random } from "../../core/crypto/bytes.ts";
+import { md5 } from "../../core/crypto/md5.ts";
 import { Caller } from "../../core/wire/call.ts";
 import { register } from "../../core/wire/login.ts";
-import { stationId } from "../../core/model/ids.ts";
+import { stationId, userId } from "../../core/model/ids.ts";
 import { address, articlesOf, password, Person } from "../world/person.ts";
 
 const endings: (() => Promise<void>)[] = [];
@@ -115,7 +116,7 @@ test("an account of the published form is upgraded at login; its conversations s
   const email = `ann-${crypto.randomUUID()}@example.org`;
   const { raw, publicKey } = await makeKeys(2048, false);
   const ports = nodePorts(address);
-  const caller = new Caller(ports.http, ports.clock, { station: stationId(hex(random(16))) });
+  const caller = new Caller(ports.http, ports.clock, { user: userId(md5(email)), station: stationId(hex(random(16))) });
   const keys = { apikey: await apikeyOf(email, password), publickey: publicKey, rsakey: await lockKey(raw.rsa, password) };
   await register(caller, { email, name: "Ann", ...keys, invite: "", kdf: null, recoverykey: null, card: null });
   const ann = await Person.logsIn("Ann", email);

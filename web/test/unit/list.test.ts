@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { stationId } from "../../core/model/ids.ts";
+import { stationId, userId } from "../../core/model/ids.ts";
 import type { Http } from "../../core/ports.ts";
 import { Caller } from "../../core/wire/call.ts";
 import { listChanges, listConversations } from "../../core/wire/conversation.ts";
@@ -31,7 +31,7 @@ function asks(...answers: object[]): { caller: Caller; asked: Record<string, unk
     return Promise.resolve({ status: 200, date: null, retryAfter: null, text: JSON.stringify({ status: "OK", ...answers.shift() }) });
   };
   const clock = { now: () => 0, after: () => () => undefined };
-  return { caller: new Caller(http, clock, { station: stationId("c".repeat(32)) }), asked };
+  return { caller: new Caller(http, clock, { user: userId("a".repeat(32)), station: stationId("c".repeat(32)) }), asked };
 }
 
 test("the mark of a list that is read in pages is the first page's, as it covers changes meanwhile", async () => {

@@ -9,7 +9,7 @@ import { httpTo } from "../../browser/http.ts";
 import { fetchWithRetries } from "../../core/actions/fetch.ts";
 import { RECORD } from "../../core/crypto/file.ts";
 import type { FileInfo } from "../../core/model/file.ts";
-import { fileId, stationId } from "../../core/model/ids.ts";
+import { fileId, stationId, userId } from "../../core/model/ids.ts";
 import type { Clock } from "../../core/ports.ts";
 import { Caller } from "../../core/wire/call.ts";
 
@@ -57,7 +57,7 @@ after(() => {
 const file = { id: fileId("00000000-0000-4000-8000-000000000001") } as FileInfo;
 function callerWith(clock: Clock): Caller {
   asked.length = 0;
-  return new Caller(httpTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), clock, { station: stationId("1".repeat(32)) });
+  return new Caller(httpTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), clock, { user: userId("2".repeat(32)), station: stationId("1".repeat(32)) });
 }
 
 test("a slow download is not given up while it makes progress, and then one record is fetched at a time", { timeout: 60_000 }, async () => {

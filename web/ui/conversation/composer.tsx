@@ -12,7 +12,7 @@ import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { EmojiButton } from "../picker/emoji-button.tsx";
 import { settings } from "../settings.ts";
-import { client } from "../state.ts";
+import { client, me } from "../state.ts";
 import { ReplyBar } from "./reply-bar.tsx";
 import { type Composing, composingOf, draftOf, useDraft } from "./draft.ts";
 import { PendingTexts, type TypedText, FilesNotReady } from "./pending-texts.ts";
@@ -279,7 +279,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
         {length > 0 || (chosen.length > 0 && composing.kind !== "edit") ? (
           <IconButton icon={composing.kind === "edit" ? "check" : "send"} primary label={w.send} disabled={over > 0} aria-disabled={busy} onClick={send} />
         ) : (
-          !recording && composing.kind === "new" && <Shots onCamera={() => camera.current?.click()} onVoice={() => setRecording(true)} />
+          !recording && composing.kind === "new" && me.value.fileLimit !== 0 && <Shots onCamera={() => camera.current?.click()} onVoice={() => setRecording(true)} />
         )}
       </div>
       {over > -NEAR_LIMIT && (

@@ -26,10 +26,6 @@ pub(crate) struct Dir {
     path: PathBuf,
     disk: Disk,
     turns: Arc<Semaphore>,
-    /// One object is written at a time.
-    // Four at once write half as much again, but whatever else is synced on that disk, as each message in the
-    // database is, then takes five times as long.
-    writer: Semaphore,
 }
 
 impl Dir {
@@ -42,7 +38,6 @@ impl Dir {
             },
             path,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
-            writer: Semaphore::new(1),
         }
     }
 
@@ -94,12 +89,7 @@ impl Dir {
 
     pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Cause> {
         let path = self.path.join(name);
-        let _writer = self.writer.acquire().await?;
-        let written = bytes.clone();
-        let done = self.blocking(move || write(&path, &written)).await;
-        // Freed where it was allocated, as below.
-        drop(bytes);
-        done
+        self.blocking(move || write(&path, &bytes)).await
     }
 
     pub(super) async fn get(
