@@ -16,8 +16,8 @@ const MAX_BOX = Math.floor(((MAX_RSAKEY * 3) / 4 - 512) * 0.75) - 64;
 /** Two thirds of what is left beside the keys are for pins, the rest is for heads. */
 const PINS_SHARE = 2 / 3;
 
-// For the same card, the mark that the user has set by hand wins.
-const rank: Record<Trust, number> = { changed: 0, seen: 1, verified: 2 };
+// For the same card, a comparison wins; and a device that has only seen it first does not remove the doubt of another one.
+const rank: Record<Trust, number> = { seen: 0, changed: 1, verified: 2 };
 const better = (one: Trust, other: Trust): Trust => (rank[one] >= rank[other] ? one : other);
 
 /** A person's pin; null of somebody without a card. */
@@ -45,7 +45,7 @@ export const headsOf = (records: readonly ConversationRecord[]): Heads =>
       .flatMap(({ wire, head }) => (head ? [[wire.id, [head.seq, head.chain]] as const] : [])),
   );
 
-/** Two devices' pins as one: a later card counts, and of the same card the better mark. */
+/** Two devices' pins as one: a later card counts, and of the same card a comparison, then a doubt. */
 export function mergePins(here: Pins, there: Pins): Pins {
   const all: Record<string, VaultPin> = { ...there };
   for (const [user, pin] of Object.entries(here)) {
@@ -96,9 +96,13 @@ export async function indexOfPin(pin: VaultPin, cards: readonly Card[]): Promise
 /** Takes over what another device, or the link of an invitation, says of somebody's newest card. */
 export async function takePin(person: PersonRecord, pin: VaultPin): Promise<PersonRecord> {
   const newest = person.cards.at(-1);
-  if (newest === undefined) return { ...person, pin, trust: pin[2] };
+  if (newest === undefined) {
+    const isDoubted = person.trust === "changed" && pin[2] === "seen";
+    return { ...person, pin, trust: isDoubted ? "changed" : pin[2] };
+  }
   const card = parseCard(newest);
-  if (isOf(pin, card, await cardHash(newest))) return { ...person, pin, trust: better(person.trust, pin[2]) };
+  // What this device has seen or accepted stays, and a doubt, too, unless somebody has compared this very card.
+  if (isOf(pin, card, await cardHash(newest))) return { ...person, pin, trust: pin[2] === "verified" ? "verified" : person.trust };
   // The same number, and another card: the two devices were shown different ones.
   if (card.n === pin[1]) return { ...person, pin, trust: "changed" };
   return card.n > pin[1] ? person : { ...person, pin };

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deviceNameOf } from "../../browser/device.ts";
-import { random } from "../../core/crypto/bytes.ts";
+import { base64, random } from "../../core/crypto/bytes.ts";
 import { aesKey } from "../../core/crypto/keys.ts";
 import { fillBox, MAX_RSAKEY, type VaultPin, writeVault } from "../../core/crypto/vault.ts";
-import { fit, mergeHeads, mergePins } from "../../core/sync/pins.ts";
+import { cardHash, parseCard } from "../../core/crypto/card.ts";
+import { md5 } from "../../core/crypto/md5.ts";
+import { publicOfSeed } from "../../core/crypto/keys.ts";
+import { userId } from "../../core/model/ids.ts";
+import { newPerson } from "../../core/sync/people.ts";
+import { fit, mergeHeads, mergePins, takePin } from "../../core/sync/pins.ts";
 
 const pin = (card: string, n: number, mark: VaultPin[2]): VaultPin => [card, n, mark];
 const id = (n: number): string => n.toString(16).padStart(32, "0");
@@ -16,6 +21,26 @@ test("of two devices' pins the later card counts, and of the same card the mark 
   assert.deepEqual(mergePins(here, there), merged);
   // Written and read once more, nothing changes: two devices do not write against each other for ever.
   assert.deepEqual(mergePins(here, merged), merged);
+});
+
+test("a device that saw a new identity first removes no other one's doubt, and one that has compared it does", async () => {
+  const [here, there] = [{ a: pin("2", 2, "changed") }, { a: pin("2", 2, "seen") }];
+  assert.deepEqual(mergePins(here, there), here);
+  assert.deepEqual(mergePins(there, here), here);
+  const email = "ben@example.org";
+  const sign = base64(await publicOfSeed(random(32)));
+  const text = JSON.stringify({ email, n: 1, prev: "", rsa: "0".repeat(64), server: id(1), sign, user: md5(email), v: 1 });
+  const hash = await cardHash(parseCard(text).text);
+  const ben = newPerson(userId(md5(email)));
+  for (const cards of [[text], []]) {
+    const takes = async (trust: VaultPin[2], mark: VaultPin[2]): Promise<string> =>
+      (await takePin({ ...ben, cards, trust }, pin(hash, 1, mark))).trust;
+    assert.equal(await takes("changed", "seen"), "changed");
+    assert.equal(await takes("changed", "verified"), "verified");
+    assert.equal(await takes("seen", "verified"), "verified");
+  }
+  // Accepted here, and not there yet.
+  assert.equal((await takePin({ ...ben, cards: [text] }, pin(hash, 1, "changed"))).trust, "seen");
 });
 
 test("of two devices' heads the later one counts", () => {
