@@ -24,11 +24,15 @@ const MAX_USERS = 1000;
 async function acceptPinned(person: PersonRecord, offered: readonly SignedCard[], owner: Owner): Promise<Offer> {
   const { pin } = person;
   if (person.cards.length > 0 || !pin) return acceptCards(person.cards.map(parseCard), offered, owner);
-  const place = await indexOfPin(pin, offered.map(({ card }) => parseCard(card)));
+  const cards = offered.map(({ card }) => parseCard(card));
+  const place = await indexOfPin(pin, cards);
   if (place < 0) throw new InvalidCard("the one that is pinned is not among them");
-  // The RSA key is the newest card's: of the older ones it is not known.
-  const first = await acceptCards([], offered.slice(0, place + 1), place === offered.length - 1 ? owner : { ...owner, publicKey: null });
-  return place === offered.length - 1 ? { ...first, is: "same" } : acceptCards(first.cards, offered.slice(place + 1), owner);
+  const isNewest = place === offered.length - 1;
+  // The RSA key is the newest card's: of the older ones it is not known. So anybody could claim a pinned key in a card of their own,
+  // and vouch with that for the next one.
+  if (!isNewest && cards[place]?.rsa === pin[0]) throw new InvalidCard("the key that is pinned is not the newest one");
+  const first = await acceptCards([], offered.slice(0, place + 1), isNewest ? owner : { ...owner, publicKey: null });
+  return isNewest ? { ...first, is: "same" } : acceptCards(first.cards, offered.slice(place + 1), owner);
 }
 
 /** What a person is after the server has offered cards of theirs, those after the ones that are here. */
