@@ -46,7 +46,7 @@ pub(crate) struct Files {
     // one after the other, and a message's small write beside them takes three times as long (BENCHMARKS.md, Files).
     writer: Semaphore,
     /// One object is written in a directory at a time, for the same reason.
-    disk: Semaphore,
+    directory_writer: Semaphore,
     deleted: Notify,
 }
 
@@ -59,7 +59,7 @@ impl Files {
             stores: Stores::new(settings.stores.clone()),
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
             writer: Semaphore::new(1),
-            disk: Semaphore::new(1),
+            directory_writer: Semaphore::new(1),
             deleted: Notify::new(),
         }
     }
@@ -223,13 +223,13 @@ pub(crate) async fn put(
         let store = writing.open(db, &files.stores).await?;
         // No connection is held meanwhile. And who waits for others' writes does not take the store for one that is
         // away.
-        let disk = if store.is_directory() {
-            Some(turn(&files.disk).await?)
+        let turn_to_write = if store.is_directory() {
+            Some(turn(&files.directory_writer).await?)
         } else {
             None
         };
         writing.write(&store, missing.bytes()).await?;
-        drop(disk);
+        drop(turn_to_write);
         stored = store_records(call, file, &missing, Some(writing)).await?;
     }
     match stored {

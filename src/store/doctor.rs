@@ -333,10 +333,6 @@ pub async fn repair(db: &Db, by: &Actor, now: Timestamp) -> sqlx::Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
-    // As the background does for who has no files left.
-    sqlx::query!("delete from file_usage where bytes = 0")
-        .execute(&mut *tx)
-        .await?;
     // The difference, added up like any other: messages may be deleted meanwhile, as they are not locked.
     let stored = sqlx::query!(
         "insert into usage_changes (user_ids, bytes)

@@ -313,7 +313,8 @@ async fn move_piece(
         return flip(db, piece, &To::Rows(records)).await;
     };
     let writing = db.run(async |c| begin(c, piece.file, store).await).await?;
-    writing.write(db, stores, records.concat().into()).await?;
+    let store = writing.open(db, stores).await?;
+    writing.write(&store, records.concat().into()).await?;
     let is_moved = flip(db, piece, &To::Object(writing)).await?;
     if !is_moved {
         give_up(db, writing.object).await?;

@@ -96,7 +96,8 @@ export class Version4 {
 
   http: Http = async (path, body, headers) => {
     const fields = JSON.parse(String(body)) as Fields;
-    const user = headers["Ozeki-User"] ?? "";
+    // A login names its user, too, before anything is signed.
+    const user = ("Ozeki-Signature" in headers && headers["Ozeki-User"]) || "";
     const answer = (status: number, found: Fields) => ({ status, date: null, retryAfter: null, text: JSON.stringify(found) });
     try {
       const found = await this.perform(new URLSearchParams(path).get("api") ?? "", fields, user, headers["Ozeki-Station"] ?? "");
