@@ -126,7 +126,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             conversationid,
             participantids,
         } => {
-            // `leave` hands the role over if the last admin goes; removing themselves would not.
+            // `leave` hands the role over if the last admin goes; a removal would not.
             if participantids.contains(&call.user) {
                 return Err(Error::BadRequest(
                     "participantids cannot name you: use `leave` to remove yourself.".into(),
