@@ -184,7 +184,7 @@ async fn measure_store(
         }
     }
     let alone = files.messages(bench.bytes).await?;
-    let beside = files.messages_beside_files(bench.bytes, pieces).await?;
+    let beside = files.messages_beside_files(bench.bytes, pieces)?;
     let [many_up, many_down] = file_flow::many(&files).await?;
     let slow = file_flow::slow_and_stalled(&files).await?;
     let mut rows = vec![
@@ -401,20 +401,16 @@ impl Files<'_> {
         Ok(Results::of(&tally, self.meter.cpu().since(before)))
     }
 
-    /// The same, while two files are sent, and then read, again and again.
-    async fn messages_beside_files(&self, bytes: usize, pieces: usize) -> Result<Results, String> {
+    /// The same, while two files are sent, and then read, again and again. Both have a thread each: signing the
+    /// requests of a file takes a thread a tenth of a second, which the messages on it would wait for.
+    fn messages_beside_files(&self, bytes: usize, pieces: usize) -> Result<Results, String> {
         let has_ended = AtomicBool::new(false);
-        let messages = async {
-            let results = self.messages(bytes).await;
-            has_ended.store(true, Ordering::Relaxed);
-            results
-        };
-        let load = Load {
-            connections: 2,
-            rate: None,
-            operations: 2 * pieces,
-        };
-        let flow = async {
+        let flow = async || {
+            let load = Load {
+                connections: 2,
+                rate: None,
+                operations: 2 * pieces,
+            };
             while !has_ended.load(Ordering::Relaxed) {
                 let uploads = self.begin(load.connections, pieces).await?;
                 let send = Arc::new(self.puts(&uploads)?);
@@ -425,10 +421,24 @@ impl Files<'_> {
             }
             Ok::<_, String>(())
         };
-        let (results, flowed) = tokio::join!(messages, flow);
-        flowed?;
-        results
+        std::thread::scope(|scope| {
+            let flow = scope.spawn(|| block_on(flow()));
+            let messages = scope.spawn(|| block_on(self.messages(bytes)));
+            let results = messages.join().map_err(|_| "messages: a panic")?;
+            has_ended.store(true, Ordering::Relaxed);
+            flow.join().map_err(|_| "files: a panic")??;
+            results
+        })
     }
+}
+
+/// Runs a future on a thread that has no runtime yet.
+fn block_on<T>(future: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(future)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 KB")]
