@@ -57,6 +57,7 @@ impl Files {
             max_bytes: settings.max_file_bytes,
             disk: settings.file_disk.clone(),
             stores: Stores::new(settings.stores.clone()),
+            // With few connections at most half of them, for the same reason.
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
             writer: Semaphore::new(1),
             directory_writer: Semaphore::new(1),
@@ -82,6 +83,8 @@ impl Files {
     /// # Errors
     /// `Unavailable`.
     async fn turn_to_write(&self) -> Result<[SemaphorePermit<'_>; 2], Error> {
+        // The writer's turn first: whoever waits for it must not hold a connection that downloads
+        // could use.
         Ok([turn(&self.writer).await?, turn(&self.turns).await?])
     }
 
@@ -201,6 +204,7 @@ pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Err
         ));
     }
     call.services.files.check_disk()?;
+    // Counted last: a request that is refused above uses up nothing.
     rates::count_file_bytes(call, sent.length)?;
     Ok(found)
 }

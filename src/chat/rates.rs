@@ -137,6 +137,7 @@ pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> 
     let now = clock.instant();
     let bytes = size(u64::try_from(bytes).unwrap_or(u64::MAX), MINUTE).tokens;
     let mut left = locked(left);
+    // Only checked at first: a message that is refused for its bytes must not use up a message.
     left.messages
         .check(messages(limits), 1.0, now)
         .map_err(|wait| {

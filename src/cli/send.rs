@@ -63,6 +63,7 @@ pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error
         Some(keys) => keys.clone(),
         None => std::env::home_dir().ok_or(Error::NoHome)?.join(".parlance"),
     };
+    // An address may contain a slash, and a file's name may not.
     let file = |kind: &str| keys.join(format!("{}.{kind}", service.as_str().replace('/', "%2F")));
     let apikey = apikey(&file("apikey"), &service)?;
     private_directory(&keys)?;

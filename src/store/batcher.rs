@@ -154,6 +154,7 @@ impl<E: Entry> Inner<E> {
             .into_iter()
             .partition(|one| one.attempts < MAX_ATTEMPTS);
         for Queued { reply, .. } in contended {
+            // A caller that is gone needs no answer.
             let _ = reply.send(Err(BatchError::Contended));
         }
         self.locked().push_front(again);

@@ -137,6 +137,7 @@ pub(crate) async fn create(
         if conversation.is_ended {
             return Ok(End::Rollback(Some(Created::Ended)));
         }
+        // Inserted before it is charged, so that a repeated request is not charged again.
         if insert(c, new, now).await? {
             if let Some(used) = charge(c, new.user, new.layout.size(), quota).await? {
                 return Ok(End::Rollback(Some(Created::Exceeded(used))));

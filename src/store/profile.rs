@@ -41,6 +41,7 @@ pub(crate) async fn change(
     limits: &QuotaLimits,
 ) -> Result<Changed> {
     db.transaction(async |c| {
+        // The quotas first: a deletion locks them before the user's row, too.
         if !quota::lock(c, [user]).await? {
             return Ok(End::Rollback(Changed::NoUser));
         }

@@ -96,6 +96,7 @@ pub async fn identity(
 pub async fn nicks(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
+            // A nick that has changed meanwhile is left to the next round.
             sqlx::query!(
                 r#"select user_id as "user_id: UserId", nick from users where user_id = any($1)"#,
                 users as _
@@ -171,6 +172,8 @@ pub async fn set_disabled(
             Ok(End::Commit(true))
         })
         .await?;
+    // After the commit: `succeed` locks conversations, and a deletion locks those before the user's
+    // row.
     if there {
         group::succeed(db, user).await?;
     }

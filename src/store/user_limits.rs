@@ -133,6 +133,7 @@ pub async fn change(
     now: Timestamp,
 ) -> Result<bool> {
     db.transaction(async |c| {
+        // Locked, so that a deletion of the account in progress is awaited and then seen.
         let there = sqlx::query_scalar!(
             "select true from users where user_id = $1 and deleted_at is null for key share",
             user as _

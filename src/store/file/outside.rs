@@ -192,6 +192,8 @@ impl Outside {
     pub(crate) async fn get(&self, object: ObjectId, range: Range<u64>) -> Result<Option<Bytes>> {
         let path = path(object);
         let bytes = either!(self, store => store.get(&path, Some(range)))?;
+        // A disk that is not mounted has no object either: the store is away then, and nothing is
+        // lost.
         if bytes.is_none() {
             self.check_presence().await?;
         }
@@ -213,6 +215,8 @@ impl Outside {
     /// `FilesAway`.
     pub(super) async fn delete(&self, object: ObjectId) -> Result<()> {
         let path = path(object);
+        // The same if there is nothing to delete: on a disk that is not mounted, the object still
+        // exists.
         if either!(self, store => store.delete(&path))? {
             return Ok(());
         }

@@ -316,6 +316,7 @@ async fn move_piece(
     let store = writing.open(db, stores).await?;
     writing.write(&store, records.concat().into()).await?;
     let is_moved = flip(db, piece, &To::Object(writing)).await?;
+    // The object is complete, but its piece was deleted meanwhile.
     if !is_moved {
         give_up(db, writing.object).await?;
     }
