@@ -58,6 +58,7 @@ pub(crate) async fn create(
         code_hash,
         inviter: Some(call.user),
         email,
+        // Always fits: it is at most `MAX_INVITE_USES`.
         uses: u32::try_from(uses.min(MAX_INVITE_USES)).unwrap_or(1),
         expires_at,
     };

@@ -208,6 +208,7 @@ async fn pg_restore(settings: &Settings, mut archive: Archive) -> Result<Manifes
         };
         let stderr = pipe::read_stderr(stderr);
         let copied = archive.copy(|part| input.write_all(part));
+        // `pg_restore` ends only when its input is closed.
         drop(input);
         // Checked before the broken pipe: if pg_restore failed, its stderr says why.
         pipe::wait(child, stderr, "pg_restore")?;

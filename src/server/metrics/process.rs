@@ -85,6 +85,7 @@ fn show(
     reason = "seconds, bytes and files of a process are far below 2^53"
 )]
 fn number(value: impl TryInto<i64>) -> f64 {
+    // No limit at all (`RLIM_INFINITY`) does not fit into an i64.
     value.try_into().map_or(f64::MAX, |value| value as f64)
 }
 

@@ -143,6 +143,7 @@ pub(crate) async fn put(
             })
         })
         .await?;
+    // All its records were stored already, or the file is gone.
     if let Some(written) = written.filter(|_| stored == 0) {
         give_up(db, written.object).await?;
     }

@@ -141,6 +141,7 @@ impl Dir {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, Cause> {
         let turn = self.turns.clone().acquire_owned().await?;
+        // The thread holds the turn, because it goes on when its caller gives up.
         let work = spawn_blocking(move || {
             let done = work();
             drop(turn);
