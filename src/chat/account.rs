@@ -67,7 +67,7 @@ pub(crate) async fn revoke(call: &Call<'_>, credential: CredentialId) -> Result<
             "A password and a recovery key can be replaced, but not revoked.",
         )),
         Revoked::Last => Err(Error::NotAllowed(
-            "Without this key nobody could log in any more.",
+            "You could no longer log in without this key. Add another one first.",
         )),
     }
 }

@@ -240,7 +240,7 @@ pub(crate) async fn put(
         None => Err(Error::FileNotFound),
         Some(Put::Done(upload)) => Ok(upload),
         Some(Put::Conflict) => Err(Error::FileConflict(
-            "The file has other bytes in one of these records.",
+            "One of these records is already stored with other bytes.",
         )),
         Some(Put::Outside(..)) => Err(Error::Internal("bytes are to be written twice".into())),
     }
