@@ -92,7 +92,7 @@ pub(crate) enum Error {
     /// The caller has stored as much as they may, which the sentence names.
     #[error("{0}")]
     StorageFull(String),
-    /// A limit of what one user may do is reached: the sentence names it, with the time until more is
+    /// A limit of this user is reached: the sentence names it, with the time until more is
     /// allowed.
     #[error("{0}")]
     UsedUp(String, Duration),
@@ -105,7 +105,7 @@ pub(crate) enum Error {
     /// The database is away. The cause goes to the log.
     #[error("The server cannot do this at the moment. Try again.")]
     Unavailable {
-        /// `true` if it may have been committed all the same: the database's answer was lost.
+        /// `true` if it may have been committed nevertheless: the database's answer was lost.
         uncertain: bool,
         /// For the log.
         #[source]

@@ -42,8 +42,8 @@ pub(crate) struct Files {
     stores: Stores,
     turns: Semaphore,
     /// The records of one request are stored in the database at a time.
-    // What messages wait for beside files is the disk. Four synced writes of 1 MiB at once write half as much again as
-    // one after the other, and a message's small write beside them takes three times as long (BENCHMARKS.md, Files).
+    // Messages share the disk with files. Four synced writes of 1 MiB at once write half as much again as
+    // one after the other, and a message's small write next to them takes three times as long (BENCHMARKS.md, Files).
     writer: Semaphore,
     /// One object is written in a directory at a time, for the same reason.
     directory_writer: Semaphore,
@@ -65,7 +65,7 @@ impl Files {
         }
     }
 
-    /// Where bytes lie outside the database.
+    /// The stores outside the database.
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
     }
@@ -134,7 +134,7 @@ async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
         .map_err(|closed| busy(closed.into()))
 }
 
-/// Begins an upload. Idempotent. Returns what is there of it.
+/// Begins an upload. Idempotent. Returns what is stored of it.
 ///
 /// # Errors
 /// `TooLarge`, `QuotaExceeded`, `DiskFull`, `FilesUnavailable`, `ConversationNotFound`, `StaleInstance`,
@@ -292,7 +292,7 @@ pub(crate) async fn read(services: &Services, file: &Found, record: u32) -> Resu
     }
 }
 
-/// What is there of a caller's own file.
+/// What is stored of a caller's own file.
 ///
 /// # Errors
 /// `FileNotFound`.
@@ -338,7 +338,7 @@ pub(crate) async fn delete(call: &Call<'_>, file: FileId) -> Result<(), Error> {
     }
 }
 
-/// What a user's files count, in bytes.
+/// Bytes that a user's files count in their quota.
 pub(crate) async fn used(services: &Services, user: UserId) -> Result<u64, Error> {
     Ok(store::file::used(&services.db, user).await?)
 }

@@ -25,7 +25,7 @@ pub(crate) struct Rates {
     clock: Clock,
 }
 
-/// What a user may do, and what is left of it.
+/// A user's limits, and how much of them is left.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowed {
     pub limits: PerUser,
@@ -74,7 +74,7 @@ impl Rates {
         }
     }
 
-    /// What a user with these limits may do.
+    /// How much a user with these limits may still do.
     pub(crate) fn of(&self, user: UserId, limits: PerUser) -> Allowed {
         let now = self.clock.instant();
         Allowed {

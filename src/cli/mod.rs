@@ -87,7 +87,7 @@ enum Command {
     },
     /// Check the invariants of the tables; exit code 1 if one is broken
     ///
-    /// Looks at one snapshot of the whole database, and reads all files that lie outside it, beside a
+    /// Reads one snapshot of the whole database, and all files outside it, next to a
     /// running server.
     Doctor(doctor::Doctor),
     /// Back everything up into one file, while the server runs

@@ -103,7 +103,7 @@ struct Attachment {
     size: u64,
 }
 
-/// The files at these paths, as far as they can be looked at before anything is sent.
+/// The files at these paths, checked as far as possible before anything is sent.
 fn attachments(paths: &[PathBuf]) -> Result<Vec<Attachment>, Error> {
     if paths.len() > MAX_FILES {
         return Err(Error::TooManyFiles);

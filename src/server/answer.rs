@@ -145,7 +145,7 @@ mod tests {
     fn a_peer_that_reads_a_long_answer_too_slowly_is_given_up_and_one_that_takes_its_time_is_not() {
         let mut answer = Answer::from(vec![b'x'; 4 * PIECE]);
         assert_eq!(answer.piece().unwrap().len(), PIECE);
-        // A piece has 16 seconds, beside the grace period.
+        // A piece has 16 seconds, in addition to the grace period.
         answer.begun -= GRACE + Duration::from_secs(15);
         assert_eq!(answer.piece().unwrap().len(), PIECE);
         answer.begun -= Duration::from_secs(18);

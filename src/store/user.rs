@@ -27,7 +27,7 @@ pub struct Identity {
     pub disabled: bool,
     /// Whether the user has logged in from the station.
     pub station_known: bool,
-    /// What the user may do.
+    /// The user's limits.
     pub allowance: Allowance,
 }
 
@@ -206,7 +206,7 @@ pub(crate) async fn set_role(
     .await
 }
 
-/// What a user chose to be shown as.
+/// The availability that a user chose.
 pub(crate) async fn chosen_availability(db: &Db, user: UserId) -> Result<ChosenAvailability> {
     db.run(async |c| {
         sqlx::query_scalar!(

@@ -132,7 +132,7 @@ async fn fill_attached(
     Ok(manifest)
 }
 
-/// Reads all files that lie outside the database. Returns how many were deleted since the backup, which is
+/// Reads all files outside the database. Returns how many were deleted since the backup, which is
 /// no fault of it.
 async fn read_files(settings: &Settings, scratch: &Db) -> Result<u64, cli::Error> {
     let stores = Stores::new(settings.stores.clone());

@@ -79,7 +79,7 @@ fn show(
     metric.encode(encoder)
 }
 
-/// What a gauge shows. Exact up to 2^53.
+/// A gauge's value. Exact up to 2^53.
 #[expect(
     clippy::cast_precision_loss,
     reason = "seconds, bytes and files of a process are far below 2^53"

@@ -1,5 +1,5 @@
 //! A store of bytes outside the database: a directory, or a bucket of an S3 service. It holds objects, each
-//! written once under a name of its own; what they are is in the database alone.
+//! written once under a unique name; only the database knows which file they belong to.
 
 mod dir;
 mod s3;
@@ -90,7 +90,7 @@ macro_rules! either {
 }
 
 impl Outside {
-    /// Opens the store of a server. Returns `None` for PostgreSQL, which is none.
+    /// Opens the store of a server. Returns `None` for PostgreSQL, which is not outside.
     ///
     /// # Errors
     /// `FilesAway`: it cannot be reached, or it is not this server's.
@@ -178,7 +178,7 @@ impl Outside {
     /// Writes an object. It is safe once this returns.
     ///
     /// # Errors
-    /// `FilesAway`: it may have been written all the same, whole or in part; `FilesFull`.
+    /// `FilesAway`: it may have been written nevertheless, completely or in part; `FilesFull`.
     pub(super) async fn put(&self, object: ObjectId, bytes: Bytes) -> Result<()> {
         let path = path(object);
         either!(self, store => store.put(&path, bytes))
@@ -223,7 +223,7 @@ impl Outside {
         self.check_presence().await
     }
 
-    /// The objects that lie there, some at a time. Whatever else lies there is not the server's.
+    /// The objects in the store, in batches. Anything else in it is not the server's.
     ///
     /// # Errors
     /// `FilesAway`.

@@ -141,7 +141,7 @@ impl Piece {
         Ok(rows.into_iter().map(Bytes::from).collect())
     }
 
-    /// Whether its records still lie there, of which a moment ago they did.
+    /// Whether its records are still at this place.
     pub(super) async fn is_there(&self, db: &Db) -> Result<bool> {
         let object = self.object.map(|(_, object)| object);
         let there = db

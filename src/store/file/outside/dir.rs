@@ -70,7 +70,7 @@ impl Dir {
     pub(super) async fn prepare(&self, name: &str, text: Bytes) -> Result<(), Cause> {
         let (path, file) = (self.path.clone(), self.path.join(name));
         self.blocking(move || {
-            // What is created has to be there after a power cut, too.
+            // A created directory must survive a power cut.
             let is_new = |dir: &&Path| !dir.exists();
             let created: Vec<&Path> = path.ancestors().take_while(is_new).collect();
             // For the server alone, as the database is.
