@@ -60,6 +60,8 @@ impl Answer {
 
     /// Takes the next piece. Returns `None` if the peer reads too slowly.
     fn piece(&mut self) -> Option<Bytes> {
+        // Checked by the time that all pieces so far may take, so that a short pause does not
+        // count.
         let seconds = u32::try_from(self.sent / MIN_RATE).unwrap_or(u32::MAX);
         if self.begun.elapsed() > GRACE + Duration::from_secs(1) * seconds {
             return None;

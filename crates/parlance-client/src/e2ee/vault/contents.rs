@@ -73,6 +73,7 @@ struct Opened {
     heads: BTreeMap<ConversationId, (i64, String)>,
 }
 
+// Private keys must not stay in freed memory.
 impl Drop for Opened {
     fn drop(&mut self) {
         self.earlier.zeroize();
