@@ -55,7 +55,7 @@ impl ToldRequests {
                     *changes += 1;
                     match *changes {
                         ..=AT_ONCE => Some(Duration::ZERO),
-                        // The first of those that wait.
+                        // One announcement at the period's end covers this change and all later ones.
                         count if count == AT_ONCE + 1 => Some(*since + self.period - now),
                         _ => None,
                     }

@@ -223,7 +223,7 @@ async fn prepare(db: &Db, purpose: Purpose) -> Result<(), Error> {
         (_, Some(Schema::Missing)) => Err(Error::NoTables),
         (Purpose::Look, Some(Schema::Older)) => Err(Error::OlderTables),
         (Purpose::Look, Some(Schema::Current)) => Ok(()),
-        // A newer schema is refused there.
+        // `migrate` refuses a newer schema.
         (_, None | Some(Schema::Older | Schema::Current | Schema::Newer)) => {
             Ok(store::migrate(db).await?)
         }
