@@ -66,6 +66,7 @@ pub(crate) async fn change(
         )
         .fetch_one(&mut *c)
         .await?;
+        // A repeated request is neither charged nor announced.
         if profile.nick != before {
             if let Some(exceeded) = quota::charge(c, user, Daily::Nicks, 1, limits).await? {
                 return Ok(End::Rollback(Changed::Exceeded(exceeded)));
