@@ -108,7 +108,7 @@ pub enum PushServices {
 /// sent to a server or logged.
 #[must_use]
 pub fn invite_link(public_url: &str, code: &str) -> String {
-    // The page is served beside the API, whose path older installations have in their URL.
+    // The page is served next to the API, whose path older installations have in their URL.
     let page = public_url.trim_end_matches("index.php");
     format!("{}/#invite={code}", page.trim_end_matches('/'))
 }
@@ -124,7 +124,7 @@ pub fn leads_nowhere(public_url: &str) -> bool {
     })
 }
 
-/// What an operator can set, and what tests change besides.
+/// The settings of an operator, and those that only tests change.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `LISTEN_ADDR`: where the server listens.
@@ -174,7 +174,7 @@ pub struct Settings {
     pub bad_signatures: u32,
     /// `TRUSTED_PROXIES`: the proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// `ALLOWED_ORIGINS`: the sites whose pages may use the API in a browser, beside the server's own.
+    /// `ALLOWED_ORIGINS`: the sites whose pages may use the API in a browser, in addition to the server's own.
     pub allowed_origins: Vec<String>,
     /// `ALLOW_UNSIGNED_NOTIFICATIONS`.
     pub allow_unsigned_notifications: bool,
@@ -201,7 +201,7 @@ pub struct Settings {
     pub timings: Timings,
     /// Not for operators; tests advance it.
     pub clock: Clock,
-    /// Limits of what one user may do.
+    /// The limits of each user.
     pub per_user: PerUser,
 }
 

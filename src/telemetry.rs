@@ -59,7 +59,7 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is logged. [`SILENT`] only if it is named: whoever sets no more than a level does not ask for
+/// The filter of the log. [`SILENT`] only if it is named: setting only a level does not ask for
 /// its lines.
 fn filter(text: &str) -> Result<Targets, ParseError> {
     // Not `EnvFilter`: it looks at each request's span at each of its steps.

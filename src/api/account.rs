@@ -300,6 +300,7 @@ async fn change_password(call: &mut Call<'_>, new: &ChangePassword) -> Result<Ve
 }
 
 async fn change_keys(call: &mut Call<'_>, new: &ChangeKeys) -> Result<Vec<u8>, Error> {
+    // A proof that is not base64 fits no key, and is refused like any other wrong one.
     let proof = STANDARD.decode(&new.proof).unwrap_or_default();
     let text = account::proof_text(call.user, &new.publickey);
     if !new.publickey.verifies(&text, &proof) {

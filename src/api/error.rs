@@ -33,12 +33,14 @@ pub(crate) enum Error {
     #[error("The signature is not valid.")]
     SignatureInvalid,
     /// The client's clock is too far from the server's. Contains the server's time.
-    #[error("The timestamp is too far from the server's time, which is {0} UTC.")]
+    #[error(
+        "The timestamp is too far from the server's time, which is {0} UTC. Check this device's clock."
+    )]
     TimestampOutOfRange(String),
-    #[error("This user has not logged in from this station.")]
+    #[error("This user is not logged in at this station. Log in again.")]
     UnknownStation,
     /// The nonce was used before.
-    #[error("This request was already sent.")]
+    #[error("This request was already sent. Sign a new one, with another nonce.")]
     Replayed,
     /// The file has only this many bytes.
     #[error("The file ends before this range.")]

@@ -213,14 +213,14 @@ pub(super) fn check_length(field: &str, key: &SecretHash) -> Result<(), Error> {
     Ok(())
 }
 
-/// The URL at which WebSockets are opened: beside the API's, with `wss` for `https`.
+/// The URL at which WebSockets are opened: next to the API's, with `wss` for `https`.
 fn listeners(public_url: &str) -> BTreeMap<&'static str, String> {
     let (scheme, rest) = match public_url.split_once("://") {
         Some(("https", rest)) => ("wss", rest),
         Some((_, rest)) => ("ws", rest),
         None => return BTreeMap::new(),
     };
-    // Older installations have `index.php` in their URL; the sockets are served beside it, not beneath it.
+    // Older installations have `index.php` in their URL; the sockets are served next to it, not beneath it.
     let host_and_path = rest.trim_end_matches("index.php").trim_end_matches('/');
     BTreeMap::from([(scheme, format!("{scheme}://{host_and_path}/ws"))])
 }

@@ -146,6 +146,7 @@ impl<'a> Pgbench<'a> {
         for _ in 0..bench.runs {
             results.push(self.once(&script, settings, meter).await?);
         }
+        // A script that stays in the temporary directory does no harm.
         let _ = fs::remove_file(&script);
         seed.drop_baseline()
             .await

@@ -67,7 +67,7 @@ pub(crate) async fn revoke(call: &Call<'_>, credential: CredentialId) -> Result<
             "A password and a recovery key can be replaced, but not revoked.",
         )),
         Revoked::Last => Err(Error::NotAllowed(
-            "Without this key nobody could log in any more.",
+            "You could no longer log in without this key. Add another one first.",
         )),
     }
 }
@@ -103,6 +103,7 @@ pub(crate) async fn change_vault(
     let mut card = None;
     let mut friends = vec![];
     if with.card.is_some() || with.public_key.is_some() {
+        // Friends are notified of a new card or key, so it counts as a change.
         rates::count_change(call)?;
         let (present, seen_by) = store::card::owner(db, call.user)
             .await?

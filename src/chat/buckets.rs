@@ -69,6 +69,7 @@ impl Bucket {
 
     /// Gives tokens back.
     pub(crate) fn refund(&mut self, tokens: f64) {
+        // It may exceed the size: the next check cuts it off.
         self.tokens += tokens;
     }
 }

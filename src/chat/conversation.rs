@@ -121,6 +121,7 @@ pub(crate) async fn changed_since(call: &Call<'_>, known: Known) -> Result<ListC
         Known::Since(mark) => store::list::compare(db, call.user, &mark).await?,
     };
     if let Some(compared) = compared.filter(|compared| compared.is_known) {
+        // No second round trip if nothing has changed.
         let rows = if compared.changed.is_empty() {
             vec![]
         } else {

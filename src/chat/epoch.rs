@@ -107,6 +107,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
         remove: &remove,
         add: &add,
     };
+    // Counted only now, as a request that is refused above stores none.
     rates::count_epoch_secrets(call, request.secrets.len())?;
     let mut changed = store::epoch::rekey(db, &rekey, &limits, call.now).await?;
     let is_done = matches!(changed, Changed::Done { .. });

@@ -38,19 +38,23 @@ pub(crate) enum Error {
     #[error("There is no such user.")]
     UserNotFound,
     /// The conversation was cleared. Contains its current instance.
-    #[error("The conversation has a new instance.")]
+    #[error("The conversation was cleared. Download its new instance.")]
     StaleInstance(Instance),
     /// The conversation's present epoch is another one: this one, or 0 for none.
-    #[error("The conversation has a new epoch.")]
+    #[error("The conversation has another epoch. Fetch its epochs and try again.")]
     StaleEpoch(i32),
     /// The participants, now or after the change, are not those of the call, but these.
-    #[error("The conversation has other participants.")]
+    #[error(
+        "The conversation has other participants, or they have newer cards. Fetch both and try again."
+    )]
     StaleRoster(Vec<UserId>),
     /// The user's newest card has this number and hash; `None` if there is none.
-    #[error("The card's number must follow your newest card's.")]
+    #[error(
+        "The card must follow your newest one. Make it again with the number and hash of that card."
+    )]
     StaleCard(Option<(u64, CardHash)>),
     /// The vault already has another version. Contains that version.
-    #[error("The vault has a newer version.")]
+    #[error("The vault has a newer version. Fetch it and try again.")]
     StaleVersion(i32),
     /// No such file, not complete, or not for the caller.
     #[error("There is no such file.")]
@@ -59,7 +63,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     FileConflict(&'static str),
     /// Records of the file are missing. Contains those that are there.
-    #[error("Records of the file are missing.")]
+    #[error("Records of the file are missing. Upload them first.")]
     FileIncomplete(Vec<Records>),
     /// The user's files leave no room.
     #[error("{}", no_room(*quota, *used, *size))]
@@ -76,8 +80,8 @@ pub(crate) enum Error {
         "The disk of the server is nearly full: no files can be uploaded at the moment. Messages can still be sent."
     )]
     DiskFull,
-    /// The id names another message.
-    #[error("The id names another message.")]
+    /// Another message of the conversation has the id.
+    #[error("Another message already has this id.")]
     MessageIdConflict,
     /// It exists already, or belongs to another user.
     #[error("{0}")]
@@ -88,7 +92,7 @@ pub(crate) enum Error {
     /// The caller has stored as much as they may, which the sentence names.
     #[error("{0}")]
     StorageFull(String),
-    /// A limit of what one user may do is reached: the sentence names it, with the time until more is
+    /// A limit of this user is reached: the sentence names it, with the time until more is
     /// allowed.
     #[error("{0}")]
     UsedUp(String, Duration),
@@ -101,14 +105,16 @@ pub(crate) enum Error {
     /// The database is away. The cause goes to the log.
     #[error("The server cannot do this at the moment. Try again.")]
     Unavailable {
-        /// `true` if it may have been committed all the same: the database's answer was lost.
+        /// `true` if it may have been committed nevertheless: the database's answer was lost.
         uncertain: bool,
         /// For the log.
         #[source]
         source: Cause,
     },
     /// The store of files is away. The cause goes to the log.
-    #[error("Files cannot be stored or read at the moment. Try again later. Messages can be sent.")]
+    #[error(
+        "Files cannot be stored or read at the moment. Try again later. Messages can still be sent."
+    )]
     FilesUnavailable(#[source] Cause),
 }
 
@@ -207,7 +213,7 @@ fn decode(error: &store::error::Error) -> Result<Error, Failure> {
 
 fn no_room(quota: u64, used: u64, size: u64) -> String {
     if quota == 0 {
-        return "You may not upload files on this server.".to_owned();
+        return "You are not allowed to upload files on this server.".to_owned();
     }
     format!(
         "Your files use {used} of {quota} bytes, and this one needs {size} more. Delete some of them."

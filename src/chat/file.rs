@@ -42,8 +42,8 @@ pub(crate) struct Files {
     stores: Stores,
     turns: Semaphore,
     /// The records of one request are stored in the database at a time.
-    // What messages wait for beside files is the disk. Four synced writes of 1 MiB at once write half as much again as
-    // one after the other, and a message's small write beside them takes three times as long (BENCHMARKS.md, Files).
+    // Messages share the disk with files. Four synced writes of 1 MiB at once write half as much again as
+    // one after the other, and a message's small write next to them takes three times as long (BENCHMARKS.md, Files).
     writer: Semaphore,
     /// One object is written in a directory at a time, for the same reason.
     directory_writer: Semaphore,
@@ -57,6 +57,7 @@ impl Files {
             max_bytes: settings.max_file_bytes,
             disk: settings.file_disk.clone(),
             stores: Stores::new(settings.stores.clone()),
+            // With few connections at most half of them, for the same reason.
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
             writer: Semaphore::new(1),
             directory_writer: Semaphore::new(1),
@@ -64,7 +65,7 @@ impl Files {
         }
     }
 
-    /// Where bytes lie outside the database.
+    /// The stores outside the database.
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
     }
@@ -82,6 +83,8 @@ impl Files {
     /// # Errors
     /// `Unavailable`.
     async fn turn_to_write(&self) -> Result<[SemaphorePermit<'_>; 2], Error> {
+        // The writer's turn first: whoever waits for it must not hold a connection that downloads
+        // could use.
         Ok([turn(&self.writer).await?, turn(&self.turns).await?])
     }
 
@@ -131,7 +134,7 @@ async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
         .map_err(|closed| busy(closed.into()))
 }
 
-/// Begins an upload. Idempotent. Returns what is there of it.
+/// Begins an upload. Idempotent. Returns what is stored of it.
 ///
 /// # Errors
 /// `TooLarge`, `QuotaExceeded`, `DiskFull`, `FilesUnavailable`, `ConversationNotFound`, `StaleInstance`,
@@ -201,6 +204,7 @@ pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Err
         ));
     }
     call.services.files.check_disk()?;
+    // Counted last: a request that is refused above uses up nothing.
     rates::count_file_bytes(call, sent.length)?;
     Ok(found)
 }
@@ -236,7 +240,7 @@ pub(crate) async fn put(
         None => Err(Error::FileNotFound),
         Some(Put::Done(upload)) => Ok(upload),
         Some(Put::Conflict) => Err(Error::FileConflict(
-            "The file has other bytes in one of these records.",
+            "One of these records is already stored with other bytes.",
         )),
         Some(Put::Outside(..)) => Err(Error::Internal("bytes are to be written twice".into())),
     }
@@ -288,7 +292,7 @@ pub(crate) async fn read(services: &Services, file: &Found, record: u32) -> Resu
     }
 }
 
-/// What is there of a caller's own file.
+/// What is stored of a caller's own file.
 ///
 /// # Errors
 /// `FileNotFound`.
@@ -334,7 +338,7 @@ pub(crate) async fn delete(call: &Call<'_>, file: FileId) -> Result<(), Error> {
     }
 }
 
-/// What a user's files count, in bytes.
+/// Bytes that a user's files count in their quota.
 pub(crate) async fn used(services: &Services, user: UserId) -> Result<u64, Error> {
     Ok(store::file::used(&services.db, user).await?)
 }

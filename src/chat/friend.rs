@@ -55,7 +55,7 @@ impl ToldRequests {
                     *changes += 1;
                     match *changes {
                         ..=AT_ONCE => Some(Duration::ZERO),
-                        // The first of those that wait.
+                        // One announcement at the period's end covers this change and all later ones.
                         count if count == AT_ONCE + 1 => Some(*since + self.period - now),
                         _ => None,
                     }
@@ -107,7 +107,9 @@ pub(crate) async fn accept(call: &mut Call<'_>, friend: UserId) -> Result<(), Er
     // Not one statement with `add`: if the request is withdrawn in between, this becomes a request by the caller, which
     // the other user may accept or ignore.
     if !relation(call, friend).await?.incoming {
-        return Err(Error::NotAllowed("There is no request from this user."));
+        return Err(Error::NotAllowed(
+            "This user has not sent you a friend request.",
+        ));
     }
     add(call, friend).await
 }

@@ -58,6 +58,7 @@ pub(crate) async fn create(
         code_hash,
         inviter: Some(call.user),
         email,
+        // Always fits: it is at most `MAX_INVITE_USES`.
         uses: u32::try_from(uses.min(MAX_INVITE_USES)).unwrap_or(1),
         expires_at,
     };
@@ -68,7 +69,7 @@ pub(crate) async fn create(
     match store::invite::create(&call.services.db, call.user, &invite, limits, call.now).await? {
         Created::Done(id) => Ok((id, expires_at)),
         Created::NotAdmin => Err(Error::NotAllowed(
-            "Only admins invite people to this server.",
+            "Only admins can invite people to this server.",
         )),
         Created::TooMany => Err(Error::TooLarge(format!(
             "You have {MAX_OPEN} open invitations, which is the maximum. Revoke one to make room."

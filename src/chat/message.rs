@@ -140,7 +140,7 @@ pub(crate) async fn erase(
         None => Err(Error::ConversationNotFound),
         Some(Erased::StaleInstance(present)) => Err(Error::StaleInstance(present)),
         Some(Erased::NotAllowed) => Err(Error::NotAllowed(
-            "Only an admin of a group may erase what others wrote.",
+            "Only an admin of a group may erase messages of others.",
         )),
         Some(Erased::Done {
             messages: gone,

@@ -90,6 +90,7 @@ impl NameCache {
         if known.nick_changes >= nick_changes {
             return;
         }
+        // `forget` takes the same lock for writing.
         drop(known);
         self.forget();
         let mut known = self.locked();

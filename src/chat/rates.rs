@@ -25,7 +25,7 @@ pub(crate) struct Rates {
     clock: Clock,
 }
 
-/// What a user may do, and what is left of it.
+/// A user's limits, and how much of them is left.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowed {
     pub limits: PerUser,
@@ -74,7 +74,7 @@ impl Rates {
         }
     }
 
-    /// What a user with these limits may do.
+    /// How much a user with these limits may still do.
     pub(crate) fn of(&self, user: UserId, limits: PerUser) -> Allowed {
         let now = self.clock.instant();
         Allowed {
@@ -137,6 +137,7 @@ pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> 
     let now = clock.instant();
     let bytes = size(u64::try_from(bytes).unwrap_or(u64::MAX), MINUTE).tokens;
     let mut left = locked(left);
+    // Only checked at first: a message that is refused for its bytes must not use up a message.
     left.messages
         .check(messages(limits), 1.0, now)
         .map_err(|wait| {

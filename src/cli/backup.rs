@@ -37,7 +37,7 @@ enum Verb {
     Verify {
         /// The backup file
         file: PathBuf,
-        /// Also read all files that lie outside the database, and compare them with the hashes in the
+        /// Also read all files outside the database, and compare them with the hashes in the
         /// backup. Those that the server's database has no longer were deleted since, and are only counted
         #[arg(long)]
         files: bool,
@@ -142,7 +142,7 @@ pub(super) async fn run(settings: &Settings, backup: Backup) -> Result<(), super
             let manifest = take::take(settings, Target::File(&file)).await?;
             report("Backed up", &file, &manifest, backup.json)
         }
-        // clap's `required` rules this out; the match needs an arm all the same.
+        // clap's `required` rules this out, but the match needs an arm.
         (None, None) => Err("a file is required".to_owned().into()),
     }
 }

@@ -48,7 +48,7 @@ pub enum Error {
     NoTables,
     /// The tables are of an earlier release, and the command must not change them.
     #[error(
-        "the tables are those of an earlier Parlance: run `parlance migrate` first, or look at them with that one"
+        "the database has the tables of an earlier version: run `parlance migrate` first, or use that version"
     )]
     OlderTables,
     /// The database failed.
@@ -87,7 +87,7 @@ pub enum Error {
     OpenApikey(String),
     /// The person has not accepted the service yet.
     #[error(
-        "{service} is no contact of {to} yet: {to} was asked, if there is such a user, and has to accept"
+        "{to} has not accepted {service} as a contact yet: a friend request was sent, if there is such a user"
     )]
     NotAFriend {
         /// Its address.
@@ -102,7 +102,7 @@ pub enum Error {
     NewKeys(String),
     /// More files than one message has.
     #[error(
-        "at most {} files go with a message; send the others with another one",
+        "a message can have at most {} files; send the others with another message",
         MAX_FILES
     )]
     TooManyFiles,
@@ -116,7 +116,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The id names a message with another text or other files, or of somebody else.
-    #[error("there is another message {0}")]
+    #[error("another message already has the id {0}; choose another one")]
     OtherMessage(MessageId),
     /// A PostgreSQL program (`psql`, `pg_dump`) could not be run.
     #[error(transparent)]
@@ -125,16 +125,16 @@ pub enum Error {
     #[error(transparent)]
     Backup(#[from] backup::Error),
     /// Another command moves files.
-    #[error("files are being moved already")]
+    #[error("another command is moving files already; wait until it has ended")]
     FilesAreMoved,
     /// Root would make a directory that the server cannot read.
     #[error(
-        "make {0} first, as the directory of the user that the server runs as, and run this as that user: what root makes, the server could not read"
+        "create {0} first, owned by the user that the server runs as, and run this command as that user: the server could not read what root creates"
     )]
     DirectoryOfRoot(String),
     /// Bytes of files are missing or damaged.
     #[error(
-        "{count} pieces of files were left where they were, as their bytes are missing or damaged: as those of {example}; see parlance doctor"
+        "{count} pieces of files stay where they were, because their bytes are missing or damaged, for example those of {example}; run `parlance doctor`"
     )]
     FilesUnreadable {
         /// How many pieces.

@@ -85,7 +85,7 @@ async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
     if settings.registration == Registration::Closed {
         // On stderr, as a script may read stdout.
         eprintln!(
-            "parlance: REGISTRATION=closed here: an invitation is of no use until that is invite or open"
+            "parlance: with REGISTRATION=closed nobody can use an invitation; set it to invite or open"
         );
     }
     let email = new

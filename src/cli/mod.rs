@@ -87,7 +87,7 @@ enum Command {
     },
     /// Check the invariants of the tables; exit code 1 if one is broken
     ///
-    /// Looks at one snapshot of the whole database, and reads all files that lie outside it, beside a
+    /// Reads one snapshot of the whole database, and all files outside it, next to a
     /// running server.
     Doctor(doctor::Doctor),
     /// Back everything up into one file, while the server runs
@@ -223,7 +223,7 @@ async fn prepare(db: &Db, purpose: Purpose) -> Result<(), Error> {
         (_, Some(Schema::Missing)) => Err(Error::NoTables),
         (Purpose::Look, Some(Schema::Older)) => Err(Error::OlderTables),
         (Purpose::Look, Some(Schema::Current)) => Ok(()),
-        // A newer schema is refused there.
+        // `migrate` refuses a newer schema.
         (_, None | Some(Schema::Older | Schema::Current | Schema::Newer)) => {
             Ok(store::migrate(db).await?)
         }

@@ -63,6 +63,7 @@ pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error
         Some(keys) => keys.clone(),
         None => std::env::home_dir().ok_or(Error::NoHome)?.join(".parlance"),
     };
+    // An address may contain a slash, and a file's name may not.
     let file = |kind: &str| keys.join(format!("{}.{kind}", service.as_str().replace('/', "%2F")));
     let apikey = apikey(&file("apikey"), &service)?;
     private_directory(&keys)?;
@@ -102,7 +103,7 @@ struct Attachment {
     size: u64,
 }
 
-/// The files at these paths, as far as they can be looked at before anything is sent.
+/// The files at these paths, checked as far as possible before anything is sent.
 fn attachments(paths: &[PathBuf]) -> Result<Vec<Attachment>, Error> {
     if paths.len() > MAX_FILES {
         return Err(Error::TooManyFiles);

@@ -167,7 +167,7 @@ impl Bus {
     }
 
     fn peers(&self) -> MutexGuard<'_, HashMap<Uuid, Peer>> {
-        // As for the sequence.
+        // Good although poisoned, for the same reason as the sequence.
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -142,6 +142,7 @@ pub(super) async fn report(test: Arc<Test>, mut rng: Rng) {
             .result
             .as_ref()
             .is_err_and(|refusal| refusal.is("stale_instance"));
+        // Another task may have cleared it since its instance was read.
         let is_late = is_stale && conversation.r#use == Use::Cleared;
         if is_late || test.is_refused("a report", &insisted) {
             continue;

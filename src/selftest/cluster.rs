@@ -72,6 +72,7 @@ impl Cluster {
         let dir = scratch_directory("parlance-selftest")?;
         let made = Self::in_directory(dir.clone(), setting, settings);
         if made.is_err() {
+            // The error that is returned matters more.
             let _ = fs::remove_dir_all(&dir);
         }
         made

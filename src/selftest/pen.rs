@@ -97,6 +97,7 @@ impl Pen {
                 mentions: vec![],
             }),
         };
+        // The only type that `seal` accepts for a text.
         sent.kind = "Message";
         let envelope = Envelope {
             conversation: form::conversation(sent.conversation)?,

@@ -165,7 +165,7 @@ pub(super) async fn round(
         cluster.disturb(ending == Ending::KilledWithoutDatabase);
         ending.end(test, node).await?;
         for other in (0..cluster.size()).filter(|other| *other != node) {
-            // NATS may be what was killed.
+            // Without the bus, because NATS may have been killed.
             cluster.await_ready_without_bus(other).await?;
         }
         // The node stays away while readers are told: its return would make the others resync, and hide the loss.

@@ -60,6 +60,8 @@ impl Answer {
 
     /// Takes the next piece. Returns `None` if the peer reads too slowly.
     fn piece(&mut self) -> Option<Bytes> {
+        // Checked by the time that all pieces so far may take, so that a short pause does not
+        // count.
         let seconds = u32::try_from(self.sent / MIN_RATE).unwrap_or(u32::MAX);
         if self.begun.elapsed() > GRACE + Duration::from_secs(1) * seconds {
             return None;
@@ -145,7 +147,7 @@ mod tests {
     fn a_peer_that_reads_a_long_answer_too_slowly_is_given_up_and_one_that_takes_its_time_is_not() {
         let mut answer = Answer::from(vec![b'x'; 4 * PIECE]);
         assert_eq!(answer.piece().unwrap().len(), PIECE);
-        // A piece has 16 seconds, beside the grace period.
+        // A piece has 16 seconds, in addition to the grace period.
         answer.begun -= GRACE + Duration::from_secs(15);
         assert_eq!(answer.piece().unwrap().len(), PIECE);
         answer.begun -= Duration::from_secs(18);

@@ -220,7 +220,7 @@ fn late() -> Error {
 }
 
 fn not_whole() -> Error {
-    Error::IncompleteBody("whole")
+    Error::IncompleteBody("completely")
 }
 
 fn over(limit: usize) -> Error {

@@ -175,6 +175,7 @@ impl<K: Hash + Eq + Copy> Drop for Share<K> {
         held.total -= self.bytes;
         release(&mut held.by_key, &self.key, self.bytes);
         release(&mut held.by_address, &self.address, self.bytes);
+        // Notified without the lock, which those who are woken take at once.
         drop(held);
         self.budget.released.notify_waiters();
     }

@@ -1,5 +1,5 @@
 //! Tells browsers that pages of `ALLOWED_ORIGINS` may use the API (CORS). All other pages get no such
-//! answer, so a browser keeps what they ask for from them.
+//! answer, so a browser does not show them the answers.
 
 use actix_web::{
     Error, HttpResponse,

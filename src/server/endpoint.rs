@@ -71,7 +71,7 @@ const SIGNED: [Api; 7] = [
     Api::Keys,
 ];
 
-/// Refuses a request to an unknown API. The body is read all the same, as one that is too large is
+/// Refuses a request to an unknown API. The body is still read, because one that is too large is
 /// refused for that.
 async fn unknown_api(_: Body) -> Result<Answer, Error> {
     Err(Error::UnknownApi)

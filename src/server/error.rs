@@ -60,7 +60,7 @@ pub enum CertificateError {
         setting: &'static str,
         /// The file's path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be used.
         #[source]
         source: pem::Error,
     },

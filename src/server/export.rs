@@ -100,6 +100,8 @@ impl Exports {
         if running.contains_key(&user) || running.len() >= MAX_EXPORTS {
             return Err(ChatError::RateLimited(RETRY_AFTER));
         }
+        // Only once there is a slot: a refusal because of other exports costs none of the user's
+        // day.
         self.of_day.take(user).map_err(|wait| {
             let sentence = format!("You can export your data at most {MAX_PER_DAY} times a day.");
             ChatError::UsedUp(sentence, wait)

@@ -90,7 +90,7 @@ pub(super) async fn heartbeat(state: Arc<State>) {
         let is_due = state.settings.clock.since(looked_at) > silent_after / presence::RECORDS;
         if is_due && state.settings.clock.since(recorded_since) > silent_after {
             let offline = chat::presence::expire_silent(&state.services.db, silent_after).await;
-            // The rest of very many is looked at with the next heartbeat.
+            // If there are very many, the next heartbeat handles the rest.
             if offline.as_ref().is_ok_and(|all| all.len() < MAX_BATCH) {
                 looked_at = state.settings.clock.instant();
             }

@@ -56,7 +56,7 @@ pub(super) struct Keys {
     /// the two apart.
     absent: Cache<UserId, ()>,
     stand_in: VerifyingKey,
-    /// What the settings allow a person.
+    /// The limits of a person, from the settings.
     usual: PerUser,
     rates: Rates,
     generations: Generations,
@@ -201,7 +201,7 @@ impl Keys {
     /// # Errors
     /// Those of the database, if that is not cached.
     // Not together with the key: a signature that is wrong is refused before this, so that a user
-    // costs no more reads than an id that is none.
+    // costs no more reads than an id without a user.
     pub(super) async fn is_known(
         &self,
         db: &Db,
@@ -272,7 +272,7 @@ impl UserKey {
     /// Notes that the user signed from a network. Returns `false` if that was noted before.
     pub(super) fn note_network(&self, network: IpAddr) -> bool {
         let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of somebody with more of them, each request is noted.
+        // For a user with more networks, each request is noted.
         if networks.len() < MAX_NETWORKS {
             networks.insert(network)
         } else {

@@ -136,6 +136,7 @@ impl AttemptLimits {
                 })
             }
         };
+        // A refused attempt is not examined, so it must not use up the other limit either.
         taken.map_err(|wait| {
             self.addresses.refund(attempt.network);
             Error::RateLimited(wait)

@@ -34,7 +34,7 @@ use parlance_wire::{
     version::ClientVersion,
 };
 
-/// The paths at which WebSockets are opened, beside the API's.
+/// The paths at which WebSockets are opened, next to the API's.
 pub(super) const PATHS: [&str; 2] = ["/ws", "/ozeki/ws"];
 
 /// The query of the URL. A browser's WebSocket API cannot set headers.

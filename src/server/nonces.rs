@@ -78,6 +78,7 @@ impl Nonces {
             let age = now.saturating_duration_since(used.since);
             if age >= self.lifetime || used.recent.len() >= MAX_PER_USER {
                 used.before = mem::take(&mut used.recent);
+                // All of them were used more than a lifetime ago, and cannot be replayed any more.
                 if age >= self.lifetime.saturating_mul(2) {
                     used.before = HashSet::new();
                 }

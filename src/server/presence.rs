@@ -25,7 +25,7 @@ use parlance_wire::id::UserId;
 
 /// Delay before a failed write is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-/// How often it is recorded that a user goes on calling, within the time after which they would be
+/// How often calls of a user without a socket are recorded, within the time after which they would be
 /// offline.
 pub(super) const RECORDS: u32 = 5;
 
@@ -210,7 +210,7 @@ pub(super) async fn reconcile(state: &State) -> store::error::Result<()> {
 /// Records who has called since the last time, if they have no socket.
 ///
 /// # Errors
-/// The database is away. Whoever goes on calling is recorded later.
+/// The database is away. Users who call again are recorded later.
 pub(super) async fn record_calls(state: &State) -> store::error::Result<()> {
     let callers = std::mem::take(&mut *state.presence.callers());
     let callers: Vec<UserId> = callers

@@ -74,6 +74,7 @@ async fn run(state: Arc<State>, service: Arc<Service>) {
         let noted = queue.take().await;
         let (targets, undone) = claim(&state, noted).await;
         for target in targets {
+            // Those that have ended would count as waiting until they are joined.
             while pushes.try_join_next().is_some() {}
             if pushes.len() < MAX_WAITING {
                 let (state, service) = (state.clone(), service.clone());
@@ -81,6 +82,7 @@ async fn run(state: Arc<State>, service: Arc<Service>) {
                 pushes.spawn(async move { push(&state, &service, &widths, &target).await });
             } else {
                 state.metrics.count_push("dropped");
+                // Released, so that the station's next message causes another push.
                 write(store::push::release(
                     &state.services.db,
                     target.user,

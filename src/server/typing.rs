@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum conversations in which a user is announced within [`INTERVAL`].
 const MAX_CONVERSATIONS: u32 = 10;
 
-/// What was announced of each user lately.
+/// Recent announcements of each user.
 pub(super) struct Typing {
     by_conversation: Buckets<(UserId, ConversationId)>,
     by_user: Buckets<UserId>,

@@ -43,7 +43,7 @@ pub(crate) fn url(text: &str) -> Result<Url, url::ParseError> {
     }
 }
 
-/// Parses an address. An error says what it must be, and repeats nothing of it: it has a password.
+/// Parses an address. An error names the required form, and never repeats the address, which has a password.
 pub(super) fn parse(text: &str) -> Result<PgConnectOptions, String> {
     let form = || "postgres://user:password@host/database".to_owned();
     let authority = text.split_once("://").map_or("", |(_, rest)| rest);
@@ -114,7 +114,7 @@ mod tests {
                 "these parameters",
             ),
             ("postgres://one/chat?sslmod=require", "these parameters"),
-            // What the driver alone knows: PostgreSQL's own programs would refuse it later.
+            // Known to the driver only: PostgreSQL's own programs would refuse it later.
             ("postgres://one/chat?ssl-mode=require", "with sslmode"),
             ("postgres://one/chat?ssl-ca=a.pem", "with sslrootcert"),
             (

@@ -1,4 +1,4 @@
-//! The limits of what one user may do.
+//! The limits of one user.
 
 use super::{Error, variables::Variables};
 
@@ -9,7 +9,7 @@ const MAX: u32 = 1_000_000_000;
 /// Maximum of each number of bytes: far more than any disk has.
 const MAX_BYTES: u64 = 1 << 50;
 
-/// The limits of what one person may do.
+/// The limits of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PerUser {
     /// `MESSAGES_PER_MINUTE`: maximum messages sent per minute.
@@ -29,7 +29,7 @@ pub struct PerUser {
     /// `PRESENCE_CHANGES_PER_MINUTE`: maximum changes of the availability per minute.
     pub presence_changes: u32,
     /// `CHANGES_PER_MINUTE`: maximum changes per minute that all participants of a conversation, or all friends,
-    /// are notified of, beside messages.
+    /// are notified of, other than messages.
     pub changes: u32,
     /// `EPOCH_SECRETS_PER_HOUR`: maximum secrets of epochs per hour, one for each participant.
     pub epoch_secrets: u32,

@@ -57,6 +57,7 @@ impl Settings {
                 "an http:// or https:// address",
                 public_url,
             )?,
+            // Only the embedded PostgreSQL's disk is certainly one of this machine.
             file_disk: matches!(database, Database::Embedded).then(|| Disk::of(data_dir.clone())),
             database,
             // About two per core of a small database machine; more would only wait for each other
@@ -287,6 +288,7 @@ fn is_contact(text: &str) -> bool {
     match text.split_once(':') {
         Some(("mailto", address)) => Email::parse(address).is_some(),
         Some(("https", _)) => {
+            // Push services receive the contact, so it must not contain a password.
             Url::parse(text).is_ok_and(|url| url.has_host() && url.password().is_none())
         }
         _ => false,

@@ -34,7 +34,7 @@ const FAILURE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 pub(crate) trait Entry: Sized + fmt::Debug + Send + Sync + 'static {
     /// The outcome for its caller.
     type Outcome: Send + fmt::Debug;
-    /// What the entries are, for the metrics.
+    /// The entries' name in the metrics.
     const KIND: &'static str;
     type Key: Hash + Eq + Send;
 
@@ -73,7 +73,7 @@ pub(crate) enum BatchError {
     /// The group's members changed at every attempt. Nothing was done.
     #[error("the members of the group keep changing")]
     Contended,
-    /// The server stopped. The entry may have been stored all the same.
+    /// The server stopped. The entry may have been stored nevertheless.
     #[error("the server stopped")]
     Stopped,
 }
@@ -154,6 +154,7 @@ impl<E: Entry> Inner<E> {
             .into_iter()
             .partition(|one| one.attempts < MAX_ATTEMPTS);
         for Queued { reply, .. } in contended {
+            // A caller that is gone needs no answer.
             let _ = reply.send(Err(BatchError::Contended));
         }
         self.locked().push_front(again);

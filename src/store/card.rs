@@ -152,9 +152,9 @@ fn refusal(signed: &SignedCard, newest: &LogEntry, before: Option<&Card>) -> Opt
     }
 }
 
-/// The keys of these users, with the cards after the number beside each, as far as the reader may see them: their own,
+/// The keys of these users, with the cards after the number given for each, as far as the reader may see them: their own,
 /// those of friends, and of everyone who takes part, or took part, in a conversation of the reader's. By user and number,
-/// at most `limit` rows, where a user without such a card is one. Returns `true` beside them if there are more.
+/// at most `limit` rows, where a user without such a card is one. Also returns `true` if there are more.
 pub(crate) async fn seen_by(
     db: &Db,
     reader: UserId,

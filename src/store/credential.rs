@@ -27,6 +27,7 @@ pub async fn add(
     now: Timestamp,
 ) -> Result<bool> {
     db.transaction(async |c| {
+        // Locked, so that a deletion of the account in progress is awaited and then seen.
         let stored = sqlx::query!(
             "insert into credentials (key_hash, user_id, label, kind, created_at)
             select $2, user_id, $3, $4, $5 from users where user_id = $1 and deleted_at is null for key share",

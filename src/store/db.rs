@@ -236,7 +236,7 @@ pub(super) struct Offer {
     pub has_settings: bool,
 }
 
-/// Asks a database what it offers.
+/// Reads the capabilities of a database.
 ///
 /// # Errors
 /// The query fails.

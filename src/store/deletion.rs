@@ -141,6 +141,7 @@ async fn delete_in(
     let Some(row) = row else {
         return Ok(Step::NoUser);
     };
+    // Both were read before the locks: the user may have joined, or been befriended, in between.
     if row.in_group || !lock::holds_all(c, user, &conversations, &friends).await? {
         return Ok(Step::Again);
     }

@@ -43,9 +43,9 @@ pub enum Rule {
     Station,
     /// Nobody has viewed more than a conversation contains.
     Viewed,
-    /// Files are what was uploaded, belong to messages, and count what they take.
+    /// Files have the uploaded bytes, belong to messages, and are counted correctly.
     Files,
-    /// A user's messages count what they take.
+    /// A user's messages are counted correctly.
     Usage,
     /// Each line of the audit log follows from the previous one.
     Audit,

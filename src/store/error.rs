@@ -174,7 +174,7 @@ fn bug(source: sqlx::Error) -> Error {
     }
 }
 
-/// A statement returned what it cannot return. It may be committed, so every station has to resync.
+/// A statement returned an impossible result. It may be committed, so every station has to resync.
 pub(super) fn impossible(what: &str) -> Error {
     Error::Bug {
         uncertain: true,

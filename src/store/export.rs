@@ -142,6 +142,7 @@ impl Export<'_> {
             user as _,
             id as _
         );
+        // The conversation was deleted after its id was read.
         let Some(head) = head.first() else {
             return Ok(());
         };

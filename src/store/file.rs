@@ -53,7 +53,7 @@ pub(crate) struct NewFile<'a> {
     pub valid_until: Option<Timestamp>,
 }
 
-/// What is there of a file.
+/// What is stored of a file.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub layout: Layout,
@@ -137,6 +137,7 @@ pub(crate) async fn create(
         if conversation.is_ended {
             return Ok(End::Rollback(Some(Created::Ended)));
         }
+        // Inserted before it is charged, so that a repeated request is not charged again.
         if insert(c, new, now).await? {
             if let Some(used) = charge(c, new.user, new.layout.size(), quota).await? {
                 return Ok(End::Rollback(Some(Created::Exceeded(used))));
@@ -209,7 +210,7 @@ async fn charge(c: &mut PgConnection, user: UserId, size: u64, quota: u64) -> Re
     Ok(Some(used_in(c, user).await?))
 }
 
-/// What a user's files count, in bytes.
+/// Bytes that a user's files count in their quota.
 pub(crate) async fn used(db: &Db, user: UserId) -> Result<u64> {
     db.run(async |c| used_in(c, user).await).await
 }
@@ -261,7 +262,7 @@ pub(crate) async fn readable(db: &Db, file: FileId, reader: UserId) -> Result<Op
         .transpose()
 }
 
-/// What is there of a user's own file. Returns `None` if there is none that they may see.
+/// What is stored of a user's own file. Returns `None` if there is none that they may see.
 pub(crate) async fn status(db: &Db, file: FileId, user: UserId) -> Result<Option<Upload>> {
     db.run(async |c| match own_in(c, file, user).await? {
         Some(found) => Ok(Some(upload(c, &found).await?)),

@@ -139,6 +139,7 @@ pub(super) async fn withdraw(
     conversation: ConversationId,
     users: Option<&[UserId]>,
 ) -> Result<()> {
+    // Locked in one order, as in `invite`.
     sqlx::query!(
         "with gone as materialized (
             select conversation_id, user_id from invitations
@@ -163,6 +164,7 @@ pub(super) async fn withdraw_hidden(
     c: &mut PgConnection,
     conversation: ConversationId,
 ) -> Result<()> {
+    // Locked in one order, as in `invite`.
     sqlx::query!(
         "with hidden as materialized (
             select i.conversation_id, i.user_id from invitations i

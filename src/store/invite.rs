@@ -87,6 +87,7 @@ pub async fn insert(
 ) -> Result<Option<InviteId>> {
     db.transaction(async |c| {
         if let Some(inviter) = invite.inviter {
+            // Locked, so that a deletion of the inviter in progress is awaited and then seen.
             let exists = sqlx::query!(
                 "select from users where user_id = $1 and deleted_at is null for no key update",
                 inviter as _,

@@ -28,6 +28,8 @@ pub(crate) async fn server_identity(db: &Db) -> Result<(ServerId, Vec<u8>)> {
 /// The log's tree, and at most `limit` entries after the first `after`, concatenated, all of the
 /// same moment.
 pub(crate) async fn page(db: &Db, after: u32, limit: i64) -> Result<(Tree, Vec<u8>)> {
+    // One statement, and so one snapshot: clients refuse entries that do not add up to the head's
+    // root.
     let row = db
         .run(async |c| {
             sqlx::query!(
@@ -94,6 +96,7 @@ fn tree(size: i64, peaks: Vec<Vec<u8>>) -> Result<Tree> {
 /// no holes. Returns the number of faults, and one of them.
 pub(super) async fn check(c: &mut PgConnection) -> sqlx::Result<(i64, Option<String>)> {
     let (mut computed, mut holes) = (Tree::default(), 0);
+    // Streamed, because the log only grows and is read as a whole.
     let mut rows = sqlx::query!("select seq, entry from key_log order by seq").fetch(&mut *c);
     while let Some(row) = rows.try_next().await? {
         let Ok(entry) = <[u8; LOG_ENTRY_LEN]>::try_from(row.entry) else {

@@ -74,7 +74,7 @@ pub async fn migrate(db: &Db) -> std::result::Result<(), MigrationError> {
             .await
             .map_err(MigrationError::Skeletons)?;
     }
-    // A connection that cannot be closed cleanly is gone all the same.
+    // A connection that cannot be closed cleanly is gone nevertheless.
     let _ = connection.close().await;
     result.map_err(|error| match error {
         MigrateError::VersionMissing(version) => MigrationError::Newer(version),

@@ -59,6 +59,7 @@ impl Notice {
                 friend: UserId::parse(words.next()?)?,
                 seen_by: UserId::parse(words.next()?)?,
             },
+            // The format of older versions. A newer version's word is no id, and so `None`.
             user => Self::User(UserId::parse(user)?),
         };
         words.next().is_none().then_some(notice)

@@ -190,6 +190,7 @@ async fn close(
     )
     .fetch_all(&mut *c)
     .await?;
+    // As `clear` does, so that the purge deletes the rows if `delete` is interrupted.
     let next = Instance::random();
     sqlx::query!(
         "update conversations

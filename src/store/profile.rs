@@ -41,6 +41,7 @@ pub(crate) async fn change(
     limits: &QuotaLimits,
 ) -> Result<Changed> {
     db.transaction(async |c| {
+        // The quotas first: a deletion locks them before the user's row, too.
         if !quota::lock(c, [user]).await? {
             return Ok(End::Rollback(Changed::NoUser));
         }
@@ -65,6 +66,7 @@ pub(crate) async fn change(
         )
         .fetch_one(&mut *c)
         .await?;
+        // A repeated request is neither charged nor announced.
         if profile.nick != before {
             if let Some(exceeded) = quota::charge(c, user, Daily::Nicks, 1, limits).await? {
                 return Ok(End::Rollback(Changed::Exceeded(exceeded)));

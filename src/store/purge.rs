@@ -193,11 +193,11 @@ async fn delete_files(db: &Db, conversation: ConversationId, up_to: i64) -> Resu
 }
 
 /// Deletes groups that nobody takes part in and nobody is invited to, once all their rows and files are
-/// purged: those among the next conversations after this one. `after` becomes where the next round goes on:
+/// purged: those among the next conversations after this one. `after` becomes the start of the next round:
 /// `None` after the last conversation.
 ///
 /// # Errors
-/// The last one of the database's: other groups are deleted all the same.
+/// The last error of the database. Other groups are deleted nevertheless.
 pub async fn empty_groups(db: &Db, after: &mut Option<ConversationId>) -> Result<()> {
     let searched = db
         .run(async |c| {

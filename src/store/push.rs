@@ -134,6 +134,8 @@ pub(crate) async fn claim(
             .await
         })
         .await?;
+    // A row with a socket was not claimed: it only notes that a push was held back
+    // (`socket_closed`).
     let due = rows.into_iter().filter(|row| !row.has_socket);
     Ok(due
         .map(|row| Target {

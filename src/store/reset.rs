@@ -33,6 +33,7 @@ pub(crate) async fn prepare(
     now: Timestamp,
 ) -> Result<Option<Prepared>> {
     db.transaction(async |c| {
+        // Locked, so that a deletion of the account in progress is awaited and then seen.
         let email = sqlx::query_scalar!(
             r#"select email as "email!" from users where user_id = $1 and deleted_at is null for no key update"#,
             user as _,

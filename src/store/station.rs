@@ -142,6 +142,7 @@ pub(super) async fn end_in(c: &mut PgConnection, user: UserId, which: Which) -> 
     .execute(&mut *c)
     .await?
     .rows_affected();
+    // Only then: a notice takes a lock that every commit with notices waits for.
     if ended > 0 {
         notice::send(c, [Notice::Stations(user)]).await?;
     }

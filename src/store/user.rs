@@ -27,7 +27,7 @@ pub struct Identity {
     pub disabled: bool,
     /// Whether the user has logged in from the station.
     pub station_known: bool,
-    /// What the user may do.
+    /// The user's limits.
     pub allowance: Allowance,
 }
 
@@ -96,6 +96,7 @@ pub async fn identity(
 pub async fn nicks(db: &Db, users: &[UserId]) -> Result<Vec<(UserId, String)>> {
     let rows = db
         .run(async |c| {
+            // A nick that has changed meanwhile is left to the next round.
             sqlx::query!(
                 r#"select user_id as "user_id: UserId", nick from users where user_id = any($1)"#,
                 users as _
@@ -171,6 +172,8 @@ pub async fn set_disabled(
             Ok(End::Commit(true))
         })
         .await?;
+    // After the commit: `succeed` locks conversations, and a deletion locks those before the user's
+    // row.
     if there {
         group::succeed(db, user).await?;
     }
@@ -203,7 +206,7 @@ pub(crate) async fn set_role(
     .await
 }
 
-/// What a user chose to be shown as.
+/// The availability that a user chose.
 pub(crate) async fn chosen_availability(db: &Db, user: UserId) -> Result<ChosenAvailability> {
     db.run(async |c| {
         sqlx::query_scalar!(

@@ -1,4 +1,4 @@
-//! What operators allow single users, instead of what the settings say.
+//! Limits that an operator has set for one user, in place of the settings.
 
 use sqlx::PgConnection;
 
@@ -42,7 +42,7 @@ pub struct Own {
     pub file_quota: Option<i64>,
 }
 
-/// What decides about a user's limits, beside the settings.
+/// What decides about a user's limits, in addition to the settings.
 #[derive(Debug, Clone, Default)]
 pub struct Allowance {
     /// Nobody logs in with a password: it is a program.
@@ -51,7 +51,7 @@ pub struct Allowance {
     pub own: Own,
 }
 
-/// What a user has used up, beside the rates, which are in each node's memory.
+/// A user's usage, except for rates, which are in each node's memory.
 #[derive(Debug)]
 pub struct Used {
     /// Bytes of stored messages.
@@ -133,6 +133,7 @@ pub async fn change(
     now: Timestamp,
 ) -> Result<bool> {
     db.transaction(async |c| {
+        // Locked, so that a deletion of the account in progress is awaited and then seen.
         let there = sqlx::query_scalar!(
             "select true from users where user_id = $1 and deleted_at is null for key share",
             user as _

@@ -40,6 +40,7 @@ pub(crate) struct Kdfs {
 /// How a user's password is turned into keys, and that of the user whose id follows `sample`, 16
 /// bytes.
 pub(crate) async fn kdfs(db: &Db, user: UserId, sample: &[u8]) -> Result<Kdfs> {
+    // `coalesce` wraps around: the sampled id may be greater than every user's.
     let row = db
         .run(async |c| {
             sqlx::query!(

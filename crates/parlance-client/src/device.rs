@@ -134,11 +134,11 @@ impl Device {
         self.save()
     }
 
-    /// The direct conversation with a friend, which is begun unless there is one
+    /// The direct conversation with a friend, which is created if it does not exist
     /// ([`Session::direct`]).
     ///
     /// # Errors
-    /// As for that.
+    /// As for [`Session::direct`].
     pub async fn direct(&mut self, friend: UserId) -> Result<ConversationId, Error> {
         let (state, sign) = (&mut self.state, &self.sign);
         let conversation = self.session.direct(state, sign, friend).await;

@@ -15,7 +15,7 @@ use crate::{
     socket::{Socket, SocketEnd},
 };
 
-/// What a [`Feed`] reports.
+/// A change that a [`Feed`] reports.
 #[derive(Debug, Clone)]
 // Later servers notify of more; a client that does not know it can go on.
 #[non_exhaustive]
@@ -50,7 +50,7 @@ pub enum Update {
     Erased {
         /// In this conversation.
         conversation: ConversationId,
-        /// Their ids. What is left of each is its link in the chain.
+        /// Their ids. Only their links in the chain remain.
         messages: Vec<MessageId>,
     },
     /// The user logged in from these stations for the first time.
@@ -139,7 +139,7 @@ impl Feed {
                         }
                     }
                     Err(error) => {
-                        // What the frame told is found in the list.
+                        // The list contains the changes of that frame.
                         self.wants_resync = true;
                         return Err(error);
                     }

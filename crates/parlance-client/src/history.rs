@@ -72,7 +72,7 @@ impl History {
     }
 
     /// Starts after everything that exists now. If the newest report is deleted before the next
-    /// download, those since shortly before the newest message are told again.
+    /// download, those since shortly before the newest message are reported again.
     #[must_use]
     pub fn end(conversation: &Conversation) -> Self {
         // A list has no times of its rows. A message's id is enough, also once its content is gone.

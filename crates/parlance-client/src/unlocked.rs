@@ -29,7 +29,7 @@ use crate::{
 /// What opens an account with a vault.
 #[derive(Clone, Copy)]
 pub enum Unlock<'a> {
-    /// What the user remembers.
+    /// The user's password.
     Password(&'a str),
     /// The printed key, if the password is lost. It is replaced together with the password
     /// ([`Unlocked::replace_password`]).
@@ -247,7 +247,7 @@ impl Unlocked {
     }
 }
 
-/// A pair of one's own for each of those who keep it.
+/// A copy of a pair, because each owner keeps its own.
 fn copy(pair: &KeyPair) -> Result<KeyPair, KeyError> {
     KeyPair::from_pkcs8(pair.to_pkcs8()?.as_ref())
 }

@@ -128,6 +128,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Digits and separators only, so this is always UTF-8.
         f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }

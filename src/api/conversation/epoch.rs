@@ -81,6 +81,7 @@ pub(in crate::api) fn first(
     signature: Option<Signature>,
 ) -> Result<Option<SignedAnnouncement>, Error> {
     match (announcement, signature) {
+        // In an older client's request, fields of these names mean nothing.
         _ if !call.version.is_v4() => Ok(None),
         (Some(announcement), Some(signature)) => Ok(Some(SignedAnnouncement {
             announcement: *announcement,

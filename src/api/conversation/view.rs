@@ -36,7 +36,7 @@ struct ConversationView<'a> {
     mutedby: Vec<UserId>,
     favoriteby: Vec<UserId>,
     hiddenby: Vec<UserId>,
-    // A list for the same reason.
+    // A list of one, for the same reason.
     properties: [PropertiesView<'a>; 1],
     // Absent instead of blank for v3 clients: a published object has exactly its published keys.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -40,7 +40,7 @@ pub(super) fn next(
     let stay: BTreeSet<UserId> = members.difference(next.removed()).copied().collect();
     if !stay.contains(&next.by()) {
         return Err(Error::NotAllowed(
-            "You are not a member of the present epoch: an admin of it has to add you.",
+            "You are not a member of the present epoch. Ask an admin to add you.",
         ));
     }
     let after = stay.union(next.added()).copied().collect();

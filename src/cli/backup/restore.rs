@@ -132,7 +132,7 @@ async fn fill_attached(
     Ok(manifest)
 }
 
-/// Reads all files that lie outside the database. Returns how many were deleted since the backup, which is
+/// Reads all files outside the database. Returns how many were deleted since the backup, which is
 /// no fault of it.
 async fn read_files(settings: &Settings, scratch: &Db) -> Result<u64, cli::Error> {
     let stores = Stores::new(settings.stores.clone());
@@ -208,6 +208,7 @@ async fn pg_restore(settings: &Settings, mut archive: Archive) -> Result<Manifes
         };
         let stderr = pipe::read_stderr(stderr);
         let copied = archive.copy(|part| input.write_all(part));
+        // `pg_restore` ends only when its input is closed.
         drop(input);
         // Checked before the broken pipe: if pg_restore failed, its stderr says why.
         pipe::wait(child, stderr, "pg_restore")?;

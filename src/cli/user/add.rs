@@ -172,6 +172,7 @@ async fn insert(
 ) -> Result<(), Error> {
     let key_hash = SecretHash::of(account.apikey.reveal());
     let public_key = PublicKey::parse(account.pair.public_key()).ok_or(KeyError::NotAKeyPair)?;
+    // The published form. The web client adds a vault and a card at the first login.
     let user = NewUser {
         email,
         full_name,

@@ -56,6 +56,7 @@ pub(super) async fn export(settings: &Settings, export: &Export) -> Result<(), E
         let ((), written) = tokio::join!(
             async {
                 store::export::export(db, who.id, now, &sink).await;
+                // Otherwise the loop below would wait for the next piece for ever.
                 drop(sink);
             },
             async {

@@ -46,7 +46,7 @@ pub(in crate::cli) struct SetLimits {
     /// Changes of the availability a minute
     #[arg(long, value_parser = count)]
     presence_changes: Option<i32>,
-    /// Changes a minute that others are notified of, beside messages
+    /// Changes a minute that others are notified of, other than messages
     #[arg(long, value_parser = count)]
     changes: Option<i32>,
     /// Secrets of epochs an hour
@@ -61,7 +61,7 @@ pub(in crate::cli) struct SetLimits {
     /// Bytes of all files; 0: none may be uploaded
     #[arg(long, value_parser = clap::value_parser!(i64).range(BYTES_OR_NONE))]
     file_quota: Option<i64>,
-    /// Back to what the settings say
+    /// Restore the limits of the settings
     #[arg(long, conflicts_with_all = ["messages", "message_bytes", "stored_bytes", "conversations", "new_conversations",
         "friend_requests", "lookups", "presence_changes", "changes", "epoch_secrets",
         "new_stations", "file_bytes", "file_quota"])]
@@ -140,7 +140,7 @@ struct Line {
     most: u64,
     /// Whether an operator has set it for this user.
     is_own: bool,
-    /// What is used up; `None` of rates, which each node counts for itself.
+    /// How much is used up; `None` for rates, which each node counts by itself.
     used: Option<i64>,
 }
 

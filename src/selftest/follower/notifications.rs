@@ -168,6 +168,7 @@ impl Follower {
             Channel::Letter => 0,
             _ => held.append_each(events, &self.test.cluster.findings),
         };
+        // What follows takes the same lock.
         drop(all);
         let new = events.get(..taken).unwrap_or_default();
         self.check(

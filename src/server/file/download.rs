@@ -47,7 +47,7 @@ use parlance_wire::{
     signature::REQUEST_HEADER,
 };
 
-/// The paths at which files are read, beside the API's.
+/// The paths at which files are read, next to the API's.
 pub(in crate::server) const PATHS: [&str; 2] = ["/file/{id}", "/ozeki/file/{id}"];
 
 /// Headers of each answer: whatever a browser takes the bytes for, it runs nothing in them.

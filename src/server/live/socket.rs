@@ -280,7 +280,7 @@ impl Socket {
     }
 }
 
-/// What the reading half sends.
+/// Frames that the reading half sends.
 enum Frame {
     Ping(u64),
     Pong(Bytes),

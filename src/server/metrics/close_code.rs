@@ -19,7 +19,7 @@ pub(super) fn label(frame: Option<&CloseReason>) -> &'static str {
         Some(CloseCode::Policy) => "1008",
         Some(CloseCode::Size) => "1009",
         Some(CloseCode::Restart) => "1012",
-        // Of `live/socket.rs`.
+        // Our own codes, which `live/socket.rs` sends.
         Some(CloseCode::Other(4401)) => "4401",
         Some(CloseCode::Other(4403)) => "4403",
         Some(CloseCode::Other(4409)) => "4409",

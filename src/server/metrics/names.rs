@@ -239,6 +239,7 @@ fn register_counters(registry: &mut Registry, counters: &Counters) {
     ] {
         registry.register(name, help, counter.clone());
     }
+    // At zero from the start, for the reason that `at_zero` gives.
     for kind in [NewMessage::KIND, NewReport::KIND] {
         drop(counters.batch_size.get_or_create(&[("kind", kind)]));
         drop(counters.batch_seconds.get_or_create(&[("kind", kind)]));

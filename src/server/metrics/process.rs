@@ -79,12 +79,13 @@ fn show(
     metric.encode(encoder)
 }
 
-/// What a gauge shows. Exact up to 2^53.
+/// A gauge's value. Exact up to 2^53.
 #[expect(
     clippy::cast_precision_loss,
     reason = "seconds, bytes and files of a process are far below 2^53"
 )]
 fn number(value: impl TryInto<i64>) -> f64 {
+    // No limit at all (`RLIM_INFINITY`) does not fit into an i64.
     value.try_into().map_or(f64::MAX, |value| value as f64)
 }
 

@@ -205,7 +205,7 @@ impl Pool {
         self.permits.close();
         let idle = std::mem::take(&mut self.locked().idle);
         for Idle { connection, .. } in idle {
-            // A connection that cannot be closed cleanly is gone all the same.
+            // A connection that cannot be closed cleanly is gone nevertheless.
             let _ = timeout(self.acquire_timeout, connection.close()).await;
         }
     }

@@ -28,7 +28,7 @@ pub(super) const SESSION: [(&str, &str); 15] = [
     ("quote_all_identifiers", "off"),
 ];
 
-/// Settings of a session that answers requests, beside its timeouts (`DatabaseTimings`).
+/// Settings of a session that answers requests, other than its timeouts (`DatabaseTimings`).
 pub(super) const REQUEST_SESSION: [(&str, &str); 4] = [
     // A node that froze in the middle of a transaction must not keep its locks.
     ("idle_in_transaction_session_timeout", "15s"),

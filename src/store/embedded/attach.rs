@@ -24,7 +24,7 @@ pub struct Attached {
     user: Option<File>,
 }
 
-/// What a command does if there is no embedded database yet.
+/// The behaviour of a command if there is no embedded database yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
     /// Creates one, as the first start of a server does.

@@ -5,9 +5,9 @@ use sqlx::postgres::PgConnectOptions;
 use super::{Db, Error, db};
 use crate::store::sqlstate;
 
-/// Connections left for commands beside a server: a backup takes three.
+/// Connections left for commands while a server runs: a backup takes three.
 const FOR_COMMANDS: u32 = 3;
-/// The connection that listens for notices, beside those of the pool.
+/// The connection that listens for notices, in addition to those of the pool.
 const LISTENER: u32 = 1;
 
 /// The number of connections for the pool: as many as wanted, or fewer if the database allows
@@ -46,7 +46,7 @@ pub(super) async fn refuse_pooler(options: &PgConnectOptions) -> Result<(), Erro
 async fn offer(options: &PgConnectOptions) -> Result<db::Offer, Error> {
     match db::offer(&Db::new(options.clone(), 1)).await {
         Ok(offer) if offer.has_settings => Ok(offer),
-        // One that drops what it does not know, instead of refusing it.
+        // A pooler that drops unknown settings instead of refusing them.
         Ok(_) => Err(Error::Pooler),
         Err(error) if is_pooler(&error) => Err(Error::Pooler),
         Err(error) => Err(Error::Unreachable(error)),

@@ -32,7 +32,7 @@ status=$?
 kill $reader 2>/dev/null
 exit $status"#;
 
-/// Connections beside the node's own, for commands, `psql`, a backup, and the 64 clients of
+/// Connections in addition to the node's, for commands, `psql`, a backup, and the 64 clients of
 /// `bench`.
 const SPARE_CONNECTIONS: u32 = 80;
 

@@ -126,7 +126,7 @@ pub async fn drain(db: &Db, stores: &Stores, unfinished: Duration) -> Result<u64
         }
     }
     let swept = sweep::sweep(db, stores, unfinished).await;
-    // Those whose bytes were outside.
+    // Again, for files whose bytes were outside and have just been deleted.
     after = FileKey(0);
     loop {
         let files = next(db, after).await?;
@@ -176,7 +176,7 @@ async fn delete_records(db: &Db, files: &[FileKey]) -> Result<u64> {
     Ok(deleted.rows_affected())
 }
 
-/// Ends those of these files of which no bytes are left.
+/// Deletes the rows of those files that have no bytes left.
 async fn forget(db: &Db, files: &[FileKey]) -> Result<()> {
     db.transaction(async |c| {
         // Of several nodes, the one that deletes the row returns what the file counted. One that waited
@@ -209,7 +209,7 @@ async fn forget(db: &Db, files: &[FileKey]) -> Result<()> {
         )
         .fetch_all(&mut *c)
         .await?;
-        // Of a user without files nothing is left.
+        // A user without files has no row.
         sqlx::query!(
             "delete from file_usage where user_id = any($1) and bytes = 0",
             &users as _,

@@ -1,4 +1,4 @@
-//! Compares the stores outside the database with what the database says of them, beside a running server.
+//! Compares the stores outside the database with the database's records of them, while a server runs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ impl Fault {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Away, Self::Missing, Self::Damaged, Self::LeftOver];
 
-    /// Its name in what operators read, and in JSON, beside those of rules.
+    /// Its name in reports and in JSON, like those of rules.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ pub struct Finding {
     pub example: String,
 }
 
-/// What was found.
+/// The result of an examination.
 #[derive(Debug, Default)]
 pub struct Examined {
     found: BTreeMap<Fault, (u64, String)>,
@@ -163,7 +163,7 @@ pub enum LeftOver {
     Ignore,
 }
 
-/// Looks for bytes of no file in each store, and reads all files that lie outside the database.
+/// Looks for bytes of no file in each store, and reads all files outside the database.
 ///
 /// # Errors
 /// Those of the database.
@@ -226,7 +226,7 @@ pub async fn examine(db: &Db, stores: &Stores, left_over: LeftOver) -> Result<Ex
     Ok(examined)
 }
 
-/// The next file of which bytes lie outside.
+/// The next file with bytes outside the database.
 async fn next(db: &Db, after: FileKey) -> Result<Option<FileKey>> {
     db.run(async |c| {
         sqlx::query_scalar!(

@@ -1,5 +1,5 @@
 //! A store of bytes outside the database: a directory, or a bucket of an S3 service. It holds objects, each
-//! written once under a name of its own; what they are is in the database alone.
+//! written once under a unique name; only the database knows which file they belong to.
 
 mod dir;
 mod s3;
@@ -90,7 +90,7 @@ macro_rules! either {
 }
 
 impl Outside {
-    /// Opens the store of a server. Returns `None` for PostgreSQL, which is none.
+    /// Opens the store of a server. Returns `None` for PostgreSQL, which is not outside.
     ///
     /// # Errors
     /// `FilesAway`: it cannot be reached, or it is not this server's.
@@ -178,7 +178,7 @@ impl Outside {
     /// Writes an object. It is safe once this returns.
     ///
     /// # Errors
-    /// `FilesAway`: it may have been written all the same, whole or in part; `FilesFull`.
+    /// `FilesAway`: it may have been written nevertheless, completely or in part; `FilesFull`.
     pub(super) async fn put(&self, object: ObjectId, bytes: Bytes) -> Result<()> {
         let path = path(object);
         either!(self, store => store.put(&path, bytes))
@@ -192,6 +192,8 @@ impl Outside {
     pub(crate) async fn get(&self, object: ObjectId, range: Range<u64>) -> Result<Option<Bytes>> {
         let path = path(object);
         let bytes = either!(self, store => store.get(&path, Some(range)))?;
+        // A disk that is not mounted has no object either: the store is away then, and nothing is
+        // lost.
         if bytes.is_none() {
             self.check_presence().await?;
         }
@@ -213,13 +215,15 @@ impl Outside {
     /// `FilesAway`.
     pub(super) async fn delete(&self, object: ObjectId) -> Result<()> {
         let path = path(object);
+        // The same if there is nothing to delete: on a disk that is not mounted, the object still
+        // exists.
         if either!(self, store => store.delete(&path))? {
             return Ok(());
         }
         self.check_presence().await
     }
 
-    /// The objects that lie there, some at a time. Whatever else lies there is not the server's.
+    /// The objects in the store, in batches. Anything else in it is not the server's.
     ///
     /// # Errors
     /// `FilesAway`.

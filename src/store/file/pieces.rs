@@ -67,6 +67,7 @@ pub(super) async fn of_file(db: &Db, file: FileKey) -> Result<Vec<Piece>> {
         if object.is_none() && row.object.is_some() {
             continue;
         }
+        // Bounded, because a piece is read into memory as a whole.
         let room = usize::try_from(MAX_RECORDS).unwrap_or(usize::MAX);
         let position = row.position.unwrap_or_default();
         match pieces.last_mut() {
@@ -140,7 +141,7 @@ impl Piece {
         Ok(rows.into_iter().map(Bytes::from).collect())
     }
 
-    /// Whether its records still lie there, of which a moment ago they did.
+    /// Whether its records are still at this place.
     pub(super) async fn is_there(&self, db: &Db) -> Result<bool> {
         let object = self.object.map(|(_, object)| object);
         let there = db

@@ -84,7 +84,7 @@ impl NewRecords {
 /// The outcome of storing records.
 #[derive(Debug)]
 pub(crate) enum Put {
-    /// They are stored, now or before. What is there of the file.
+    /// They are stored, now or before. Contains what is stored of the file.
     Done(Upload),
     /// One of them is stored with other bytes, or the file is complete without it. None was stored.
     Conflict,
@@ -143,6 +143,7 @@ pub(crate) async fn put(
             })
         })
         .await?;
+    // All its records were stored already, or the file is gone.
     if let Some(written) = written.filter(|_| stored == 0) {
         give_up(db, written.object).await?;
     }
@@ -340,7 +341,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of a record that has this position in its object, and so many bytes.
+    /// The place of a record with this position in its object, and this length in bytes.
     pub(super) fn new(store: StoreId, object: ObjectId, position: i16, length: u64) -> Self {
         Self {
             store,

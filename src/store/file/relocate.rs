@@ -35,10 +35,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// are told that it took too long.
 // Longer than a write and the waits for turns around it usually take. If one is written later all the same, nobody reads it.
 const UNFINISHED: Duration = Duration::from_mins(2);
-/// Files that are looked at in one statement.
+/// Files per statement.
 const BATCH: i64 = 100;
 
-/// What was done.
+/// The result of a move.
 #[derive(Debug, Default)]
 pub struct Moved {
     /// Records that have another place now.
@@ -51,7 +51,7 @@ pub struct Moved {
     pub left_over: u64,
 }
 
-/// What is to be moved where, and for whom.
+/// An order to move all files.
 #[derive(Debug, Clone, Copy)]
 pub struct Move<'a> {
     /// The new place of all files.
@@ -64,26 +64,26 @@ pub struct Move<'a> {
     pub now: Timestamp,
 }
 
-/// How far a move is.
+/// The progress of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// So much was moved, of so much.
+    /// Files are being moved.
     Moved {
         /// Bytes that have another place now.
         bytes: u64,
         /// Bytes that lay elsewhere when it began.
         of_bytes: u64,
     },
-    /// It waits for so many uploads whose bytes are being written to the old place.
+    /// It waits for this number of uploads whose bytes are being written to the old place.
     Waiting(u64),
 }
 
-/// Moves all files to another place. `tell` is told now and then how far it is. Returns `None` if somebody
+/// Moves all files to another place. `tell` is called with the progress. Returns `None` if somebody
 /// else is moving files.
 ///
 /// # Errors
-/// `FilesFull`, before anything was moved, if the place has not the room; those of the stores and of the
-/// database. What was moved until then stays where it is now.
+/// `FilesFull`, before anything was moved, if the place has too little room; those of the stores and of the
+/// database. Files that were moved until then stay at the new place.
 pub async fn relocate(
     db: &Db,
     stores: &Stores,
@@ -157,7 +157,7 @@ async fn move_to(
     Ok(moved)
 }
 
-/// The bytes of all records that lie elsewhere.
+/// The bytes of all records at other places.
 async fn bytes_elsewhere(db: &Db, target: Option<StoreId>) -> Result<u64> {
     let (mut bytes, mut after) = (0, FileKey(0));
     loop {
@@ -171,7 +171,7 @@ async fn bytes_elsewhere(db: &Db, target: Option<StoreId>) -> Result<u64> {
 }
 
 /// # Errors
-/// `FilesFull`: so many bytes more would leave the place with little room.
+/// `FilesFull`: this many bytes would leave the place with too little room.
 async fn check_room(
     db: &Db,
     stores: &Stores,
@@ -243,7 +243,7 @@ async fn move_all(
     }
 }
 
-/// The next files, and the bytes of their records that lie elsewhere.
+/// The next files, and the bytes of their records at other places.
 async fn next(db: &Db, target: Option<StoreId>, after: FileKey) -> Result<Vec<(FileKey, u64)>> {
     let rows = db
         .run(async |c| {
@@ -316,6 +316,7 @@ async fn move_piece(
     let store = writing.open(db, stores).await?;
     writing.write(&store, records.concat().into()).await?;
     let is_moved = flip(db, piece, &To::Object(writing)).await?;
+    // The object is complete, but its piece was deleted meanwhile.
     if !is_moved {
         give_up(db, writing.object).await?;
     }

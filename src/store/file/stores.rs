@@ -51,6 +51,8 @@ impl Stores {
         if let Some(store) = opened().get(&id) {
             return Ok(store.clone());
         }
+        // Opened without the lock, which must not be held across an await. Two callers may open the
+        // same store, which does no harm.
         let place = db.run(async |c| place(c, id).await).await?;
         let (server, _) = server_identity(db).await?;
         let store = Outside::open(&place, &self.options, server).await?;
@@ -79,6 +81,7 @@ impl Stores {
         let Some(store) = Outside::claim(place, &self.options, server).await? else {
             return Ok(None);
         };
+        // An update that changes nothing, because `do nothing` would return no row.
         let id = db
             .run(async |c| {
                 sqlx::query_scalar!(

@@ -88,7 +88,7 @@ pub(super) async fn sweep(db: &Db, stores: &Stores, unfinished: Duration) -> Res
     failed.map_or(Ok(deleted), Err)
 }
 
-/// The next objects that are to be deleted, but for those in stores that are away.
+/// The next objects to be deleted, except those in stores that are away.
 async fn gone(db: &Db, after: ObjectId, away: &[StoreId]) -> Result<Vec<(ObjectId, StoreId)>> {
     let rows = db
         .run(async |c| {

@@ -44,7 +44,7 @@ pub(in crate::store) async fn apply(
             if let Some(refused) = invitation::accept(c, conversation, caller, limits, now).await? {
                 return Ok(Err(refused));
             }
-            // All others may be disabled.
+            // If all other members are disabled, the new one is the only admin who can act.
             promote(c, conversation).await?;
         }
         Change::SetRole(user, role) => {

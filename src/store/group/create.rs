@@ -49,6 +49,7 @@ async fn insert(
     now: Timestamp,
 ) -> Result<Changed> {
     let ids: Vec<UserId> = others.iter().map(|one| one.user_id).collect();
+    // Both before anyone is locked: a call that is refused here makes nobody wait.
     if let Some(exceeded) = quota::precheck(c, creator.user_id, true, None, &ids, limits).await? {
         return Ok(Changed::Exceeded(exceeded));
     }

@@ -19,6 +19,8 @@ use parlance_wire::id::{ConversationId, UserId};
 pub(in crate::store) async fn succeed(db: &Db, user: UserId) -> Result<()> {
     for conversation in without_admin(db, user).await? {
         db.transaction(async |c| {
+            // `promote` checks again under this lock: somebody may have appointed an admin
+            // meanwhile.
             sqlx::query!(
                 "select from conversations where conversation_id = $1 for no key update",
                 conversation as _,

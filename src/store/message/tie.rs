@@ -77,6 +77,7 @@ pub(super) async fn tie(
     batch: &[NewMessage],
     outcomes: &[Attempt<Stored>],
 ) -> Result<()> {
+    // Only those of new messages: a retry's files were tied when it was first stored.
     let stored = |outcome: &Attempt<Stored>| match outcome {
         Attempt::Done(Stored::Accepted { new: Some(new), .. }) => Some(new.seq),
         _ => None,
@@ -90,6 +91,7 @@ pub(super) async fn tie(
     if named.files.is_empty() {
         return Ok(());
     }
+    // Each of them has a number, as `new` was filtered by that. The count is compared below.
     let seqs: Vec<i64> = named
         .indexes
         .iter()

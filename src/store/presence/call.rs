@@ -10,7 +10,7 @@ use parlance_wire::id::UserId;
 /// matter: they are offline, or have a socket.
 pub(crate) async fn record(db: &Db, users: &[UserId], interval: Duration) -> Result<()> {
     db.run(async |c| {
-        // A row that is locked is not waited for: who calls goes on calling. Not `<>`, which would let a
+        // Locked rows are skipped: their users will call again. Not `<>`, which would let a
         // plan that was made while everyone was offline read `users_by_call` instead of a few keys.
         sqlx::query!(
             "with due as (

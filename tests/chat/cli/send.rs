@@ -69,7 +69,7 @@ async fn a_services_text_reaches_a_person_encrypted_and_once_however_often_it_is
         let refused = bad(&service.sends("The disk is full\n", &TO_ANN));
         assert_eq!(
             refused,
-            "parlance: alerts@example.org is no contact of ann@example.org yet: ann@example.org was asked, if there is such a user, and has to accept"
+            "parlance: ann@example.org has not accepted alerts@example.org as a contact yet: a friend request was sent, if there is such a user"
         );
     }
     ann.session.accept_friend(Service::user()).await.unwrap();
@@ -89,7 +89,10 @@ async fn a_services_text_reaches_a_person_encrypted_and_once_however_often_it_is
         );
     }
     let refused = bad(&service.sends("Another text", &with_id));
-    assert_eq!(refused, format!("parlance: there is another message {id}"));
+    assert_eq!(
+        refused,
+        format!("parlance: another message already has the id {id}; choose another one")
+    );
     // After an answer of hers, and in a new epoch of hers.
     ann.says("Thank you", &mut anns).await.unwrap();
     ann.rekeys(&mut anns, &[], &[]).await.unwrap();
@@ -157,7 +160,10 @@ async fn files_are_sent_with_the_text_as_their_caption() {
     for others in [&paths[..2], &[]] {
         let other = [&TO_ANN[..], others, &["--id", &id]].concat();
         let refused = bad(&service.sends("The disk", &other));
-        assert!(refused.contains("there is another message"), "{refused}");
+        assert!(
+            refused.contains("another message already has the id"),
+            "{refused}"
+        );
     }
     let missing = [&TO_ANN[..], &["--file", "/nowhere"]].concat();
     let refused = bad(&service.sends("", &missing));
@@ -223,7 +229,7 @@ async fn what_cannot_be_sent_is_refused_in_a_plain_sentence() {
     let says = |text: &str, options: &[&str]| bad(&service.sends(text, options));
     assert_eq!(
         says("x", &["--to", "nobody@example.org"]),
-        "parlance: alerts@example.org is no contact of nobody@example.org yet: nobody@example.org was asked, if there is such a user, and has to accept"
+        "parlance: nobody@example.org has not accepted alerts@example.org as a contact yet: a friend request was sent, if there is such a user"
     );
     assert_eq!(
         says("\n", &TO_ANN),

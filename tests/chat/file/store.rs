@@ -28,7 +28,10 @@ async fn goes_on(ann: &Person, conversation: &Conversation, begun: &File, comple
     let away = |answer: Answer| {
         let refused = answer.refused(503, "unavailable");
         let sentence = refused["errormessage"].as_str().unwrap();
-        assert!(sentence.contains("Messages can be sent"), "{sentence}");
+        assert!(
+            sentence.contains("Messages can still be sent"),
+            "{sentence}"
+        );
         assert_eq!(answer.headers["Retry-After"], "10");
     };
     away(ann.puts(begun, 0, begun.records(0, 1)).await);

@@ -46,6 +46,7 @@ pub fn padded(length: u64) -> u64 {
     let Some(exponent) = length.checked_ilog2().filter(|exponent| *exponent > 0) else {
         return length;
     };
+    // Padmé (docs/e2ee.md, Files): the padded length shows only the first bits of the true one.
     let significant = exponent.ilog2() + 1;
     let mask = (1_u64 << (exponent - significant)) - 1;
     length.saturating_add(mask) & !mask

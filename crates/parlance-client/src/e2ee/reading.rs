@@ -28,8 +28,8 @@ pub struct View<'a> {
     pub seq: i64,
     /// The reader's own transcript: the hash at the message with this number, if there is one.
     pub chain_at: &'a dyn Fn(i64) -> Option<Chain>,
-    /// The number from which on the reader knows the transcript; 0 for all of it. What a writer had
-    /// seen before that cannot be compared.
+    /// The number from which the reader knows the transcript; 0 for all of it. An earlier head of a
+    /// writer cannot be compared.
     pub known_from: i64,
     /// The announcement of the message's epoch.
     pub announcement: &'a Announcement,

@@ -22,6 +22,7 @@ impl RecoveryKey {
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(RECOVERY_LEN + RECOVERY_LEN / 4));
         let bit = |at: usize| {
+            // 52 letters have 260 bits, the key 256: the last four are zeros.
             let byte = self.0.get(at / 8).copied().unwrap_or(0);
             usize::from(byte >> (7 - at % 8) & 1)
         };

@@ -262,6 +262,7 @@ impl Timeline {
         for (user, reports) in self.reports.iter().filter(|(user, _)| **user != self.me) {
             let reach = all.entry(*user).or_default();
             for (message, r#type) in reports {
+                // A report may name a message that this timeline does not have.
                 let Some(seq) = self.seqs.get(message) else {
                     continue;
                 };

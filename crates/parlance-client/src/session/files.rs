@@ -66,7 +66,7 @@ struct Batch {
     bytes: Vec<u8>,
 }
 
-/// Files.
+/// Uploading and downloading encrypted files.
 impl Session {
     /// Uploads a file to a conversation. Returns the reference for a message. After a failure it
     /// can be called again with the same upload and **the same content**, from its beginning:

@@ -11,7 +11,7 @@ use parlance_wire::{
 
 use crate::{answer, error::Error, session::Session};
 
-/// Groups.
+/// Groups and invitations to them.
 impl Session {
     async fn group(&self, action: conversationgroup::Action) -> Result<answer::Group, Error> {
         self.call(Signed::ConversationGroup(action)).await

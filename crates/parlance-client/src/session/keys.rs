@@ -19,7 +19,7 @@ use crate::{
     session::Session,
 };
 
-/// Keys.
+/// Cards, public keys and the key log.
 impl Session {
     /// Publishes the user's next card.
     pub async fn publish_card(&self, card: SignedCard) -> Result<(), Error> {

@@ -30,8 +30,7 @@ impl Unlocked {
     /// conversation, so that a new station does not begin with trust on first use, and none is shown
     /// less than another. At first it does what [`take`](Self::take) does. To be called after
     /// contacts were met, compared or accepted, and once a day for what was read. What does not fit
-    /// into a vault is left out: heads in favour of pins, and contacts whom nobody has looked at
-    /// first.
+    /// into a vault is dropped: heads before pins, and contacts who were only seen first.
     ///
     /// # Errors
     /// As for [`take`](Self::take).

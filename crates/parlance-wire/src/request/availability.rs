@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Action {
     /// Page "Availability".
     UserAvailable,
-    /// Ours.
+    /// An extension: shows the user as away.
     UserAway,
-    /// Ours.
+    /// An extension: shows the user as busy.
     UserBusy,
     /// Ours: offline until the next socket is opened.
     UserOffline,

@@ -70,7 +70,7 @@ impl Dir {
     pub(super) async fn prepare(&self, name: &str, text: Bytes) -> Result<(), Cause> {
         let (path, file) = (self.path.clone(), self.path.join(name));
         self.blocking(move || {
-            // What is created has to be there after a power cut, too.
+            // A created directory must survive a power cut.
             let is_new = |dir: &&Path| !dir.exists();
             let created: Vec<&Path> = path.ancestors().take_while(is_new).collect();
             // For the server alone, as the database is.
@@ -141,6 +141,7 @@ impl Dir {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, Cause> {
         let turn = self.turns.clone().acquire_owned().await?;
+        // The thread holds the turn, because it goes on when its caller gives up.
         let work = spawn_blocking(move || {
             let done = work();
             drop(turn);

@@ -28,7 +28,7 @@ pub(crate) struct S3 {
 impl S3 {
     /// `timeout`: maximum time of one operation.
     pub(super) fn new(bucket: &Bucket, keys: &S3Keys, timeout: Duration) -> Result<Self, Cause> {
-        // What fails is repeated within the time; what is not answered takes most of it.
+        // A failed request is repeated within the time; one without an answer takes most of it.
         let attempt = timeout * 2 / 3;
         let options = ClientOptions::new()
             .with_allow_http(bucket.endpoint.starts_with("http://"))
@@ -107,7 +107,7 @@ impl S3 {
         Ok(if_there(self.bucket.delete(&self.path(name)).await)?.is_some())
     }
 
-    /// The names of what lies there, some at a time.
+    /// The names of all objects in the store, in batches.
     pub(super) fn list(&self) -> impl Stream<Item = Result<Vec<String>, Cause>> {
         let all = self.bucket.list(Some(&self.path("")));
         let names = all.map_ok(|object| object.location.filename().unwrap_or_default().to_owned());

@@ -51,7 +51,7 @@ pub(super) fn resolve(
         .iter()
         .filter_map(|(user, keys)| Some((*user, *keys.last()?)))
         .collect();
-    // Whoever was away for long, and whoever renewed no card, need no search.
+    // No search if all have the newest card, or all the oldest, as after a long absence.
     if let Some(members) = [&newest, &oldest]
         .into_iter()
         .find(|members| roster(members) == announced)
@@ -84,8 +84,8 @@ struct Search {
 }
 
 impl Search {
-    /// Goes back by so many cards in all, from the user with this index on. If the roster is
-    /// found, `members` is it; else it stays as it is.
+    /// Goes back by this many cards in total, from the user with this index on. If the roster is
+    /// found, it is in `members`; otherwise `members` stays unchanged.
     fn finds(&mut self, index: usize, steps: usize) -> bool {
         if steps == 0 {
             self.left = self.left.saturating_sub(1);

@@ -73,6 +73,7 @@ pub(super) fn finish(
     let length = u32::try_from(text.len()).map_err(|_| Error::TooLong)?;
     let signature = signing.sign(&signed_text(aad, text))?;
     let mut plaintext = [&length.to_be_bytes(), text.as_bytes(), signature.as_bytes()].concat();
+    // Padded, so that its length says little of the text's.
     plaintext.resize(padded_len(plaintext.len()), 0);
     encrypt(form, epoch, secret.kid(), (key, aad), &plaintext, nonce)
 }

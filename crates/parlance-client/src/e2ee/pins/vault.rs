@@ -8,19 +8,20 @@ use super::{Mark, Pin, Pins};
 use crate::e2ee::VaultPin;
 
 impl VaultPin {
-    /// Of a user who had no card, it has the hash of the public key, without a number.
+    /// Whether it names this card. For a user without a card, a vault has the hash of the public key
+    /// and the number 0.
     pub(crate) fn is_of(&self, card: &Card) -> bool {
         card.hash() == self.0 || self.1 == 0 && card.rsa().as_bytes() == self.0.as_bytes()
     }
 }
 
 impl Pin {
-    /// Whether nobody has looked at it here.
+    /// Whether it was only seen, and not accepted on this station.
     fn is_first_seen(&self) -> bool {
         self.mark == Mark::Seen && !self.is_accepted
     }
 
-    /// Takes over what another station says of a contact.
+    /// Takes over what another station has written about a contact.
     fn take(&mut self, other: &VaultPin) {
         let is_newest = self.cards.last().is_some_and(|card| other.is_of(card));
         // By the hash of the card: whether a public key has signed an older one, nobody knows.
@@ -31,8 +32,8 @@ impl Pin {
         match other.2 {
             // Also where this station has a doubt: somebody has compared this very card.
             Mark::Verified if is_newest => self.mark = Mark::Verified,
-            // What this station knows was looked at, too, or is a doubt, which only that removes:
-            // the other one may have seen this card first, and not what was there before.
+            // This station's mark was confirmed as well, or is a doubt, which only a confirmation
+            // removes: the other one may have seen this card first, and not the identity before.
             _ if !self.is_first_seen() => {}
             Mark::Verified if is_renewed => self.mark = Mark::Verified,
             Mark::Seen if is_newest || is_renewed => {}
@@ -44,7 +45,8 @@ impl Pin {
 impl Pins {
     /// Takes over what another station has written into the vault about a contact whose cards this
     /// one has: that somebody has verified the card, also where the newest one only renews its
-    /// keys. Whoever was only seen first here, and has another identity there, is doubted.
+    /// keys. A contact who was only seen on this station, and has another identity in the vault, is
+    /// doubted.
     pub(crate) fn take(&mut self, user: UserId, other: &VaultPin) {
         if let Some(pin) = self.by_user.get_mut(&user) {
             pin.take(other);

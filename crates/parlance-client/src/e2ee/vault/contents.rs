@@ -44,9 +44,9 @@ impl fmt::Debug for Contents {
 }
 
 impl Contents {
-    /// Leaves out what a new station can do without most easily: a head, while more than a third of
-    /// the entries are heads; then the pin of a contact whose card nobody looked at, then one that
-    /// was verified, and then one that changed, to whom a new station would send without a warning.
+    /// Drops the entry that a new station needs least: a head, while more than a third of the entries
+    /// are heads; then the pin of a contact who was only seen, then a verified one, and then a changed
+    /// one, without which a new station would send to the new identity without a warning.
     /// Returns `false` if only keys are left.
     #[must_use]
     pub fn shorten(&mut self) -> bool {
@@ -73,6 +73,7 @@ struct Opened {
     heads: BTreeMap<ConversationId, (i64, String)>,
 }
 
+// Private keys must not stay in freed memory.
 impl Drop for Opened {
     fn drop(&mut self) {
         self.earlier.zeroize();

@@ -22,7 +22,7 @@ use crate::{
 // Not for ever: a server could pretend that somebody else is faster each time.
 pub(super) const MAX_TRIES: usize = 10;
 
-/// Epochs.
+/// Announcing and following epochs.
 impl Session {
     /// Announces an epoch of an existing conversation, with its secret; in a group also with other
     /// participants: those whom the announcement adds, and without those in `remove`, whom an admin
@@ -225,8 +225,7 @@ fn member(pins: &Pins, keys: &BTreeMap<UserId, PublicKey>, user: UserId) -> Opti
     pins.member(user, keys.get(&user).map(PublicKey::hash))
 }
 
-/// What stood for a user in rosters, the newest first. Of somebody who has deleted their account,
-/// only the log knows.
+/// A user's entries in rosters, the newest first. For a deleted account, only the log has them.
 fn keys(state: &State, keys: &BTreeMap<UserId, PublicKey>, user: UserId) -> Vec<MemberKey> {
     let pinned = state.pins.keys(user, keys.get(&user).map(PublicKey::hash));
     if !pinned.is_empty() {

@@ -30,7 +30,7 @@ pub struct Met {
     pub offers: BTreeMap<UserId, Offer>,
 }
 
-/// People.
+/// Fetching and verifying the keys of people.
 impl Session {
     /// Fetches the keys and cards of people, compares them with the pinned ones, with each other
     /// and with the key log, which is followed, and pins them. An error in one of them is an error

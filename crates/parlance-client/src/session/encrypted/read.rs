@@ -179,7 +179,7 @@ impl Reader {
     }
 }
 
-/// Reading.
+/// Reading encrypted conversations.
 impl Session {
     /// Follows the conversation to its newest epoch, and reads the messages that came since the
     /// last call, at first the newest 500. The transcript is verified, and is the one that the

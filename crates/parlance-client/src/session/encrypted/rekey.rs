@@ -30,7 +30,7 @@ pub struct NextEpoch<'a> {
     pub name: Option<&'a str>,
 }
 
-/// Epochs.
+/// Beginning the next epoch.
 impl Session {
     /// Begins the next epoch of a conversation, with a new secret for the participants who are in
     /// an epoch already, and for those whom `next` adds. If someone else is faster, their epoch is

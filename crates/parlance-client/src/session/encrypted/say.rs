@@ -26,9 +26,9 @@ use crate::{
 /// A message to be said.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
-    /// Its id. Whatever happens, at most one message with it is stored.
+    /// Its id, with which at most one message is ever stored.
     pub id: MessageId,
-    /// What it says.
+    /// Its content.
     pub kind: Kind,
     /// When it is written, by the caller's clock.
     pub at: Timestamp,
@@ -50,7 +50,7 @@ impl NewMessage {
     }
 }
 
-/// Talking.
+/// Sending encrypted messages.
 impl Session {
     /// The direct conversation with a friend, which is in an epoch afterwards: it is created, or
     /// its first epoch is begun, unless that was done before.

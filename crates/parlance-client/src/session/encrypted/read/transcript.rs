@@ -92,6 +92,7 @@ impl Session {
         (seq, chain): (i64, Chain),
     ) -> Result<(i64, Chain), Error> {
         let (id, instance) = (conversation.id, &conversation.instance);
+        // After the number before, so that the page begins with this link.
         let page = self.transcript(id, instance, seq.saturating_sub(1)).await?;
         let is_there = page.transcript.first().is_some_and(|link| link.seq == seq);
         Ok(if is_there {
