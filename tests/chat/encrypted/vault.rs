@@ -55,15 +55,27 @@ async fn opened(server: &Server, vera: &Unlocked) -> (Owner, Master, Vault, Cont
     (owner, master, vault, contents)
 }
 
-/// Puts pins into Vera's vault, as another client of hers does.
-async fn pins(server: &Server, vera: &Unlocked, pins: &[(UserId, VaultPin)]) {
+/// Changes the contents of Vera's vault, as another client of hers does.
+pub(super) async fn changes_vault(
+    server: &Server,
+    vera: &Unlocked,
+    change: impl FnOnce(&mut Contents),
+) {
     let (owner, master, vault, mut contents) = opened(server, vera).await;
-    contents.pins = pins.iter().cloned().collect();
+    change(&mut contents);
     let vault = vault.update(&owner, &master, &contents).unwrap();
     let version = u32::try_from(vault.version()).unwrap();
     let version = VaultVersion::new(version).unwrap();
     let changed = vera.session.change_vault(vault.to_key().unwrap(), version);
     changed.await.unwrap();
+}
+
+/// Puts pins into Vera's vault.
+async fn pins(server: &Server, vera: &Unlocked, pins: &[(UserId, VaultPin)]) {
+    changes_vault(server, vera, |contents| {
+        contents.pins = pins.iter().cloned().collect();
+    })
+    .await;
 }
 
 /// What Vera reads at a new station.

@@ -91,14 +91,25 @@ impl Session {
         conversation: &Conversation,
         (seq, chain): (i64, Chain),
     ) -> Result<(i64, Chain), Error> {
+        Ok(match self.chain_at(conversation, seq).await? {
+            Some(_) => (seq, chain),
+            None => (0, beginning_of(conversation)),
+        })
+    }
+
+    /// The hash at the message with this number, if the conversation's instance has it.
+    pub(crate) async fn chain_at(
+        &self,
+        conversation: &Conversation,
+        seq: i64,
+    ) -> Result<Option<Chain>, Error> {
         let (id, instance) = (conversation.id, &conversation.instance);
         let page = self.transcript(id, instance, seq.saturating_sub(1)).await?;
-        let is_there = page.transcript.first().is_some_and(|link| link.seq == seq);
-        Ok(if is_there {
-            (seq, chain)
-        } else {
-            (0, beginning_of(conversation))
+        let link = page.transcript.first().filter(|link| link.seq == seq);
+        link.map(|link| {
+            Chain::parse(&link.chain).ok_or(e2ee::Error::BrokenTranscript(seq).into())
         })
+        .transpose()
     }
 
     /// Follows the links after a message, as far as the one with the number `until`. Returns the
