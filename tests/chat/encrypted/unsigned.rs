@@ -93,7 +93,7 @@ async fn a_message_that_nobody_signed_is_read_with_a_mark_and_changes_nothing() 
     for received in &read {
         timeline.add(received.row());
     }
-    let shown = timeline.entries(&[].into(), Timestamp::now());
+    let shown = timeline.entries(Timestamp::now());
     let shown: Vec<_> = shown.iter().map(|one| (&*one.text, one.trouble)).collect();
     assert_eq!(
         shown,

@@ -16,7 +16,7 @@ use crate::{
     answer::{Conversation, Message},
     e2ee::{
         self, Body, Content, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State, WireType,
-        timeline::Row,
+        timeline::{Row, Standing},
     },
     error::Error,
     history::History,
@@ -40,6 +40,9 @@ pub struct Received {
     /// What is wrong although the sender wrote it: they were shown other messages, epochs or
     /// another key log, or earlier messages of theirs are missing. Shown together with it.
     pub problem: Option<e2ee::Error>,
+    /// What its sender may do to the messages of others, by the announcement of its epoch. In a message of
+    /// an epoch that had ended: nothing.
+    pub standing: Standing,
 }
 
 impl Received {
@@ -58,7 +61,7 @@ impl Received {
     ///     for received in device.read(shown).await? {
     ///         timeline.add(received.row());
     ///     }
-    ///     for entry in timeline.entries(&[].into(), Timestamp::now()) {
+    ///     for entry in timeline.entries(Timestamp::now()) {
     ///         println!("{} {:?}", entry.text, entry.progress);
     ///     }
     ///     match feed.next().await? {
@@ -91,6 +94,7 @@ impl Received {
                 Some(body) => Some(body.content.clone()),
                 None => self.unsigned.as_deref().map(unsigned_content),
             },
+            standing: self.standing,
             is_signed: body.is_some(),
             has_problem: self.problem.is_some(),
         }
@@ -171,6 +175,16 @@ impl Reader {
     fn known_from(&self) -> i64 {
         let oldest = self.chains.first_key_value().filter(|_| self.begins_late);
         oldest.map_or(0, |(seq, _)| *seq)
+    }
+
+    /// What a user may do to the messages of others in an epoch.
+    fn standing(&self, user: UserId, epoch: Epoch) -> Standing {
+        match self.epochs.get(&epoch).map(|(one, _)| one.admins()) {
+            Some(admins) if admins.contains(&user) => Standing::Admin,
+            // Only a direct conversation has no admins.
+            Some(admins) if admins.is_empty() => Standing::OneOfTwo,
+            _ => Standing::Other,
+        }
     }
 
     /// The number of the next message of this station, as far as it was read.

@@ -7,7 +7,10 @@ use parlance_wire::e2ee::Epoch;
 use super::{Reader, Received, Secret};
 use crate::{
     answer::{Conversation, Message},
-    e2ee::{self, Envelope, EpochSecret, Opened, Sealed, State, View, open_published},
+    e2ee::{
+        self, Envelope, EpochSecret, Opened, Sealed, State, View, open_published,
+        timeline::Standing,
+    },
     error::Error,
     session::Session,
 };
@@ -42,8 +45,12 @@ impl Session {
                 Err(refused)
             }
         };
+        let mut standing = Standing::Other;
         let problem = match &content {
             Ok(opened) => {
+                if reader.epoch <= Some(opened.epoch) {
+                    standing = reader.standing(message.user, opened.epoch);
+                }
                 self.problem(state, reader, &envelope, opened, message.seq)
                     .await?
             }
@@ -59,6 +66,7 @@ impl Session {
             content,
             unsigned,
             problem,
+            standing,
         })
     }
 
@@ -119,6 +127,12 @@ impl Session {
         // Counted first: whatever else is wrong, the station's next message has the next number.
         let (n, has_all) = (opened.body.n, !reader.lacks_some);
         let numbered = reader.reading.count(envelope, n, has_all);
+        if reader.epoch > Some(opened.epoch) {
+            // No server stores a message in an epoch that has ended: whoever has only that one's
+            // secret does not take part any more.
+            return Ok(Some(e2ee::Error::OldEpoch(opened.epoch)));
+        }
+        reader.epoch = Some(opened.epoch);
         if let Some(mark) = opened.body.log
             && !matches!(state.log.check_mark(mark), Ok(true))
         {
@@ -130,12 +144,6 @@ impl Session {
         let Some((announcement, _)) = reader.epochs.get(&opened.epoch) else {
             return Ok(Some(e2ee::Error::DifferentEpoch(opened.epoch)));
         };
-        if reader.epoch > Some(opened.epoch) {
-            // No server stores a message in an epoch that has ended: whoever has only that one's
-            // secret does not take part any more.
-            return Ok(Some(e2ee::Error::OldEpoch(opened.epoch)));
-        }
-        reader.epoch = Some(opened.epoch);
         let present = state.epochs.get(&envelope.conversation);
         if present.is_some_and(|present| {
             present.newest().epoch() == opened.epoch
