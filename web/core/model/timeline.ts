@@ -76,9 +76,10 @@ function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], { me
     if (content.kind === "delete") for (const target of content.of) note(target, change);
     else if (content.kind === "edit" || content.kind === "reaction" || content.kind === "pin") note(content.of, change);
   };
-  // Without a good signature an update has no effect.
+  // Without a good signature an update has no effect. With one it has, whatever else is wrong: a message that was withheld must not undo
+  // what its writer deleted.
   for (const { seq, user, at, content, trouble, byAdmin = false } of rows) {
-    if (content && !trouble) take({ seq, user, at, content, byAdmin });
+    if (content && (trouble === null || trouble === "forked")) take({ seq, user, at, content, byAdmin });
   }
   waiting.forEach(({ at, content, held }, i) => {
     if (!held) take({ seq: Number.MAX_SAFE_INTEGER - waiting.length + i, user: me, at, content, byAdmin: isAdmin(me) });

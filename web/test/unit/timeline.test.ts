@@ -42,6 +42,18 @@ test("whoever becomes an admin later, or is one no longer, has deleted what they
   assert.deepEqual(shown.map((one) => one.deleted), [true, false]);
 });
 
+test("a signed update counts although something else is wrong", () => {
+  const shown = show([
+    row(1, ann, text("x")),
+    row(2, ann, text("deleted")),
+    row(3, ann, edit(1, "y"), "forked"),
+    row(4, ann, { kind: "delete", of: [id(2)] }, "forked"),
+    row(5, ben, edit(1, "z"), "forked"),
+    row(6, ben, react(1, "👍"), "forked"),
+  ]);
+  assert.deepEqual(shown.map((one) => [one.text, one.deleted, one.reactions.length, one.trouble]), [["y", false, 1, null], ["", true, 0, null]]);
+});
+
 test("a reaction has one state for each person and emoji", () => {
   const [shown] = show([
     row(1, ann, text("x")),
