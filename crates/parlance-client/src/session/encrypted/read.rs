@@ -4,7 +4,7 @@ mod epochs;
 mod open;
 mod transcript;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
     chain::Chain,
@@ -15,7 +15,7 @@ use parlance_wire::{
 use crate::{
     answer::{Conversation, Message},
     e2ee::{
-        self, Body, Content, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State, WireType,
+        self, Body, Content, Envelope, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State, WireType,
         timeline::{Row, Standing},
     },
     error::Error,
@@ -135,8 +135,10 @@ pub struct Reader {
     reading: Reading,
     /// The newest epoch of a message that was read.
     epoch: Option<Epoch>,
-    /// Whether contents before the rows that were read are unknown.
-    lacks_some: bool,
+    /// The numbers of messages at which, or right before which, contents are unknown.
+    gaps: BTreeSet<i64>,
+    /// The newest message of each station that was read.
+    newest: BTreeMap<(UserId, StationId), i64>,
     /// Whether there may be messages before the oldest one in `chains`.
     begins_late: bool,
 }
@@ -175,6 +177,14 @@ impl Reader {
     fn known_from(&self) -> i64 {
         let oldest = self.chains.first_key_value().filter(|_| self.begins_late);
         oldest.map_or(0, |(seq, _)| *seq)
+    }
+
+    /// Whether everything is known that a station can have written between its last message that was
+    /// read and its message with this number.
+    fn has_all(&self, envelope: &Envelope<'_>, seq: i64) -> bool {
+        let before = self.newest.get(&(envelope.user, envelope.station));
+        let after = before.map_or(0, |before| before.saturating_add(1));
+        self.gaps.range(after..=seq).next().is_none()
     }
 
     /// What a user may do to the messages of others in an epoch.
@@ -277,7 +287,8 @@ impl Session {
                 .download_before(id, instance, None, None, FIRST_PAGE)
                 .await?;
             reader.begins_late = page.messages.len() >= FIRST_PAGE;
-            reader.lacks_some = reader.begins_late;
+            let oldest = page.messages.first().filter(|_| reader.begins_late);
+            reader.gaps.extend(oldest.map(|row| row.seq));
             reader.position = Some(History::after(conversation, page.messages.last()));
             return Ok(page.messages);
         };

@@ -56,8 +56,9 @@ impl Session {
             }
             Err(refused) => {
                 // What cannot be opened may have any number: nothing is missing because of it.
-                reader.lacks_some |=
-                    matches!(refused, e2ee::Error::NoSecret(_) | e2ee::Error::WrongSecret);
+                if matches!(refused, e2ee::Error::NoSecret(_) | e2ee::Error::WrongSecret) {
+                    reader.gaps.insert(message.seq);
+                }
                 None
             }
         };
@@ -125,8 +126,10 @@ impl Session {
         seq: i64,
     ) -> Result<Option<e2ee::Error>, Error> {
         // Counted first: whatever else is wrong, the station's next message has the next number.
-        let (n, has_all) = (opened.body.n, !reader.lacks_some);
+        let (n, has_all) = (opened.body.n, reader.has_all(envelope, seq));
         let numbered = reader.reading.count(envelope, n, has_all);
+        let station = (envelope.user, envelope.station);
+        reader.newest.insert(station, seq);
         if reader.epoch > Some(opened.epoch) {
             // No server stores a message in an epoch that has ended: whoever has only that one's
             // secret does not take part any more.

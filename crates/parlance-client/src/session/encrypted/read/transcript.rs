@@ -45,7 +45,7 @@ impl Session {
                 before = self
                     .links(conversation, reader, (seq, chain), row.seq)
                     .await?;
-                reader.lacks_some = true;
+                reader.gaps.insert(row.seq);
             }
             if row.seq <= seq || before.link(row.seq, row.id, data) != told {
                 return Err(e2ee::Error::BrokenTranscript(row.seq).into());
@@ -62,6 +62,8 @@ impl Session {
             // Unless the newest messages were erased.
             self.links(conversation, reader, (seq, chain), i64::MAX)
                 .await?;
+            let newest = reader.chains.last_key_value().map(|(newest, _)| *newest);
+            reader.gaps.extend(newest.filter(|newest| *newest > seq));
             if reader.chains.values().all(|chain| Some(*chain) != listed) {
                 return Err(e2ee::Error::DifferentTranscript.into());
             }
@@ -151,7 +153,7 @@ fn beginning_of(conversation: &Conversation) -> Chain {
 /// Returns `true` if a head is older than the rows, which are not those from the first on.
 fn is_before(reader: &Reader, rows: &[Message], (seq, _): (i64, Chain)) -> bool {
     let is_older = rows.first().is_some_and(|row| seq < row.seq);
-    reader.chains.is_empty() && reader.lacks_some && is_older
+    reader.chains.is_empty() && reader.begins_late && is_older
 }
 
 /// Where the transcript of these rows begins, unless it is not known.
@@ -164,7 +166,7 @@ fn beginning(
     if let Some((seq, chain)) = reader.chains.last_key_value() {
         return Some((*seq, *chain));
     }
-    if !reader.lacks_some {
+    if !reader.begins_late {
         return Some((0, beginning_of(conversation)));
     }
     let (seq, chain) = known.filter(|(seq, _)| rows.first().is_some_and(|row| *seq < row.seq))?;
