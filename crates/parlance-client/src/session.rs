@@ -105,6 +105,13 @@ impl Session {
         })
     }
 
+    /// Opens the user's copy of a secret that nobody has announced, which may be wrapped for an
+    /// earlier pair, too.
+    fn open_published_secret(&self, wrapped: &str) -> Option<EpochSecret> {
+        let mut pairs = std::iter::once(&*self.identity.pair).chain(self.earlier.iter());
+        pairs.find_map(|pair| EpochSecret::unwrap(wrapped, pair).ok())
+    }
+
     /// The user's id.
     #[must_use]
     pub fn user(&self) -> UserId {

@@ -130,6 +130,8 @@ pub struct Reader {
     /// The rows that were read; `None` before the first page.
     position: Option<History>,
     epochs: BTreeMap<Epoch, (Announcement, Secret)>,
+    /// The secret that the conversation had before its first epoch.
+    secret_before: Option<EpochSecret>,
     /// The transcript, as far as it is known: the hash at each message.
     chains: BTreeMap<i64, Chain>,
     reading: Reading,
@@ -206,7 +208,8 @@ impl Reader {
 /// Reading.
 impl Session {
     /// Follows the conversation to its newest epoch, and reads the messages that came since the
-    /// last call, at first the newest 500. The transcript is verified, and is the one that the
+    /// last call, at first the newest 500. One that has no epoch, because older clients alone use it, is
+    /// read, too: nobody has signed its messages ([`Received::unsigned`]). The transcript is verified, and is the one that the
     /// state knows. `conversation` is as the server listed it last. If it was cleared since,
     /// reading starts over.
     ///
@@ -224,12 +227,19 @@ impl Session {
         conversation: &mut Conversation,
         reader: &mut Reader,
     ) -> Result<Vec<Received>, Error> {
-        self.follow_epochs(state, conversation).await?;
+        let (id, is_known) = (conversation.id, state.epochs.contains_key(&conversation.id));
+        if conversation.epoch == 0 && !is_known {
+            state.secrets_before.insert(id, conversation.secret.clone());
+        } else {
+            self.follow_epochs(state, conversation).await?;
+        }
         // A copy, which takes the reader's place once everything is read.
         let mut next = match reader.check_instance(conversation) {
             Ok(()) => reader.clone(),
             Err(_) => Reader::new(),
         };
+        let before = state.secrets_before.get(&id);
+        next.secret_before = before.and_then(|secret| self.open_published_secret(secret));
         let rows = self.next_rows(conversation, &mut next).await?;
         self.verify_transcript(state, conversation, &mut next, &rows)
             .await?;

@@ -8,7 +8,7 @@ use super::{Reader, Received, Secret};
 use crate::{
     answer::{Conversation, Message},
     e2ee::{
-        self, Envelope, EpochSecret, Opened, Sealed, State, View, open_published,
+        self, Envelope, Opened, Sealed, State, View, open_published,
         timeline::Standing,
     },
     error::Error,
@@ -40,7 +40,7 @@ impl Session {
                     let data = message.data.as_str();
                     self.know_epoch(state, reader, &envelope, Epoch::FIRST)
                         .await?;
-                    unsigned = self.open_unsigned(reader, conversation, &envelope, data);
+                    unsigned = open_unsigned(reader, &envelope, data);
                 }
                 Err(refused)
             }
@@ -69,29 +69,6 @@ impl Session {
             problem,
             standing,
         })
-    }
-
-    /// What a message of the published form says. Nothing names its secret: it is that of one of
-    /// the epochs, as published clients know only the newest one's, or the one before the first.
-    fn open_unsigned(
-        &self,
-        reader: &Reader,
-        conversation: &Conversation,
-        envelope: &Envelope<'_>,
-        data: &str,
-    ) -> Option<String> {
-        let epochs = reader.epochs.values().rev();
-        let mut known = epochs.filter_map(|(_, secret)| match secret {
-            Secret::Opened(secret) => Some(secret),
-            Secret::Absent | Secret::Wrong => None,
-        });
-        known
-            .find_map(|secret| open_published(envelope, secret, data).ok())
-            .or_else(|| {
-                let pair = &self.identity.pair;
-                let listed = EpochSecret::unwrap(&conversation.secret, pair).ok()?;
-                open_published(envelope, &listed, data).ok()
-            })
     }
 
     async fn unseal(
@@ -164,4 +141,17 @@ impl Session {
         };
         Ok(view.check(envelope, opened).and(numbered).err())
     }
+}
+
+/// What a message of the published form says. Nothing names its secret: it is that of one of the
+/// epochs, as published clients know only the newest one's, or the one before the first.
+fn open_unsigned(reader: &Reader, envelope: &Envelope<'_>, data: &str) -> Option<String> {
+    let epochs = reader.epochs.values().rev();
+    let known = epochs.filter_map(|(_, secret)| match secret {
+        Secret::Opened(secret) => Some(secret),
+        Secret::Absent | Secret::Wrong => None,
+    });
+    known
+        .chain(&reader.secret_before)
+        .find_map(|secret| open_published(envelope, secret, data).ok())
 }
