@@ -9,7 +9,7 @@ mod keys;
 mod people;
 
 pub use self::{
-    encrypted::{Draft, Met, NewMessage, NextEpoch, Reader, Received},
+    encrypted::{Draft, Invited, Met, NewMessage, NextEpoch, Reader, Received, ShownName},
     files::Upload,
 };
 

@@ -15,7 +15,8 @@ use parlance_wire::{
 use crate::{
     answer::{Conversation, Message},
     e2ee::{
-        self, Body, Content, Envelope, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State, WireType,
+        self, Body, Content, Envelope, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State,
+        WireType,
         timeline::{Row, Standing},
     },
     error::Error,
@@ -209,9 +210,9 @@ impl Reader {
 impl Session {
     /// Follows the conversation to its newest epoch, and reads the messages that came since the
     /// last call, at first the newest 500. One that has no epoch, because older clients alone use it, is
-    /// read, too: nobody has signed its messages ([`Received::unsigned`]). The transcript is verified, and is the one that the
-    /// state knows. `conversation` is as the server listed it last. If it was cleared since,
-    /// reading starts over.
+    /// read, too: nobody has signed its messages ([`Received::unsigned`]). The transcript is verified,
+    /// and is the one that the state knows. `conversation` is as the server listed it last. If it was
+    /// cleared since, reading starts over.
     ///
     /// After an error, or if the call is given up (its future dropped), nothing counts as read: the
     /// next call reads the same rows.

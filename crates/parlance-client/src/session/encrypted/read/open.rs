@@ -7,10 +7,7 @@ use parlance_wire::e2ee::Epoch;
 use super::{Reader, Received, Secret};
 use crate::{
     answer::{Conversation, Message},
-    e2ee::{
-        self, Envelope, Opened, Sealed, State, View, open_published,
-        timeline::Standing,
-    },
+    e2ee::{self, Envelope, Opened, Sealed, State, View, open_published, timeline::Standing},
     error::Error,
     session::Session,
 };
@@ -38,8 +35,7 @@ impl Session {
             Err(refused) => {
                 if matches!(refused, e2ee::Error::NotSigned) {
                     let data = message.data.as_str();
-                    self.know_epoch(state, reader, &envelope, Epoch::FIRST)
-                        .await?;
+                    self.know_epoch(state, reader, id, Epoch::FIRST).await?;
                     unsigned = open_unsigned(reader, &envelope, data);
                 }
                 Err(refused)
@@ -79,7 +75,8 @@ impl Session {
         sealed: &Sealed,
     ) -> Result<Result<Opened, e2ee::Error>, Error> {
         let epoch = sealed.epoch();
-        self.know_epoch(state, reader, envelope, epoch).await?;
+        self.know_epoch(state, reader, envelope.conversation, epoch)
+            .await?;
         let secret = match reader.epochs.get(&epoch) {
             Some((_, Secret::Opened(secret))) => secret,
             Some((_, Secret::Wrong)) => return Ok(Err(e2ee::Error::WrongSecret)),

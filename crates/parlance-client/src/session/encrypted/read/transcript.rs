@@ -108,10 +108,8 @@ impl Session {
         let (id, instance) = (conversation.id, &conversation.instance);
         let page = self.transcript(id, instance, seq.saturating_sub(1)).await?;
         let link = page.transcript.first().filter(|link| link.seq == seq);
-        link.map(|link| {
-            Chain::parse(&link.chain).ok_or(e2ee::Error::BrokenTranscript(seq).into())
-        })
-        .transpose()
+        link.map(|link| Chain::parse(&link.chain).ok_or(e2ee::Error::BrokenTranscript(seq).into()))
+            .transpose()
     }
 
     /// Follows the links after a message, as far as the one with the number `until`. Returns the
