@@ -102,8 +102,8 @@ pub(crate) async fn change_vault(
     let db = &call.services.db;
     let mut card = None;
     let mut friends = vec![];
+    rates::count_change(call)?;
     if with.card.is_some() || with.public_key.is_some() {
-        rates::count_change(call)?;
         let (present, seen_by) = store::card::owner(db, call.user)
             .await?
             .ok_or(Error::UserNotFound)?;

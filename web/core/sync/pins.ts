@@ -67,7 +67,8 @@ function firstThatFit<T>(entries: readonly (readonly [string, T])[], room: numbe
   const found: [string, T][] = [];
   let left = room;
   for (const [name, value] of entries) {
-    left -= JSON.stringify({ [name]: value }).length;
+    // A comma in place of the two braces.
+    left -= JSON.stringify({ [name]: value }).length - 1;
     if (left < 0) break;
     found.push([name, value]);
   }

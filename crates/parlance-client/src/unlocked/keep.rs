@@ -21,9 +21,11 @@ use crate::{
 // Not for ever: a server could pretend that.
 pub(super) const MAX_TRIES: usize = 5;
 
-/// More pins and heads than a vault of 16 KiB ever has room for: each has over 100 characters, in
-/// base64 twice.
-const MAX_ENTRIES: usize = 100;
+/// Bytes of a vault on a server that does not tell its limit.
+const USUAL_BYTES: usize = 16 << 10;
+/// Bytes that a pin or a head takes in a vault, at least and usually: it is in base64 twice.
+const ENTRY_BYTES: usize = 180;
+const USUAL_ENTRY_BYTES: usize = 240;
 
 impl Unlocked {
     /// Writes into the vault what this station knows of contacts, and how far it has read each
@@ -175,12 +177,24 @@ impl Unlocked {
 
     /// The next vault, with as much of these contents as it has room for.
     pub(super) fn fit(&self, contents: &mut Contents) -> Result<(Vault, EncryptedKey), Error> {
-        while contents.pins.len() + contents.heads.len() > MAX_ENTRIES && contents.shorten() {}
+        let limits = self.session.login().limits.as_ref();
+        let room = limits.map_or(USUAL_BYTES, |limits| limits.rsakeybytes);
+        let room = room.min(EncryptedKey::MAX_BYTES);
+        let entries = |contents: &Contents| contents.pins.len() + contents.heads.len();
+        while entries(contents) > room / ENTRY_BYTES && contents.shorten() {}
         loop {
             let vault = self.vault.update(&self.owner, &self.master, contents)?;
-            match vault.to_key() {
-                Err(e2ee::Error::TooLong) if contents.shorten() => {}
-                rsakey => return Ok((vault, rsakey?)),
+            let length = vault.length()?;
+            let excess = length.saturating_sub(room).div_ceil(USUAL_ENTRY_BYTES);
+            if excess == 0 {
+                let rsakey = vault.to_key()?;
+                return Ok((vault, rsakey));
+            }
+            for _ in 0..excess {
+                // Keys alone, and too many of them for this server.
+                if !contents.shorten() {
+                    return Err(e2ee::Error::TooLong.into());
+                }
             }
         }
     }
