@@ -102,9 +102,9 @@ pub(crate) async fn change_vault(
     let db = &call.services.db;
     let mut card = None;
     let mut friends = vec![];
+    rates::count_change(call)?;
     if with.card.is_some() || with.public_key.is_some() {
         // Friends are notified of a new card or key, so it counts as a change.
-        rates::count_change(call)?;
         let (present, seen_by) = store::card::owner(db, call.user)
             .await?
             .ok_or(Error::UserNotFound)?;

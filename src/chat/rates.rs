@@ -250,7 +250,7 @@ pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
         1.0,
         |limits| {
             format!(
-                "You can make at most {} changes a minute that others are notified of. Try again in a moment.",
+                "You can make at most {} changes a minute of your vault, or that others are notified of. Try again in a moment.",
                 limits.changes
             )
         },

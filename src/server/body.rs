@@ -11,7 +11,7 @@ use super::{
     address, extract::state_of, identity, load::BodyShare, request_log::api_of, state::State,
 };
 use crate::{api::error::Error, chat::error::Error as ChatError, timings::Timings};
-use parlance_wire::{id::UserId, request::Api, signature::Claim};
+use parlance_wire::{id::UserId, request::Api, signature::Claim, text::EncryptedKey};
 
 /// Maximum size of a body that is not counted and is read for everyone: it costs no more than its
 /// connection.
@@ -20,6 +20,8 @@ const MAX_UNCOUNTED: usize = 16 << 10;
 const MAX_OF_STRANGERS: usize = 64 << 10;
 /// Maximum size of a login or a registration.
 const MAX_LOGIN: usize = 32 << 10;
+/// Maximum size of a request that replaces a vault.
+const MAX_OF_VAULT: usize = EncryptedKey::MAX_BYTES + MAX_LOGIN;
 /// Maximum size of a request that wraps a secret for each participant of a group: 5,000 of 512
 /// characters and as many names are 4 MB.
 const MAX_OF_SECRETS: usize = 4 << 20;
@@ -68,7 +70,7 @@ impl Body {
     ) -> Result<Self, Error> {
         let (max, timings) = (state.settings.max_body_bytes, &state.settings.timings);
         let limit = match api {
-            Some(Api::Login) => max.min(MAX_LOGIN),
+            Some(Api::Login) => MAX_OF_VAULT,
             // The action is known only once the body is here.
             Some(Api::Conversation | Api::ConversationGroup) => max.max(MAX_OF_SECRETS),
             _ => max,
@@ -90,6 +92,9 @@ impl Body {
                 // Only for large bodies, and once, as the look-up may read the database.
                 sender = known_sender(state, &identity::claim(request), address).await?;
                 body.share = Some(state.load.body(sender, address::network(address)));
+            }
+            if length > MAX_LOGIN && api == Some(Api::Login) && sender.is_none() {
+                return Err(over(MAX_LOGIN));
             }
             if length > MAX_OF_STRANGERS && sender.is_none() {
                 return Err(too_large(format!(
@@ -199,13 +204,17 @@ pub(super) fn check_length(
     length: usize,
 ) -> Result<(), Error> {
     let max = state.settings.max_body_bytes;
-    let has_secrets = matches!(
-        (api, action),
+    let limit = match (api, action) {
         (Api::Conversation, "rekey" | "shareepochs")
-            | (Api::ConversationGroup, "create" | "addparticipants")
-    );
-    if length > max && !has_secrets {
-        return Err(over(max));
+        | (Api::ConversationGroup, "create" | "addparticipants") => return Ok(()),
+        (Api::Login, "changevault" | "changepassword" | "changerecovery" | "changekeys") => {
+            MAX_OF_VAULT
+        }
+        (Api::Login, _) => max.min(MAX_LOGIN),
+        _ => max,
+    };
+    if length > limit {
+        return Err(over(limit));
     }
     Ok(())
 }

@@ -50,8 +50,8 @@ pub enum Error {
     /// gone.
     #[error("the conversation was cleared since it was read")]
     Cleared,
-    /// Older clients began the conversation, and have written in it. Its epochs begin when a
-    /// participant renews its keys in a client that keeps the old ones.
+    /// Older clients began the conversation, and have written in it: it can be read. Its epochs begin when
+    /// a participant renews its keys in a client that keeps the old ones.
     #[error("older clients began this conversation; one of its participants has to renew its keys")]
     NoEpochs,
     /// A file here could not be read or written.

@@ -107,6 +107,9 @@ pub use self::{
     history::{Appended, History},
     retry::Retry,
     server::{NewUser, Server},
-    session::{Draft, Met, NewMessage, NextEpoch, Reader, Received, Session, Upload, message},
+    session::{
+        Draft, Invited, Met, NewMessage, NextEpoch, Reader, Received, Session, ShownName, Upload,
+        message,
+    },
     socket::{Socket, SocketEnd},
 };

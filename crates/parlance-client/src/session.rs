@@ -9,7 +9,7 @@ mod keys;
 mod people;
 
 pub use self::{
-    encrypted::{Draft, Met, NewMessage, NextEpoch, Reader, Received},
+    encrypted::{Draft, Invited, Met, NewMessage, NextEpoch, Reader, Received, ShownName},
     files::Upload,
 };
 
@@ -103,6 +103,13 @@ impl Session {
                 .find_map(|pair| open_secret(announcement, wrapped, pair).ok())
                 .ok_or(error)
         })
+    }
+
+    /// Opens the user's copy of a secret that nobody has announced, which may be wrapped for an
+    /// earlier pair, too.
+    fn open_published_secret(&self, wrapped: &str) -> Option<EpochSecret> {
+        let mut pairs = std::iter::once(&*self.identity.pair).chain(self.earlier.iter());
+        pairs.find_map(|pair| EpochSecret::unwrap(wrapped, pair).ok())
     }
 
     /// The user's id.

@@ -3,6 +3,7 @@
 
 mod keep;
 mod replace;
+mod restored;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 

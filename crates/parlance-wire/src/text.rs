@@ -110,15 +110,16 @@ text!(
 );
 text!(
     /// A private key, encrypted with its owner's password, as PEM: an 8192-bit one is about 6,500
-    /// bytes. U+0000 is refused, because PostgreSQL cannot store it.
-    EncryptedKey, "at most 16384 bytes of text without U+0000",
+    /// bytes; or a vault. U+0000 is refused, because PostgreSQL cannot store it.
+    EncryptedKey, "at most 262144 bytes of text without U+0000",
     |text| text.len() <= EncryptedKey::MAX_BYTES && !text.contains('\0')
 );
 
 impl EncryptedKey {
     /// Maximum bytes that a server takes.
-    // A vault's box is in base64 twice: this holds three pairs of 3072 bits, and some pins.
-    pub const MAX_BYTES: usize = 16384;
+    // A vault's box is in base64 twice, so that a pin takes about 210 bytes: this holds three pairs of
+    // 3072 bits, the pins of 1,000 contacts, and the heads of 150 conversations.
+    pub const MAX_BYTES: usize = 262_144;
 }
 
 impl Instance {
@@ -218,6 +219,6 @@ mod tests {
         );
         // Bytes, because the limit protects the database.
         is_taken(&|text| Secret::parse(text.into()).is_some(), "a", 4096);
-        is_taken(&|text| EncryptedKey::parse(text).is_some(), "a", 16384);
+        is_taken(&|text| EncryptedKey::parse(text).is_some(), "a", 262_144);
     }
 }

@@ -40,6 +40,35 @@ impl Person {
         Ok(said.await?.id)
     }
 
+    /// Sends a text after what was read, with this number, and what it says of the key log.
+    async fn numbers(
+        &mut self,
+        conversation: &mut Conversation,
+        reader: &mut Reader,
+        n: u64,
+        log: LogMark,
+    ) -> MessageId {
+        self.reads_on(conversation, reader).await.unwrap();
+        let (session, state) = (&self.session, &mut self.state);
+        let mut secret = session.follow_epochs(state, conversation).await.unwrap();
+        let draft = Draft {
+            id: MessageId::random(),
+            created: Timestamp::now(),
+            body: Body {
+                at: Timestamp::now().whole_seconds(),
+                until: None,
+                n,
+                head: state.heads[&conversation.id].1,
+                ep: None,
+                log: Some(log),
+                content: Content::Known(text("Hello")),
+            },
+        };
+        let sent = session.add_sealed(state, &self.sign, &mut secret, conversation, &draft);
+        sent.await.unwrap();
+        draft.id
+    }
+
     /// Logs in there, at the same station; each call is made once.
     async fn moves(&mut self, url: &str) {
         let retry = Retry {
@@ -209,31 +238,7 @@ async fn one_wrong_message_is_one_problem() {
     let good = ann.state.log.mark();
     let (anns, mut reader) = (&mut anns.conversation, Reader::new());
     for (n, log) in [(1, LogMark(size - 1, root)), (2, good)] {
-        ann.reads_on(anns, &mut reader).await.unwrap();
-        let mut secret = ann
-            .session
-            .follow_epochs(&mut ann.state, anns)
-            .await
-            .unwrap();
-        let head = ann.state.heads[&anns.id].1;
-        let draft = Draft {
-            id: MessageId::random(),
-            created: Timestamp::now(),
-            body: Body {
-                at: Timestamp::now().whole_seconds(),
-                until: None,
-                n,
-                head,
-                ep: None,
-                log: Some(log),
-                content: Content::Known(text("Hello")),
-            },
-        };
-        let (state, sign) = (&mut ann.state, &ann.sign);
-        ann.session
-            .add_sealed(state, sign, &mut secret, anns, &draft)
-            .await
-            .unwrap();
+        ann.numbers(anns, &mut reader, n, log).await;
     }
     let read = ben
         .reads_on(&mut bens.conversation, &mut Reader::new())
@@ -245,5 +250,50 @@ async fn one_wrong_message_is_one_problem() {
         read[0].problem
     );
     assert!(read[1].problem.is_none(), "{:?}", read[1].problem);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_missing_message_is_noticed_again_after_contents_were_deleted() {
+    let (world, [mut ann, mut ben], [mut anns, mut bens]) = channel().await;
+    let (anns, mut reader) = (&mut anns.conversation, Reader::new());
+    let (id, instance) = (anns.id, anns.instance.clone());
+    let mut said = vec![];
+    for n in 1..=3 {
+        let log = ann.state.log.mark();
+        said.push(ann.numbers(anns, &mut reader, n, log).await);
+    }
+    let erased = ann.session.erase(id, &instance, vec![said[1]]).await;
+    erased.unwrap();
+    let (conversation, mut bens_reader) = (&mut bens.conversation, Reader::new());
+    let read = ben.reads_on(conversation, &mut bens_reader).await.unwrap();
+    assert_eq!(ids(&read), [said[0], said[2]]);
+    assert!(read.iter().all(|one| one.problem.is_none()), "{read:?}");
+    // The fifth is missing.
+    for n in [4, 6] {
+        let log = ann.state.log.mark();
+        said.push(ann.numbers(anns, &mut reader, n, log).await);
+    }
+    let read = ben.reads_on(conversation, &mut bens_reader).await.unwrap();
+    assert_eq!(ids(&read), said[3..]);
+    assert!(read[0].problem.is_none(), "{:?}", read[0].problem);
+    let missing = Some(Wrong::MissingMessages {
+        expected: 5,
+        found: 6,
+    });
+    assert_eq!(format!("{:?}", read[1].problem), format!("{missing:?}"));
+    // The newest one is deleted before anybody has read it.
+    let log = ann.state.log.mark();
+    let newest = ann.numbers(anns, &mut reader, 7, log).await;
+    let erased = ann.session.erase(id, &instance, vec![newest]).await;
+    erased.unwrap();
+    *conversation = ben.session.list().await.unwrap().remove(0);
+    let read = ben.reads_on(conversation, &mut bens_reader).await.unwrap();
+    assert!(read.is_empty(), "{read:?}");
+    let log = ann.state.log.mark();
+    let next = ann.numbers(anns, &mut reader, 8, log).await;
+    let read = ben.reads_on(conversation, &mut bens_reader).await.unwrap();
+    assert_eq!(ids(&read), [next]);
+    assert!(read[0].problem.is_none(), "{:?}", read[0].problem);
     world.end().await;
 }

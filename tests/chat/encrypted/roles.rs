@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use parlance_client::{Error, Role, e2ee};
+use parlance_client::{
+    Error, MessageId, NewMessage, Reader, Role, Timestamp,
+    e2ee::{self, Kind, timeline::Timeline},
+};
 
 use super::{account::deletes_account, person::Person};
 use crate::world::World;
@@ -90,5 +93,62 @@ async fn an_admin_appoints_others_with_the_next_epoch() {
     ben.says("Welcome, Cleo", &mut bens).await.unwrap();
     let cleos = cleo.follows().await.unwrap();
     assert_eq!(cleo.hears(&cleos).await.unwrap(), ["Welcome, Cleo"]);
+    world.end().await;
+}
+
+/// Reads the only conversation, and deletes a message in it, whoever may.
+async fn deletes(person: &mut Person, of: MessageId) {
+    let mut conversation = person.session.list().await.unwrap().remove(0);
+    let mut reader = Reader::new();
+    let (session, state) = (&person.session, &mut person.state);
+    let read = session.read(state, &mut conversation, &mut reader);
+    read.await.unwrap();
+    let message = NewMessage::new(Kind::Delete { of: vec![of] });
+    let said = session.say(state, &person.sign, &mut conversation, &reader, message);
+    said.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_counts_by_who_was_an_admin_when_it_was_written() {
+    let world = World::new().await;
+    let mut ann = Person::new(&world, "Ann").await;
+    let mut ben = Person::new(&world, "Ben").await;
+    let mut cleo = Person::new(&world, "Cleo").await;
+    for friend in [&ben, &cleo] {
+        ann.befriends(friend).await;
+    }
+    let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
+    let mut bens = ben.follows().await.unwrap();
+    let of_ann = ann.says("By Ann", &mut anns).await.unwrap();
+    let of_ben = ben.says("By Ben", &mut bens).await.unwrap();
+    // Ann is an admin, and Ben is none.
+    deletes(&mut ann, of_ben).await;
+    deletes(&mut ben, of_ann).await;
+    // They change places.
+    let id = anns.conversation.id;
+    let appointed = ann.session.set_role(id, ben.user(), Role::Admin).await;
+    appointed.unwrap();
+    let both = [ann.user(), ben.user()];
+    ann.appoints(&mut anns, &both).await.unwrap();
+    let mut bens = ben.follows().await.unwrap();
+    let dismissed = ben.session.set_role(id, ann.user(), Role::Member).await;
+    dismissed.unwrap();
+    let alone = [ben.user()];
+    ben.appoints(&mut bens, &alone).await.unwrap();
+
+    let mut conversation = cleo.session.list().await.unwrap().remove(0);
+    let mut reader = Reader::new();
+    let (session, state) = (&cleo.session, &mut cleo.state);
+    let read = session.read(state, &mut conversation, &mut reader).await;
+    let mut timeline = Timeline::new(cleo.user());
+    for received in read.unwrap() {
+        timeline.add(received.row());
+    }
+    let shown = timeline.entries(Timestamp::now());
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|one| (&*one.text, one.is_deleted))
+        .collect();
+    assert_eq!(shown, [("By Ann", false), ("", true)]);
     world.end().await;
 }

@@ -4,6 +4,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_client::{
     MessageId, Reader, Timestamp,
+    answer::Conversation,
     e2ee::{
         Content, EpochSecret, Error as Wrong, Kind,
         timeline::{Timeline, Trouble},
@@ -14,9 +15,13 @@ use parlance_wire::chain::Chain;
 use super::{channel, person::Channel, tampered::messages::RECHAINED};
 use crate::world::World;
 
-/// Ann, as a client of the published form, adds a message (docs/api.md, End-to-end encryption).
-async fn adds(world: &World, channel: &Channel, secret: &EpochSecret, text: &str) {
-    let (id, conversation) = (MessageId::random(), &channel.conversation);
+/// A text as clients of the published form seal it (docs/api.md, End-to-end encryption).
+pub(super) fn seals(
+    conversation: &Conversation,
+    id: MessageId,
+    secret: &EpochSecret,
+    text: &str,
+) -> String {
     let aad = [
         conversation.id.as_bytes().as_slice(),
         conversation.instance.as_str().as_bytes(),
@@ -28,7 +33,13 @@ async fn adds(world: &World, channel: &Channel, secret: &EpochSecret, text: &str
     let nonce = Nonce::assume_unique_for_key([7; 12]);
     key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut sealed)
         .unwrap();
-    let data = STANDARD.encode([&[7; 12], &sealed[..]].concat());
+    STANDARD.encode([&[7; 12], &sealed[..]].concat())
+}
+
+/// Ann, as a client of the published form, adds a message.
+async fn adds(world: &World, channel: &Channel, secret: &EpochSecret, text: &str) {
+    let id = MessageId::random();
+    let data = seals(&channel.conversation, id, secret, text);
     // A client of version 4 would have to name an epoch.
     world
         .sql(&format!(
@@ -93,7 +104,7 @@ async fn a_message_that_nobody_signed_is_read_with_a_mark_and_changes_nothing() 
     for received in &read {
         timeline.add(received.row());
     }
-    let shown = timeline.entries(&[].into(), Timestamp::now());
+    let shown = timeline.entries(Timestamp::now());
     let shown: Vec<_> = shown.iter().map(|one| (&*one.text, one.trouble)).collect();
     assert_eq!(
         shown,

@@ -244,7 +244,7 @@ async fn login_tells_a_v4_client_what_the_server_takes_at_most() {
     assert_eq!(
         limits,
         json!({
-            "messagebytes": 5000, "bodybytes": 1_048_576, "rsakeybytes": 16384, "framebytes": 4096, "participants": 5000,
+            "messagebytes": 5000, "bodybytes": 1_048_576, "rsakeybytes": 262_144, "framebytes": 4096, "participants": 5000,
             "conversations": 1000, "newconversations": 100, "stations": 100, "sockets": 20, "requests": 32,
             "messageids": 1000, "erasedids": 100, "file": 104_857_600, "filequota": 1_073_741_824, "fileused": 0, "filebytes": 1_099_511_627_776_u64, "clockdifference": 300, "messagelifetime": 604_800, "expirygrace": 604_800
         })

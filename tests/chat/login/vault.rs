@@ -270,3 +270,28 @@ async fn a_new_key_signs_on_every_node_from_its_commit_on() {
     assert_eq!(list["availabilities"][0]["publickey"], new_key);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_vault_has_room_for_a_thousand_contacts_and_a_login_does_not() {
+    let world = World::new().await;
+    let ann = world.person("Ann").await;
+    let vault = |bytes: usize| json!({ "rsakey": "v".repeat(bytes), "version": 1 });
+    let refused = changes(&ann, "changevault", vault(262_145)).await;
+    let refused = refused.refused(400, "bad_request");
+    let sentence = refused["errormessage"].as_str().unwrap();
+    assert!(sentence.contains("262144"), "{sentence}");
+    changes(&ann, "changevault", vault(262_144)).await.ok();
+    let stored = changes(&ann, "vault", json!({})).await.ok();
+    assert_eq!(stored["rsakey"].as_str().map(str::len), Some(262_144));
+    let more = changes(&ann, "changevault", vault(300_000)).await;
+    more.refused(413, "too_large");
+    // No other request about an account is as large, whoever sends it.
+    let large = json!({ "version": 1, "unknown": "v".repeat(40_000) });
+    let refused = changes(&ann, "vault", large).await;
+    refused.refused(413, "too_large");
+    let mut new = registration("ben");
+    new["rsakey"] = "v".repeat(40_000).into();
+    let refused = asks_unsigned(&world, new).await;
+    refused.refused(413, "too_large");
+    world.end().await;
+}

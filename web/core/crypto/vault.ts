@@ -6,9 +6,9 @@ import { canonical, isObject, type Json, readCanonical } from "./canonical.ts";
 import { aesKey, hkdf, label, type RawKeys } from "./keys.ts";
 
 const PREFIX = "parlance-vault:1:";
-const MAX_VAULT = 64 * 1024;
+const MAX_VAULT = 1024 * 1024;
 /** Characters of a vault that a server keeps (docs/api.md, `rsakey`). */
-export const MAX_RSAKEY = 16_384;
+export const MAX_RSAKEY = 262_144;
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /** Whose vault it is. */

@@ -2,8 +2,10 @@
 // the same key log, and that none of the author's messages is missing.
 
 import { beginning } from "../crypto/chain.ts";
+import { parseAnnouncement } from "../crypto/epoch.ts";
 import { checkMark, type Followed, InvalidLog } from "../crypto/log.ts";
 import type { Body } from "./body.ts";
+import type { UserId } from "./ids.ts";
 import type { Row } from "./timeline.ts";
 
 /** What the reader was shown. */
@@ -48,14 +50,20 @@ function isOther(held: Followed, mark: readonly [number, string]): boolean {
   }
 }
 
-type Counted = Pick<Row, "user" | "content" | "trouble" | "station" | "n">;
+type Counted = Pick<Row, "user" | "content" | "trouble" | "station" | "n" | "epoch" | "byAdmin">;
+
+/** Whether somebody was an admin of the group in the epoch of this announcement; nobody is where there is none. */
+export const isAdminIn = (announcement: string | undefined, user: UserId): boolean =>
+  !!announcement && parseAnnouncement(announcement).admins.includes(user);
 
 /**
- * Marks rows, in their order, whose station has skipped a number: messages of theirs are missing; and refuses those that use
- * one again. `hasGaps`: the content of messages in between was deleted, so that nothing can be said of skipped ones.
+ * Marks rows, in their order, whose station has skipped a number: messages of theirs are missing; and those of an epoch that had ended,
+ * whose writer may have been removed since. Refuses those that use a number again. `hasGaps`: the content of messages in between was
+ * deleted, so that nothing can be said of skipped ones.
  */
-export function checkNumbers<One extends Counted>(rows: readonly One[], hasGaps: boolean): One[] {
+export function checkOrder<One extends Counted>(rows: readonly One[], hasGaps: boolean): One[] {
   const last = new Map<string, number>();
+  let newest = 0;
   return rows.map((row) => {
     const key = `${row.user}/${row.station ?? ""}`;
     const before = last.get(key);
@@ -67,6 +75,9 @@ export function checkNumbers<One extends Counted>(rows: readonly One[], hasGaps:
     }
     if (before !== undefined && n <= before) return { ...row, content: null, trouble: "neverReadable" };
     last.set(key, n);
+    const epoch = row.epoch ?? newest;
+    if (epoch < newest) return { ...row, trouble: "forked", byAdmin: false };
+    newest = epoch;
     return before !== undefined && n > before + 1 && !hasGaps ? { ...row, trouble: "forked" } : row;
   });
 }

@@ -22,6 +22,10 @@ export interface Row {
   /** Which of its writer's stations it is from, and how that counts it; null where it does not. */
   station?: string;
   n?: number | null;
+  /** The epoch that it is of; null where nobody has signed it. */
+  epoch?: number | null;
+  /** Of a deletion: whether its writer was an admin of the group in its epoch. */
+  byAdmin?: boolean;
 }
 
 /** An own message in the outbox. */
@@ -43,6 +47,7 @@ export interface Context {
   me: UserId;
   isGroup: boolean;
   nameOf: (user: UserId) => string;
+  /** Who is an admin now. */
   isAdmin: (user: UserId) => boolean;
   /** Of the others. */
   reach: ReadonlyMap<UserId, Reach>;
@@ -55,10 +60,11 @@ interface Change {
   user: UserId;
   at: number;
   content: Content;
+  byAdmin: boolean;
 }
 
 /** Updates by the message that they are about; what waits for the server counts as the newest. */
-function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], me: UserId): Map<string, Change[]> {
+function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], { me, isAdmin }: Pick<Context, "me" | "isAdmin">): Map<string, Change[]> {
   const found = new Map<string, Change[]>();
   const note = (target: string, change: Change): void => {
     const list = found.get(target);
@@ -70,10 +76,13 @@ function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], me: 
     if (content.kind === "delete") for (const target of content.of) note(target, change);
     else if (content.kind === "edit" || content.kind === "reaction" || content.kind === "pin") note(content.of, change);
   };
-  // Without a good signature an update has no effect.
-  for (const { seq, user, at, content, trouble } of rows) if (content && !trouble) take({ seq, user, at, content });
+  // Without a good signature an update has no effect. With one it has, whatever else is wrong: a message that was withheld must not undo
+  // what its writer deleted.
+  for (const { seq, user, at, content, trouble, byAdmin = false } of rows) {
+    if (content && (trouble === null || trouble === "forked")) take({ seq, user, at, content, byAdmin });
+  }
   waiting.forEach(({ at, content, held }, i) => {
-    if (!held) take({ seq: Number.MAX_SAFE_INTEGER - waiting.length + i, user: me, at, content });
+    if (!held) take({ seq: Number.MAX_SAFE_INTEGER - waiting.length + i, user: me, at, content, byAdmin: isAdmin(me) });
   });
   for (const list of found.values()) list.sort((one, other) => one.seq - other.seq);
   return found;
@@ -108,7 +117,7 @@ const isShown = (content: Content | null): boolean => content === null || conten
 
 /** Each version of a text, oldest first: the first is how it was written. */
 export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: string }[] {
-  const changes = changesByTarget(rows, [], row.user).get(row.id) ?? [];
+  const changes = changesByTarget(rows, [], { me: row.user, isAdmin: () => false }).get(row.id) ?? [];
   const first = row.content?.kind === "text" || row.content?.kind === "file" ? [{ at: row.at, text: row.content.text }] : [];
   const later = changes.flatMap(({ user, at, content }) =>
     user === row.user && content.kind === "edit" ? [{ at, text: content.text }] : [],
@@ -134,7 +143,7 @@ function inWords(content: Content): Content {
 
 /** The articles of these rows, oldest first, and then what waits. */
 export function articles(rows: readonly Row[], waiting: readonly Waiting[], context: Context): Article[] {
-  const changes = changesByTarget(rows, waiting, context.me);
+  const changes = changesByTarget(rows, waiting, context);
   const byId = new Map<string, Row>(rows.map((row) => [row.id, row]));
   const out: Article[] = [];
   for (const row of rows) {
@@ -169,15 +178,15 @@ function written(row: Row, changes: readonly Change[]): { text: string; mentions
   return row.content?.kind === "text" || row.content?.kind === "file" ? row.content : null;
 }
 
-const isDeletedBy = (row: Row, changes: readonly Change[], context: Context): boolean =>
-  changes.some(({ user, content }) => content.kind === "delete" && (user === row.user || context.isAdmin(user)));
+const isDeletedBy = (row: Row, changes: readonly Change[]): boolean =>
+  changes.some(({ user, content, byAdmin }) => content.kind === "delete" && (user === row.user || byAdmin));
 
 type ByTarget = ReadonlyMap<string, readonly Change[]>;
 
 function article(row: Row, delivery: Delivery, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
   const { content } = row;
   const changes = all.get(row.id) ?? [];
-  const isDeleted = row.erased === true || isDeletedBy(row, changes, context);
+  const isDeleted = row.erased === true || isDeletedBy(row, changes);
   const newest = written(row, changes);
   const text = newest?.text ?? (content?.kind === "unknown" ? content.alt : "");
   const mentions = (newest?.mentions ?? []).map((user) => [context.nameOf(user), user] as const);
@@ -210,6 +219,6 @@ function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, cont
   if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
   const changes = all.get(target.id) ?? [];
   const files = target.content?.kind === "file" ? target.content.files : [];
-  const text = isDeletedBy(target, changes, context) ? "" : wordsOf({ text: written(target, changes)?.text ?? "", files });
+  const text = isDeletedBy(target, changes) ? "" : wordsOf({ text: written(target, changes)?.text ?? "", files });
   return { id: reply.id, name: context.nameOf(target.user), quote: text.slice(0, MAX_QUOTE) };
 }

@@ -4,7 +4,7 @@
 
 import { cardHash } from "../crypto/card.ts";
 import { InvalidLog, tagOf } from "../crypto/log.ts";
-import { openBox, readVault } from "../crypto/vault.ts";
+import { type Contents, openBox, readVault, type VaultPin } from "../crypto/vault.ts";
 import { newConversation, type PersonRecord } from "../store/records.ts";
 import type { Change } from "../store/backend.ts";
 import { change } from "../store/store.ts";
@@ -12,7 +12,7 @@ import type { Account } from "../sync/account.ts";
 import { forgetConversationOf } from "../sync/erase.ts";
 import { type WholeLog, wholeLog } from "../sync/key-log.ts";
 import { publishOwnCard } from "../sync/own-card.ts";
-import { ownerOf, updateSession } from "../sync/vault.ts";
+import { keepVault, ownerOf, updateSession } from "../sync/vault.ts";
 import { fetchVault } from "../wire/login.ts";
 import { Unsafe } from "./unsafe.ts";
 
@@ -22,7 +22,8 @@ export async function acceptRestored(account: Account): Promise<void> {
   const [log, vault] = [await soundLog(account), await ownVault(account)];
   const ids = await serial.run(async () => {
     const conversations = await store.conversations();
-    const people = await Promise.all((await store.people()).map((person) => keepLogged(person, log, session.server)));
+    const pins = vault?.contents.pins ?? {};
+    const people = await Promise.all((await store.people()).map((person) => keepLogged(person, pins[person.id], log, session.server)));
     const outbox = await store.outbox();
     const forgotten = await Promise.all(conversations.map(({ wire }) => forgetConversationOf(account, wire.id)));
     await store.writeOwn(
@@ -37,8 +38,9 @@ export async function acceptRestored(account: Account): Promise<void> {
     );
     return conversations.map(({ wire }) => wire.id);
   });
-  if (vault !== null) await updateSession(account, { vault });
+  if (vault !== null) await updateSession(account, { vault: vault.rsakey });
   notify({ restored: true, list: true, outbox: true, conversations: ids });
+  if (vault !== null) await keepVault(account, (there) => withoutLost(there, log, session.server));
   await publishOwnCard(caller, session);
 }
 
@@ -50,24 +52,35 @@ async function soundLog(account: Account): Promise<WholeLog> {
   }
 }
 
-/** The vault as it was in the backup, if it is this account's; null in accounts that have none. */
-async function ownVault({ session, caller }: Account): Promise<string | null> {
+/** The server's vault, if it is this account's; null in accounts that have none. */
+async function ownVault({ session, caller }: Account): Promise<{ rsakey: string; contents: Contents } | null> {
   if (session.vault === "" || !session.boxKey) return null;
   const { rsakey } = await fetchVault(caller);
   try {
-    await openBox(readVault(rsakey), session.boxKey, ownerOf(session));
+    return { rsakey, contents: await openBox(readVault(rsakey), session.boxKey, ownerOf(session)) };
   } catch (error) {
     throw new Unsafe("keys", error);
   }
-  return rsakey;
 }
 
-/** A person with only those cards that are in the log. If some are missing there, the user has to review the person's keys. */
-async function keepLogged(person: PersonRecord, { cards: logged }: WholeLog, server: string): Promise<PersonRecord> {
+const isLostPin = (pin: VaultPin | null | undefined, tag: string, { cards }: WholeLog): boolean =>
+  !!pin && pin[1] > 0 && !cards.has(`${tag}/${pin[0]}`);
+
+/**
+ * A person with only those cards that are in the log. If some are missing there, or the one that another device has pinned, the user
+ * has to review the person's keys.
+ */
+async function keepLogged(person: PersonRecord, pinned: VaultPin | undefined, log: WholeLog, server: string): Promise<PersonRecord> {
   const tag = await tagOf(server, person.id);
   const cards: string[] = [];
-  for (const card of person.cards) if (logged.has(`${tag}/${await cardHash(card)}`)) cards.push(card);
-  const { pin } = person;
-  const isLost = cards.length < person.cards.length || (pin !== null && pin[1] > 0 && !logged.has(`${tag}/${pin[0]}`));
+  for (const card of person.cards) if (log.cards.has(`${tag}/${await cardHash(card)}`)) cards.push(card);
+  const isLost = cards.length < person.cards.length || isLostPin(person.pin, tag, log) || isLostPin(pinned, tag, log);
   return isLost ? { ...person, cards, pin: null, trust: "changed" } : person;
+}
+
+// Otherwise a new device would look for them for ever.
+async function withoutLost({ keys, pins }: Contents, log: WholeLog, server: string): Promise<Contents> {
+  const kept: [string, VaultPin][] = [];
+  for (const [user, pin] of Object.entries(pins)) if (!isLostPin(pin, await tagOf(server, user), log)) kept.push([user, pin]);
+  return { keys, pins: Object.fromEntries(kept), heads: {} };
 }

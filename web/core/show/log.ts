@@ -3,7 +3,7 @@
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
 import { contentOf } from "../outbox/queue.ts";
-import { checkNumbers } from "../model/reading.ts";
+import { checkOrder } from "../model/reading.ts";
 import { articles, type Context, type Reach, type Row, type Waiting } from "../model/timeline.ts";
 import type { Article, HeldKind } from "../model/view.ts";
 import type { ConversationRecord, Held, Outgoing } from "../store/records.ts";
@@ -46,7 +46,7 @@ export function contextOf(record: ConversationRecord, names: Names, { session, c
 /** Opens the rows from a number on. */
 export async function openRows(account: Account, record: ConversationRecord, from: number): Promise<Row[]> {
   const rows = await account.store.rows(record.wire.id, from);
-  return checkNumbers(await account.cipher.openAll(record, rows), record.hasGaps);
+  return checkOrder(await account.cipher.openAll(record, rows), record.hasGaps);
 }
 
 /** Decrypts the outbox. The content of a message does not change there, so known ones are not decrypted again. */

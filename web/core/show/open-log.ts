@@ -1,7 +1,7 @@
 // The log of the open conversation: its rows from some row to the newest.
 
 import type { ConversationId, MessageId, UserId } from "../model/ids.ts";
-import { checkNumbers } from "../model/reading.ts";
+import { checkOrder } from "../model/reading.ts";
 import { articles, type Row, type Waiting } from "../model/timeline.ts";
 import type { Log } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/records.ts";
@@ -192,7 +192,7 @@ export class OpenLog {
       this.opened = this.opened.slice(-this.limit);
       this.from = this.opened[0]?.seq ?? this.from;
     }
-    const rows = checkNumbers(this.opened, record.hasGaps);
+    const rows = checkOrder(this.opened, record.hasGaps);
     this.count = rows.length;
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);
     const shown = articles(rows, waiting, contextOf(record, names, this.account));

@@ -11,7 +11,7 @@ import { openPublished, sealPublished } from "../crypto/published.ts";
 import { type Body, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { disappearsAt, endOf } from "../model/keep.ts";
-import { checkReading } from "../model/reading.ts";
+import { checkReading, isAdminIn } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
 import type { Unsealed } from "../model/written.ts";
@@ -165,6 +165,8 @@ export class Cipher {
   private async openRow(reading: Reading, row: WireMessage): Promise<Row> {
     const isErased = row.Data === "";
     const { trouble, body } = isErased ? { trouble: null, body: null } : await this.openBody(reading, row);
+    const epoch = trouble === "notProven" ? null : epochOf(row.Data);
+    const announced = body?.content.kind === "delete" && epoch !== null ? await this.announced(reading, epoch) : undefined;
     return {
       seq: row.Seq,
       id: row.ID,
@@ -177,6 +179,8 @@ export class Cipher {
       erased: isErased,
       station: row.Station,
       n: body?.n ?? null,
+      epoch,
+      byAdmin: isAdminIn(announced?.announcement, row.User),
     };
   }
 

@@ -37,12 +37,12 @@ export async function pinsOf(people: readonly PersonRecord[], me: UserId): Promi
   return Object.fromEntries(found);
 }
 
-/** How far conversations have come, those first in which something was said last. */
+/** How far conversations have come, those first in which something was said last; without those whose transcript does not fit. */
 export const headsOf = (records: readonly ConversationRecord[]): Heads =>
   Object.fromEntries(
     [...records]
       .sort((one, other) => other.wire.lastaccess - one.wire.lastaccess)
-      .flatMap(({ wire, head }) => (head ? [[wire.id, [head.seq, head.chain]] as const] : [])),
+      .flatMap(({ wire, head, broken }) => (head && broken === null ? [[wire.id, [head.seq, head.chain]] as const] : [])),
   );
 
 /** Two devices' pins as one: a later card counts, and of the same card a comparison, then a doubt. */
@@ -67,7 +67,8 @@ function firstThatFit<T>(entries: readonly (readonly [string, T])[], room: numbe
   const found: [string, T][] = [];
   let left = room;
   for (const [name, value] of entries) {
-    left -= JSON.stringify({ [name]: value }).length;
+    // A comma in place of the two braces.
+    left -= JSON.stringify({ [name]: value }).length - 1;
     if (left < 0) break;
     found.push([name, value]);
   }

@@ -54,18 +54,22 @@ async function refetch(account: Account): Promise<Vault> {
   return vault;
 }
 
-/** Writes changed pins and heads into the vault. In the leading tab only. */
-export async function keepVault(account: Account): Promise<void> {
+/**
+ * Writes changed pins and heads into the vault. In the leading tab only. `without` takes out what a restored server has lost; then the
+ * vault is written in any case.
+ */
+export async function keepVault(account: Account, without?: (there: Contents) => Promise<Contents>): Promise<void> {
   const { store, session, caller } = account;
   if (session.vault === "" || !session.boxKey) return;
   let vault = readVault(session.vault);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const contents = await openBox(vault, session.boxKey, ownerOf(session));
+    const there = await openBox(vault, session.boxKey, ownerOf(session));
+    const contents = without ? await without(there) : there;
     if (tries > 0) await takePins(account, contents.pins);
     const pins = mergePins(await pinsOf(await store.people(), session.user), contents.pins);
     const next = fit(contents.keys, pins, mergeHeads(headsOf(await store.conversations()), contents.heads));
     const [now, writtenAt] = [account.clock.now(), await store.meta<number>("vaultAt")];
-    if (isSame(next.pins, contents.pins) && now - (writtenAt ?? now) < DAY_MS) {
+    if (!without && isSame(next.pins, contents.pins) && now - (writtenAt ?? now) < DAY_MS) {
       if (writtenAt === undefined) await store.writeOwn({ put: "meta", key: "vaultAt", value: now });
       return;
     }

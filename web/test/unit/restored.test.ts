@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { Client } from "../../core/index.ts";
 import { readVault } from "../../core/crypto/vault.ts";
+import type { Http } from "../../core/ports.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { articlesOf, password, Person } from "../world/person.ts";
 import { Version4 } from "../world/version-4.ts";
@@ -115,4 +116,40 @@ test("a login with an older vault than this device has seen is possible by accep
   // From then on what it has now is the newest that it has seen.
   await here.client.logOut();
   assert.ok((await here.client.logIn(ann.email, password)).ok);
+});
+
+test("a new device does not look for a message that a restored server has lost, although another one has written it into the vault", async () => {
+  const server = new Version4();
+  let wrote = (): void => undefined;
+  const http: Http = async (path, body, ...rest) => {
+    const answer = await server.http(path, body, ...rest);
+    if (String(body).includes('"changevault"')) wrote();
+    return answer;
+  };
+  const ben = await joins(server, "Ben");
+  const ann = await Person.joins("Ann", { ...portsOf(server), http });
+  everyone.push(ann.client);
+  const id = await ann.befriends(ben);
+  await Promise.all([ann.client.open(id), ben.client.open(id)]);
+  await ann.types(id, "Kept");
+  await ben.reads("Kept");
+  const backup = server.backup();
+  await ann.types(id, "Lost");
+  await ann.sees("that it is sent", ({ log }) => articlesOf(log?.entries ?? []).some(({ text, state }) => text === "Lost" && state !== "sending"));
+  const written = new Promise<void>((resolve) => { wrote = resolve; });
+  await ann.client.verify(ben.id);
+  await written;
+  const { rsakey, version } = server.accounts.get(ann.id) ?? assert.fail();
+  server.restore(backup);
+  Object.assign(server.accounts.get(ann.id) ?? assert.fail(), { rsakey, version });
+  for (const person of [ann, ben]) assert.ok((await person.client.acceptRestored()).ok);
+  const other = await ann.onAnotherDevice(portsOf(server));
+  everyone.push(other.client);
+  await other.sees("the conversation", ({ conversations }) => conversations.some((one) => one.id === id));
+  await other.client.open(id);
+  await other.reads("Kept");
+  await ben.client.open(id);
+  await ben.types(id, "And on");
+  await other.reads("And on");
+  assert.deepEqual(articlesOf(other.client.state.log?.entries ?? []).map(({ text, trouble }) => [text, trouble]), [["Kept", null], ["And on", null]]);
 });

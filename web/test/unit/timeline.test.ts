@@ -14,7 +14,7 @@ const context: Context = { me: ann, isGroup: true, nameOf: (one) => names.get(on
 const text = (written: string): Content => ({ kind: "text", text: written, reply: null, mentions: [] });
 const row = (seq: number, by: typeof ann, content: Content | null, trouble: Row["trouble"] = null): Row => {
   const type = content === null || content.kind === "text" || content.kind === "unknown" ? "Message" : "Update";
-  return { seq, id: id(seq), user: by, at: seq, until: null, type, content, trouble };
+  return { seq, id: id(seq), user: by, at: seq, until: null, type, content, trouble, byAdmin: by === cleo };
 };
 const show = (rows: Row[], waiting: Waiting[] = [], of: Partial<Context> = {}): Article[] => articles(rows, waiting, { ...context, ...of });
 const edit = (of: number, written: string): Content => ({ kind: "edit", of: id(of), text: written, mentions: [] });
@@ -32,6 +32,26 @@ test("what is deleted says nothing any more; others cannot delete, admins can", 
   const del = (of: number): Content => ({ kind: "delete", of: [id(of)] });
   const shown = show([row(1, ann, text("mine")), row(2, ann, text("hers")), row(3, ann, text("stays")), row(4, ann, del(1)), row(5, cleo, del(2)), row(6, ben, del(3))]);
   assert.deepEqual(shown.map((one) => [one.deleted, one.text]), [[true, ""], [true, ""], [false, "stays"]]);
+});
+
+test("whoever becomes an admin later, or is one no longer, has deleted what they could then", () => {
+  const del = (of: number): Content => ({ kind: "delete", of: [id(of)] });
+  const byOneOfThen: Row = { ...row(3, ben, del(1)), byAdmin: true };
+  const byOneOfNow: Row = { ...row(4, cleo, del(2)), byAdmin: false };
+  const shown = show([row(1, ann, text("deleted")), row(2, ann, text("stays")), byOneOfThen, byOneOfNow]);
+  assert.deepEqual(shown.map((one) => one.deleted), [true, false]);
+});
+
+test("a signed update counts although something else is wrong", () => {
+  const shown = show([
+    row(1, ann, text("x")),
+    row(2, ann, text("deleted")),
+    row(3, ann, edit(1, "y"), "forked"),
+    row(4, ann, { kind: "delete", of: [id(2)] }, "forked"),
+    row(5, ben, edit(1, "z"), "forked"),
+    row(6, ben, react(1, "👍"), "forked"),
+  ]);
+  assert.deepEqual(shown.map((one) => [one.text, one.deleted, one.reactions.length, one.trouble]), [["y", false, 1, null], ["", true, 0, null]]);
 });
 
 test("a reaction has one state for each person and emoji", () => {

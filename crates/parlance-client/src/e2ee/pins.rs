@@ -12,7 +12,7 @@ use parlance_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Error, KeyLog};
+use super::{Error, Invitation, KeyLog};
 
 /// How well a contact's card is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -273,6 +273,27 @@ impl Pins {
         }
         pin.mark = Mark::Verified;
         Ok(())
+    }
+
+    /// Verifies a newcomer's card by the `mac` of their message of kind `verify`, which proves that they
+    /// had the link of this invitation. Returns `false` if it does not, or if their identity has changed.
+    ///
+    /// # Errors
+    /// `UnknownSigner`: none is pinned.
+    pub fn prove(
+        &mut self,
+        newcomer: UserId,
+        invitation: &Invitation,
+        mac: &str,
+    ) -> Result<bool, Error> {
+        let pin = self.by_user.get_mut(&newcomer);
+        let pin = pin.ok_or(Error::UnknownSigner(newcomer))?;
+        let card = pin.card().ok_or(Error::UnknownSigner(newcomer))?;
+        if pin.mark == Mark::Changed || !invitation.is_proof(card.hash(), mac) {
+            return Ok(false);
+        }
+        pin.mark = Mark::Verified;
+        Ok(true)
     }
 
     /// Forgets the cards that the log of a restored server no longer has. A contact who has lost

@@ -41,6 +41,10 @@ pub struct State {
     /// where they are newer than what was read here. The next reading has to come to each of them.
     #[serde(default)]
     pub vault_heads: BTreeMap<ConversationId, Head>,
+    /// The user's copies, wrapped, of the secrets that conversations had before their first epoch. The
+    /// server tells them no more once that has begun.
+    #[serde(default)]
+    pub secrets_before: BTreeMap<ConversationId, String>,
     /// When the newest epoch of a conversation was first seen here
     /// ([`is_epoch_due`](Self::is_epoch_due)).
     #[serde(default)]
@@ -62,6 +66,7 @@ impl State {
             readings: BTreeMap::new(),
             heads: BTreeMap::new(),
             vault_heads: BTreeMap::new(),
+            secrets_before: BTreeMap::new(),
             epochs_seen: BTreeMap::new(),
             vault_version: 0,
         }

@@ -22,7 +22,7 @@ const MAX_QUOTE: usize = 200;
 ///     MessageId, ReportType, Timestamp, UserId,
 ///     e2ee::{
 ///         Content, Kind,
-///         timeline::{Progress, Row, Timeline},
+///         timeline::{Progress, Row, Standing, Timeline},
 ///     },
 /// };
 ///
@@ -37,6 +37,7 @@ const MAX_QUOTE: usize = 200;
 ///     until: None,
 ///     wire_type: kind.wire_type(),
 ///     content: Some(Content::Known(kind)),
+///     standing: Standing::OneOfTwo,
 ///     is_signed: true,
 ///     has_problem: false,
 /// };
@@ -50,7 +51,7 @@ const MAX_QUOTE: usize = 200;
 /// timeline.add(row(3, MessageId::random(), ben, reaction));
 /// timeline.report(ben, text, ReportType::Viewed);
 ///
-/// let shown = timeline.entries(&[].into(), Timestamp::now());
+/// let shown = timeline.entries(Timestamp::now());
 /// assert_eq!(shown.len(), 1);
 /// assert_eq!(shown[0].text, "Hello");
 /// assert!(shown[0].is_edited);
@@ -84,12 +85,26 @@ pub struct Row {
     pub wire_type: WireType,
     /// Its content; `None` if it cannot be decrypted.
     pub content: Option<Content>,
+    /// What its author may do to the messages of others, by the announcement of the row's epoch: who
+    /// becomes an admin later, or is one no longer, changes nothing about it.
+    pub standing: Standing,
     /// Whether its author has signed it. If not, it is shown with a warning, and an update has no
     /// effect.
     pub is_signed: bool,
     /// Whether another of a reader's checks failed, for example because an earlier message is
     /// missing: it is shown with a warning, and an update counts all the same.
     pub has_problem: bool,
+}
+
+/// What somebody may do to the messages of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Delete and pin them: an admin of the group.
+    Admin,
+    /// Pin them: one of the two in a direct conversation.
+    OneOfTwo,
+    /// Nothing: a member of the group who is no admin, or nobody who takes part.
+    Other,
 }
 
 /// A message as it is shown.
@@ -166,6 +181,7 @@ pub enum Trouble {
 #[derive(Debug, Clone, Copy)]
 struct Update<'a> {
     user: UserId,
+    standing: Standing,
     kind: &'a Kind,
 }
 
@@ -212,14 +228,11 @@ impl Timeline {
         self.erased.insert(message);
     }
 
-    /// The entries to show, oldest first, without those that have expired by `now`. `admins` are
-    /// those of a group's newest announcement
-    /// ([`Announcement::admins`](super::Announcement::admins)), and nobody in a direct conversation.
+    /// The entries to show, oldest first, without those that have expired by `now`.
     #[must_use]
-    pub fn entries(&self, admins: &BTreeSet<UserId>, now: Timestamp) -> Vec<Entry> {
+    pub fn entries(&self, now: Timestamp) -> Vec<Entry> {
         let view = Around {
             timeline: self,
-            admins,
             now,
             updates: self.updates(),
             reach: self.reach(),
@@ -246,11 +259,11 @@ impl Timeline {
                 }
             };
             for target in targets {
-                let user = row.user;
-                updates
-                    .entry(*target)
-                    .or_default()
-                    .push(Update { user, kind });
+                updates.entry(*target).or_default().push(Update {
+                    user: row.user,
+                    standing: row.standing,
+                    kind,
+                });
             }
         }
         updates
@@ -279,7 +292,6 @@ impl Timeline {
 /// The context in which rows are shown.
 struct Around<'a> {
     timeline: &'a Timeline,
-    admins: &'a BTreeSet<UserId>,
     now: Timestamp,
     updates: Updates<'a>,
     reach: BTreeMap<UserId, Reach>,
@@ -305,7 +317,7 @@ impl Around<'_> {
 
     fn is_deleted(&self, row: &Row) -> bool {
         let may = |update: &Update<'_>| {
-            let is_admin = self.admins.contains(&update.user);
+            let is_admin = update.standing == Standing::Admin;
             matches!(update.kind, Kind::Delete { .. })
                 && update.kind.may_change(update.user, row.user, is_admin)
         };
@@ -316,10 +328,9 @@ impl Around<'_> {
     fn is_pinned(&self, row: &Row) -> bool {
         let mut newest_first = self.updates(row).iter().rev();
         let newest = newest_first.find_map(|update| match update.kind {
-            // Only a direct conversation has no admins.
             Kind::Pin { off, .. } => {
-                let is_admin = self.admins.is_empty() || self.admins.contains(&update.user);
-                let may = update.kind.may_change(update.user, row.user, is_admin);
+                let is_enough = update.standing != Standing::Other;
+                let may = update.kind.may_change(update.user, row.user, is_enough);
                 may.then_some(!off)
             }
             _ => None,

@@ -25,7 +25,7 @@ pub use contents::{Contents, VaultPin};
 const PREFIX: &str = "parlance-vault:1:";
 /// Maximum bytes of a vault's JSON.
 // More than servers take today: a later one may take more, and this is only to bound what is parsed.
-const MAX_VAULT: usize = 64 << 10;
+const MAX_VAULT: usize = 1 << 20;
 
 /// The owner of a vault, which only opens on this server for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,8 +168,18 @@ impl Vault {
     /// # Errors
     /// `TooLong`: servers do not accept it. Fewer pins and heads make it shorter.
     pub fn to_key(&self) -> Result<EncryptedKey, Error> {
+        EncryptedKey::parse(&self.text()?).ok_or(Error::TooLong)
+    }
+
+    /// Bytes of the text to be stored, however many a server accepts.
+    #[cfg(all(feature = "http", feature = "password"))]
+    pub(crate) fn length(&self) -> Result<usize, Error> {
+        Ok(self.text()?.len())
+    }
+
+    fn text(&self) -> Result<String, Error> {
         let text = STANDARD.encode(canonical::write(self)?);
-        EncryptedKey::parse(&format!("{PREFIX}{text}")).ok_or(Error::TooLong)
+        Ok(format!("{PREFIX}{text}"))
     }
 
     /// Its version, which each change increments.

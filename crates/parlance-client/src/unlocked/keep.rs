@@ -19,11 +19,13 @@ use crate::{
 
 /// Maximum attempts of a change because other stations were faster each time.
 // Not for ever: a server could pretend that.
-const MAX_TRIES: usize = 5;
+pub(super) const MAX_TRIES: usize = 5;
 
-/// More pins and heads than a vault of 16 KiB ever has room for: each has over 100 characters, in
-/// base64 twice.
-const MAX_ENTRIES: usize = 100;
+/// Bytes of a vault on a server that does not tell its limit.
+const USUAL_BYTES: usize = 16 << 10;
+/// Bytes that a pin or a head takes in a vault, at least and usually: it is in base64 twice.
+const ENTRY_BYTES: usize = 180;
+const USUAL_ENTRY_BYTES: usize = 240;
 
 impl Unlocked {
     /// Writes into the vault what this station knows of contacts, and how far it has read each
@@ -33,7 +35,8 @@ impl Unlocked {
     /// into a vault is dropped: heads before pins, and contacts who were only seen first.
     ///
     /// # Errors
-    /// As for [`take`](Self::take).
+    /// As for [`take`](Self::take). `DifferentTranscript`: the server does not have a message any more
+    /// that was read here. Nothing is written then.
     pub async fn keep(&mut self, state: &mut State) -> Result<(), Error> {
         for _ in 1..MAX_TRIES {
             match self.keep_once(state).await {
@@ -46,18 +49,72 @@ impl Unlocked {
 
     async fn keep_once(&mut self, state: &mut State) -> Result<(), Error> {
         self.take(state).await?;
+        let mut contents = self.contents_now(state).await?;
+        let (vault, rsakey) = self.fit(&mut contents)?;
         let before = &self.contents;
-        let mut contents = Contents {
+        if contents.pins == before.pins && contents.heads == before.heads {
+            return Ok(());
+        }
+        self.write(state, vault, rsakey, contents).await
+    }
+
+    /// What is known here and in the vault together.
+    pub(super) async fn contents_now(&self, state: &State) -> Result<Contents, Error> {
+        let before = &self.contents;
+        Ok(Contents {
             rsa: copy(&before.rsa)?,
             earlier: before.earlier.iter().map(copy).collect::<Result<_, _>>()?,
             sign: SigningKey::from_seed(before.sign.seed())?,
             pins: state.pins.with_vault(&before.pins, self.owner.user),
-            heads: all_heads(state, &before.heads),
-        };
-        let (vault, rsakey) = self.fit(&mut contents)?;
-        if contents.pins == before.pins && contents.heads == before.heads {
-            return Ok(());
+            heads: self.heads_now(state).await?,
+        })
+    }
+
+    /// How far the conversations were read, here or elsewhere. The server has to have what was read
+    /// here: after a restored backup, a message that it lost would keep every station from reading
+    /// that conversation.
+    async fn heads_now(
+        &self,
+        state: &State,
+    ) -> Result<BTreeMap<ConversationId, (i64, String)>, Error> {
+        let mut heads = self.contents.heads.clone();
+        let newer: Vec<_> = state
+            .heads
+            .iter()
+            .filter_map(|(id, (instance, head))| {
+                let is_newest = heads.get(id).is_none_or(|(seq, _)| *seq < head.seq);
+                let chain = head.chain.filter(|_| is_newest && head.seq > 0)?;
+                Some((*id, instance, head.seq, chain))
+            })
+            .collect();
+        if newer.is_empty() {
+            return Ok(heads);
         }
+        let listed = self.session.list().await?;
+        let listed: BTreeMap<_, _> = listed.iter().map(|one| (one.id, one)).collect();
+        for (id, instance, seq, chain) in newer {
+            // Of one that was left or cleared, there is nothing to be read.
+            let present = listed.get(&id).filter(|one| one.instance == *instance);
+            let Some(conversation) = present else {
+                continue;
+            };
+            let is_newest = Chain::parse(&conversation.chain) == Some(chain);
+            if !is_newest && self.session.chain_at(conversation, seq).await? != Some(chain) {
+                return Err(e2ee::Error::DifferentTranscript.into());
+            }
+            heads.insert(id, (seq, format!("{chain:?}")));
+        }
+        Ok(heads)
+    }
+
+    /// Stores the next vault, with these contents.
+    pub(super) async fn write(
+        &mut self,
+        state: &mut State,
+        vault: Vault,
+        rsakey: EncryptedKey,
+        contents: Contents,
+    ) -> Result<(), Error> {
         self.session
             .change_vault(rsakey, version_of(&vault)?)
             .await?;
@@ -76,11 +133,17 @@ impl Unlocked {
     /// a newer one. `Relabelled`: it is another one, or another station has replaced the password.
     /// `DifferentCard`: a contact's card is not the one in the vault, or its successor.
     pub async fn take(&mut self, state: &mut State) -> Result<(), Error> {
-        let vault = Vault::parse(&self.session.vault().await?.rsakey)?;
-        let contents = vault.open(&self.owner, &self.master, state.vault_version)?;
+        let (vault, contents) = self.stored(state.vault_version).await?;
         state.vault_version = vault.version();
         (self.vault, self.contents) = (vault, contents);
         self.take_contents(state).await
+    }
+
+    /// The vault as the server has it, which must not be older than the version `seen`.
+    pub(super) async fn stored(&self, seen: u64) -> Result<(Vault, Contents), Error> {
+        let vault = Vault::parse(&self.session.vault().await?.rsakey)?;
+        let contents = vault.open(&self.owner, &self.master, seen)?;
+        Ok((vault, contents))
     }
 
     pub(super) async fn take_contents(&self, state: &mut State) -> Result<(), Error> {
@@ -113,12 +176,24 @@ impl Unlocked {
 
     /// The next vault, with as much of these contents as it has room for.
     pub(super) fn fit(&self, contents: &mut Contents) -> Result<(Vault, EncryptedKey), Error> {
-        while contents.pins.len() + contents.heads.len() > MAX_ENTRIES && contents.shorten() {}
+        let limits = self.session.login().limits.as_ref();
+        let room = limits.map_or(USUAL_BYTES, |limits| limits.rsakeybytes);
+        let room = room.min(EncryptedKey::MAX_BYTES);
+        let entries = |contents: &Contents| contents.pins.len() + contents.heads.len();
+        while entries(contents) > room / ENTRY_BYTES && contents.shorten() {}
         loop {
             let vault = self.vault.update(&self.owner, &self.master, contents)?;
-            match vault.to_key() {
-                Err(e2ee::Error::TooLong) if contents.shorten() => {}
-                rsakey => return Ok((vault, rsakey?)),
+            let length = vault.length()?;
+            let excess = length.saturating_sub(room).div_ceil(USUAL_ENTRY_BYTES);
+            if excess == 0 {
+                let rsakey = vault.to_key()?;
+                return Ok((vault, rsakey));
+            }
+            for _ in 0..excess {
+                // Keys alone, and too many of them for this server.
+                if !contents.shorten() {
+                    return Err(e2ee::Error::TooLong.into());
+                }
             }
         }
     }
@@ -136,21 +211,6 @@ fn take_pin(state: &mut State, user: UserId, pin: &VaultPin) -> Result<(), Error
     }
     state.pins.take(user, pin);
     Ok(())
-}
-
-/// How far the conversations were read, here or elsewhere.
-fn all_heads(
-    state: &State,
-    elsewhere: &BTreeMap<ConversationId, (i64, String)>,
-) -> BTreeMap<ConversationId, (i64, String)> {
-    let mut heads = elsewhere.clone();
-    for (id, (_, head)) in &state.heads {
-        let is_newest = heads.get(id).is_none_or(|(seq, _)| *seq < head.seq);
-        if let Some(chain) = head.chain.filter(|_| is_newest && head.seq > 0) {
-            heads.insert(*id, (head.seq, format!("{chain:?}")));
-        }
-    }
-    heads
 }
 
 pub(super) fn version_of(vault: &Vault) -> Result<VaultVersion, Error> {

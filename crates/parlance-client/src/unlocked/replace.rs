@@ -45,7 +45,7 @@ impl Unlocked {
 }
 
 /// The earlier pairs that a vault keeps.
-// Each takes a good part of the 16 KiB that a server takes for all of it.
+// Each takes the room of 20 contacts, and what it opens becomes less with the time.
 const MAX_EARLIER: usize = 2;
 
 impl Unlocked {

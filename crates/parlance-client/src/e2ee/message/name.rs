@@ -2,7 +2,7 @@
 
 use aws_lc_rs::aead::NONCE_LEN;
 use parlance_wire::{
-    e2ee::{Card, Epoch, Invalid, canonical, lp},
+    e2ee::{Card, Epoch, Invalid, Signature, canonical, lp},
     id::{ConversationId, UserId},
     text::DisplayName,
 };
@@ -46,6 +46,31 @@ impl Sealed {
         secret: &EpochSecret,
         cards_of: impl FnOnce(UserId) -> &'a [Card],
     ) -> Result<Name, Error> {
+        let (name, text, signature) = self.read_name(conversation, secret)?;
+        let aad = name_aad(conversation, self.epoch, self.kid)?;
+        signer(name.by, cards_of(name.by), &aad, &text, &signature)?;
+        Ok(name)
+    }
+
+    /// Opens a name, whoever has signed it: everybody with the secret can give it in another one's
+    /// name, so it is shown with a mark.
+    ///
+    /// # Errors
+    /// As for [`open_name`](Self::open_name), but for those of the signature.
+    pub fn open_unsigned_name(
+        &self,
+        conversation: ConversationId,
+        secret: &EpochSecret,
+    ) -> Result<Name, Error> {
+        let (name, ..) = self.read_name(conversation, secret)?;
+        Ok(name)
+    }
+
+    fn read_name(
+        &self,
+        conversation: ConversationId,
+        secret: &EpochSecret,
+    ) -> Result<(Name, String, Signature), Error> {
         let key = name_key(conversation, secret)?;
         let aad = name_aad(conversation, self.epoch, self.kid)?;
         let (text, signature) = self.decrypt(&key, &aad, secret)?;
@@ -53,8 +78,7 @@ impl Sealed {
         if name.v != 1 {
             return Err(Invalid::Version(name.v).into());
         }
-        signer(name.by, cards_of(name.by), &aad, &text, &signature)?;
-        Ok(name)
+        Ok((name, text, signature))
     }
 }
 

@@ -53,6 +53,13 @@ impl Pins {
         }
     }
 
+    /// Nothing is sent to this contact until somebody accepts their card.
+    pub(crate) fn doubt(&mut self, user: UserId) {
+        if let Some(pin) = self.by_user.get_mut(&user) {
+            pin.doubt();
+        }
+    }
+
     /// The pins of a vault, with those of this station, which has taken those of the vault: a later
     /// card counts, and of the same card a doubt more than a first sight.
     pub(crate) fn with_vault(

@@ -1,7 +1,5 @@
 //! What a conversation shows: the same cases as those of the web client (`web/test/unit/timeline.test.ts`).
 
-use std::collections::BTreeSet;
-
 use parlance_wire::{
     id::{MessageId, UserId},
     time::Timestamp,
@@ -10,7 +8,7 @@ use parlance_wire::{
 
 use crate::e2ee::{
     Content, FileReference, Kind, Reply, WireType,
-    timeline::{Entry, Progress, Reactions, Row, Timeline, Trouble},
+    timeline::{Entry, Progress, Reactions, Row, Standing, Timeline, Trouble},
 };
 
 fn user(n: u8) -> UserId {
@@ -62,8 +60,21 @@ fn row(seq: i64, by: u8, kind: Kind) -> Row {
         until: None,
         wire_type: kind.wire_type(),
         content: Some(Content::Known(kind)),
+        standing: if by == CLEO {
+            Standing::Admin
+        } else {
+            Standing::Other
+        },
         is_signed: true,
         has_problem: false,
+    }
+}
+
+/// A row of a direct conversation.
+fn of_two(row: Row) -> Row {
+    Row {
+        standing: Standing::OneOfTwo,
+        ..row
     }
 }
 
@@ -81,7 +92,7 @@ fn timeline(rows: impl IntoIterator<Item = Row>) -> Timeline {
 }
 
 fn entries(timeline: &Timeline) -> Vec<Entry> {
-    timeline.entries(&[user(CLEO)].into(), at(30))
+    timeline.entries(at(30))
 }
 
 fn show(rows: impl IntoIterator<Item = Row>) -> Vec<Entry> {
@@ -124,12 +135,28 @@ fn what_is_deleted_says_nothing_and_others_cannot_delete_but_admins_can() {
     );
     assert!(shown[0].reactions.is_empty());
     // In a direct conversation nobody is an admin.
-    let of_two = timeline([row(1, ANN, text("hers")), row(2, CLEO, delete(1))]);
-    assert!(!of_two.entries(&BTreeSet::new(), at(30))[0].is_deleted);
+    let of_two = show([row(1, ANN, text("hers")), of_two(row(2, CLEO, delete(1)))]);
+    assert!(!of_two[0].is_deleted);
     // By the server, for everyone.
     let mut erased = timeline([row(1, BEN, text("erased"))]);
     erased.erase(id(1));
     assert!(entries(&erased)[0].is_deleted);
+}
+
+#[test]
+fn whoever_becomes_an_admin_later_or_is_one_no_longer_has_deleted_what_they_could_then() {
+    let as_of = |standing, row: Row| Row { standing, ..row };
+    let shown = show([
+        row(1, ANN, text("deleted by an admin of then")),
+        row(2, ANN, text("not deleted by one of now")),
+        as_of(Standing::Admin, row(3, BEN, delete(1))),
+        as_of(Standing::Other, row(4, CLEO, delete(2))),
+        // Since then they have changed places.
+        as_of(Standing::Other, row(5, BEN, text("I was one"))),
+        as_of(Standing::Admin, row(6, CLEO, text("I am one"))),
+    ]);
+    let deleted = shown.iter().map(|one| one.is_deleted);
+    assert_eq!(deleted.collect::<Vec<_>>(), [true, false, false, false]);
 }
 
 #[test]
@@ -385,7 +412,7 @@ fn admins_pin_in_a_group_and_either_of_the_two_in_a_direct_conversation() {
     ];
     let pinned = |shown: &[Entry]| shown.iter().map(|one| one.is_pinned).collect::<Vec<_>>();
     assert_eq!(pinned(&show(rows.clone())), [true, false, false]);
-    let direct = timeline(rows).entries(&[].into(), at(30));
+    let direct = show(rows.map(of_two));
     assert_eq!(pinned(&direct), [false, true, false]);
     // Nor is anything pinned that was deleted, or by what is not signed.
     let deleted = show([

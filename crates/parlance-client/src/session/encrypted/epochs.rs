@@ -65,8 +65,9 @@ impl Session {
     /// # Errors
     /// `Encryption`: as for [`Epochs::begin`], [`Epochs::follow`] and [`meet`](Self::meet); the
     /// state keeps its epochs. As for [`Epochs::secret`]: the epochs were followed, but the user's
-    /// copy of the secret is of no use, until [`rekey`](Self::rekey) makes another one. `Invalid`:
-    /// the conversation has no epoch. `NotAParticipant`.
+    /// copy of the secret is of no use, until [`rekey`](Self::rekey) makes another one. `NoEpochs`:
+    /// older clients alone use the conversation. `Invalid`: the server does not show its epochs.
+    /// `NotAParticipant`.
     pub async fn follow_epochs(
         &self,
         state: &mut State,
@@ -93,7 +94,11 @@ impl Session {
                 .epochs_since(id, known.map(|known| known.newest().epoch()))
                 .await?;
             let Some(newest) = page.first() else {
-                return Err(Error::Invalid("the conversation's epoch"));
+                return Err(if known.is_none() && conversation.epoch == 0 {
+                    Error::NoEpochs
+                } else {
+                    Error::Invalid("the conversation's epoch")
+                });
             };
             let number = newest.announcement.announcement.epoch();
             // The list names a newer one: the server withholds its announcement.

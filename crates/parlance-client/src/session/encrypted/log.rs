@@ -44,7 +44,8 @@ impl Session {
     /// Goes on with a server whose database was restored from an older backup
     /// ([`State::accept_restored`]). Only for a user who has heard of it from its operator, and not
     /// from the server: a server that lies looks exactly like this. Whoever has published a card
-    /// since the backup publishes it again.
+    /// since the backup publishes it again. For an account with a vault there is
+    /// `Unlocked::accept_restored` instead.
     ///
     /// # Errors
     /// `Encryption`: the log is invalid, signed by another key, or has a card in the user's name

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use parlance_wire::{
+    e2ee::Announcement,
     id::{MessageId, UserId},
     request::{
         Signed,
@@ -98,15 +99,10 @@ impl Session {
         conversation: &Conversation,
         draft: &Draft,
     ) -> Result<conversation::Action, Error> {
-        let Some(epochs) = state.epochs.get(&conversation.id) else {
-            return Err(Error::Invalid("the conversation's epoch"));
-        };
         // For each attempt: whoever follows an epoch may have met other people, or new identities.
-        let listed: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
-        epochs.check_participants(&listed)?;
-        state.pins.may_send(listed)?;
+        let newest = check_may_send(state, conversation)?;
         // Under any other secret, nobody could read the message.
-        if secret.commitment() != epochs.newest().commit() {
+        if secret.commitment() != newest.commit() {
             return Err(e2ee::Error::WrongSecret.into());
         }
         let Content::Known(kind) = &draft.body.content else {
@@ -122,10 +118,10 @@ impl Session {
             r#type,
         };
         let body = Body {
-            ep: Some(epochs.newest().hash()),
+            ep: Some(newest.hash()),
             ..draft.body.clone()
         };
-        let epoch = epochs.newest().epoch();
+        let epoch = newest.epoch();
         Ok(conversation::Action::Add {
             conversationid: conversation.id,
             instance: conversation.instance.clone(),
@@ -143,4 +139,19 @@ impl Session {
             },
         })
     }
+}
+
+/// Checks that something may be encrypted for those whom the server lists: they are the roster, and
+/// nobody's identity is in doubt. Returns the newest epoch's announcement.
+pub(super) fn check_may_send<'a>(
+    state: &'a State,
+    conversation: &Conversation,
+) -> Result<&'a Announcement, Error> {
+    let Some(epochs) = state.epochs.get(&conversation.id) else {
+        return Err(Error::Invalid("the conversation's epoch"));
+    };
+    let listed: BTreeSet<UserId> = conversation.participantids.iter().copied().collect();
+    epochs.check_participants(&listed)?;
+    state.pins.may_send(listed)?;
+    Ok(epochs.newest())
 }

@@ -4,15 +4,21 @@
 
 mod create;
 mod epochs;
+mod history;
+mod invited;
 mod log;
 mod messages;
+mod names;
 mod people;
 mod read;
 mod rekey;
+mod saved;
 mod say;
 
 pub use self::{
+    invited::Invited,
     messages::Draft,
+    names::ShownName,
     people::Met,
     read::{Reader, Received},
     rekey::NextEpoch,

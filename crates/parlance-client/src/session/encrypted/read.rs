@@ -4,7 +4,7 @@ mod epochs;
 mod open;
 mod transcript;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{
     chain::Chain,
@@ -15,8 +15,9 @@ use parlance_wire::{
 use crate::{
     answer::{Conversation, Message},
     e2ee::{
-        self, Body, Content, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State, WireType,
-        timeline::Row,
+        self, Body, Content, Envelope, EpochSecret, Epochs, Kind, Opened, Reading, Sealed, State,
+        WireType,
+        timeline::{Row, Standing},
     },
     error::Error,
     history::History,
@@ -40,6 +41,9 @@ pub struct Received {
     /// What is wrong although the sender wrote it: they were shown other messages, epochs or
     /// another key log, or earlier messages of theirs are missing. Shown together with it.
     pub problem: Option<e2ee::Error>,
+    /// What its sender may do to the messages of others, by the announcement of its epoch. In a message of
+    /// an epoch that had ended: nothing.
+    pub standing: Standing,
 }
 
 impl Received {
@@ -58,7 +62,7 @@ impl Received {
     ///     for received in device.read(shown).await? {
     ///         timeline.add(received.row());
     ///     }
-    ///     for entry in timeline.entries(&[].into(), Timestamp::now()) {
+    ///     for entry in timeline.entries(Timestamp::now()) {
     ///         println!("{} {:?}", entry.text, entry.progress);
     ///     }
     ///     match feed.next().await? {
@@ -91,6 +95,7 @@ impl Received {
                 Some(body) => Some(body.content.clone()),
                 None => self.unsigned.as_deref().map(unsigned_content),
             },
+            standing: self.standing,
             is_signed: body.is_some(),
             has_problem: self.problem.is_some(),
         }
@@ -126,13 +131,17 @@ pub struct Reader {
     /// The rows that were read; `None` before the first page.
     position: Option<History>,
     epochs: BTreeMap<Epoch, (Announcement, Secret)>,
+    /// The secret that the conversation had before its first epoch.
+    secret_before: Option<EpochSecret>,
     /// The transcript, as far as it is known: the hash at each message.
     chains: BTreeMap<i64, Chain>,
     reading: Reading,
     /// The newest epoch of a message that was read.
     epoch: Option<Epoch>,
-    /// Whether contents before the rows that were read are unknown.
-    lacks_some: bool,
+    /// The numbers of messages at which, or right before which, contents are unknown.
+    gaps: BTreeSet<i64>,
+    /// The newest message of each station that was read.
+    newest: BTreeMap<(UserId, StationId), i64>,
     /// Whether there may be messages before the oldest one in `chains`.
     begins_late: bool,
 }
@@ -173,6 +182,24 @@ impl Reader {
         oldest.map_or(0, |(seq, _)| *seq)
     }
 
+    /// Whether everything is known that a station can have written between its last message that was
+    /// read and its message with this number.
+    fn has_all(&self, envelope: &Envelope<'_>, seq: i64) -> bool {
+        let before = self.newest.get(&(envelope.user, envelope.station));
+        let after = before.map_or(0, |before| before.saturating_add(1));
+        self.gaps.range(after..=seq).next().is_none()
+    }
+
+    /// What a user may do to the messages of others in an epoch.
+    fn standing(&self, user: UserId, epoch: Epoch) -> Standing {
+        match self.epochs.get(&epoch).map(|(one, _)| one.admins()) {
+            Some(admins) if admins.contains(&user) => Standing::Admin,
+            // Only a direct conversation has no admins.
+            Some(admins) if admins.is_empty() => Standing::OneOfTwo,
+            _ => Standing::Other,
+        }
+    }
+
     /// The number of the next message of this station, as far as it was read.
     pub(super) fn next_number(&self, user: UserId, station: StationId) -> u64 {
         self.reading.next_number(user, station)
@@ -182,9 +209,10 @@ impl Reader {
 /// Reading encrypted conversations.
 impl Session {
     /// Follows the conversation to its newest epoch, and reads the messages that came since the
-    /// last call, at first the newest 500. The transcript is verified, and is the one that the
-    /// state knows. `conversation` is as the server listed it last. If it was cleared since,
-    /// reading starts over.
+    /// last call, at first the newest 500. One that has no epoch, because older clients alone use it, is
+    /// read, too: nobody has signed its messages ([`Received::unsigned`]). The transcript is verified,
+    /// and is the one that the state knows. `conversation` is as the server listed it last. If it was
+    /// cleared since, reading starts over.
     ///
     /// After an error, or if the call is given up (its future dropped), nothing counts as read: the
     /// next call reads the same rows.
@@ -200,12 +228,19 @@ impl Session {
         conversation: &mut Conversation,
         reader: &mut Reader,
     ) -> Result<Vec<Received>, Error> {
-        self.follow_epochs(state, conversation).await?;
+        let (id, is_known) = (conversation.id, state.epochs.contains_key(&conversation.id));
+        if conversation.epoch == 0 && !is_known {
+            state.secrets_before.insert(id, conversation.secret.clone());
+        } else {
+            self.follow_epochs(state, conversation).await?;
+        }
         // A copy, which takes the reader's place once everything is read.
         let mut next = match reader.check_instance(conversation) {
             Ok(()) => reader.clone(),
             Err(_) => Reader::new(),
         };
+        let before = state.secrets_before.get(&id);
+        next.secret_before = before.and_then(|secret| self.open_published_secret(secret));
         let rows = self.next_rows(conversation, &mut next).await?;
         self.verify_transcript(state, conversation, &mut next, &rows)
             .await?;
@@ -263,7 +298,8 @@ impl Session {
                 .download_before(id, instance, None, None, FIRST_PAGE)
                 .await?;
             reader.begins_late = page.messages.len() >= FIRST_PAGE;
-            reader.lacks_some = reader.begins_late;
+            let oldest = page.messages.first().filter(|_| reader.begins_late);
+            reader.gaps.extend(oldest.map(|row| row.seq));
             reader.position = Some(History::after(conversation, page.messages.last()));
             return Ok(page.messages);
         };

@@ -1,24 +1,48 @@
 //! Knows the epochs of the messages that are read.
 
-use parlance_wire::e2ee::{Announcement, Epoch};
+use std::collections::BTreeMap;
+
+use parlance_wire::{
+    e2ee::{Announcement, Epoch},
+    id::ConversationId,
+};
 
 use super::{Reader, Secret};
 use crate::{
-    e2ee::{self, Envelope, Epochs, State, check_older},
+    e2ee::{self, EpochSecret, Epochs, State, check_older},
     error::Error,
     session::Session,
 };
 
 impl Session {
+    /// The secrets that the user has of a conversation's epochs, from the newest one that was followed
+    /// down to this one, or further.
+    pub(in crate::session::encrypted) async fn secrets_down_to(
+        &self,
+        state: &State,
+        conversation: ConversationId,
+        epoch: Epoch,
+    ) -> Result<BTreeMap<Epoch, EpochSecret>, Error> {
+        let mut reader = Reader::new();
+        self.know_epoch(state, &mut reader, conversation, epoch)
+            .await?;
+        let all = reader.epochs.into_iter();
+        let opened = all.filter_map(|(epoch, (_, secret))| match secret {
+            Secret::Opened(secret) => Some((epoch, secret)),
+            Secret::Absent | Secret::Wrong => None,
+        });
+        Ok(opened.collect())
+    }
+
     /// Fetches the announcements and secrets from the newest epoch down to this one.
     pub(super) async fn know_epoch(
         &self,
         state: &State,
         reader: &mut Reader,
-        envelope: &Envelope<'_>,
+        conversation: ConversationId,
         epoch: Epoch,
     ) -> Result<(), Error> {
-        let Some(newest) = state.epochs.get(&envelope.conversation).map(Epochs::newest) else {
+        let Some(newest) = state.epochs.get(&conversation).map(Epochs::newest) else {
             return Ok(());
         };
         if reader.epochs.contains_key(&epoch) || epoch > newest.epoch() {
@@ -27,7 +51,7 @@ impl Session {
         let mut after: Option<Announcement> = None;
         loop {
             let before = after.as_ref().map(Announcement::epoch);
-            let page = self.epochs(envelope.conversation, before).await?;
+            let page = self.epochs(conversation, before).await?;
             for one in &page.epochs {
                 let announcement = &one.announcement.announcement;
                 match &after {

@@ -7,7 +7,7 @@ use parlance_wire::e2ee::Epoch;
 use super::{Reader, Received, Secret};
 use crate::{
     answer::{Conversation, Message},
-    e2ee::{self, Envelope, EpochSecret, Opened, Sealed, State, View, open_published},
+    e2ee::{self, Envelope, Opened, Sealed, State, View, open_published, timeline::Standing},
     error::Error,
     session::Session,
 };
@@ -35,22 +35,26 @@ impl Session {
             Err(refused) => {
                 if matches!(refused, e2ee::Error::NotSigned) {
                     let data = message.data.as_str();
-                    self.know_epoch(state, reader, &envelope, Epoch::FIRST)
-                        .await?;
-                    unsigned = self.open_unsigned(reader, conversation, &envelope, data);
+                    self.know_epoch(state, reader, id, Epoch::FIRST).await?;
+                    unsigned = open_unsigned(reader, &envelope, data);
                 }
                 Err(refused)
             }
         };
+        let mut standing = Standing::Other;
         let problem = match &content {
             Ok(opened) => {
+                if reader.epoch <= Some(opened.epoch) {
+                    standing = reader.standing(message.user, opened.epoch);
+                }
                 self.problem(state, reader, &envelope, opened, message.seq)
                     .await?
             }
             Err(refused) => {
                 // What cannot be opened may have any number: nothing is missing because of it.
-                reader.lacks_some |=
-                    matches!(refused, e2ee::Error::NoSecret(_) | e2ee::Error::WrongSecret);
+                if matches!(refused, e2ee::Error::NoSecret(_) | e2ee::Error::WrongSecret) {
+                    reader.gaps.insert(message.seq);
+                }
                 None
             }
         };
@@ -59,30 +63,8 @@ impl Session {
             content,
             unsigned,
             problem,
+            standing,
         })
-    }
-
-    /// What a message of the published form says. Nothing names its secret: it is that of one of
-    /// the epochs, as published clients know only the newest one's, or the one before the first.
-    fn open_unsigned(
-        &self,
-        reader: &Reader,
-        conversation: &Conversation,
-        envelope: &Envelope<'_>,
-        data: &str,
-    ) -> Option<String> {
-        let epochs = reader.epochs.values().rev();
-        let mut known = epochs.filter_map(|(_, secret)| match secret {
-            Secret::Opened(secret) => Some(secret),
-            Secret::Absent | Secret::Wrong => None,
-        });
-        known
-            .find_map(|secret| open_published(envelope, secret, data).ok())
-            .or_else(|| {
-                let pair = &self.identity.pair;
-                let listed = EpochSecret::unwrap(&conversation.secret, pair).ok()?;
-                open_published(envelope, &listed, data).ok()
-            })
     }
 
     async fn unseal(
@@ -93,7 +75,8 @@ impl Session {
         sealed: &Sealed,
     ) -> Result<Result<Opened, e2ee::Error>, Error> {
         let epoch = sealed.epoch();
-        self.know_epoch(state, reader, envelope, epoch).await?;
+        self.know_epoch(state, reader, envelope.conversation, epoch)
+            .await?;
         let secret = match reader.epochs.get(&epoch) {
             Some((_, Secret::Opened(secret))) => secret,
             Some((_, Secret::Wrong)) => return Ok(Err(e2ee::Error::WrongSecret)),
@@ -117,8 +100,16 @@ impl Session {
         seq: i64,
     ) -> Result<Option<e2ee::Error>, Error> {
         // Counted first: whatever else is wrong, the station's next message has the next number.
-        let (n, has_all) = (opened.body.n, !reader.lacks_some);
+        let (n, has_all) = (opened.body.n, reader.has_all(envelope, seq));
         let numbered = reader.reading.count(envelope, n, has_all);
+        let station = (envelope.user, envelope.station);
+        reader.newest.insert(station, seq);
+        if reader.epoch > Some(opened.epoch) {
+            // No server stores a message in an epoch that has ended: whoever has only that one's
+            // secret does not take part any more.
+            return Ok(Some(e2ee::Error::OldEpoch(opened.epoch)));
+        }
+        reader.epoch = Some(opened.epoch);
         if let Some(mark) = opened.body.log
             && !matches!(state.log.check_mark(mark), Ok(true))
         {
@@ -130,12 +121,6 @@ impl Session {
         let Some((announcement, _)) = reader.epochs.get(&opened.epoch) else {
             return Ok(Some(e2ee::Error::DifferentEpoch(opened.epoch)));
         };
-        if reader.epoch > Some(opened.epoch) {
-            // No server stores a message in an epoch that has ended: whoever has only that one's
-            // secret does not take part any more.
-            return Ok(Some(e2ee::Error::OldEpoch(opened.epoch)));
-        }
-        reader.epoch = Some(opened.epoch);
         let present = state.epochs.get(&envelope.conversation);
         if present.is_some_and(|present| {
             present.newest().epoch() == opened.epoch
@@ -153,4 +138,17 @@ impl Session {
         };
         Ok(view.check(envelope, opened).and(numbered).err())
     }
+}
+
+/// What a message of the published form says. Nothing names its secret: it is that of one of the
+/// epochs, as published clients know only the newest one's, or the one before the first.
+fn open_unsigned(reader: &Reader, envelope: &Envelope<'_>, data: &str) -> Option<String> {
+    let epochs = reader.epochs.values().rev();
+    let known = epochs.filter_map(|(_, secret)| match secret {
+        Secret::Opened(secret) => Some(secret),
+        Secret::Absent | Secret::Wrong => None,
+    });
+    known
+        .chain(&reader.secret_before)
+        .find_map(|secret| open_published(envelope, secret, data).ok())
 }

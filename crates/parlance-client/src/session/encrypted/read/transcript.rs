@@ -45,7 +45,7 @@ impl Session {
                 before = self
                     .links(conversation, reader, (seq, chain), row.seq)
                     .await?;
-                reader.lacks_some = true;
+                reader.gaps.insert(row.seq);
             }
             if row.seq <= seq || before.link(row.seq, row.id, data) != told {
                 return Err(e2ee::Error::BrokenTranscript(row.seq).into());
@@ -62,6 +62,8 @@ impl Session {
             // Unless the newest messages were erased.
             self.links(conversation, reader, (seq, chain), i64::MAX)
                 .await?;
+            let newest = reader.chains.last_key_value().map(|(newest, _)| *newest);
+            reader.gaps.extend(newest.filter(|newest| *newest > seq));
             if reader.chains.values().all(|chain| Some(*chain) != listed) {
                 return Err(e2ee::Error::DifferentTranscript.into());
             }
@@ -91,15 +93,24 @@ impl Session {
         conversation: &Conversation,
         (seq, chain): (i64, Chain),
     ) -> Result<(i64, Chain), Error> {
+        Ok(match self.chain_at(conversation, seq).await? {
+            Some(_) => (seq, chain),
+            None => (0, beginning_of(conversation)),
+        })
+    }
+
+    /// The hash at the message with this number, if the conversation's instance has it.
+    pub(crate) async fn chain_at(
+        &self,
+        conversation: &Conversation,
+        seq: i64,
+    ) -> Result<Option<Chain>, Error> {
         let (id, instance) = (conversation.id, &conversation.instance);
         // After the number before, so that the page begins with this link.
         let page = self.transcript(id, instance, seq.saturating_sub(1)).await?;
-        let is_there = page.transcript.first().is_some_and(|link| link.seq == seq);
-        Ok(if is_there {
-            (seq, chain)
-        } else {
-            (0, beginning_of(conversation))
-        })
+        let link = page.transcript.first().filter(|link| link.seq == seq);
+        link.map(|link| Chain::parse(&link.chain).ok_or(e2ee::Error::BrokenTranscript(seq).into()))
+            .transpose()
     }
 
     /// Follows the links after a message, as far as the one with the number `until`. Returns the
@@ -141,7 +152,7 @@ fn beginning_of(conversation: &Conversation) -> Chain {
 /// Returns `true` if a head is older than the rows, which are not those from the first on.
 fn is_before(reader: &Reader, rows: &[Message], (seq, _): (i64, Chain)) -> bool {
     let is_older = rows.first().is_some_and(|row| seq < row.seq);
-    reader.chains.is_empty() && reader.lacks_some && is_older
+    reader.chains.is_empty() && reader.begins_late && is_older
 }
 
 /// Where the transcript of these rows begins, unless it is not known.
@@ -154,7 +165,7 @@ fn beginning(
     if let Some((seq, chain)) = reader.chains.last_key_value() {
         return Some((*seq, *chain));
     }
-    if !reader.lacks_some {
+    if !reader.begins_late {
         return Some((0, beginning_of(conversation)));
     }
     let (seq, chain) = known.filter(|(seq, _)| rows.first().is_some_and(|row| *seq < row.seq))?;
