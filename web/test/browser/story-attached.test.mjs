@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { chooses, file, picture, saves, sha256 } from "./files.mjs";
 import { stories } from "./world.mjs";
 
@@ -112,6 +113,93 @@ story("what was chosen survives a reload, as the draft does, until it is sent or
   await ann.tab.reload();
   await ann.sees("Only this");
   assert.equal(await ann.tab.locator(".chosen").count(), 0);
+});
+
+/** Opens a picture of the log, and saves it from there. */
+async function savesPicture(person, name) {
+  const download = person.tab.waitForEvent("download");
+  await person.button(`Save ${name}`).click();
+  return readFileSync(await (await download).path());
+}
+
+story("originals are sent byte for byte, also after a reload, with what is chosen later; the next message has none", async (t) => {
+  const [ann, ben] = await pair(t);
+  const [first, second, third] = await Promise.all(["first.jpg", "second.jpg", "third.jpg"].map((name) => picture(ann.tab, name)));
+  const ready = (n) => ann.tab.waitForFunction((count) => document.querySelectorAll(".chosen.ready").length === count, n);
+  await chooses(ann, first);
+  await ann.tab.getByText("Place and camera are removed").waitFor();
+  await ann.button("Send originals").click();
+  await ann.tab.getByText("Place and camera stay in them").waitFor();
+  await ready(1);
+  // Once more, and back.
+  await ann.button("Remove place and camera").click();
+  await ann.tab.getByText("Place and camera are removed").waitFor();
+  await ready(1);
+  await ann.button("Send originals").click();
+  await ready(1);
+  await ann.tab.locator("input[type=file][multiple]").setInputFiles(second);
+  await ready(2);
+  await ann.tab.reload();
+  await ready(2);
+  await ann.tab.getByText("Place and camera stay in them").waitFor();
+  await ann.box.fill("As they are");
+  await ann.button("Send").click();
+  await ann.knows("As they are", "Sent", "Delivered", "Seen");
+
+  await ben.log.locator(".picture button").first().click();
+  await ben.tab.getByRole("dialog").getByText("1 of 2").waitFor();
+  assert.equal(sha256(await savesPicture(ben, "first.jpg")), sha256(first.buffer));
+  await ben.tab.keyboard.press("ArrowRight");
+  assert.equal(sha256(await savesPicture(ben, "second.jpg")), sha256(second.buffer));
+  await ben.tab.keyboard.press("Escape");
+  await chooses(ann, third);
+  await ann.tab.getByText("Place and camera are removed").waitFor();
+});
+
+story("a transparent picture stays transparent, and an animated one moves, without place and camera", async (t) => {
+  const [ann, ben] = await pair(t);
+  const fixture = (name, type) => file(name, readFileSync(new URL(`../fixtures/${name}`, import.meta.url)), type);
+  const secrets = ["Exif", "SecretCamera", "SecretPlace"];
+  const clear = fixture("clear.avif", "image/avif");
+  const moves = fixture("moves.avif", "image/avif");
+  const phone = fixture("phone.heic", "image/heic");
+  for (const { name, buffer } of [clear, moves, phone]) for (const secret of secrets) assert.ok(buffer.includes(secret), `${name}: ${secret}`);
+  await chooses(ann, clear, moves, phone);
+  await ann.tab.getByText("Place and camera are removed").waitFor();
+  await ann.box.fill("Three of a kind");
+  await ann.button("Send").click();
+
+  await ben.log.locator(".picture img:not(.thumb)").nth(1).waitFor();
+  await ben.log.locator(".picture button").first().click();
+  const large = ben.tab.getByRole("dialog", { name: "Three of a kind" });
+  /** The transparency of the picture that is shown large, in its corner and in its middle. */
+  const alphas = () =>
+    large.locator(".large img:not(.thumb)").evaluate(async (image) => {
+      await image.decode();
+      const { naturalWidth: width, naturalHeight: height } = image;
+      const canvas = Object.assign(document.createElement("canvas"), { width, height });
+      const context = canvas.getContext("2d");
+      context.drawImage(image, 0, 0);
+      const at = (x, y) => Math.round(context.getImageData(x, y, 1, 1).data[3] / 255);
+      return [at(0, 0), at(width / 2, height / 2)];
+    });
+  assert.deepEqual(await alphas(), [0, 1]);
+  const sent = [await savesPicture(ben, "clear.webp")];
+  assert.equal(sent[0].toString("latin1", 8, 12), "WEBP");
+  await ben.tab.keyboard.press("ArrowRight");
+  await large.getByText("2 of 2").waitFor();
+  sent.push(await savesPicture(ben, "moves.avif"));
+  const frames = await ben.tab.evaluate(async (bytes) => {
+    const decoder = new ImageDecoder({ data: Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0)), type: "image/avif" });
+    await decoder.completed;
+    await decoder.decode({ frameIndex: 1 });
+    return decoder.tracks.selectedTrack.frameCount;
+  }, sent[1].toString("base64"));
+  assert.equal(frames, 2);
+  await ben.tab.keyboard.press("Escape");
+  sent.push(await saves(ben, "phone.heic"));
+  assert.equal(sent[2].length, phone.buffer.length);
+  for (const [i, bytes] of sent.entries()) for (const secret of secrets) assert.ok(!bytes.includes(secret), `${i}: ${secret}`);
 });
 
 story("what is played is what its bytes are, whatever it is called", async (t) => {

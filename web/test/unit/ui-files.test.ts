@@ -2,10 +2,13 @@
 
 import "./ui-globals.ts";
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileFields, readFile, shapeOf } from "../../core/model/file.ts";
 import { readBody } from "../../core/model/body.ts";
 import { animated } from "../../ui/files/animated.ts";
+import { isAvifSequence, isHeic, withoutMetadata } from "../../ui/files/iso.ts";
 import { endingOf, mayNamePlace, pictureType, playedType, saysPicture, saysShown, thumbOf } from "../../ui/files/types.ts";
 import { BARS, barsOf, condensed, writeWave } from "../../ui/files/wave.ts";
 
@@ -85,6 +88,59 @@ test("an animated picture stays animated, without the metadata of cameras and pr
     const found = await animated(new Blob([bytes(before)]), type);
     assert.equal(found && Buffer.from(await found.arrayBuffer()).toString("latin1"), after, type);
   }
+});
+
+// Pictures as encoders write them, with a camera and a place in their EXIF and in their XMP.
+const fixture = (name: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(join(process.cwd(), "test/fixtures", name)));
+const SECRETS = ["Exif", "SecretCamera", "SecretPlace", "xmpmeta"];
+const secretsIn = (found: Uint8Array): string[] => SECRETS.filter((secret) => Buffer.from(found).includes(secret));
+const cleared = async (found: Uint8Array<ArrayBuffer>): Promise<Uint8Array | null> => {
+  const bare = await withoutMetadata(new Blob([found]));
+  return bare && new Uint8Array(await bare.arrayBuffer());
+};
+
+test("AVIF and HEIC keep their pictures and their length, without the metadata of cameras and programs", async () => {
+  for (const [name, pictures] of [["clear.avif", 2], ["moves.avif", 1], ["phone.heic", 1]] as const) {
+    const before = fixture(name);
+    assert.deepEqual(secretsIn(before), SECRETS, name);
+    const after = await cleared(before);
+    assert.ok(after, name);
+    assert.deepEqual([after.length, secretsIn(after)], [before.length, []], name);
+    // The items that are pictures are named as before, and nothing else is.
+    const items = Buffer.from(after).toString("latin1").match(/infe.{8}(?:av01|hvc1|grid|free)/gs) ?? [];
+    assert.deepEqual([items.filter((item) => !item.endsWith("free")).length, items.filter((item) => item.endsWith("free")).length], [pictures, 2], name);
+  }
+});
+
+test("an animated AVIF stays animated, and one that is cut off anywhere is refused or has no metadata", async () => {
+  assert.equal(await animated(new Blob([fixture("clear.avif")]), "image/avif"), null);
+  assert.ok((await animated(new Blob([fixture("moves.avif")]), "image/avif"))?.size);
+  for (const name of ["clear.avif", "moves.avif", "phone.heic"]) {
+    const whole = fixture(name);
+    for (let length = 0; length < whole.length; length += 1) {
+      const found = await cleared(whole.slice(0, length));
+      assert.deepEqual(found && secretsIn(found), found && [], `${name} of ${length}`);
+    }
+    // A byte that is wrong is no bug of this code.
+    for (let at = 0; at < whole.length; at += 1) {
+      const wrong = whole.slice();
+      wrong[at] = (wrong[at] ?? 0) ^ 0xff;
+      await cleared(wrong);
+    }
+  }
+});
+
+test("pictures of phones and moving ones are known by their brands, in whichever order they stand", () => {
+  const brands = (...all: string[]): Uint8Array => bytes(`\0\0\0${String.fromCharCode(12 + 4 * all.length)}ftyp${all[0]}\0\0\0\0${all.slice(1).join("")}`);
+  for (const [all, phone, moves] of [
+    [["heic", "mif1", "heic"], true, false],
+    [["mif1", "mif1", "heic"], true, false],
+    [["avif", "mif1", "miaf"], false, false],
+    [["avis", "avif", "msf1"], false, true],
+    [["mif1", "avif", "heic"], false, false],
+    [["isom", "mp42"], false, false],
+  ] as const) assert.deepEqual([isHeic(brands(...all)), isAvifSequence(brands(...all))], [phone, moves], all.join());
+  assert.equal(isHeic(bytes("\xff\xd8\xff\xe0heic")), false);
 });
 
 test("what is sent as it is may name a place, if it is a picture of another type or a video", () => {

@@ -1,5 +1,8 @@
 // Animated pictures are sent as they are, as a canvas would keep only one frame; but without metadata of programs and cameras.
 
+import { isAvifSequence, withoutMetadata } from "./iso.ts";
+import { HEAD } from "./types.ts";
+
 const text = (bytes: Uint8Array, from: number, length: number): string => String.fromCharCode(...bytes.subarray(from, from + length));
 
 /** The parts of a file that are kept, in their order; null if it is truncated, or not of its type. */
@@ -75,6 +78,7 @@ function webp(bytes: Bytes): Kept {
 
 /** An animated picture without metadata; null if it is not animated, or cannot be read. */
 export async function animated(source: Blob, type: string): Promise<Blob | null> {
+  if (type === "image/avif") return isAvifSequence(new Uint8Array(await source.slice(0, HEAD).arrayBuffer())) ? withoutMetadata(source) : null;
   const read = { "image/gif": gif, "image/png": png, "image/webp": webp }[type];
   if (!read) return null;
   const kept = read(new Uint8Array(await source.arrayBuffer()));

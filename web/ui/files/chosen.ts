@@ -20,6 +20,7 @@ export interface Picked {
   source: File | null;
   /** The picture to be shown of it; null if it has none. */
   url: string | null;
+  /** Until it is prepared, by what it claims to be. */
   isPicture: boolean;
   /** Whether it is sent unchanged, including the location and camera in a picture's metadata. */
   original: boolean;

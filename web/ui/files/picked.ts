@@ -14,6 +14,9 @@ import { saysPicture, sourceOf, thumbOf } from "./types.ts";
 const MAX_THUMBS = 24_000;
 let keys = 0;
 
+/** Whether it is a picture whose metadata could be removed; other files are sent unchanged. */
+const isImage = ({ mime }: Pick<FileInfo, "mime">): boolean => mime.startsWith("image/");
+
 function put(id: ConversationId, all: readonly Picked[]): void {
   const next = new Map(picked.value);
   if (all.length > 0) next.set(id, all);
@@ -71,8 +74,7 @@ async function prepare(id: ConversationId, { id: file, key, order, name, type, s
     return false;
   }
   const url = preview ? URL.createObjectURL(preview) : null;
-  // A file that cannot be decoded as a picture is sent unchanged.
-  change(id, key, { url, tiny, size: blob.size, isPicture: about.mime.startsWith("image/") });
+  change(id, key, { url, tiny, size: blob.size, isPicture: isImage(about) });
   const info = await client().stage(sourceOf(blob), about, ending.signal, file);
   change(id, key, { info });
   // For a reload.
@@ -167,7 +169,7 @@ export async function restore(id: ConversationId): Promise<void> {
       key: (keys += 1),
       source: null,
       url: null,
-      isPicture: info ? shapeOf(info) === "picture" : saysPicture(rest.type),
+      isPicture: info ? isImage(info) : saysPicture(rest.type),
       state: info ? "ready" : "lost",
       size: info?.size ?? 0,
       info,

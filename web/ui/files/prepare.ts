@@ -3,6 +3,7 @@
 
 import type { FileAbout } from "../../core/index.ts";
 import { animated } from "./animated.ts";
+import { isHeic, withoutMetadata } from "./iso.ts";
 import { HEAD, pictureType, playedType, saysShown, UNKNOWN } from "./types.ts";
 
 /** A file that is ready. */
@@ -27,6 +28,9 @@ const LOSSLESS_BYTES = 3 << 20;
 /** How long the metadata of a video may take to load; without it there is no thumbnail. */
 const FILM_MS = 5000;
 
+/** What phones take pictures in. */
+const HEIC = "image/heic";
+
 type Drawable = ImageBitmap | HTMLVideoElement;
 
 function drawn(source: Drawable, [w, h]: readonly [number, number], side: number): HTMLCanvasElement {
@@ -44,8 +48,18 @@ function drawn(source: Drawable, [w, h]: readonly [number, number], side: number
 const written = (canvas: HTMLCanvasElement, type: string, quality?: number): Promise<Blob> =>
   new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("a picture could not be written"))), type, quality));
 
-/** The type in which a picture is sent. */
-const sentAs = (type: string): string => (type === "image/png" || type === "image/webp" ? type : "image/jpeg");
+/** Whether nothing shines through it. */
+function isOpaque(canvas: HTMLCanvasElement): boolean {
+  const pixels = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+  for (let alpha = 3; alpha < pixels.length; alpha += 4) if (pixels[alpha] !== 255) return false;
+  return true;
+}
+
+/** The type in which a picture is sent: JPEG would make black of what is transparent. */
+function sentAs(type: string, canvas: HTMLCanvasElement): string {
+  if (type === "image/png" || type === "image/webp") return type;
+  return type === "image/jpeg" || isOpaque(canvas) ? "image/jpeg" : "image/webp";
+}
 
 async function small(source: Drawable, size: readonly [number, number], sides: readonly number[], most: number): Promise<string> {
   for (const side of sides) {
@@ -76,7 +90,7 @@ async function picture(source: File, type: string, bitmap: ImageBitmap, original
   if (!asIs) {
     const canvas = drawn(bitmap, size, SIDE);
     [w, h] = [canvas.width, canvas.height];
-    blob = await written(canvas, sentAs(type), 0.85);
+    blob = await written(canvas, sentAs(type, canvas), 0.85);
     if (blob.type === "image/png" && blob.size > LOSSLESS_BYTES) {
       const lossy = await written(canvas, "image/webp", 0.9);
       if (lossy.size < blob.size) blob = lossy;
@@ -91,11 +105,19 @@ async function picture(source: File, type: string, bitmap: ImageBitmap, original
   return { blob, about: { name, mime, w, h, ms: null, thumb, wave: "" }, tiny, preview };
 }
 
+/** A file that nothing is shown of. */
+const plain = (blob: Blob, name: string, mime: string): Prepared => ({
+  blob,
+  about: { name, mime, w: null, h: null, ms: null, thumb: "", wave: "" },
+  tiny: "",
+  preview: null,
+});
+
 /** The first picture of a video, its size and how long it is. */
 async function video(source: File, mime: string): Promise<Prepared> {
   const video = document.createElement("video");
   const url = URL.createObjectURL(source);
-  const plain: FileAbout = { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" };
+  const unseen = plain(source, source.name, mime);
   try {
     await new Promise<void>((resolve) => {
       for (const event of ["loadeddata", "error"]) video.addEventListener(event, () => resolve(), { once: true });
@@ -105,11 +127,11 @@ async function video(source: File, mime: string): Promise<Prepared> {
       video.src = url;
     });
     const size = [video.videoWidth, video.videoHeight] as const;
-    if (size[0] === 0) return { blob: source, about: plain, tiny: "", preview: null };
+    if (size[0] === 0) return unseen;
     const thumb = await small(video, size, THUMBS, THUMB_BYTES);
     const tiny = await small(video, size, [TINY, 16], TINY_BYTES);
     const ms = Number.isFinite(video.duration) ? Math.round(video.duration * 1000) : null;
-    const about = { ...plain, w: size[0], h: size[1], ms, thumb };
+    const about = { ...unseen.about, w: size[0], h: size[1], ms, thumb };
     return { blob: source, about, tiny, preview: await written(drawn(video, size, PREVIEW), "image/webp", 0.8) };
   } finally {
     video.removeAttribute("src");
@@ -120,14 +142,16 @@ async function video(source: File, mime: string): Promise<Prepared> {
 /** Makes a file ready; `original` leaves a picture as it is. */
 export async function prepared(source: File, original: boolean): Promise<Prepared> {
   const head = new Uint8Array(await source.slice(0, HEAD).arrayBuffer());
-  const type = pictureType(head);
+  const type = pictureType(head) ?? (isHeic(head) ? HEIC : null);
   // Applies the EXIF orientation.
   const bitmap = type ? await createImageBitmap(source, { imageOrientation: "from-image" }).catch(() => null) : null;
   if (type && bitmap) return picture(source, type, bitmap, original);
+  // This browser cannot draw it, and still nobody is to learn from it where it was taken.
+  const bare = type === HEIC || type === "image/avif" ? await withoutMetadata(source) : null;
+  if (type && bare) return plain(original ? source : bare, source.name, type);
   // A file with a document's type stays a document.
   const isNamed = source.type !== "" && source.type !== UNKNOWN && !saysShown(source.type);
   const played = isNamed ? null : playedType(head, source.type.startsWith("audio/"));
   if (played?.startsWith("video/")) return video(source, played);
-  const mime = played ?? (isNamed ? source.type : UNKNOWN);
-  return { blob: source, about: { name: source.name, mime, w: null, h: null, ms: null, thumb: "", wave: "" }, tiny: "", preview: null };
+  return plain(source, source.name, played ?? (isNamed ? source.type : UNKNOWN));
 }

@@ -37,9 +37,10 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   if (all.length === 0) return null;
   const pictures = all.filter((one) => one.isPicture);
   const original = pictures.some((one) => one.original);
-  // These keep their location metadata, as only pictures are re-encoded.
-  const stays = all.some((one) => !one.isPicture && mayNamePlace(one));
-  const staysInAll = all.every((one) => (one.isPicture ? original : mayNamePlace(one)));
+  // These keep their location metadata, as it is removed from pictures only; whether it could be is known when they are prepared.
+  const isKept = (one: Picked): boolean => !one.isPicture && one.state !== "preparing" && mayNamePlace(one);
+  const stays = all.some(isKept);
+  const staysInAll = all.every((one) => (one.isPicture ? original : isKept(one)));
   const limit = me.value.fileLimit;
   // Lost files have no content that could be sent.
   const here = all.filter(({ state }) => state !== "lost");
