@@ -200,7 +200,9 @@ export function useFile(file: FileInfo, wanted: boolean): ReadonlySignal<Loaded>
 /** A file that is fetched when `press` is called, and again when it is called after a failure. */
 export function useOnPress(file: FileInfo): { loaded: Loaded; wanted: boolean; press: () => void } {
   const [wanted, setWanted] = useState(false);
-  const loaded = useFile(file, wanted).value;
+  const { value } = useFile(file, wanted);
+  // One that was played before is still here: it is not played again by itself.
+  const loaded: Loaded = wanted ? value : { kind: "waiting", done: 0 };
   const press = (): void => {
     if (wanted) again(entryOf(file));
     else setWanted(true);

@@ -6,6 +6,7 @@ import { words } from "../i18n/words.ts";
 import type { FileInfo } from "../../core/index.ts";
 import { IconButton } from "../parts/button.tsx";
 import { about, Row } from "./file-row.tsx";
+import { takeFocus } from "./focus.ts";
 import { useOnPress } from "./load.ts";
 
 /** What its row holds. */
@@ -16,7 +17,7 @@ export function PlayRow({ file }: { file: FileInfo }): JSX.Element {
   return (
     <Row file={file} text={text}>
       {loaded.kind === "here" ? (
-        <audio src={loaded.url} aria-label={file.name} controls autoplay />
+        <audio ref={takeFocus} src={loaded.url} aria-label={file.name} controls autoplay />
       ) : (
         <IconButton icon="play" label={w.playOf(file.name)} onClick={press} />
       )}

@@ -5,6 +5,7 @@ import { sentenceOf } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import type { FileInfo } from "../../core/index.ts";
 import { Icon } from "../parts/icon.tsx";
+import { takeFocus } from "./focus.ts";
 import { useOnPress } from "./load.ts";
 import { thumbOf } from "./types.ts";
 
@@ -17,7 +18,7 @@ export function VideoPlayer({ file }: { file: FileInfo }): JSX.Element {
   return (
     <>
       {loaded.kind === "here" ? (
-        <video src={loaded.url} aria-label={name} controls autoplay playsInline />
+        <video ref={takeFocus} src={loaded.url} {...(thumb && { poster: thumb })} aria-label={name} controls autoplay playsInline />
       ) : (
         <button type="button" disabled={wanted && loaded.kind === "waiting"} onClick={press}>
           {thumb && <img class="thumb" src={thumb} alt="" />}
