@@ -14,6 +14,10 @@ import { save } from "./save.ts";
 import { thumbOf } from "./types.ts";
 
 const SIZES = [1, 1.5, 2, 3, 5];
+/** How far a finger moves to the side to see the next picture. */
+const SWIPE_PX = 48;
+/** A larger one is not fetched before it is wanted: bytes. */
+const MAX_AHEAD = 16 << 20;
 
 interface Shown {
   file: FileInfo;
@@ -29,8 +33,9 @@ function picturesHere(): Shown[] {
   );
 }
 
-function Large({ shown: { file, caption }, size }: { shown: Shown; size: number }): JSX.Element {
+function Large({ shown: { file, caption }, next = file, size }: { shown: Shown; next: FileInfo | undefined; size: number }): JSX.Element {
   const loaded = useFile(file, true).value;
+  useFile(next, loaded.kind === "here" && next.size <= MAX_AHEAD);
   const thumb = thumbOf(file);
   const sides = { "--w": String(file.w ?? 800), "--h": String(file.h ?? 600), "--size": String(size) };
   return (
@@ -50,6 +55,7 @@ function Large({ shown: { file, caption }, size }: { shown: Shown; size: number 
 export function Lightbox({ file, onClose }: { file: string; onClose: () => void }): JSX.Element | null {
   const w = words.value;
   const dialog = useRef<HTMLDialogElement>(null);
+  const finger = useRef<{ x: number; y: number } | null>(null);
   const [id, setId] = useState(file);
   const [size, setSize] = useState(0);
   const all = picturesHere();
@@ -72,6 +78,19 @@ export function Lightbox({ file, onClose }: { file: string; onClose: () => void 
     setId(next.file.id);
     setSize(0);
     announce(`${w.pictureOf(at + by + 1, all.length)}, ${next.caption || next.file.name}`);
+  };
+  const onTouchStart = ({ touches }: TouchEvent): void => {
+    const [put] = touches;
+    // What is enlarged, by a button or by two fingers, is moved by one.
+    const isEnlarged = size > 0 || (visualViewport?.scale ?? 1) > 1;
+    finger.current = put && !isEnlarged && touches.length === 1 ? { x: put.clientX, y: put.clientY } : null;
+  };
+  const onTouchEnd = ({ changedTouches: [lifted] }: TouchEvent): void => {
+    const put = finger.current;
+    finger.current = null;
+    if (!put || !lifted) return;
+    const [x, y] = [lifted.clientX - put.x, lifted.clientY - put.y];
+    if (Math.abs(x) >= SWIPE_PX && Math.abs(x) > 2 * Math.abs(y)) go(x < 0 === rtl ? -1 : 1);
   };
   const resize = (by: number): void => setSize(Math.max(0, Math.min(SIZES.length - 1, size + by)));
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -106,8 +125,8 @@ export function Lightbox({ file, onClose }: { file: string; onClose: () => void 
         <IconButton icon="download" label={w.saveNamed(shown.file.name)} onClick={() => void save(shown.file, () => undefined)} />
         <IconButton icon="close" label={w.close} onClick={onClose} />
       </div>
-      <div class="lightbox-main" onDblClick={() => setSize(size === 0 ? 2 : 0)} tabIndex={size > 0 ? 0 : undefined}>
-        <Large key={id} shown={shown} size={SIZES[size] ?? 1} />
+      <div class="lightbox-main" onTouchStart={onTouchStart} onTouchEnd={onTouchEnd} onDblClick={() => setSize(size === 0 ? 2 : 0)} tabIndex={size > 0 ? 0 : undefined}>
+        <Large key={id} shown={shown} next={all[at + 1]?.file} size={SIZES[size] ?? 1} />
       </div>
       <span class="lightbox-step before">
         <IconButton icon="back" label={w.lightbox.before} disabled={at === 0} onClick={() => go(-1)} />

@@ -1,6 +1,7 @@
 // The files of the message that is being written: thumbnails and names above the text field, each with a button to remove it.
 
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { ConversationId } from "../../core/index.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -12,8 +13,14 @@ import { mayNamePlace } from "./types.ts";
 
 function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
   const w = words.value;
+  const item = useRef<HTMLLIElement>(null);
+  const isWrong = one.state !== "ready" && one.state !== "preparing";
+  useEffect(() => {
+    // Among many it would have to be looked for.
+    if (isWrong) item.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [isWrong]);
   return (
-    <li class={`chosen ${one.state}`}>
+    <li ref={item} class={`chosen ${one.state}`}>
       {one.url ? (
         <img src={one.url} alt={one.name} />
       ) : (
@@ -30,6 +37,9 @@ function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
   );
 }
 
+/** From this number on they can be taken out together. */
+const MANY = 4;
+
 /** The strip; nothing where nothing is chosen. */
 export function Strip({ conversation, onMore, onOut }: { conversation: ConversationId; onMore: () => void; onOut: () => void }): JSX.Element | null {
   const w = words.value;
@@ -45,18 +55,15 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   // Lost files have no content that could be sent.
   const here = all.filter(({ state }) => state !== "lost");
   const shape = here.every((one) => one.isPicture) ? "picture" : "document";
+  const take = (out: readonly Picked[]): void => {
+    for (const { key } of out) unpick(conversation, key);
+    onOut();
+  };
   return (
     <div class="strip">
       <ul aria-label={w.chosen}>
         {all.map((one) => (
-          <One
-            key={one.key}
-            one={one}
-            onOut={() => {
-              unpick(conversation, one.key);
-              onOut();
-            }}
-          />
+          <One key={one.key} one={one} onOut={() => take([one])} />
         ))}
         <li>
           <button type="button" class="chosen-more" aria-label={w.addMore} title={w.addMore} onClick={onMore}>
@@ -71,6 +78,11 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
         {!stays && pictures.length > 0 && pictures.every(({ source }) => source) && (
           <button type="button" onClick={() => setOriginal(conversation, !original)}>
             {original ? w.removePlace : w.sendOriginals}
+          </button>
+        )}
+        {all.length >= MANY && (
+          <button type="button" onClick={() => take(all)}>
+            {w.removeAll}
           </button>
         )}
       </div>

@@ -246,6 +246,7 @@ export const ar: Catalogue = {
   position: "الموضع",
   chosen: "الملفات المختارة",
   addMore: "أضف المزيد",
+  removeAll: "أزل الكل",
   placeRemoved: "يُزال المكان وبيانات الكاميرا",
   placeStays: "يبقى المكان وبيانات الكاميرا فيها",
   placeStaysInSome: "يبقى المكان وبيانات الكاميرا في بعضها",

@@ -246,6 +246,7 @@ export const de: Catalogue = {
   position: "Stelle",
   chosen: "Gewählte Dateien",
   addMore: "Weitere hinzufügen",
+  removeAll: "Alle entfernen",
   placeRemoved: "Ort und Kamera werden entfernt",
   placeStays: "Ort und Kamera bleiben enthalten",
   placeStaysInSome: "Ort und Kamera bleiben in manchen enthalten",

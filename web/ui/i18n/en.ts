@@ -177,6 +177,7 @@ export const en = {
   position: "Position",
   chosen: "Chosen files",
   addMore: "Add more",
+  removeAll: "Remove all",
   placeRemoved: "Place and camera are removed",
   placeStays: "Place and camera stay in them",
   placeStaysInSome: "Place and camera stay in some of them",

@@ -246,6 +246,7 @@ export const hu: Catalogue = {
   position: "Pozíció",
   chosen: "Kiválasztott fájlok",
   addMore: "Továbbiak hozzáadása",
+  removeAll: "Összes eltávolítása",
   placeRemoved: "A hely és a kamera adatai törlődnek",
   placeStays: "A hely és a kamera adatai megmaradnak",
   placeStaysInSome: "A hely és a kamera adatai egyes fájlokban megmaradnak",
