@@ -161,8 +161,8 @@ export class Caller {
       throw cause;
     }
     const offset = date - this.clock.now();
-    // Seconds of difference are network latency; minutes mean a wrong clock.
-    if (Math.abs(offset) > CLOCK_MS || found.errorcode === "timestamp_out_of_range") this.clockOffset = Number.isNaN(offset) ? 0 : offset;
+    // Seconds of difference are network latency; minutes mean a wrong clock, or one that was set right since.
+    if (Math.abs(offset - this.clockOffset) > CLOCK_MS || found.errorcode === "timestamp_out_of_range") this.clockOffset = Number.isNaN(offset) ? 0 : offset;
     if (found.status === "OK") return fromJson(answer.text, decode);
     const seconds = answer.retryAfter === null ? Number.NaN : Number.parseInt(answer.retryAfter, 10);
     const { errorcode, errormessage, participantids, n, card } = found;
