@@ -58,7 +58,7 @@ export async function exportData({ account, view }: Open): Promise<Exported> {
       text: one.text,
       files: one.files.map(({ name: of }) => of),
       reply: one.reply,
-      reactions: one.reactions.map(({ emoji, names: by }) => ({ emoji, by })),
+      reactions: one.reactions.map(({ emoji, mine, names: others }) => ({ emoji, by: mine ? [...others, session.name] : others })),
       edited: one.edited,
       deleted: one.deleted,
       trouble: one.trouble,

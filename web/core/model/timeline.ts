@@ -98,7 +98,7 @@ export function reactionsOf(changes: readonly Change[], context: Pick<Context, "
   }
   return [...states].flatMap(([emoji, users]) => {
     const on = [...users].filter(([, is]) => is).map(([user]) => user);
-    return on.length === 0 ? [] : [{ emoji, mine: on.includes(context.me), names: on.map(context.nameOf) }];
+    return on.length === 0 ? [] : [{ emoji, mine: on.includes(context.me), names: on.filter((user) => user !== context.me).map(context.nameOf) }];
   });
 }
 

@@ -84,7 +84,7 @@ export interface Conversation {
   renewedAt: number | null;
 }
 
-/** All that happened to a message with one emoji. */
+/** All that happened to a message with one emoji; the names are of the others. */
 export interface Reaction {
   emoji: string;
   mine: boolean;

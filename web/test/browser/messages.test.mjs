@@ -16,7 +16,10 @@ story("two people meet, write, answer, react, edit and delete", async (t) => {
   assert.match(await ann.article("Hello yourself").textContent(), /Hello Ben/);
   await ann.article("Hello yourself").getByRole("button", { name: "More" }).click();
   await ann.button("👍").click();
-  await ben.article("Hello yourself").getByRole("button", { name: /^👍 1, from Ann/ }).waitFor();
+  await ann.article("Hello yourself").getByRole("button", { name: "👍 1, with yours, from you", exact: true }).waitFor();
+  await ben.article("Hello yourself").getByRole("button", { name: "👍 1, from Ann", exact: true }).click();
+  await ben.article("Hello yourself").getByRole("button", { name: "👍 2, with yours, from Ann and you", exact: true }).waitFor();
+  await ann.article("Hello yourself").getByRole("button", { name: "👍 2, with yours, from Ben and you", exact: true }).waitFor();
   await ann.does("Hello Ben", "Edit");
   await ann.says("Hello dear Ben");
   await ben.article("Hello dear Ben").getByText("edited").waitFor();
