@@ -54,19 +54,19 @@ export class Person {
     Object.assign(this, { world, context, tab, name, email });
   }
 
-  /** A fresh browser at the start, or at a link. */
-  static async at(world, hash, name, email, { width = 1280, height = 800, ...options } = {}) {
+  /** A fresh browser at the start, or at a link; `beforePage` is called with it before its first page is opened. */
+  static async at(world, hash, name, email, { width = 1280, height = 800, beforePage, ...options } = {}) {
     const context = await world.browser.newContext({ viewport: { width, height }, locale: "en-GB", ...options });
     context.setDefaultTimeout(WAIT_MS);
+    await beforePage?.(context);
     const tab = await context.newPage();
     await tab.goto(world.proxy.address + hash);
     return new Person(world, context, tab, name, email);
   }
 
   /** Makes an account by an invitation's page. */
-  static async joins(world, name, { hash = "#invite=", ...options } = {}) {
-    people += 1;
-    const person = await Person.at(world, hash, name, `${name.toLowerCase()}-${people}@example.org`, options);
+  static async joins(world, name, { hash = "#invite=", email = `${name.toLowerCase()}-${(people += 1)}@example.org`, ...options } = {}) {
+    const person = await Person.at(world, hash, name, email, options);
     await person.fills("E-mail", person.email);
     await person.fills("Name", name);
     await person.fills("Password", password);

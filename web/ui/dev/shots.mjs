@@ -1,23 +1,14 @@
 // Draws the screens over sample data in Chromium: a picture of each at 390 and 1440 px, light and dark, and what axe
-// says of it. `node ui/dev/shots.mjs [--out=FOLDER] [--only=NAME,NAME]`; it fails when axe finds anything. With --readme it
-// draws those of the README, in docs/pictures.
+// says of it. `node ui/dev/shots.mjs [--out=FOLDER] [--only=NAME,NAME]`; it fails when axe finds anything.
 
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { launch, violations } from "../../test/browser/chromium.mjs";
 import { serve } from "./serve.mjs";
 
-/** The README's pictures: which screen, in which colours and width, by its name there. */
-const readme = new Map([
-  ["conversation-light-1440", "conversation"],
-  ["conversation-dark-390", "phone-dark"],
-  ["list-light-390", "phone-list"],
-]);
-const isReadme = process.argv.includes("--readme");
 const option = (name, otherwise) => process.argv.find((a) => a.startsWith(`--${name}=`))?.split("=")[1] ?? otherwise;
-const out = isReadme ? fileURLToPath(new URL("../../../docs/pictures", import.meta.url)) : option("out", join(tmpdir(), "parlance-shots"));
+const out = option("out", join(tmpdir(), "parlance-shots"));
 const only = option("only", "");
 mkdirSync(out, { recursive: true });
 const { address, end } = await serve();
@@ -152,7 +143,6 @@ for (const [name, scene, hash, sizes, act, language = "en"] of screens) {
     await context.addInitScript((to) => localStorage.setItem("parlance.settings", JSON.stringify(to)), settings);
     for (const colorScheme of ["light", "dark"]) {
       const shot = `${name}-${colorScheme}-${width}`;
-      if (isReadme && !readme.has(shot)) continue;
       const tab = await context.newPage();
       await tab.clock.setFixedTime(new Date(2026, 10, 24, 14, 20));
       const say = (text) => {
@@ -170,7 +160,7 @@ for (const [name, scene, hash, sizes, act, language = "en"] of screens) {
         say(error.message.split("\n").slice(0, 4).join(" "));
       }
       await tab.waitForTimeout(150);
-      await tab.screenshot({ path: join(out, `${isReadme ? readme.get(shot) : shot}.png`) });
+      await tab.screenshot({ path: join(out, `${shot}.png`) });
       for (const fault of await violations(tab)) say(`axe ${fault}`);
       await tab.close();
     }
