@@ -89,6 +89,7 @@ story("what was chosen survives a reload, as the draft does, until it is sent or
   assert.equal(await ann.button("Send originals").count(), 0);
   await ann.button("Remove wrong.zip").click();
   await chosen("hall.jpg", "plan.pdf");
+  await ann.hasStored();
   await ann.tab.reload();
   await chosen("hall.jpg", "plan.pdf");
   await ann.tab.waitForFunction(() => document.querySelector("textarea").value === "With these");

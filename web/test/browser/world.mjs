@@ -217,6 +217,25 @@ export class Person {
     return answer;
   }
 
+  /** Waits until what the page has begun to store is stored: these tests reload it sooner than any person could. */
+  async hasStored() {
+    await this.tab.evaluate(
+      () =>
+        new Promise((done, fails) => {
+          const opening = indexedDB.open("parlance");
+          opening.onerror = () => fails(opening.error);
+          opening.onsuccess = () => {
+            const database = opening.result;
+            // It waits for each earlier write to the same tables.
+            const reading = database.transaction([...database.objectStoreNames]);
+            reading.objectStore("meta").count();
+            reading.oncomplete = () => done(database.close());
+            reading.onerror = () => fails(reading.error);
+          };
+        }),
+    );
+  }
+
   /** The texts of the log, from the oldest. */
   async texts() {
     return this.log.getByRole("article").locator(".text").allTextContents();
