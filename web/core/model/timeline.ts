@@ -216,9 +216,9 @@ function article(row: Row, delivery: Delivery, all: ByTarget, byId: ReadonlyMap<
 // If the target is here, its text is shown, not the quote that the reply carries.
 function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
   const target = byId.get(reply.id);
-  if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), quote: reply.quote };
+  if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), own: reply.user === context.me, quote: reply.quote };
   const changes = all.get(target.id) ?? [];
   const files = target.content?.kind === "file" ? target.content.files : [];
   const text = isDeletedBy(target, changes) ? "" : wordsOf({ text: written(target, changes)?.text ?? "", files });
-  return { id: reply.id, name: context.nameOf(target.user), quote: text.slice(0, MAX_QUOTE) };
+  return { id: reply.id, name: context.nameOf(target.user), own: target.user === context.me, quote: text.slice(0, MAX_QUOTE) };
 }

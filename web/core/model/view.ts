@@ -130,7 +130,7 @@ export interface Article {
   mentions: ReadonlyMap<string, UserId>;
   /** What is attached, in the order in which it was chosen. */
   files: readonly FileInfo[];
-  reply: { id: MessageId; name: string; quote: string } | null;
+  reply: { id: MessageId; name: string; own: boolean; quote: string } | null;
   edited: boolean;
   deleted: boolean;
   reactions: readonly Reaction[];

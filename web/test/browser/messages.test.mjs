@@ -14,6 +14,8 @@ story("two people meet, write, answer, react, edit and delete", async (t) => {
   await ben.says("Hello yourself");
   await ann.sees("Hello yourself");
   assert.match(await ann.article("Hello yourself").textContent(), /Hello Ben/);
+  // Whose words they are: one's own are not called by one's name.
+  for (const [one, whose] of [[ann, "You"], [ben, "Ann"]]) assert.equal(await one.article("Hello yourself").locator(".quote b").textContent(), whose);
   await ann.article("Hello yourself").getByRole("button", { name: "More" }).click();
   await ann.button("👍").click();
   await ann.article("Hello yourself").getByRole("button", { name: "👍 1, with yours, from you", exact: true }).waitFor();

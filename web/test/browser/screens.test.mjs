@@ -226,6 +226,16 @@ test("forced colours and more contrast have no violation", limit, async (t) => {
   assert.deepEqual(await violations(tab), []);
 });
 
+test("a page that is open at midnight says that what it has is of yesterday", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(1) });
+  await seen(tab.getByRole("link", { name: /^Spring concert.*14:12$/ }));
+  await seen(tab.getByRole("log").getByText("Today", { exact: true }));
+  await tab.clock.setFixedTime(new Date(2026, 10, 25, 0, 1));
+  await tab.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await seen(tab.getByRole("link", { name: /^Spring concert.*Yesterday$/ }));
+  await seen(tab.getByRole("log").getByText("Yesterday", { exact: true }));
+});
+
 test("a draft stays with its conversation", limit, async (t) => {
   const tab = await open(t, { hash: conversation(1) });
   const box = tab.getByRole("textbox", { name: "Message" });

@@ -99,7 +99,7 @@ test("what waits is shown at once, and once", () => {
 test("a reply shows its target, not what it claims of it", () => {
   const reply: Content = { kind: "text", text: "no", reply: { id: id(1), user: cleo, quote: "something else" }, mentions: [ben] };
   const shown = show([row(1, ben, text("x")), row(2, ben, edit(1, "y")), row(3, ann, reply)]);
-  assert.deepEqual(shown[1]?.reply, { id: id(1), name: "Ben", quote: "y" });
+  assert.deepEqual(shown[1]?.reply, { id: id(1), name: "Ben", own: false, quote: "y" });
   assert.deepEqual([...(shown[1]?.mentions ?? [])], [["Ben", ben]]);
   assert.equal(show([row(3, ann, reply)])[0]?.reply?.quote, "something else");
 });

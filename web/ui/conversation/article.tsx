@@ -210,7 +210,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
         {article.reply && (
           <button type="button" class="quote" onClick={() => article.reply && onJump(article.reply.id)}>
             <b>
-              <bdi>{article.reply.name}</bdi>
+              <bdi>{article.reply.own ? words.value.you : article.reply.name}</bdi>
             </b>
             <span dir="auto">{plainText(article.reply.quote)}</span>
           </button>

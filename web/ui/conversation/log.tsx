@@ -9,6 +9,7 @@ import { colors, css } from "../parts/colors.ts";
 import { Icon } from "../parts/icon.tsx";
 import { go } from "../route.ts";
 import { client, log, people } from "../state.ts";
+import { today } from "../today.ts";
 import { plainText } from "../../core/model/markdown.ts";
 import { askDelete, canEdit, type MessageActions, type Place as MessagePlace } from "./message-menu.ts";
 import { RunBlock } from "./run.tsx";
@@ -230,7 +231,7 @@ export function Log(props: LogProps): JSX.Element {
           {blocks.map((block) => {
             switch (block.kind) {
               case "day":
-                return <div key={block.key} class="day"><span>{w.format.dayLine(block.at, Date.now())}</span></div>;
+                return <div key={block.key} class="day"><span>{w.format.dayLine(block.at, today.value)}</span></div>;
               case "new":
                 return <div key={block.key} class="new-line"><span>{w.newMessages}</span></div>;
               case "line":

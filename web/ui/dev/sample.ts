@@ -145,7 +145,7 @@ const line = (what: Line["what"], at: number): Line => ({ kind: "line", id: `lin
 
 const table = article(nora, today(13, 34), "Then I'd leave the long table by the window and move the small ones out.");
 const good = article(agnes, today(14, 6), "Good. The hall is ours on **Thursday from 18:30**, the caretaker opens for us. @Nora can you bring the 40 programmes?", {
-  reply: { id: table.id, name: "You", quote: table.text },
+  reply: { id: table.id, name: "Nora", own: true, quote: table.text },
   reactions: [
     { emoji: "👍", mine: true, names: ["Ágnes", "Ben"] },
     { emoji: "🎉", mine: false, names: ["Marta", "Tomás"] },
@@ -187,7 +187,7 @@ const inAnn: Entry[] = [
   article(nora, today(13, 55), "Let's take that one. Platform 4?"),
   article(nora, today(13, 55), "I'll bring the flowers, so save me a seat by the door", {
     state: "seen",
-    reply: { id: asMessage(1), name: "Ann", quote: "There is one at 17:31" },
+    reply: { id: asMessage(1), name: "Ann", own: false, quote: "There is one at 17:31" },
   }),
   article(ann, today(13, 58), "Yes! See you at the station", { reactions: [{ emoji: "❤️", mine: true, names: [] }] }),
 ];

@@ -16,6 +16,7 @@ import { Icon } from "../parts/icon.tsx";
 import { StateIcon } from "../parts/send-state.tsx";
 import { hashOf } from "../route.ts";
 import { people } from "../state.ts";
+import { today } from "../today.ts";
 import { plainText } from "../../core/model/markdown.ts";
 import { ConversationAvatar } from "./conversation-avatar.tsx";
 
@@ -58,7 +59,6 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
   const w = words.value;
   const [menu, setMenu] = useState<Anchor | null>(null);
   const press = useRef(0);
-  const now = Date.now();
   const shades = colors(c.color);
   const other = c.other ? people.value.get(c.other) : undefined;
   return (
@@ -107,7 +107,7 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
         {c.lastAt > 0 && (
           <time class="row-time">
             <span class="unseen">, </span>
-            {w.format.brief(c.lastAt, now)}
+            {w.format.brief(c.lastAt, today.value)}
           </time>
         )}
         <span class="row-end" aria-hidden="true">
