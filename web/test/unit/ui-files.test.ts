@@ -90,7 +90,7 @@ test("an animated picture stays animated, without the metadata of cameras and pr
   }
 });
 
-// Pictures as encoders write them, with a camera and a place in their EXIF and in their XMP.
+// Pictures as libavif and libheif write them (by Pillow), with a camera and a place in their EXIF and in their XMP.
 const fixture = (name: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(join(process.cwd(), "test/fixtures", name)));
 const SECRETS = ["Exif", "SecretCamera", "SecretPlace", "xmpmeta"];
 const secretsIn = (found: Uint8Array): string[] => SECRETS.filter((secret) => Buffer.from(found).includes(secret));
