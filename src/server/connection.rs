@@ -1,4 +1,4 @@
-//! Per-connection state, and the time limit of writes.
+//! Per-connection state, and the options of its socket.
 
 use std::{
     any::Any,
@@ -29,7 +29,8 @@ pub(super) struct Connection {
     has_polled: AtomicBool,
 }
 
-/// Sets up an accepted connection. A peer that accepts no data for `write_timeout` is dropped.
+/// Sets up an accepted connection: what is written is sent at once, and a peer that accepts no data for `write_timeout` is
+/// dropped.
 pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Duration) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     data.insert(Connection {
@@ -41,6 +42,7 @@ pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Dur
         .or_else(|| Some(stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));
     if let Some(tcp) = tcp {
         limit_writes(tcp, write_timeout);
+        send_at_once(tcp);
     } else {
         tracing::warn!("a connection of an unknown kind: its writes have no time limit");
     }
@@ -62,6 +64,15 @@ fn limit_writes(tcp: &TcpStream, timeout: Duration) {
 /// disconnects.
 #[cfg(not(target_os = "linux"))]
 fn limit_writes(_: &TcpStream, _: Duration) {}
+
+/// Without it, the kernel holds a push back until the peer has acknowledged the push before (tcp(7), `TCP_NODELAY`), and a
+/// peer that has nothing to send takes up to 40 ms for that. Answers and frames are written whole, so nothing is gained by
+/// waiting for more.
+fn send_at_once(tcp: &TcpStream) {
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::warn!(%error, "what is sent on a connection may be delayed");
+    }
+}
 
 /// The connection of a request. Returns `None` if the peer is a proxy, which may have read an
 /// answer that its client never got.
@@ -85,4 +96,22 @@ pub(super) fn polled_before(state: &State, request: &HttpRequest) -> Option<u64>
     own(state, request)
         .filter(|connection| connection.has_polled.load(Ordering::Relaxed))
         .map(|connection| connection.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_is_not_held_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (stream, _) = accepted.unwrap();
+        set_up(&stream, &mut Extensions::new(), Duration::from_secs(1));
+        assert!(stream.nodelay().unwrap());
+        drop(peer);
+    }
 }

@@ -64,8 +64,10 @@ export class Sealer {
         const where = await store.conversation(record.conversation);
         if (!where || where.gone || (await this.barrier(where))) return null;
         const sealed = await cipher.seal(where, { id: record.id, content, until: record.until, n: where.n + 1 }, caller.now());
+        // First, as a browser may sign on the thread that has to begin the write.
+        const order = store.enqueue({ ...record, sealed }, ...also);
         const request = requestOf(caller, { ...record, sealed });
-        return { ...record, sealed, request, order: await store.enqueue({ ...record, sealed }, ...also) };
+        return { ...record, sealed, request, order: await order };
       });
     } catch {
       return null;

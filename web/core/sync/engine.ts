@@ -22,6 +22,7 @@ import { takeErased } from "./erase.ts";
 import { catchUp, fetchOlder } from "./fill.ts";
 import { markSeen } from "./inbox.ts";
 import { comparePeople, resync } from "./list.ts";
+import { Gathered } from "./gathered.ts";
 import { Serial } from "./serial.ts";
 import { compareStations } from "./stations.ts";
 import { Maintenance } from "./maintenance.ts";
@@ -44,8 +45,7 @@ export interface EngineEvents {
 export class Engine {
   state: ConnectionState = { kind: "idle" };
   private readonly frames = new Serial();
-  /** Frames that were not processed yet. */
-  private readonly unread: string[] = [];
+  private readonly received: Gathered<string>;
   private readonly sender: Sender;
   private readonly maintenance: Maintenance;
   private socket: Socket | null = null;
@@ -57,6 +57,7 @@ export class Engine {
     private readonly openSocket: OpenSocket,
     private readonly events: EngineEvents,
   ) {
+    this.received = new Gathered(account.clock, this.frames, (texts) => this.receiveOrClose(texts));
     this.maintenance = new Maintenance(account, (error) => this.fault(error));
     this.sender = new Sender(account, {
       onUnauthorized: () => this.unauthorized(),
@@ -191,8 +192,7 @@ export class Engine {
       onFrame: (text: string) =>
         mine(() => {
           this.restartSilenceTimer();
-          this.unread.push(text);
-          void this.frames.run(() => this.receiveOrClose());
+          this.received.add(text);
         }),
       onClose: (code: number) => mine(() => this.closed(code)),
     };
@@ -240,10 +240,8 @@ export class Engine {
     await this.maintenance.compared();
   }
 
-  // Frames that came while the last one was being processed are processed together.
-  private async receiveOrClose(): Promise<void> {
-    const texts = this.unread.splice(0);
-    if (texts.length > 0) await this.guarded(() => this.receive(mergeFrames(texts.map((text) => fromJson(text, frame)))));
+  private receiveOrClose(texts: readonly string[]): Promise<boolean> {
+    return this.guarded(() => this.receive(mergeFrames(texts.map((text) => fromJson(text, frame)))));
   }
 
   private async receive({ events, conversations, typing, friends, erased, stations, resync: isResync }: Frame): Promise<void> {

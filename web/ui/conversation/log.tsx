@@ -191,7 +191,10 @@ export function Log(props: LogProps): JSX.Element {
       else box.current.scrollTop = box.current.scrollHeight;
       place.current = placeOf(box.current);
     } else restore(box.current, place.current);
-    tellSeen();
+  }, [blocks]);
+  // After it is drawn, which it would delay.
+  useEffect(() => {
+    if (found) tellSeen();
   }, [blocks]);
   useLayoutEffect(fill, [blocks, pages]);
   useEffect(() => {

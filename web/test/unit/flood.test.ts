@@ -1,0 +1,81 @@
+// Messages that arrive in quick succession: they are stored together, and none waits for others that do not come.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { clock } from "../../browser/clock.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { Backend } from "../../core/store/backend.ts";
+import { memoryBackend } from "../../core/store/memory.ts";
+import { articlesOf, Person } from "../world/person.ts";
+import { Version4 } from "../world/version-4.ts";
+
+/** The longest rest. */
+const REST_MS = 250;
+
+/** A clock by which everything takes a while, and whose short timers run when they are released. */
+class SlowClock implements Clock {
+  private steps = 0;
+  private held: (() => void)[] | null = null;
+  now = (): number => clock.now() + 30 * this.steps++;
+  after = (ms: number, then: () => void): (() => void) => {
+    if (!this.held || ms === 0 || ms > REST_MS) return clock.after(ms, then);
+    this.held.push(then);
+    return () => (this.held = this.held?.filter((one) => one !== then) ?? null);
+  };
+  hold(): void {
+    this.held = [];
+  }
+  release(): void {
+    const due = this.held ?? [];
+    this.held = null;
+    for (const then of due) then();
+  }
+}
+
+/** How many messages each batch has stored. */
+const stored: number[] = [];
+let onStored = (): void => undefined;
+const memory = memoryBackend();
+const backend: Backend = {
+  ...memory,
+  write: async (changes, term) => {
+    const written = await memory.write(changes, term);
+    const rows = changes.filter((change) => "put" in change && change.put === "rows").length;
+    if (rows > 0) stored.push(rows);
+    onStored();
+    return written;
+  },
+};
+const until = (isTrue: () => boolean): Promise<void> =>
+  new Promise((resolve) => {
+    onStored = () => isTrue() && resolve();
+    onStored();
+  });
+
+const server = new Version4();
+const slow = new SlowClock();
+const [ann, ben] = await Promise.all([
+  Person.joins("Ann", { http: server.http, openSocket: server.openSocket }),
+  Person.joins("Ben", { http: server.http, openSocket: server.openSocket, backend, clock: slow }),
+]);
+after(() => Promise.all([ann.client.close(), ben.client.close()]));
+const id = await ann.befriends(ben);
+await Promise.all([ann.client.open(id), ben.client.open(id)]);
+const says = async (text: string): Promise<void> => {
+  await ann.types(id, text);
+  await ann.sees(`"${text}" was sent`, ({ log }) => articlesOf(log?.entries ?? []).find((one) => one.text === text && one.state === "sent"));
+};
+
+test("the first message is stored at once, and those that follow it closely are stored together", async () => {
+  await says("Zero");
+  await ben.reads("Zero");
+  stored.length = 0;
+  slow.hold();
+  await says("One");
+  await until(() => stored.length === 1);
+  for (const text of ["Two", "Three", "Four"]) await says(text);
+  slow.release();
+  await ben.reads("Four");
+  assert.deepEqual(stored, [1, 3]);
+  assert.deepEqual(ben.texts(), ["Zero", "One", "Two", "Three", "Four"]);
+});
