@@ -120,7 +120,8 @@ async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
     }
 }
 
-/// Deletes an account. Its apikey cannot be guessed faster here than at login.
+/// Deletes an account. Its apikey cannot be guessed faster here than at login, and what others guess
+/// there refuses nobody here.
 async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
     let AtStation {
         user,
@@ -128,10 +129,8 @@ async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
         allowed,
         post,
     } = request;
-    let (state, address) = (post.state.clone(), post.address);
-    // Who signed is known. But a thief of the station would be, too.
-    let attempt = Attempt::new(address, Some(user), Some(station));
-    state.limits.take_login(&attempt)?;
+    let state = post.state.clone();
+    state.limits.take_confirmation(user, station)?;
     let (action, post) = post.replace(());
     let request = AtStation {
         user,
@@ -141,7 +140,7 @@ async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
     };
     let answer = Box::pin(signed(request)).await;
     if !matches!(answer, Err(Error::Chat(ChatError::LoginFailed))) {
-        state.limits.refund_login(&attempt);
+        state.limits.refund_confirmation(user, station);
     }
     if answer.is_ok() {
         state.erasure.notify_one();

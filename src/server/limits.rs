@@ -55,6 +55,8 @@ pub(super) struct AttemptLimits {
     stations_asked: Buckets<IpAddr>,
     prelogins: Buckets<IpAddr>,
     known_prelogins: Buckets<Known>,
+    confirmations: Buckets<(UserId, StationId)>,
+    confirmation_guesses: Buckets<(UserId, StationId)>,
     registrations: Buckets<IpAddr>,
     signatures: Buckets<IpAddr>,
     familiar_signatures: Buckets<(UserId, IpAddr)>,
@@ -123,6 +125,8 @@ impl AttemptLimits {
             stations_asked: Buckets::new(STATIONS_ASKED, LOGINS_REFILL, clock),
             prelogins: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL, clock),
             known_prelogins: Buckets::new(logins, LOGINS_REFILL, clock),
+            confirmations: Buckets::new(logins, LOGINS_REFILL, clock),
+            confirmation_guesses: Buckets::new(logins.max(GUESSES), GUESSES_REFILL, clock),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL, clock),
             signatures: Buckets::new(signatures, SIGNATURES_REFILL, clock),
             familiar_signatures: Buckets::new(
@@ -234,6 +238,27 @@ impl AttemptLimits {
         self.known_prelogins
             .take(attempt.known())
             .map_err(Error::RateLimited)
+    }
+
+    /// Takes an attempt to confirm a signed request with the user's apikey. Nobody else can use it
+    /// up, as only that station signs; a thief of the station guesses as slowly as at login.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next attempt.
+    pub(super) fn take_confirmation(&self, user: UserId, station: StationId) -> Result<(), Error> {
+        let at = (user, station);
+        let taken = self.confirmations.take(at).and_then(|()| {
+            self.confirmation_guesses
+                .take(at)
+                .inspect_err(|_| self.confirmations.refund(at))
+        });
+        taken.map_err(Error::RateLimited)
+    }
+
+    /// Refunds the attempt of a confirmation that did not fail.
+    pub(super) fn refund_confirmation(&self, user: UserId, station: StationId) {
+        self.confirmations.refund((user, station));
+        self.confirmation_guesses.refund((user, station));
     }
 
     /// Takes a registration from the address. It is never refunded.
