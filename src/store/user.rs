@@ -53,6 +53,7 @@ pub async fn identity(
                    l.conversations as "conversations?", l.new_conversations as "new_conversations?",
                    l.friend_requests as "friend_requests?", l.lookups as "lookups?",
                    l.presence_changes as "presence_changes?", l.changes as "changes?",
+                   l.own_changes as "own_changes?",
                    l.epoch_secrets as "epoch_secrets?", l.new_stations as "new_stations?",
                    l.file_bytes as "file_bytes?", l.file_quota as "file_quota?"
             from users u
@@ -81,6 +82,7 @@ pub async fn identity(
                     lookups: row.lookups,
                     presence_changes: row.presence_changes,
                     changes: row.changes,
+                    own_changes: row.own_changes,
                     epoch_secrets: row.epoch_secrets,
                     new_stations: row.new_stations,
                     file_bytes: row.file_bytes,

@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 49] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 50] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     ("CONVERSATIONS_PER_USER", "1001", &["per_user"], Some("0")),
     ("NEW_CONVERSATIONS_PER_DAY", "101", &["per_user"], Some("0")),
@@ -83,6 +83,7 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 49] = [
         Some("0"),
     ),
     ("CHANGES_PER_MINUTE", "121", &["per_user"], Some("0")),
+    ("OWN_CHANGES_PER_MINUTE", "601", &["per_user"], Some("0")),
     ("EPOCH_SECRETS_PER_HOUR", "50001", &["per_user"], Some("0")),
     ("NEW_STATIONS_PER_DAY", "11", &["per_user"], Some("0")),
     ("FILE_BYTES_PER_HOUR", "1048577", &["per_user"], Some("0")),

@@ -120,6 +120,7 @@ pub(crate) fn settings() -> Settings {
             presence_changes: 100_000,
             changes: 1_000_000,
             epoch_secrets: 1_000_000_000,
+            own_changes: 1_000_000,
             new_stations: 100_000,
             file_bytes: 1 << 40,
             file_quota: 1 << 30,
