@@ -95,11 +95,11 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 // Read before the friends, as there is no transaction: a request that is accepted
                 // in between is then in both lists; in the other order it could be in neither.
                 let requests = store::friend::requests_to(db, call.user).await?;
-                let left = store::friend::left(db, call.user).await?;
+                let (left, chosen) = store::friend::left_and_chosen(db, call.user).await?;
                 (
                     Some(requests.into_iter().map(RequestView::from).collect()),
                     Some(left.into_iter().map(LeftView::from).collect()),
-                    Some(store::user::chosen_availability(db, call.user).await?),
+                    Some(chosen),
                 )
             } else {
                 (None, None, None)

@@ -19,7 +19,7 @@ pub(crate) mod reports;
 pub(crate) mod workspace;
 
 use crate::{
-    chat::{Call, error::Error},
+    chat::{Call, error::Error, rates},
     notify::registry::Fetched,
 };
 use parlance_wire::{
@@ -73,10 +73,44 @@ pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched
     }
 }
 
+/// Returns `true` if an action changes what concerns the caller alone, and can be repeated for ever.
+fn is_own_change(action: &Signed) -> bool {
+    use Conversation::{
+        Favorite, Hide, Mute, SetListItemBackgroundColor, Unfavorite, Unhide, Unmute,
+    };
+    // Not `SignOut` and `Revoke`: a thief of a station must not be able to keep its owner from them.
+    matches!(
+        action,
+        Signed::Conversation(
+            Favorite { .. }
+                | Unfavorite { .. }
+                | Mute { .. }
+                | Unmute { .. }
+                | Hide { .. }
+                | Unhide { .. }
+                | SetListItemBackgroundColor { .. }
+        ) | Signed::Account(
+            Account::Invite { .. }
+                | Account::RevokeInvite { .. }
+                | Account::Profile { .. }
+                | Account::EnablePush { .. }
+                | Account::DisablePush
+                | Account::AckPush
+                | Account::ChangeVault { .. }
+                | Account::ChangePassword(_)
+                | Account::ChangeRecovery(_)
+                | Account::ChangeKeys(_)
+        ) | Signed::Friends(Friends::Add { .. } | Friends::Accept { .. })
+    )
+}
+
 /// Performs an action for a user at a station.
 // Rare actions are boxed: a future is as large as its largest part, and each request would carry
 // that.
 pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u8>, Error> {
+    if is_own_change(&action) {
+        rates::count_own_change(call)?;
+    }
     let answer = match action {
         Signed::Account(action) => Box::pin(account::perform(call, action)).await,
         Signed::Availability(action) => Box::pin(availability::perform(call, action)).await,

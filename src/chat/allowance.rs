@@ -33,6 +33,7 @@ pub(crate) fn of(usual: &PerUser, user: &Allowance) -> PerUser {
             .presence_changes
             .map_or(usual.presence_changes, i32::unsigned_abs),
         changes: own.changes.map_or(usual.changes, i32::unsigned_abs),
+        own_changes: own.own_changes.map_or(usual.own_changes, i32::unsigned_abs),
         epoch_secrets: own
             .epoch_secrets
             .map_or(usual.epoch_secrets, i32::unsigned_abs),

@@ -1,4 +1,4 @@
-//! How fast each user may write, notify others of changes, begin epochs, and look up others. The limits are those
+//! How fast each user may write, change things, begin epochs, and look up others. The limits are those
 //! of the call's user; each node counts for itself.
 
 use std::{
@@ -40,6 +40,7 @@ struct Buckets {
     presence_changes: Bucket,
     lookups: Bucket,
     changes: Bucket,
+    own_changes: Bucket,
     epoch_secrets: Bucket,
     file_bytes: Bucket,
 }
@@ -52,6 +53,7 @@ impl Buckets {
             presence_changes: Bucket::full(presence_changes(limits), now),
             lookups: Bucket::full(lookups(limits), now),
             changes: Bucket::full(changes(limits), now),
+            own_changes: Bucket::full(own_changes(limits), now),
             epoch_secrets: Bucket::full(epoch_secrets(limits), now),
             file_bytes: Bucket::full(file_bytes(limits), now),
         }
@@ -107,6 +109,10 @@ fn file_bytes(limits: &PerUser) -> Size {
 
 fn changes(limits: &PerUser) -> Size {
     size(limits.changes.into(), MINUTE)
+}
+
+fn own_changes(limits: &PerUser) -> Size {
+    size(limits.own_changes.into(), MINUTE)
 }
 
 fn epoch_secrets(limits: &PerUser) -> Size {
@@ -252,6 +258,25 @@ pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
             format!(
                 "You can make at most {} changes a minute of your vault, or that others are notified of. Try again in a moment.",
                 limits.changes
+            )
+        },
+    )
+}
+
+/// Counts a change that concerns the caller alone, also one that turns out to change nothing.
+///
+/// # Errors
+/// `UsedUp`.
+pub(crate) fn count_own_change(call: &Call<'_>) -> Result<(), Error> {
+    take(
+        call,
+        |left| &mut left.own_changes,
+        own_changes,
+        1.0,
+        |limits| {
+            format!(
+                "You can make at most {} changes of your own settings a minute. Try again in a moment.",
+                limits.own_changes
             )
         },
     )

@@ -148,7 +148,7 @@ pub(crate) async fn register(
 }
 
 /// Sets the caller's availability, and what their next socket makes of it, if they chose that.
-/// Friends are notified of a change.
+/// Friends are notified of a change, and the caller's other stations of another choice.
 ///
 /// # Errors
 /// `UsedUp`.
@@ -158,12 +158,12 @@ pub(crate) async fn set_availability(
     chosen: Option<ChosenAvailability>,
 ) -> Result<(), Error> {
     rates::count_presence_change(call)?;
-    if let Some(friends) =
-        store::user::set_availability(&call.services.db, call.user, availability, chosen).await?
-    {
+    let seen_by =
+        store::user::set_availability(&call.services.db, call.user, availability, chosen).await?;
+    if !seen_by.is_empty() {
         call.outbox.push(Event::FriendChanged {
             friend: call.user,
-            seen_by: friends,
+            seen_by,
         });
     }
     Ok(())

@@ -23,9 +23,12 @@ use crate::{
     chat::{Call, error::Error as ChatError},
     store,
 };
-use parlance_wire::request::{
-    Action, Api, Signed, account::Action as Account, login::Action as Login,
-    workspace::Action as Workspace,
+use parlance_wire::{
+    id::UserId,
+    request::{
+        Action, Api, Signed, account::Action as Account, login::Action as Login,
+        workspace::Action as Workspace,
+    },
 };
 
 /// The paths of the API. Clients of older installations have the longer ones in their settings.
@@ -117,7 +120,8 @@ async fn login(post: Post<Action>) -> Result<Either<Answer, Export>, Error> {
     }
 }
 
-/// Deletes an account. Its apikey cannot be guessed faster here than at login.
+/// Deletes an account. Its apikey cannot be guessed faster here than at login, and what others guess
+/// there refuses nobody here.
 async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
     let AtStation {
         user,
@@ -125,10 +129,8 @@ async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
         allowed,
         post,
     } = request;
-    let (state, address) = (post.state.clone(), post.address);
-    // Who signed is known. But a thief of the station would be, too.
-    let attempt = Attempt::new(address, Some(user), Some(station));
-    state.limits.take_login(&attempt)?;
+    let state = post.state.clone();
+    state.limits.take_confirmation(user, station)?;
     let (action, post) = post.replace(());
     let request = AtStation {
         user,
@@ -138,7 +140,7 @@ async fn delete(request: AtStation<Account>) -> Result<Answer, Error> {
     };
     let answer = Box::pin(signed(request)).await;
     if !matches!(answer, Err(Error::Chat(ChatError::LoginFailed))) {
-        state.limits.refund_login(&attempt);
+        state.limits.refund_confirmation(user, station);
     }
     if answer.is_ok() {
         state.erasure.notify_one();
@@ -169,8 +171,10 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     if is_registration {
         state.limits.take_registration(address)?;
     }
-    if matches!(action, Login::Prelogin { .. }) {
-        state.limits.take_prelogin(address)?;
+    if let Login::Prelogin { email } = &action {
+        let user = Some(UserId::of(email));
+        begin_prelogin(state, Attempt::new(address, user, context.station)).await?;
+        return Ok(api::login::perform(&mut context, action).await?.into());
     }
     let attempt = begin_login(state, Attempt::new(address, claimed, context.station)).await?;
     let result = api::login::perform(&mut context, action).await;
@@ -200,15 +204,30 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     Ok(result?.into())
 }
 
-/// Counts a login attempt. If others' failures have used up the allowance, stations that have
-/// logged in before, and users who recently signed correctly from this address, have separate
-/// allowances.
+/// Counts a login attempt: if others' failures have used up the allowance, as one of the known.
 async fn begin_login(state: &State, attempt: Attempt) -> Result<Attempt, Error> {
     let Err(refused) = state.limits.take_login(&attempt) else {
         return Ok(attempt);
     };
+    let attempt = as_known(state, attempt, refused).await?;
+    state.limits.take_known_login(&attempt)?;
+    Ok(attempt)
+}
+
+/// Counts a question before a login: if others' have used up the allowance, as one of the known.
+async fn begin_prelogin(state: &State, attempt: Attempt) -> Result<(), Error> {
+    let Err(refused) = state.limits.take_prelogin(&attempt) else {
+        return Ok(());
+    };
+    let attempt = as_known(state, attempt, refused).await?;
+    Ok(state.limits.take_known_prelogin(&attempt)?)
+}
+
+/// The attempt as that of a station that has logged in before, or of a user who recently signed
+/// correctly from this address: these have separate allowances. Others are refused.
+async fn as_known(state: &State, attempt: Attempt, refused: ChatError) -> Result<Attempt, Error> {
     if state.limits.is_familiar(&attempt) {
-        return Ok(state.limits.take_known_login(attempt, false)?);
+        return Ok(attempt.of_known(false));
     }
     // Only now, so that a login costs no more reads than it has to.
     let Some(station) = attempt.station() else {
@@ -221,7 +240,7 @@ async fn begin_login(state: &State, attempt: Attempt) -> Result<Attempt, Error> 
     if !is_known {
         return Err(refused.into());
     }
-    Ok(state.limits.take_known_login(attempt, true)?)
+    Ok(attempt.of_known(true))
 }
 
 async fn workspace(signed: ByUser<Workspace>) -> Result<Answer, Error> {

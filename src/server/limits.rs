@@ -1,6 +1,7 @@
-//! Limits of failed logins, registrations and invalid signatures. An attempt takes a token before it
-//! is made, which is refunded if it succeeds, so that simultaneous attempts count. Failures are
-//! counted by user and address; known users are not refused because of others' failures.
+//! Limits of failed logins, questions before a login, registrations and invalid signatures. An attempt
+//! takes a token before it is made, which is refunded if it succeeds, so that simultaneous attempts
+//! count. Failures are counted by user and address; known users are not refused because of others'
+//! failures.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -40,23 +41,29 @@ const FAMILIAR_FOR: Duration = Duration::from_hours(1);
 /// Maximum users at addresses that are known; the least used are forgotten.
 const MAX_FAMILIAR: u64 = 100_000;
 
+/// Who is known at an address: a station, or any station of a user.
+type Known = (Option<UserId>, Option<StationId>, IpAddr);
+
 /// The remaining attempts of each address and user.
 pub(super) struct AttemptLimits {
     addresses: Buckets<IpAddr>,
     unnamed: Buckets<()>,
     users: Buckets<(UserId, IpAddr)>,
     guesses: Buckets<UserId>,
-    known: Buckets<(Option<UserId>, Option<StationId>, IpAddr)>,
+    known: Buckets<Known>,
     guesses_at: Buckets<(Option<UserId>, StationId)>,
     stations_asked: Buckets<IpAddr>,
     prelogins: Buckets<IpAddr>,
+    known_prelogins: Buckets<Known>,
+    confirmations: Buckets<(UserId, StationId)>,
+    confirmation_guesses: Buckets<(UserId, StationId)>,
     registrations: Buckets<IpAddr>,
     signatures: Buckets<IpAddr>,
     familiar_signatures: Buckets<(UserId, IpAddr)>,
     familiar: Cache<(UserId, IpAddr), ()>,
 }
 
-/// A login, with what it claims.
+/// A login or a `prelogin`, with what it claims.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt {
     network: IpAddr,
@@ -67,7 +74,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// A login from an address, not counted yet.
+    /// An attempt from an address, not counted yet.
     pub(super) fn new(address: IpAddr, user: Option<UserId>, station: Option<StationId>) -> Self {
         Self {
             network: network(address),
@@ -86,6 +93,21 @@ impl Attempt {
     pub(super) fn station(&self) -> Option<StationId> {
         self.station
     }
+
+    /// The same attempt, of a known station or, if that is not what is known, of a user who signed
+    /// well from the address.
+    pub(super) fn of_known(self, by_station: bool) -> Self {
+        Self {
+            // Any other station could be invented.
+            station: self.station.filter(|_| by_station),
+            is_known: true,
+            ..self
+        }
+    }
+
+    fn known(&self) -> Known {
+        (self.user, self.station, self.network)
+    }
 }
 
 impl AttemptLimits {
@@ -102,6 +124,9 @@ impl AttemptLimits {
             guesses_at: Buckets::new(of_logins(STATION_FACTOR), GUESSES_REFILL, clock),
             stations_asked: Buckets::new(STATIONS_ASKED, LOGINS_REFILL, clock),
             prelogins: Buckets::new(of_logins(ADDRESS_FACTOR), LOGINS_REFILL, clock),
+            known_prelogins: Buckets::new(logins, LOGINS_REFILL, clock),
+            confirmations: Buckets::new(logins, LOGINS_REFILL, clock),
+            confirmation_guesses: Buckets::new(logins.max(GUESSES), GUESSES_REFILL, clock),
             registrations: Buckets::new(registrations, REGISTRATIONS_REFILL, clock),
             signatures: Buckets::new(signatures, SIGNATURES_REFILL, clock),
             familiar_signatures: Buckets::new(
@@ -160,23 +185,12 @@ impl AttemptLimits {
             .map_err(Error::RateLimited)
     }
 
-    /// Takes a login attempt of a known station or, if that is not what is known, of the user at an
-    /// address from which they signed well: from what these have for themselves.
+    /// Takes a login attempt of the known, from what these have for themselves.
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next attempt.
-    pub(super) fn take_known_login(
-        &self,
-        attempt: Attempt,
-        by_station: bool,
-    ) -> Result<Attempt, Error> {
-        let attempt = Attempt {
-            // Any other station could be invented.
-            station: attempt.station.filter(|_| by_station),
-            is_known: true,
-            ..attempt
-        };
-        let at = (attempt.user, attempt.station, attempt.network);
+    pub(super) fn take_known_login(&self, attempt: &Attempt) -> Result<(), Error> {
+        let at = attempt.known();
         let taken = self.known.take(at).and_then(|()| match attempt.station {
             Some(station) => self
                 .guesses_at
@@ -184,15 +198,13 @@ impl AttemptLimits {
                 .inspect_err(|_| self.known.refund(at)),
             None => Ok(()),
         });
-        taken.map_err(Error::RateLimited)?;
-        Ok(attempt)
+        taken.map_err(Error::RateLimited)
     }
 
     /// Refunds the attempt of a login that did not fail.
     pub(super) fn refund_login(&self, attempt: &Attempt) {
         if attempt.is_known {
-            self.known
-                .refund((attempt.user, attempt.station, attempt.network));
+            self.known.refund(attempt.known());
             if let Some(station) = attempt.station {
                 self.guesses_at.refund((attempt.user, station));
             }
@@ -213,10 +225,41 @@ impl AttemptLimits {
     ///
     /// # Errors
     /// `RateLimited`, with the time until the next attempt.
-    pub(super) fn take_prelogin(&self, address: IpAddr) -> Result<(), Error> {
+    pub(super) fn take_prelogin(&self, attempt: &Attempt) -> Result<(), Error> {
         self.prelogins
-            .take(network(address))
+            .take(attempt.network)
             .map_err(Error::RateLimited)
+    }
+
+    /// Takes one attempt at `prelogin` of the known, from what these have for themselves.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next attempt.
+    pub(super) fn take_known_prelogin(&self, attempt: &Attempt) -> Result<(), Error> {
+        self.known_prelogins
+            .take(attempt.known())
+            .map_err(Error::RateLimited)
+    }
+
+    /// Takes an attempt to confirm a signed request with the user's apikey. Nobody else can use it
+    /// up, as only that station signs; a thief of the station guesses as slowly as at login.
+    ///
+    /// # Errors
+    /// `RateLimited`, with the time until the next attempt.
+    pub(super) fn take_confirmation(&self, user: UserId, station: StationId) -> Result<(), Error> {
+        let at = (user, station);
+        let taken = self.confirmations.take(at).and_then(|()| {
+            self.confirmation_guesses
+                .take(at)
+                .inspect_err(|_| self.confirmations.refund(at))
+        });
+        taken.map_err(Error::RateLimited)
+    }
+
+    /// Refunds the attempt of a confirmation that did not fail.
+    pub(super) fn refund_confirmation(&self, user: UserId, station: StationId) {
+        self.confirmations.refund((user, station));
+        self.confirmation_guesses.refund((user, station));
     }
 
     /// Takes a registration from the address. It is never refunded.

@@ -31,6 +31,8 @@ pub struct PerUser {
     /// `CHANGES_PER_MINUTE`: maximum changes per minute that all participants of a conversation, or all friends,
     /// are notified of, other than messages.
     pub changes: u32,
+    /// `OWN_CHANGES_PER_MINUTE`: maximum changes per minute that concern the user alone.
+    pub own_changes: u32,
     /// `EPOCH_SECRETS_PER_HOUR`: maximum secrets of epochs per hour, one for each participant.
     pub epoch_secrets: u32,
     /// `NEW_STATIONS_PER_DAY`: maximum new stations per day (UTC).
@@ -58,6 +60,8 @@ impl PerUser {
             presence_changes: env.number("PRESENCE_CHANGES_PER_MINUTE", 60, 1..=MAX)?,
             // Two a second are more than anyone does by hand.
             changes: env.number("CHANGES_PER_MINUTE", 120, 1..=MAX)?,
+            // Ten a second, or a long list put in order at once.
+            own_changes: env.number("OWN_CHANGES_PER_MINUTE", 600, 1..=MAX)?,
             // Ten epochs of the largest group, about 25 MB.
             epoch_secrets: env.number("EPOCH_SECRETS_PER_HOUR", 50_000, 1..=MAX)?,
             new_stations: env.number("NEW_STATIONS_PER_DAY", 10, 1..=MAX)?,
@@ -82,6 +86,7 @@ impl PerUser {
             lookups: times(self.lookups),
             presence_changes: times(self.presence_changes),
             changes: times(self.changes),
+            own_changes: times(self.own_changes),
             epoch_secrets: times(self.epoch_secrets),
             new_stations: times(self.new_stations),
             file_bytes: times_bytes(self.file_bytes),

@@ -9,7 +9,7 @@ use super::{
     Db,
     db::End,
     deletion,
-    error::Result,
+    error::{Result, impossible},
     list,
     quota::{self, Daily, Exceeded, QuotaLimits},
 };
@@ -17,7 +17,7 @@ use crate::store::rows::{FriendRow, RequestRow};
 use parlance_wire::{
     id::{ConversationId, UserId},
     time::Timestamp,
-    word::Availability,
+    word::{Availability, ChosenAvailability},
 };
 
 /// A user's friends, by id. A friend who blocked the reader shows as `offline`. Nicks are compared
@@ -74,8 +74,9 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<RequestRo
                     and f.user_id = any(array(
                         select w.user_id from friendships w
                         where w.friend_id = $1
-                            and not exists (select from friendships g where g.user_id = $1 and g.friend_id = w.user_id)
-                            and not exists (select from blocks b where b.user_id = $1 and b.blocked_id = w.user_id)
+                            -- Looked up one by one: a join of thousands of both would compare each with each.
+                            and (select true from friendships g where g.user_id = $1 and g.friend_id = w.user_id) is null
+                            and (select true from blocks b where b.user_id = $1 and b.blocked_id = w.user_id) is null
                         order by w.requested_at desc, w.user_id limit $2
                     ))
                 order by f.requested_at, f.user_id
@@ -89,17 +90,22 @@ pub(crate) async fn requests_to(db: &Db, reader: UserId) -> Result<Vec<RequestRo
         .await
 }
 
-/// The friends of a user who have deleted their accounts, with their id and the nick that they had. A new
-/// account of the same address that is a friend again is not among them.
-pub(crate) async fn left(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)>> {
+/// The friends of a user who have deleted their accounts, with their id and the nick that they had; and
+/// what the user chose to be shown as. A new account of the same address that is a friend again is not
+/// among the former.
+pub(crate) async fn left_and_chosen(
+    db: &Db,
+    reader: UserId,
+) -> Result<(Vec<(UserId, String)>, ChosenAvailability)> {
     let rows = db
         .run(async |c| {
             sqlx::query!(
                 r#"
-                select l.friend_id as "friend_id: UserId", l.nick
-                from left_friends l
-                where l.user_id = $1
+                select u.chosen_availability as "chosen: ChosenAvailability", l.friend_id as "friend_id?: UserId", l.nick as "nick?"
+                from users u
+                left join left_friends l on l.user_id = u.user_id
                     and not exists (select from friendships f where f.user_id = $1 and f.friend_id = l.friend_id)
+                where u.user_id = $1
                 order by l.left_at, l.friend_id
                 "#,
                 reader as _,
@@ -108,10 +114,15 @@ pub(crate) async fn left(db: &Db, reader: UserId) -> Result<Vec<(UserId, String)
             .await
         })
         .await?;
-    Ok(rows
+    // The row of a user stays, also when the account is deleted.
+    let chosen = rows
+        .first()
+        .ok_or_else(|| impossible("no user for a signed request"))?
+        .chosen;
+    let left = rows
         .into_iter()
-        .map(|row| (row.friend_id, row.nick))
-        .collect())
+        .filter_map(|row| row.friend_id.zip(row.nick));
+    Ok((left.collect(), chosen))
 }
 
 /// Removes a friend who has left from the list. Returns whether there was one.

@@ -21,8 +21,8 @@ pub struct AvailabilityChange {
     pub friends: Vec<UserId>,
 }
 
-/// Records how many sockets a node holds of each of these users, who are then what they chose to be.
-/// Returns the users for whom that is a change.
+/// Records how many sockets a node holds of each of these users. Those who had none on any node are
+/// then what they chose to be. Returns the users for whom that is a change.
 pub async fn socket_opened(
     db: &Db,
     node: Uuid,
@@ -48,13 +48,18 @@ pub async fn socket_opened(
             AvailabilityChange,
             r#"
             with changed as (
-                update users set availability = chosen_availability
+                update users u set availability = chosen_availability
                 where user_id = any($1) and availability = 'offline' and chosen_availability <> 'invisible'
+                    -- Whoever went offline by their own word, with a socket open, stays so.
+                    and not exists (
+                        select from listeners l where l.user_id = u.user_id and l.node_id <> $2 and l.sockets > 0
+                    )
                 returning user_id
             )
             select user_id as "user_id: UserId", friends_who_see(user_id) as "friends!: Vec<UserId>" from changed
             "#,
             &users as _,
+            node,
         )
         .fetch_all(tx)
         .await?;

@@ -53,6 +53,7 @@ pub async fn identity(
                    l.conversations as "conversations?", l.new_conversations as "new_conversations?",
                    l.friend_requests as "friend_requests?", l.lookups as "lookups?",
                    l.presence_changes as "presence_changes?", l.changes as "changes?",
+                   l.own_changes as "own_changes?",
                    l.epoch_secrets as "epoch_secrets?", l.new_stations as "new_stations?",
                    l.file_bytes as "file_bytes?", l.file_quota as "file_quota?"
             from users u
@@ -81,6 +82,7 @@ pub async fn identity(
                     lookups: row.lookups,
                     presence_changes: row.presence_changes,
                     changes: row.changes,
+                    own_changes: row.own_changes,
                     epoch_secrets: row.epoch_secrets,
                     new_stations: row.new_stations,
                     file_bytes: row.file_bytes,
@@ -206,48 +208,40 @@ pub(crate) async fn set_role(
     .await
 }
 
-/// The availability that a user chose.
-pub(crate) async fn chosen_availability(db: &Db, user: UserId) -> Result<ChosenAvailability> {
-    db.run(async |c| {
-        sqlx::query_scalar!(
-            r#"select chosen_availability as "chosen: ChosenAvailability" from users where user_id = $1"#,
-            user as _,
-        )
-        .fetch_one(c)
-        .await
-    })
-    .await
-}
-
 /// Sets a user's availability, which is a call (`presence/call.rs`), and what they chose, if they did.
-/// If others see a change, returns the friends who may see it: those whom the user has not blocked.
+/// Returns who sees a change: the friends whom the user has not blocked, if the availability is
+/// another one, and the user, if the choice is.
 pub async fn set_availability(
     db: &Db,
     user: UserId,
     availability: Availability,
     chosen: Option<ChosenAvailability>,
-) -> Result<Option<Vec<UserId>>> {
-    db.run(async |c| {
-        // Locked first: what a socket that opens at this moment writes must not undo it.
-        sqlx::query_scalar!(
-            r#"
-            with before as (
-                select availability from users where user_id = $1 for no key update
-            ), written as (
-                update users u
-                set availability = $2, chosen_availability = coalesce($3, u.chosen_availability), called_at = now()
-                from before b
-                where u.user_id = $1
-                returning u.user_id, b.availability
+) -> Result<Vec<UserId>> {
+    let seen_by = db
+        .run(async |c| {
+            // Locked first: what a socket that opens at this moment writes must not undo it.
+            sqlx::query_scalar!(
+                r#"
+                with before as (
+                    select availability, chosen_availability from users where user_id = $1 for no key update
+                ), written as (
+                    update users u
+                    set availability = $2, chosen_availability = coalesce($3, u.chosen_availability), called_at = now()
+                    from before b
+                    where u.user_id = $1
+                    returning u.user_id, b.availability <> $2 as is_seen, b.chosen_availability <> u.chosen_availability as is_choice
+                )
+                select case when is_seen then friends_who_see(user_id) else '{}' end
+                    || case when is_choice then array[user_id] else '{}' end as "seen_by!: Vec<UserId>"
+                from written
+                "#,
+                user as _,
+                availability.as_str(),
+                chosen.map(ChosenAvailability::as_str),
             )
-            select friends_who_see(user_id) as "friends!: Vec<UserId>" from written where availability <> $2
-            "#,
-            user as _,
-            availability.as_str(),
-            chosen.map(ChosenAvailability::as_str),
-        )
-        .fetch_optional(c)
-        .await
-    })
-    .await
+            .fetch_optional(c)
+            .await
+        })
+        .await?;
+    Ok(seen_by.unwrap_or_default())
 }

@@ -32,6 +32,8 @@ pub struct Own {
     pub presence_changes: Option<i32>,
     /// Changes per minute that others are notified of.
     pub changes: Option<i32>,
+    /// Changes per minute that concern the user alone.
+    pub own_changes: Option<i32>,
     /// Secrets of epochs per hour.
     pub epoch_secrets: Option<i32>,
     /// New stations per day.
@@ -111,7 +113,7 @@ async fn own(c: &mut PgConnection, user: UserId) -> sqlx::Result<Own> {
     let own = sqlx::query_as!(
         Own,
         "select messages, message_bytes, stored_bytes, conversations, new_conversations, friend_requests, lookups,
-                presence_changes, changes, epoch_secrets, new_stations, file_bytes, file_quota
+                presence_changes, changes, own_changes, epoch_secrets, new_stations, file_bytes, file_quota
         from user_limits where user_id = $1",
         user as _,
     )
@@ -162,9 +164,9 @@ pub async fn change(
 async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into user_limits as l (user_id, messages, message_bytes, stored_bytes, conversations, new_conversations,
-                                  friend_requests, lookups, presence_changes, changes, epoch_secrets, new_stations, file_bytes,
-                                  file_quota)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                  friend_requests, lookups, presence_changes, changes, own_changes, epoch_secrets, new_stations,
+                                  file_bytes, file_quota)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         on conflict on constraint user_limits_key do update
         set messages = coalesce(excluded.messages, l.messages),
             message_bytes = coalesce(excluded.message_bytes, l.message_bytes),
@@ -175,6 +177,7 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
             lookups = coalesce(excluded.lookups, l.lookups),
             presence_changes = coalesce(excluded.presence_changes, l.presence_changes),
             changes = coalesce(excluded.changes, l.changes),
+            own_changes = coalesce(excluded.own_changes, l.own_changes),
             epoch_secrets = coalesce(excluded.epoch_secrets, l.epoch_secrets),
             new_stations = coalesce(excluded.new_stations, l.new_stations),
             file_bytes = coalesce(excluded.file_bytes, l.file_bytes),
@@ -189,6 +192,7 @@ async fn set(c: &mut PgConnection, user: UserId, limits: &Own) -> sqlx::Result<(
         limits.lookups,
         limits.presence_changes,
         limits.changes,
+        limits.own_changes,
         limits.epoch_secrets,
         limits.new_stations,
         limits.file_bytes,
@@ -211,6 +215,7 @@ fn details(limits: &Own) -> Vec<(&'static str, String)> {
         ("lookups", limits.lookups.map(i64::from)),
         ("presence-changes", limits.presence_changes.map(i64::from)),
         ("changes", limits.changes.map(i64::from)),
+        ("own-changes", limits.own_changes.map(i64::from)),
         ("epoch-secrets", limits.epoch_secrets.map(i64::from)),
         ("new-stations", limits.new_stations.map(i64::from)),
         ("file-bytes", limits.file_bytes),

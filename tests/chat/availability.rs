@@ -219,6 +219,34 @@ async fn only_users_with_sockets_on_an_ended_node_go_offline() {
 }
 
 #[tokio::test]
+async fn who_says_offline_stays_so_until_they_open_a_socket_and_have_none_on_any_node() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let users = [UserId::parse(&ann.user).unwrap()];
+    let [here, there] = [Uuid::new_v4(), Uuid::new_v4()];
+    let opens = async |node, sockets| {
+        presence::socket_opened(&world.store, node, &[(users[0], sockets)])
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(opens(here, 1).await, 1);
+    says(&ann, "useroffline").await;
+    // Another tab of hers, which the balancer leads to another node.
+    assert_eq!(opens(there, 1).await, 0);
+    assert_eq!(ben.friend_is().await, "offline");
+    // A page that is loaded again: the node that had its socket knows already that it has none.
+    for (node, sockets) in [(here, 0), (there, 0)] {
+        presence::count_sockets(&world.store, node, &[(users[0], sockets)])
+            .await
+            .unwrap();
+    }
+    assert_eq!(opens(there, 1).await, 1);
+    assert_eq!(ben.friend_is().await, "available");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn two_nodes_that_write_at_once_do_not_overlook_each_other() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;

@@ -119,9 +119,23 @@ impl Server {
     /// How the password of the user with this address is turned into a key. The server also answers
     /// for addresses without a user.
     pub async fn prelogin(&self, email: &str) -> Result<answer::Prelogin, Error> {
+        self.send_prelogin(email, None).await
+    }
+
+    /// With the station, the server answers a known one although others at the same address have
+    /// asked too often.
+    pub(crate) async fn send_prelogin(
+        &self,
+        email: &str,
+        station: Option<StationId>,
+    ) -> Result<answer::Prelogin, Error> {
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
         let action: ClientAction = Action::Prelogin { email };
-        Call::new(self, Api::Login, &action).send().await
+        let call = Call::new(self, Api::Login, &action);
+        match station {
+            Some(station) => call.station(station).send().await,
+            None => call.send().await,
+        }
     }
 
     /// Logs a person in at a station. The password is enough: everything else is derived from it or comes from the

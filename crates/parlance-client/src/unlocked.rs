@@ -171,7 +171,7 @@ impl Server {
         station: StationId,
         seen: u64,
     ) -> Result<Unlocked, Error> {
-        let before = self.prelogin(email).await?;
+        let before = self.send_prelogin(email, Some(station)).await?;
         let email = Email::parse(email).ok_or(Error::Invalid("the e-mail address"))?;
         let owner = Owner {
             server: before.server,

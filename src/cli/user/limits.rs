@@ -49,6 +49,9 @@ pub(in crate::cli) struct SetLimits {
     /// Changes a minute that others are notified of, other than messages
     #[arg(long, value_parser = count)]
     changes: Option<i32>,
+    /// Changes a minute of the user's own settings
+    #[arg(long, value_parser = count)]
+    own_changes: Option<i32>,
     /// Secrets of epochs an hour
     #[arg(long, value_parser = count)]
     epoch_secrets: Option<i32>,
@@ -63,7 +66,7 @@ pub(in crate::cli) struct SetLimits {
     file_quota: Option<i64>,
     /// Restore the limits of the settings
     #[arg(long, conflicts_with_all = ["messages", "message_bytes", "stored_bytes", "conversations", "new_conversations",
-        "friend_requests", "lookups", "presence_changes", "changes", "epoch_secrets",
+        "friend_requests", "lookups", "presence_changes", "changes", "own_changes", "epoch_secrets",
         "new_stations", "file_bytes", "file_quota"])]
     default: bool,
 }
@@ -87,6 +90,7 @@ impl SetLimits {
             lookups: self.lookups,
             presence_changes: self.presence_changes,
             changes: self.changes,
+            own_changes: self.own_changes,
             epoch_secrets: self.epoch_secrets,
             new_stations: self.new_stations,
             file_bytes: self.file_bytes,
@@ -165,7 +169,7 @@ impl Line {
     }
 }
 
-fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 13] {
+fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 14] {
     let own = &allowance.own;
     let line = |name, what, most: u64, is_own, used| Line {
         name,
@@ -236,6 +240,13 @@ fn lines(allowed: &PerUser, allowance: &Allowance, used: &Used) -> [Line; 13] {
             "changes a minute that others are notified of",
             allowed.changes.into(),
             own.changes.is_some(),
+            None,
+        ),
+        line(
+            "ownchanges",
+            "changes of own settings a minute",
+            allowed.own_changes.into(),
+            own.own_changes.is_some(),
             None,
         ),
         line(

@@ -1,6 +1,7 @@
 //! Deleting an account: which rows are deleted, which stay for others, and that nothing comes back.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::register;
 use crate::world::{Conversation, Person, Socket, World, eventually, message};
@@ -298,6 +299,30 @@ async fn an_apikey_is_guessed_no_faster_by_deleting_than_by_logging_in() {
         .await
         .refused(404, "unknown_action");
     assert_eq!(world.count("users where deleted_at is null").await, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn guesses_of_others_keep_nobody_from_deleting_their_account() {
+    let world = World::with(|settings| settings.login_tries = 1).await;
+    let ann = world.person("Ann").await;
+    let guesses = async |station: &str| {
+        let headers = [("Ozeki-User", &*ann.user), ("Ozeki-Station", station)];
+        let body = json!({ "action": "login", "apikey": "a wrong apikey" }).to_string();
+        let answer = world.posts("chatserver", "chatlogin", &headers, &body);
+        answer.await.status
+    };
+    // As a stranger at her address, and as one who knows the id of her station.
+    let stranger = Uuid::new_v4().simple().to_string();
+    assert_eq!(
+        [guesses(&stranger).await, guesses(&stranger).await],
+        [401, 429]
+    );
+    assert_eq!(
+        [guesses(&ann.station).await, guesses(&ann.station).await],
+        [401, 429]
+    );
+    deletes(&ann, KEY).await.ok();
     world.end().await;
 }
 

@@ -66,3 +66,22 @@ async fn each_read_and_each_flag_is_one_round_trip() {
     );
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_list_of_friends_is_one_round_trip_for_each_of_its_parts() {
+    let (world, proxy) = behind_a_proxy(still).await;
+    let (ann, _) = world.friends().await;
+    // Requests, then who has left with what the user chose, then friends.
+    for (version, parts) in [(3, 1), (4, 3)] {
+        let mut trips = vec![];
+        for _ in 0..6 {
+            let before = proxy.round_trips();
+            ann.asks_as(version, "chatfriends", json!({ "action": "list" }))
+                .await
+                .ok();
+            trips.push(proxy.round_trips() - before);
+        }
+        assert_eq!(trips[3..], [parts; 3], "{version}: {trips:?}");
+    }
+    world.end().await;
+}

@@ -81,6 +81,7 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("ALLOW_UNSIGNED_NOTIFICATIONS", "yes"),
         ("WORKERS", "0"),
+        ("NATS_CREDENTIALS", "parlance.creds"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "parlance=loud"),
     ] {
@@ -90,6 +91,10 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
             "{sentence}"
         );
     }
+    let mut command = parlance(&options);
+    command.env("NATS_URL", "nats://127.0.0.1:4222");
+    let sentence = bad(&run(command.env("NATS_CREDENTIALS", "/dev/null"), ""));
+    assert!(sentence.contains("NATS_CREDENTIALS"), "{sentence}");
     world.end().await;
 }
 
@@ -155,7 +160,8 @@ async fn a_name_in_the_file_env_that_is_no_setting_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(
         dir.path().join(".env"),
-        "REGISTRATON=open\nPOSTGRES_PASSWORD=secret\nNATS_PASSWORD=secret\nCOMPOSE_PROFILES=one\nRUST_LOG=info\nLOGIN_TRIES=9\n",
+        "REGISTRATON=open\nPOSTGRES_PASSWORD=secret\nNATS_PASSWORD=secret\nCOMPOSE_PROFILES=one\nRUST_LOG=info\nLOGIN_TRIES=9\n\
+        PGPASSWORD=secret\nPGPASWORD=secret\nPGAPPNAME=x\n",
     )
     .unwrap();
     let output = run(
@@ -166,11 +172,11 @@ async fn a_name_in_the_file_env_that_is_no_setting_is_reported() {
     );
     good(&output);
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        log.contains("REGISTRATON in .env is not a setting of Parlance"),
-        "{log}"
-    );
-    assert_eq!(log.matches("is not a setting").count(), 1, "{log}");
+    for name in ["REGISTRATON", "PGPASWORD"] {
+        let reported = format!("{name} in .env is not a setting of Parlance");
+        assert!(log.contains(&reported), "{log}");
+    }
+    assert_eq!(log.matches("is not a setting").count(), 2, "{log}");
     world.end().await;
 }
 

@@ -159,13 +159,14 @@ async fn the_command_shows_limits_and_what_is_used_up_and_changes_them() {
         lookups: Some(1),
         presence_changes: Some(1),
         changes: Some(1),
+        own_changes: Some(1),
         epoch_secrets: Some(1),
         new_stations: Some(1),
         file_bytes: Some(1),
         file_quota: Some(1),
     };
     sets(&world, &ben, Some(&all)).await;
-    assert_eq!(export(&ben).await.as_object().unwrap().len(), 13);
+    assert_eq!(export(&ben).await.as_object().unwrap().len(), 14);
     sets(&world, &ben, None).await;
     let bens = commands.json(&["user", "limits", "ben@example.org"]);
     assert_eq!(bens["messages"]["own"], json!(false));

@@ -251,6 +251,83 @@ async fn changes_that_others_are_notified_of_are_limited_by_the_minute_of_whatev
 }
 
 #[tokio::test]
+async fn changes_of_ones_own_settings_are_limited_by_the_minute_of_whatever_kind() {
+    let world = with(|limits| limits.own_changes = 4).await;
+    let (ann, ben, conversation) = world.conversation().await;
+    // Ann has asked Ben, who has answered: each has counted one.
+    let of = |action: &str, fields| request(action, &conversation, fields);
+    let conversations = "chatconversation";
+    for action in ["favorite", "unfavorite", "favorite"] {
+        ann.asks(conversations, of(action, json!({}))).await.ok();
+    }
+    let account = |action: &str, mut fields: Value| {
+        fields["action"] = action.into();
+        ("chatlogin", fields)
+    };
+    let vault = json!({ "rsakey": "a vault", "version": 1 });
+    let vault_and = |field: &str, value: &str| {
+        let mut fields = vault.clone();
+        fields[field] = value.into();
+        fields
+    };
+    for (api, action) in [
+        (conversations, of("favorite", json!({}))),
+        (conversations, of("unfavorite", json!({}))),
+        (conversations, of("mute", json!({}))),
+        (conversations, of("unmute", json!({}))),
+        (conversations, of("hide", json!({}))),
+        (conversations, of("unhide", json!({}))),
+        (
+            conversations,
+            of("setlistitembackgroundcolor", json!({ "color": "#bae1ff" })),
+        ),
+        account("invite", json!({})),
+        account("revokeinvite", json!({ "inviteid": "ab".repeat(16) })),
+        account("profile", json!({ "fullname": "Another" })),
+        account(
+            "enablepush",
+            json!({ "endpoint": "https://push.example.org/x" }),
+        ),
+        account("disablepush", json!({})),
+        account("ackpush", json!({})),
+        account("changevault", vault.clone()),
+        account("changepassword", vault_and("apikey", "a new apikey of Ann")),
+        account(
+            "changerecovery",
+            vault_and("recoverykey", "a recovery key of Ann"),
+        ),
+        account("changekeys", {
+            let mut fields = vault_and("publickey", &public_key(&ann.key));
+            fields["proof"] = "".into();
+            fields
+        }),
+        (
+            "chatfriends",
+            json!({ "action": "add", "friendid": ben.user }),
+        ),
+        (
+            "chatfriends",
+            json!({ "action": "accept", "friendid": ben.user }),
+        ),
+    ] {
+        is_used_up(&ann.asks_as(4, api, action).await, "4", 60);
+    }
+    // She reads, writes, and ends access to her account; others go on.
+    ann.adds(&conversation, "said").await;
+    ann.reads(&conversation).await;
+    for (api, action) in [
+        account("signout", json!({ "others": true })),
+        account("revoke", json!({ "keyid": "ab".repeat(16) })),
+    ] {
+        ann.asks_as(4, api, action).await.ok();
+    }
+    ben.asks(conversations, of("favorite", json!({})))
+        .await
+        .ok();
+    world.end().await;
+}
+
+#[tokio::test]
 async fn secrets_of_epochs_are_limited_by_the_hour() {
     let world = with(|limits| limits.epoch_secrets = 5).await;
     let (ann, ben) = world.friends().await;

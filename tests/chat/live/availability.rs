@@ -95,6 +95,33 @@ async fn what_was_chosen_is_restored_by_the_next_socket_and_nobody_invisible_is_
 }
 
 #[tokio::test]
+async fn the_other_devices_of_a_user_are_notified_of_another_choice() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    ann.blocks(&ben).await.ok();
+    let mut phone = Socket::of(&ann.second_device().await, 4).await;
+    eventually("the socket to be written down", async || {
+        world.count("listeners").await == 1
+    })
+    .await;
+    // Not shown to anyone, as she was offline to all friends before.
+    for action in ["userinvisible", "userbusy", "useravailable"] {
+        ann.sets_availability(action).await.ok();
+        let heard = phone.hears().await;
+        assert_eq!(
+            heard["friendavailabilitesof"],
+            json!([ann.user]),
+            "{action}"
+        );
+        // Neither the same once more, nor what chooses nothing.
+        ann.sets_availability(action).await.ok();
+        ann.sets_availability("useroffline").await.ok();
+        phone.hears_nothing().await;
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_blocked_friend_does_not_see_the_user_come_online() {
     let world = World::new().await;
     let (ann, ben) = world.friends().await;

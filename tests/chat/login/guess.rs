@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::world::{Answer, Person, World};
 
 /// A server behind a proxy that tells the address.
-async fn world(tries: u32) -> std::sync::Arc<World> {
+pub(super) async fn world(tries: u32) -> std::sync::Arc<World> {
     World::with(|settings| {
         settings.login_tries = tries;
         settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
@@ -31,11 +31,11 @@ async fn logs_in(
         .await
 }
 
-fn new_station() -> String {
+pub(super) fn new_station() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-async fn signs_at(person: &Person, address: &str) -> Answer {
+pub(super) async fn signs_at(person: &Person, address: &str) -> Answer {
     let body = json!({ "action": "list", "timestamp": crate::world::now() }).to_string();
     let signature = person.signs("chatserver", "chatconversation", &body);
     let headers = [

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{
+    guess::{self, new_station, signs_at},
     log_in, registration,
     vault::{argon2id, asks_unsigned, prelogin},
 };
-use crate::world::World;
+use crate::world::{Answer, World};
 
 #[tokio::test]
 async fn addresses_with_and_without_an_account_get_the_same_prelogin() {
@@ -175,5 +176,69 @@ async fn prelogins_are_limited_per_address() {
     log_in(&world, "wrong", None)
         .await
         .refused(401, "login_failed");
+    world.end().await;
+}
+
+/// Asks from an address, for the user of a nick, from a station.
+async fn prelogin_at(world: &World, address: &str, nick: &str, station: &str) -> Answer {
+    let headers = [("Ozeki-Station", station), ("X-Forwarded-For", address)];
+    let email = format!("{}@example.org", nick.to_lowercase());
+    let body = json!({ "action": "prelogin", "email": email, "clientversioncode": 4 }).to_string();
+    world
+        .posts("chatserver", "chatlogin", &headers, &body)
+        .await
+}
+
+#[tokio::test]
+async fn prelogins_of_strangers_refuse_neither_known_stations_nor_who_signed_well_there() {
+    let world = guess::world(1).await;
+    let (ann, ben) = (world.person("Ann").await, world.person("Ben").await);
+    let (office, elsewhere) = ("192.0.2.1", "192.0.2.2");
+    for _ in 0..6 {
+        prelogin_at(&world, office, "Nobody", &new_station())
+            .await
+            .ok();
+    }
+    prelogin_at(&world, office, "Nobody", &new_station())
+        .await
+        .refused(429, "rate_limited");
+    prelogin_at(&world, elsewhere, "Nobody", &new_station())
+        .await
+        .ok();
+    // A station that has logged in before is answered, and a known one of somebody else is none of hers.
+    prelogin_at(&world, office, "Ann", &ann.station).await.ok();
+    prelogin_at(&world, office, "Ann", &ben.station)
+        .await
+        .refused(429, "rate_limited");
+    // What it has for itself is limited, too.
+    prelogin_at(&world, office, "Ann", &ann.station)
+        .await
+        .refused(429, "rate_limited");
+    // Where a user signed well a moment ago, any station of theirs is answered, as often.
+    prelogin_at(&world, office, "Ben", &new_station())
+        .await
+        .refused(429, "rate_limited");
+    signs_at(&ben, office).await.ok();
+    prelogin_at(&world, office, "Ben", &new_station())
+        .await
+        .ok();
+    prelogin_at(&world, office, "Ben", &new_station())
+        .await
+        .refused(429, "rate_limited");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn wrong_logins_refuse_no_prelogins() {
+    let world = World::with(|settings| settings.login_tries = 1).await;
+    for _ in 0..6 {
+        log_in(&world, "wrong", None)
+            .await
+            .refused(401, "login_failed");
+    }
+    log_in(&world, "wrong", None)
+        .await
+        .refused(429, "rate_limited");
+    prelogin(&world, "nobody@example.org").await.ok();
     world.end().await;
 }

@@ -253,8 +253,10 @@ impl Model {
             .ok();
         let before = self.visibilities();
         self.availabilities[who] = if said == "invisible" { "offline" } else { said };
-        if said != "offline" {
+        if said != "offline" && self.chosen[who] != said {
             self.chosen[who] = said;
+            let own = self.people[who].user.clone();
+            self.expected[who].friends.insert(own);
         }
         self.expect_visibility_changes(&before);
     }

@@ -1,12 +1,7 @@
 // The link of an invitation (docs/e2ee.md, Comparing keys). Browsers do not send its fragment to any server.
 
+import { shownName } from "./name.ts";
 import type { Invitation } from "./view.ts";
-
-/** Letters that a name in a link may have. */
-const MAX_NAME = 100;
-
-/** A name that is safe to show: without invisible characters, and those that change the text direction around them. */
-const shown = (name: string): string => name.replace(/[\p{Cc}\p{Bidi_Control}]/gu, "").trim().slice(0, MAX_NAME).toWellFormed();
 
 /** Reads the fragment of a URL; null if it is no complete invitation. One that the server printed has a code only. */
 export function readInvitation(hash: string): Invitation | null {
@@ -26,10 +21,10 @@ export function readInvitation(hash: string): Invitation | null {
   if (!["from", "card", "v"].some((field) => fields.has(field))) return { code, from: "", card: "", secret: "", name: "" };
   if (!code || !from || !card || !secret) return null;
   return /^[0-9a-f]{32}$/.test(from) && /^[0-9a-f]{64}$/.test(card) && /^[0-9a-f]{64}$/.test(secret)
-    ? { code, from, card, secret, name: shown(name ?? "") }
+    ? { code, from, card, secret, name: shownName(name ?? "") }
     : null;
 }
 
 /** Writes such a fragment. */
 export const writeInvitation = ({ code, from, card, secret, name }: Invitation): string =>
-  `#invite=${encodeURIComponent(code)}&from=${from}&card=${card}&v=${secret}&name=${encodeURIComponent(shown(name))}`;
+  `#invite=${encodeURIComponent(code)}&from=${from}&card=${card}&v=${secret}&name=${encodeURIComponent(shownName(name))}`;

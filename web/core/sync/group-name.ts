@@ -3,9 +3,10 @@
 import { openName } from "../crypto/message.ts";
 import { openPublishedName } from "../crypto/published.ts";
 import type { ConversationId } from "../model/ids.ts";
+import { shownName } from "../model/name.ts";
 import type { Cipher } from "./cipher.ts";
 
-/** A group's name, or null if it cannot be read. */
+/** A group's name, or null if it cannot be read, or shows nothing. */
 export async function groupName(
   cipher: Cipher,
   id: ConversationId,
@@ -31,5 +32,6 @@ export async function groupName(
 
 function nameOf(json: string): string | null {
   const value: unknown = JSON.parse(json);
-  return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" ? value.name : null;
+  if (typeof value !== "object" || value === null || !("name" in value) || typeof value.name !== "string") return null;
+  return shownName(value.name) || null;
 }

@@ -9,7 +9,7 @@ select json_build_object(
             'messages', l.messages, 'messagebytes', l.message_bytes, 'storedbytes', l.stored_bytes,
             'conversations', l.conversations, 'newconversations', l.new_conversations, 'friendrequests', l.friend_requests,
             'lookups', l.lookups, 'presencechanges', l.presence_changes,
-            'changes', l.changes, 'epochsecrets', l.epoch_secrets, 'newstations', l.new_stations,
+            'changes', l.changes, 'ownchanges', l.own_changes, 'epochsecrets', l.epoch_secrets, 'newstations', l.new_stations,
             'filebytes', l.file_bytes, 'filequota', l.file_quota
         ))
         from user_limits l where l.user_id = u.user_id
