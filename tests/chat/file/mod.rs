@@ -30,6 +30,7 @@ mod relocate;
 mod slow;
 mod store;
 mod sweep;
+mod turns;
 mod upload;
 
 use crate::world::{Answer, World};
