@@ -26,6 +26,7 @@ mod life;
 mod limits;
 mod message;
 mod range;
+mod raw;
 mod relocate;
 mod slow;
 mod store;
