@@ -20,6 +20,7 @@ macro_rules! in_each_store {
 }
 
 mod access;
+mod cut;
 mod full;
 mod interrupted;
 mod killed;
