@@ -213,9 +213,10 @@ impl Sender {
             return Ok(());
         }
         let mut said = self.say(conversation, id, &text, files).await;
-        // An earlier call's uploads, of which it did not learn any more that its message has them. They are forgotten
-        // now.
-        if refused_by(&said, ErrorCode::FileNotFound) {
+        // An earlier call's uploads: it did not learn any more that its message has them, or their content changed
+        // while it was read. They are forgotten now.
+        if refused_by(&said, ErrorCode::FileNotFound) || refused_by(&said, ErrorCode::FileConflict)
+        {
             said = self.say(conversation, id, &text, files).await;
         }
         // An earlier call's request was still on its way.

@@ -230,14 +230,22 @@ impl Device {
     /// # Errors
     /// As for that; `NotAParticipant`: it was not read.
     pub async fn upload(
-        &self,
+        &mut self,
         conversation: ConversationId,
         upload: &Upload,
         content: &mut (impl AsyncRead + Unpin),
     ) -> Result<FileReference, Error> {
         let entry = self.conversations.get(&conversation);
         let (known, _) = entry.ok_or(Error::NotAParticipant)?;
-        self.session.send_file(known, upload, content).await
+        let sent = self.session.send_file(known, upload, content).await;
+        // Its content changed while it was read, so it can never be completed.
+        if let Err(error) = &sent
+            && error.code() == Some(ErrorCode::FileConflict)
+        {
+            self.uploads.forget(&[upload.id]);
+            self.save()?;
+        }
+        sent
     }
 
     /// The message of this user with this id, if the server has it.

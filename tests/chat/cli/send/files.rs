@@ -6,6 +6,7 @@ use parlance_client::{
     MessageId, Reader,
     e2ee::{Content, FileReference, Kind},
 };
+use parlance_wire::e2ee::sha256;
 use serde_json::Value;
 
 use super::{Service, TO_ANN, bad, good};
@@ -66,6 +67,12 @@ impl Service {
     fn kept_uploads(&self) -> Value {
         let kept: Value = serde_json::from_slice(&fs::read(self.kept()).unwrap()).unwrap();
         kept["uploads"].clone()
+    }
+
+    fn keeps_uploads(&self, uploads: Value) {
+        let mut kept: Value = serde_json::from_slice(&fs::read(self.kept()).unwrap()).unwrap();
+        kept["uploads"] = uploads;
+        fs::write(self.kept(), kept.to_string()).unwrap();
     }
 }
 
@@ -207,6 +214,7 @@ async fn a_file_that_has_changed_since_it_was_interrupted_gets_another_key() {
     is_killed(&service, &world, &options).await;
     let key = || service.kept_uploads()[0]["upload"]["key"].clone();
     let before = key();
+    assert!(before.is_string());
     content[FILM - 1] = 2;
     service.has("film", &content);
     good(&service.sends("", &options));
@@ -235,14 +243,32 @@ async fn a_file_that_a_message_has_is_uploaded_again_for_another_one() {
     let begun = service.kept_uploads();
     good(&service.sends("", &options));
     // As if it had ended after the message was stored, and before it noted that.
-    let mut kept: Value = serde_json::from_slice(&fs::read(service.kept()).unwrap()).unwrap();
-    kept["uploads"] = begun;
-    fs::write(service.kept(), kept.to_string()).unwrap();
+    service.keeps_uploads(begun);
     good(&service.sends("", &options));
     let read = reads(&mut ann).await;
     assert_eq!(read.len(), 2);
     assert_ne!(read[0].1[0].0.id, read[1].1[0].0.id);
     assert_eq!(world.count("files where message_seq is not null").await, 2);
+    assert_eq!(service.kept_uploads().as_array().unwrap().len(), 0);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changed_while_it_was_sent_is_uploaded_again() {
+    let world = World::new().await;
+    let (service, mut ann) = accepted(&world).await;
+    let film = service.has("film", &vec![1; FILM]);
+    let options = [&TO_ANN[..], &["--file", &film]].concat();
+    is_killed(&service, &world, &options).await;
+    // As if this had been its content when it was looked through, before it was sent.
+    let content = vec![2; FILM];
+    service.has("film", &content);
+    let mut begun = service.kept_uploads();
+    begun[0]["sha256"] = hex::encode(sha256(&[&content])).into();
+    service.keeps_uploads(begun);
+    good(&service.sends("", &options));
+    let read = reads(&mut ann).await;
+    assert!(read.len() == 1 && read[0].1[0].1 == content);
     assert_eq!(service.kept_uploads().as_array().unwrap().len(), 0);
     world.end().await;
 }
