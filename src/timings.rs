@@ -39,6 +39,8 @@ pub struct Timings {
     /// Bytes of a file that were written outside the database, but whose records were not stored, are
     /// deleted after this long.
     pub file_unfinished: Duration,
+    /// No files are taken for this long after the database said that its disk is full.
+    pub disk_full: Duration,
     /// A station that was pushed and did not wake up is pushed again after this long.
     pub push_again: Duration,
     /// Delay before a push is tried again; doubled with each attempt.
@@ -108,6 +110,8 @@ impl Default for Timings {
             body_silence: Duration::from_secs(5),
             // Far longer than `store/file/outside.rs` lets a write take.
             file_unfinished: Duration::from_mins(15),
+            // Room that somebody makes meanwhile is left to messages.
+            disk_full: Duration::from_mins(1),
             // The push service keeps the last push only, and shows it when the device is reachable again.
             push_again: Duration::from_mins(15),
             push_retry: Duration::from_secs(5),

@@ -131,7 +131,7 @@ pub(crate) fn row(error: &Error) -> (u16, &'static str) {
             ChatError::UsedUp(..) | ChatError::RateLimited(_) => (429, "rate_limited"),
             ChatError::Internal(_)             => (500, "internal"),
             ChatError::Unavailable { .. } | ChatError::FilesUnavailable(_) => (503, "unavailable"),
-            ChatError::DiskFull                => (507, "disk_full"),
+            ChatError::DiskFull | ChatError::DatabaseFull => (507, "disk_full"),
         },
     }
 }

@@ -80,6 +80,11 @@ pub(crate) enum Error {
         "The disk of the server is nearly full: no files can be uploaded at the moment. Messages can still be sent."
     )]
     DiskFull,
+    /// The database's disk is full.
+    #[error(
+        "The server's database has no room: no files can be uploaded until its operator has made some."
+    )]
+    DatabaseFull,
     /// Another message of the conversation has the id.
     #[error("Another message already has this id.")]
     MessageIdConflict,

@@ -39,6 +39,8 @@ const TAG: u64 = 16;
 pub(crate) struct Files {
     max_bytes: u64,
     disk: Option<Disk>,
+    /// No files are taken for this long after the database said that its disk is full.
+    disk_full: Duration,
     stores: Stores,
     turns: Semaphore,
     /// The records of one request are stored in the database at a time.
@@ -56,6 +58,7 @@ impl Files {
         Self {
             max_bytes: settings.max_file_bytes,
             disk: settings.file_disk.clone(),
+            disk_full: settings.timings.disk_full,
             stores: Stores::new(settings.stores.clone()),
             // With few connections at most half of them, for the same reason.
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
@@ -99,8 +102,13 @@ impl Files {
     }
 
     /// # Errors
-    /// `DiskFull`, if the database's disk has little room left.
-    fn check_disk(&self) -> Result<(), Error> {
+    /// `DiskFull`, if the database's disk has little room left; `DatabaseFull`, if that is where the server cannot
+    /// look, and the database said that it has none.
+    fn check_disk(&self, db: &Db) -> Result<(), Error> {
+        // Each record that is tried would take what little room there is from messages.
+        if db.was_disk_full_within(self.disk_full) {
+            return Err(Error::DatabaseFull);
+        }
         let Some(disk) = &self.disk else {
             return Ok(());
         };
@@ -123,6 +131,15 @@ impl Files {
     }
 }
 
+/// The refusal of a file by the database. A message that meets a full disk is sent again; of a file, somebody
+/// should learn.
+fn refusal(error: store::error::Error) -> Error {
+    if error.is_disk_full() {
+        return Error::DatabaseFull;
+    }
+    error.into()
+}
+
 async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
     let busy = |source| Error::Unavailable {
         uncertain: false,
@@ -137,7 +154,7 @@ async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
 /// Begins an upload. Idempotent. Returns what is stored of it.
 ///
 /// # Errors
-/// `TooLarge`, `QuotaExceeded`, `DiskFull`, `FilesUnavailable`, `ConversationNotFound`, `StaleInstance`,
+/// `TooLarge`, `QuotaExceeded`, `DiskFull`, `DatabaseFull`, `FilesUnavailable`, `ConversationNotFound`, `StaleInstance`,
 /// `FileConflict`, `NotFriends`;
 /// `NotAllowed`, if the other user has blocked the caller.
 pub(crate) async fn create(
@@ -169,7 +186,7 @@ pub(crate) async fn create(
             files.max_bytes
         ))
     })?;
-    files.check_disk()?;
+    files.check_disk(&call.services.db)?;
     files.check_store(&call.services.db).await?;
     let new = NewFile {
         id,
@@ -179,7 +196,8 @@ pub(crate) async fn create(
         layout,
         valid_until,
     };
-    match store::file::create(&call.services.db, &new, quota, call.now).await? {
+    let created = store::file::create(&call.services.db, &new, quota, call.now).await;
+    match created.map_err(refusal)? {
         None => Err(Error::ConversationNotFound),
         Some(Created::Begun(upload)) => Ok(upload),
         Some(Created::Conflict) => Err(Error::FileConflict("You have another file with this id.")),
@@ -193,7 +211,7 @@ pub(crate) async fn create(
 /// Checks that a caller may send these records, before they are received. Returns their file.
 ///
 /// # Errors
-/// `FileNotFound`, `DiskFull`, `UsedUp`; `BadRequest`, if they are not whole records of the file.
+/// `FileNotFound`, `DiskFull`, `DatabaseFull`, `UsedUp`; `BadRequest`, if they are not whole records of the file.
 pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Error> {
     let found = store::file::own(&call.services.db, sent.fileid, call.user)
         .await?
@@ -203,7 +221,7 @@ pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Err
             "record and length must be those of one to four whole records of the file.".into(),
         ));
     }
-    call.services.files.check_disk()?;
+    call.services.files.check_disk(&call.services.db)?;
     // Counted last: a request that is refused above uses up nothing.
     rates::count_file_bytes(call, sent.length)?;
     Ok(found)
@@ -213,7 +231,7 @@ pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Err
 /// of it.
 ///
 /// # Errors
-/// `FileNotFound`, also if it was deleted meanwhile; `FileConflict`, `Unavailable`, `FilesUnavailable`, `DiskFull`.
+/// `FileNotFound`, also if it was deleted meanwhile; `FileConflict`, `Unavailable`, `FilesUnavailable`, `DiskFull`, `DatabaseFull`.
 pub(crate) async fn put(
     call: &Call<'_>,
     file: (FileId, &Found),
@@ -254,7 +272,8 @@ async fn store_records(
 ) -> Result<Option<Put>, Error> {
     let Services { db, files, .. } = call.services;
     let _turn = files.turn_to_write().await?;
-    Ok(store::file::put(db, file, call.user, records, written).await?)
+    let put = store::file::put(db, file, call.user, records, written).await;
+    put.map_err(refusal)
 }
 
 /// The bytes of a record of a complete file.

@@ -1,6 +1,9 @@
 //! `parlance send`: a message of a service to a person, end-to-end encrypted, as a client of its
 //! own.
 
+mod attachment;
+mod media;
+
 use std::{
     env::VarError,
     fs::{self, DirBuilder},
@@ -11,13 +14,14 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
+use self::attachment::{Attachment, attachments, unreadable};
 use super::{Error, print_json, say};
 use crate::settings::Settings;
 use parlance_client::{
-    ConversationId, Device, ErrorCode, MessageId, NewMessage, Received, Server, Upload, UserId,
-    e2ee::{self, Content, FileReference, Kind},
+    ConversationId, Device, ErrorCode, MessageId, NewMessage, Received, Server, UserId,
+    e2ee::{self, Content, Kind},
 };
-use parlance_wire::{request::file::MAX_FILES, text::Email};
+use parlance_wire::text::Email;
 
 /// The variable with the service's apikey, which comes before the file.
 const APIKEY: &str = "PARLANCE_APIKEY";
@@ -34,8 +38,15 @@ pub(super) struct Sending {
     #[arg(long, value_parser = message_id)]
     id: Option<MessageId>,
     /// A file to send, with the text as its caption; may be given several times
+    ///
+    /// If this is interrupted, the same command goes on where it was: what the server has is not sent again for
+    /// a day. With --id, the message is stored once, too. A picture is sent as it is, with the place and the
+    /// camera that it may name.
     #[arg(long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
+    /// The text, instead of standard input; everyone on this machine can see it meanwhile
+    #[arg(long)]
+    text: Option<String>,
     /// The server's address (default: PUBLIC_URL)
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -54,11 +65,11 @@ fn message_id(text: &str) -> Result<MessageId, String> {
     MessageId::parse(text).ok_or_else(|| "an id is a UUID, with dashes".into())
 }
 
-/// Sends standard input.
+/// Sends the text and the files.
 pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error> {
     let (service, to) = (email(&send.service)?, email(&send.to)?);
     let attachments = attachments(&send.files)?;
-    let text = text(!attachments.is_empty())?;
+    let text = text(send.text.as_deref(), !attachments.is_empty())?;
     let keys = match &send.keys {
         Some(keys) => keys.clone(),
         None => std::env::home_dir().ok_or(Error::NoHome)?.join(".parlance"),
@@ -96,49 +107,19 @@ fn email(text: &str) -> Result<Email, Error> {
     Email::parse(text).ok_or_else(|| Error::NotAnEmail(text.to_owned()))
 }
 
-/// A file that goes with the text.
-struct Attachment {
-    path: PathBuf,
-    name: String,
-    size: u64,
-}
-
-/// The files at these paths, checked as far as possible before anything is sent.
-fn attachments(paths: &[PathBuf]) -> Result<Vec<Attachment>, Error> {
-    if paths.len() > MAX_FILES {
-        return Err(Error::TooManyFiles);
-    }
-    paths
-        .iter()
-        .map(|path| {
-            let size = fs::metadata(path).map_err(unreadable(path))?.len();
-            let name = path.file_name().unwrap_or(path.as_os_str());
-            Ok(Attachment {
-                path: path.clone(),
-                name: name.to_string_lossy().into_owned(),
-                size,
-            })
-        })
-        .collect()
-}
-
-fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {
-    |source| Error::Unreadable {
-        path: path.display().to_string(),
-        source,
-    }
-}
-
-/// The text on standard input. Only files may do without.
-fn text(has_files: bool) -> Result<String, Error> {
-    let mut text = String::new();
-    // Nobody is asked for a caption.
-    if has_files && io::stdin().is_terminal() {
-        return Ok(text);
-    }
-    io::stdin()
-        .read_to_string(&mut text)
-        .map_err(Error::Input)?;
+/// The text that was given, or that on standard input. Only files may do without.
+fn text(given: Option<&str>, has_files: bool) -> Result<String, Error> {
+    let text = match given {
+        Some(given) => given.to_owned(),
+        // Nobody is asked for a caption.
+        None if has_files && io::stdin().is_terminal() => String::new(),
+        None => {
+            let mut text = String::new();
+            let read = io::stdin().read_to_string(&mut text);
+            read.map_err(Error::Input)?;
+            text
+        }
+    };
     let text = text.trim_end_matches(['\r', '\n']).to_owned();
     if text.is_empty() && !has_files {
         return Err(Error::NothingToSend);
@@ -222,9 +203,9 @@ impl Sender {
         is_retry: bool,
     ) -> Result<(), Error> {
         let conversation = self.device.direct(UserId::of(&self.to)).await;
-        let conversation = conversation.map_err(|error| self.refusal(error))?;
+        let conversation = conversation.map_err(|error| self.refusal(error.into()))?;
         let received = self.device.read(conversation).await;
-        let received = received.map_err(|error| self.refusal(error))?;
+        let received = received.map_err(|error| self.refusal(error.into()))?;
         if is_retry
             && self
                 .is_sent(conversation, id, (&text, files), &received)
@@ -232,55 +213,61 @@ impl Sender {
         {
             return Ok(());
         }
+        let mut said = self.say(conversation, id, &text, files).await;
+        // An earlier call's uploads: it did not learn any more that its message has them, or their content changed
+        // while it was read. They are forgotten now.
+        if refused_by(&said, ErrorCode::FileNotFound) || refused_by(&said, ErrorCode::FileConflict)
+        {
+            said = self.say(conversation, id, &text, files).await;
+        }
+        // An earlier call's request was still on its way.
+        if refused_by(&said, ErrorCode::MessageIdConflict) {
+            let received = self.device.read(conversation).await?;
+            if self
+                .is_sent(conversation, id, (&text, files), &received)
+                .await?
+            {
+                return Ok(());
+            }
+            return Err(Error::OtherMessage(id));
+        }
+        said
+    }
+
+    async fn say(
+        &mut self,
+        conversation: ConversationId,
+        id: MessageId,
+        text: &str,
+        attachments: &[Attachment],
+    ) -> Result<(), Error> {
+        let mut files = vec![];
+        // One after the other.
+        for attachment in attachments {
+            let uploaded = attachment.upload(&mut self.device, conversation).await;
+            files.push(uploaded.map_err(|error| self.refusal(error))?);
+        }
+        let (text, reply, mentions) = (text.to_owned(), None, vec![]);
         let kind = if files.is_empty() {
             Kind::Text {
-                text: text.clone(),
-                reply: None,
-                mentions: vec![],
+                text,
+                reply,
+                mentions,
             }
         } else {
             Kind::File {
-                files: self.upload(conversation, files).await?,
-                text: text.clone(),
-                reply: None,
-                mentions: vec![],
+                files,
+                text,
+                reply,
+                mentions,
             }
         };
         let message = NewMessage {
             id,
             ..NewMessage::new(kind)
         };
-        match self.device.say(conversation, message).await {
-            // An earlier call's request was still on its way.
-            Err(error) if error.code() == Some(ErrorCode::MessageIdConflict) => {
-                let received = self.device.read(conversation).await?;
-                if self
-                    .is_sent(conversation, id, (&text, files), &received)
-                    .await?
-                {
-                    return Ok(());
-                }
-                Err(Error::OtherMessage(id))
-            }
-            said => said.map(|_| ()).map_err(|error| self.refusal(error)),
-        }
-    }
-
-    /// Uploads files, one after the other.
-    async fn upload(
-        &self,
-        conversation: ConversationId,
-        attachments: &[Attachment],
-    ) -> Result<Vec<FileReference>, Error> {
-        let mut uploaded = vec![];
-        for Attachment { path, name, size } in attachments {
-            let content = tokio::fs::File::open(path).await;
-            let mut content = content.map_err(unreadable(path))?;
-            let upload = Upload::new(name.clone(), "application/octet-stream".into(), *size)?;
-            let upload = self.device.upload(conversation, &upload, &mut content);
-            uploaded.push(upload.await.map_err(|error| self.refusal(error))?);
-        }
-        Ok(uploaded)
+        let said = self.device.say(conversation, message).await;
+        said.map(|_| ()).map_err(|error| self.refusal(error.into()))
     }
 
     async fn is_sent(
@@ -322,12 +309,17 @@ impl Sender {
         }
     }
 
-    fn refusal(&self, error: parlance_client::Error) -> Error {
+    fn refusal(&self, error: Error) -> Error {
         match error {
-            parlance_client::Error::Encryption(e2ee::Error::NewIdentity(_)) => {
+            Error::Client(parlance_client::Error::Encryption(e2ee::Error::NewIdentity(_))) => {
                 Error::NewKeys(self.to.as_str().to_owned())
             }
-            other => other.into(),
+            other => other,
         }
     }
+}
+
+/// Whether the server refused something with this code.
+fn refused_by<T>(result: &Result<T, Error>, code: ErrorCode) -> bool {
+    matches!(result, Err(Error::Client(error)) if error.code() == Some(code))
 }

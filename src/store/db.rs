@@ -105,6 +105,11 @@ impl Db {
         self.pool.is_up()
     }
 
+    /// Whether the database said, no longer ago than this, that its disk is full.
+    pub(crate) fn was_disk_full_within(&self, time: Duration) -> bool {
+        self.pool.was_disk_full_within(time)
+    }
+
     /// The options to connect with.
     #[must_use]
     pub fn options(&self) -> &PgConnectOptions {

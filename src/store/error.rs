@@ -119,6 +119,13 @@ impl Error {
         }
     }
 
+    /// Returns `true` if the database's disk has no room.
+    #[must_use]
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.code()
+            .is_some_and(|code| sqlstate::is_disk_full(&code))
+    }
+
     /// The SQLSTATE, if the database sent one.
     fn code(&self) -> Option<Cow<'_, str>> {
         let source = match self {

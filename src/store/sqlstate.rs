@@ -68,6 +68,7 @@ const MEANINGS: [(&str, Meaning, Option<&str>); 18] = {
 /// The database, or the role, has reached its connection limit.
 const TOO_MANY_CONNECTIONS: &str = "53300";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+const DISK_FULL: &str = "53100";
 const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// The meaning of a code.
@@ -84,6 +85,12 @@ pub(super) fn write_failure(code: &str) -> Option<String> {
         Some((_, Meaning::StatementStopped | Meaning::StatementRefused, _)) => None,
         _ => Some(format!("the database refuses them (SQLSTATE {code})")),
     }
+}
+
+/// Returns `true` if the database's disk has no room.
+#[must_use]
+pub(super) fn is_disk_full(code: &str) -> bool {
+    code == DISK_FULL
 }
 
 /// Returns `true` if the role may not do this.

@@ -1,6 +1,8 @@
 //! A user at a station, with everything that a client of version 4 keeps there: for services and
 //! bots.
 
+mod uploads;
+
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
@@ -14,21 +16,23 @@ use parlance_wire::{
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
 
+use self::uploads::{Begun, Uploads};
 use crate::{
     answer::{Conversation, Stored},
-    e2ee::{self, FileReference, SigningKey, State, first_card, private_file},
-    error::Error,
+    e2ee::{self, FileReference, Kind, SigningKey, State, first_card, private_file},
+    error::{Error, ErrorCode},
     session::{NewMessage, Reader, Received, Session, Upload},
 };
 
-/// A user at a station, who reads and writes encrypted messages. Its file has the signing key and
-/// the [`State`]; without the file, the user is a new identity to everyone.
+/// A user at a station, who reads and writes encrypted messages. Its file has the signing key, the
+/// [`State`] and the uploads that have begun; without the file, the user is a new identity to everyone.
 pub struct Device {
     session: Session,
     sign: SigningKey,
     state: State,
     /// The conversations that were read, as the server listed them last.
     conversations: BTreeMap<ConversationId, (Conversation, Reader)>,
+    uploads: Uploads,
     file: PathBuf,
     /// Locked while the device is open: two processes must not number their messages alike.
     _lock: File,
@@ -40,6 +44,9 @@ struct Kept {
     /// The seed of the signing key, hex.
     sign: String,
     state: State,
+    /// None in files of earlier versions.
+    #[serde(default)]
+    uploads: Vec<Begun>,
 }
 
 impl Device {
@@ -80,15 +87,20 @@ impl Device {
         if session.user() != UserId::of(&email) {
             return Err(Error::Invalid("the user of this key"));
         }
-        let (sign, state) = match kept {
-            Some(kept) => (seed(&kept.sign)?, kept.state),
-            None => (SigningKey::generate()?, session.begin_key_log().await?),
+        let (sign, state, uploads) = match kept {
+            Some(kept) => (seed(&kept.sign)?, kept.state, kept.uploads),
+            None => (
+                SigningKey::generate()?,
+                session.begin_key_log().await?,
+                vec![],
+            ),
         };
         let mut device = Self {
             session,
             sign,
             state,
             conversations: BTreeMap::new(),
+            uploads: Uploads::new(uploads),
             file: file.to_owned(),
             _lock: lock,
         };
@@ -175,27 +187,65 @@ impl Device {
     ) -> Result<Stored, Error> {
         let entry = self.conversations.get_mut(&conversation);
         let (known, reader) = entry.ok_or(Error::NotAParticipant)?;
+        let files = match &message.kind {
+            Kind::File { files, .. } => files.iter().map(|file| file.id).collect(),
+            _ => vec![],
+        };
         let (state, sign) = (&mut self.state, &self.sign);
         let said = self.session.say(state, sign, known, reader, message).await;
+        // Where they are not there for this message, another one has them, or they were deleted.
+        match &said {
+            Err(error) if error.code() != Some(ErrorCode::FileNotFound) => {}
+            _ => self.uploads.forget(&files),
+        }
         // Also after a failure: a number that may be used up is not given to another message.
         self.save()?;
         said
     }
 
+    /// The upload of a file to a conversation that was read: a new one, or, if an earlier run began one of the
+    /// same content and no message of this device has it, that one. It is kept in the device's file.
+    /// `sha256`: the hash of the content. Two files with the same content get an upload each.
+    ///
+    /// # Errors
+    /// As for [`Upload::new`]; `NotAParticipant`: the conversation was not read.
+    pub fn begin_upload(
+        &mut self,
+        conversation: ConversationId,
+        (name, mime): (String, String),
+        (size, sha256): (u64, [u8; 32]),
+    ) -> Result<Upload, Error> {
+        let entry = self.conversations.get(&conversation);
+        let (known, _) = entry.ok_or(Error::NotAParticipant)?;
+        let upload = Upload::new(name, mime, size)?;
+        let upload = self.uploads.begin(known, sha256, upload);
+        // Before a byte is sent: with the key of one that was lost, nothing would go on.
+        self.save()?;
+        Ok(upload)
+    }
+
     /// Uploads a file to a conversation that was read ([`Session::send_file`]), for a message of kind
-    /// [`Kind::File`](e2ee::Kind::File).
+    /// [`Kind::File`].
     ///
     /// # Errors
     /// As for that; `NotAParticipant`: it was not read.
     pub async fn upload(
-        &self,
+        &mut self,
         conversation: ConversationId,
         upload: &Upload,
         content: &mut (impl AsyncRead + Unpin),
     ) -> Result<FileReference, Error> {
         let entry = self.conversations.get(&conversation);
         let (known, _) = entry.ok_or(Error::NotAParticipant)?;
-        self.session.send_file(known, upload, content).await
+        let sent = self.session.send_file(known, upload, content).await;
+        // Its content changed while it was read, so it can never be completed.
+        if let Err(error) = &sent
+            && error.code() == Some(ErrorCode::FileConflict)
+        {
+            self.uploads.forget(&[upload.id]);
+            self.save()?;
+        }
+        sent
     }
 
     /// The message of this user with this id, if the server has it.
@@ -216,6 +266,7 @@ impl Device {
             station: self.session.identity().station,
             sign: hex::encode(self.sign.seed()),
             state: self.state.clone(),
+            uploads: self.uploads.begun().to_vec(),
         };
         Ok(private_file::save(&self.file, &kept)?)
     }

@@ -69,6 +69,8 @@ struct Open {
     idle: Vec<Idle>,
     /// When the database last refused to open another one.
     refused_at: Option<Instant>,
+    /// When it last said that its disk is full.
+    disk_full_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,16 @@ impl Pool {
         if self.is_away.load(Ordering::Relaxed) != is_away {
             self.is_away.store(is_away, Ordering::Relaxed);
         }
+        if let Err(error) = result
+            && error.is_disk_full()
+        {
+            self.locked().disk_full_at = Some(Instant::now());
+        }
+    }
+
+    pub(super) fn was_disk_full_within(&self, time: Duration) -> bool {
+        let said = self.locked().disk_full_at;
+        said.is_some_and(|at| at.elapsed() < time)
     }
 
     pub(super) fn is_up(&self) -> bool {

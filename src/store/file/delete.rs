@@ -65,37 +65,42 @@ pub(crate) async fn delete(db: &Db, file: FileId, user: UserId) -> Result<Option
 /// Deletes files that no message has: a day after their upload began, or when its uploader expected
 /// the message to end. Returns their number.
 pub async fn abandoned(db: &Db, now: Timestamp) -> Result<u64> {
-    let mut deleted = 0;
+    // Where a batch ended the next one begins: it does not look again at all files whose time has not come.
+    let (mut deleted, mut after) = (0, None::<Timestamp>);
     loop {
         let begun = Instant::now();
-        let rows = db
+        let batch = db
             .run(async |c| {
                 sqlx::query!(
-                    "with due as materialized (
+                    r#"with due as materialized (
                         -- Rows that are locked by others, as by the message that is about to have one, are
                         -- left for the next round.
-                        select file_key from files
+                        select file_key, created_at from files
                         where message_seq is null and created_at < $1
+                            and created_at >= coalesce($4::timestamptz, '-infinity')
                             and (created_at < $2 or valid_until < $1)
                         order by created_at limit $3 for update skip locked
                     ), gone as (
                         delete from files where file_key = any(array(select file_key from due))
                         returning file_key, user_id, size
+                    ), queued as (
+                        insert into gone_files (file_key, user_id, size) select * from gone
                     )
-                    insert into gone_files (file_key, user_id, size) select * from gone",
+                    select count(*) as "count!", max(created_at) as "last: Timestamp" from due"#,
                     now as _,
                     now.plus(-UNTIED) as _,
                     BATCH,
+                    after as _,
                 )
-                .execute(c)
+                .fetch_one(c)
                 .await
             })
-            .await?
-            .rows_affected();
-        deleted += rows;
-        if rows < BATCH.unsigned_abs() {
+            .await?;
+        deleted += batch.count.unsigned_abs();
+        if batch.count < BATCH {
             return Ok(deleted);
         }
+        after = batch.last;
         rest(begun).await;
     }
 }

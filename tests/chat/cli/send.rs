@@ -1,11 +1,14 @@
 //! `parlance send`: what services say to people.
 
-use std::{os::unix::fs::PermissionsExt, process::Output, sync::Arc};
+mod files;
 
-use parlance_client::{
-    MessageId, Reader, UserId,
-    e2ee::{Content, Kind, Offer},
+use std::{
+    os::unix::fs::PermissionsExt,
+    process::{Command, Output},
+    sync::Arc,
 };
+
+use parlance_client::{MessageId, UserId, e2ee::Offer};
 use parlance_wire::text::Email;
 
 use super::{bad, good, parlance, run};
@@ -44,6 +47,10 @@ impl Service {
     }
 
     fn runs(&self, text: &str, options: &[&str], apikey: Option<&str>) -> Output {
+        run(&mut self.command(options, apikey), text)
+    }
+
+    fn command(&self, options: &[&str], apikey: Option<&str>) -> Command {
         let mut command = parlance(self.world.store.options());
         command
             .args(["send", "--as", SERVICE, "--server", &self.world.url])
@@ -54,7 +61,7 @@ impl Service {
         if let Some(apikey) = apikey {
             command.env("PARLANCE_APIKEY", apikey);
         }
-        run(&mut command, text)
+        command
     }
 }
 
@@ -105,72 +112,6 @@ async fn a_services_text_reaches_a_person_encrypted_and_once_however_often_it_is
         "It is full again",
     ];
     assert_eq!(ann.hears(&anns).await.unwrap(), all);
-    world.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn files_are_sent_with_the_text_as_their_caption() {
-    let world = World::new().await;
-    let (service, mut ann) = (Service::new(&world), Person::new(&world, "Ann").await);
-    bad(&service.sends("x", &TO_ANN));
-    ann.session.accept_friend(Service::user()).await.unwrap();
-    let (log, graph) = (
-        service.keys.path().join("a log.txt"),
-        service.keys.path().join("graph"),
-    );
-    std::fs::write(&log, "full").unwrap();
-    std::fs::write(&graph, vec![7; 300_000]).unwrap();
-    let paths = [
-        "--file",
-        log.to_str().unwrap(),
-        "--file",
-        graph.to_str().unwrap(),
-    ];
-    let id = MessageId::random().to_string();
-    let options = [&TO_ANN[..], &paths, &["--id", &id]].concat();
-    for _ in 0..2 {
-        assert_eq!(
-            good(&service.sends("The disk", &options)),
-            format!("{id}\n")
-        );
-    }
-    let mut anns = ann.follows().await.unwrap();
-    let mut reader = Reader::new();
-    let read = ann
-        .session
-        .read(&mut ann.state, &mut anns.conversation, &mut reader);
-    let received = read.await.unwrap();
-    let [one] = &received[..] else {
-        panic!("{received:?}")
-    };
-    let Content::Known(Kind::File { files, text, .. }) =
-        &one.content.as_ref().unwrap().body.content
-    else {
-        panic!("{one:?}")
-    };
-    assert_eq!((text.as_str(), files.len()), ("The disk", 2));
-    assert_eq!(files[0].name, "a log.txt");
-    for (file, expected) in files.iter().zip([b"full".to_vec(), vec![7; 300_000]]) {
-        let mut bytes = vec![];
-        ann.session.fetch_file(file, &mut bytes).await.unwrap();
-        assert!(bytes == expected);
-    }
-    assert_eq!(world.count("files where message_seq is not null").await, 2);
-    // The id of a message with other files is another message's.
-    for others in [&paths[..2], &[]] {
-        let other = [&TO_ANN[..], others, &["--id", &id]].concat();
-        let refused = bad(&service.sends("The disk", &other));
-        assert!(
-            refused.contains("another message already has the id"),
-            "{refused}"
-        );
-    }
-    let missing = [&TO_ANN[..], &["--file", "/nowhere"]].concat();
-    let refused = bad(&service.sends("", &missing));
-    assert!(refused.contains("/nowhere cannot be read"), "{refused}");
-    let too_many = [&TO_ANN[..], &paths[..2].repeat(33)].concat();
-    let refused = bad(&service.sends("", &too_many));
-    assert!(refused.contains("at most 32 files"), "{refused}");
     world.end().await;
 }
 

@@ -20,16 +20,20 @@ macro_rules! in_each_store {
 }
 
 mod access;
+mod cut;
+mod full;
 mod interrupted;
 mod killed;
 mod life;
 mod limits;
 mod message;
 mod range;
+mod raw;
 mod relocate;
 mod slow;
 mod store;
 mod sweep;
+mod turns;
 mod upload;
 
 use crate::world::{Answer, World};

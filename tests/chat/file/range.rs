@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, net::TcpSocket};
 
+use super::raw::begins_to_get;
 use crate::world::{Kind, Person, RECORD, eventually, now};
 
 async fn any_part_can_be_read(kind: Kind) {
@@ -84,22 +83,7 @@ async fn a_peer_that_takes_nothing_is_dropped_and_holds_nobody_up(kind: Kind) {
     // All that Ben may have in progress: requests whose answers he does not take.
     let mut stalled = vec![];
     for _ in 0..2 {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let address = world.url.trim_start_matches("http://").parse().unwrap();
-        let mut connection = socket.connect(address).await.unwrap();
-        let request = json!({ "action": "get", "fileid": file.id, "clientversioncode": 4, "timestamp": now() });
-        let request = request.to_string();
-        let head = format!(
-            "GET /file/{} HTTP/1.1\r\nHost: x\r\nOzeki-User: {}\r\nOzeki-Station: {}\r\nOzeki-Signature: {}\r\nOzeki-Request: {}\r\n\r\n",
-            file.id,
-            ben.user,
-            ben.station,
-            ben.signs("chatserver", "chatfileserver", &request),
-            URL_SAFE_NO_PAD.encode(&request)
-        );
-        connection.write_all(head.as_bytes()).await.unwrap();
-        stalled.push(connection);
+        stalled.push(begins_to_get(&ben, &file, 4096).await);
     }
     // Ann is served meanwhile; Ben is, once they are dropped.
     assert!(ann.gets(&file.id, None).await.bytes == file.bytes);

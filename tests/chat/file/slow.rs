@@ -1,51 +1,18 @@
-//! Senders on a slow line, and ones that stop; and how much a user may upload.
+//! Senders and readers on a slow line, and ones that stop; and how much a user may upload.
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use parlance_wire::e2ee::sha256;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
     time::{MissedTickBehavior, interval},
 };
 
-use super::rows;
-use crate::world::{File, Kind, Person, RECORD, World, now};
-
-/// The head of a request that sends the whole of a file of one to four records.
-async fn begins_to_put(person: &Person, file: &File) -> TcpStream {
-    let request = json!({
-        "action": "put", "fileid": file.id, "record": 0, "sha256": hex::encode(sha256(&[&file.bytes])),
-        "length": file.bytes.len(), "clientversioncode": 4, "timestamp": now(),
-    })
-    .to_string();
-    let head = format!(
-        "POST /?srv=chatserver&api=chatfileserver HTTP/1.1\r\nHost: x\r\nOzeki-User: {}\r\nOzeki-Station: {}\r\n\
-         Ozeki-Signature: {}\r\nOzeki-Request: {}\r\nContent-Length: {}\r\n\r\n",
-        person.user,
-        person.station,
-        person.signs("chatserver", "chatfileserver", &request),
-        URL_SAFE_NO_PAD.encode(&request),
-        file.bytes.len(),
-    );
-    let socket = TcpSocket::new_v4().unwrap();
-    // What is sent is on its way, or with the server, but not here.
-    socket.set_send_buffer_size(4096).unwrap();
-    let address = person.world.url.trim_start_matches("http://");
-    let address = address.parse().unwrap();
-    let mut connection = socket.connect(address).await.unwrap();
-    connection.write_all(head.as_bytes()).await.unwrap();
-    connection
-}
-
-/// The status of an answer.
-async fn status(connection: &mut TcpStream) -> String {
-    let mut text = [0; 12];
-    connection.read_exact(&mut text).await.unwrap();
-    String::from_utf8_lossy(&text[9..]).into_owned()
-}
+use super::{
+    raw::{NARROW, begins_to_get, begins_to_put, reads_head, status},
+    rows,
+};
+use crate::world::{File, Kind, RECORD, World, eventually};
 
 #[tokio::test]
 async fn a_sender_on_a_line_of_64_kbit_a_second_finishes_and_one_that_stops_is_given_up() {
@@ -79,6 +46,49 @@ async fn a_sender_on_a_line_of_64_kbit_a_second_finishes_and_one_that_stops_is_g
     ann.completes(&stalled)
         .await
         .refused(409, "file_incomplete");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reader_who_takes_little_by_little_gets_the_file_and_one_that_stops_is_dropped() {
+    let world = World::with(|settings| {
+        settings.timings.write_timeout = Duration::from_secs(3);
+        settings.requests_per_user = 1;
+    })
+    .await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let file = ann.uploads(32 * RECORD, &conversation).await;
+    let mut stalled = begins_to_get(&ben, &file, NARROW).await;
+    let mut slow = begins_to_get(&ann, &file, NARROW).await;
+    assert_eq!(status(&mut slow).await, "200");
+    reads_head(&mut slow).await;
+    let mut bytes = vec![];
+    let is_dropped = eventually("the other one is dropped", async || {
+        // His next request waits for the one that he does not read.
+        ben.asks_file("status", &file.id, json!({})).await.status == 404
+    });
+    let little_by_little = async {
+        let mut line = interval(Duration::from_millis(50));
+        loop {
+            line.tick().await;
+            let mut piece = vec![0; 16 << 10];
+            let count = slow.read(&mut piece).await.unwrap();
+            bytes.extend_from_slice(&piece[..count]);
+        }
+    };
+    // For longer than somebody may accept nothing.
+    tokio::select! {
+        () = is_dropped => {}
+        () = little_by_little => {}
+    }
+    assert!(bytes.len() < file.bytes.len());
+    let mut rest = vec![0; file.bytes.len() - bytes.len()];
+    slow.read_exact(&mut rest).await.unwrap();
+    bytes.append(&mut rest);
+    assert!(bytes == file.bytes);
+    let mut left = vec![];
+    let cut = stalled.read_to_end(&mut left).await;
+    assert!(cut.is_err() || left.len() < file.bytes.len());
     world.end().await;
 }
 

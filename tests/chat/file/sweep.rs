@@ -29,27 +29,27 @@ async fn hundreds_of_small_files_go_in_one_pass_and_others_go_on_to_count() {
     for person in [&ann, &ben] {
         person.uploads(10, &conversation).await;
     }
-    // Two hundred more like each, of two days ago.
+    // Three hundred more like each, of two days ago: more than are deleted at once.
     world
         .sql(
             "insert into files (file_id, user_id, conversation_id, instance, size, created_at, digest)
                 select gen_random_uuid(), user_id, conversation_id, instance, size, created_at, digest
-                from files, generate_series(1, 200);
+                from files, generate_series(1, 300);
             insert into file_records (file_key, record, hash, bytes)
                 select f.file_key, r.record, r.hash, r.bytes
                 from files f
                 join files o on o.digest = f.digest and o.file_key <> f.file_key
                 join file_records r on r.file_key = o.file_key;
             update files set created_at = created_at - interval '2 days';
-            update file_usage set bytes = 201 * 4096",
+            update file_usage set bytes = 301 * 4096",
         )
         .await;
     let kept = ben.uploads(10, &conversation).await;
     let abandoned = file::abandoned(&world.store, Timestamp::now()).await;
-    assert_eq!(abandoned.unwrap(), 402);
-    assert_eq!(rows(&world).await, [1, 403, 402]);
+    assert_eq!(abandoned.unwrap(), 602);
+    assert_eq!(rows(&world).await, [1, 603, 602]);
     let deleted = file::drain(&world.store, &stores(), UNFINISHED).await;
-    assert_eq!(deleted.unwrap(), 402);
+    assert_eq!(deleted.unwrap(), 602);
     assert_eq!(rows(&world).await, [1, 1, 0]);
     // Ann has no file, and Ben has one.
     assert_eq!(

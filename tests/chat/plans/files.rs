@@ -125,7 +125,7 @@ async fn statements_about_files_look_each_up_by_key() {
             (
                 "abandoned",
                 &["or valid_until < $1"],
-                "now(), now() - interval '1 day', 500".into(),
+                "now(), now() - interval '1 day', 500, null".into(),
             ),
         ] {
             let plan = plan(&mut db, marks, &arguments).await;

@@ -35,15 +35,19 @@ impl Hold {
         }
     }
 
+    /// Number of statements that wait for a lock.
+    pub(crate) async fn waiting(&self) -> i64 {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        sqlx::query_scalar(waiting)
+            .fetch_one(&self.world.db)
+            .await
+            .unwrap()
+    }
+
     /// Waits until this many statements wait for a lock.
     pub(crate) async fn is_waited_for(&self, statements: i64) {
-        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
         eventually("a statement waits", async || {
-            sqlx::query_scalar::<_, i64>(waiting)
-                .fetch_one(&self.world.db)
-                .await
-                .unwrap()
-                == statements
+            self.waiting().await == statements
         })
         .await;
     }

@@ -9,6 +9,8 @@ use parlance_wire::{
     e2ee::sha256,
     request::file::{FileDigest, RECORD},
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use zeroize::Zeroizing;
 
 use super::{Error, FileReference, cipher::secret_key};
 
@@ -33,9 +35,30 @@ impl FileKey {
         STANDARD.encode(self.0.as_ref())
     }
 
+    /// Returns `None` if the text is no key.
+    fn from_text(text: &str) -> Option<Self> {
+        let mut key = [0; 32];
+        let length = STANDARD.decode_slice(text, &mut key).ok()?;
+        (length == key.len()).then(|| Self::from_bytes(&key))
+    }
+
     fn cipher(&self) -> Result<LessSafeKey, Error> {
         let key = UnboundKey::new(&AES_256_GCM, self.0.as_ref()).map_err(|_| Error::Crypto)?;
         Ok(LessSafeKey::new(key))
+    }
+}
+
+// For a file that only its owner can read (`Upload`).
+impl Serialize for FileKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
+impl<'de> Deserialize<'de> for FileKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        Self::from_text(&text).ok_or_else(|| D::Error::custom("not a file's key"))
     }
 }
 
@@ -180,11 +203,9 @@ impl Opener {
     /// `Malformed`: the reference or the stored size is not that of a file.
     pub fn new(reference: &FileReference, stored: u64) -> Result<Self, Error> {
         let malformed = Error::Malformed("the file");
-        let mut key = [0; 32];
-        let length = STANDARD.decode_slice(&reference.key, &mut key);
-        if length != Ok(key.len()) {
+        let Some(key) = FileKey::from_text(&reference.key) else {
             return Err(malformed);
-        }
+        };
         let expected: FileDigest = serde_json::from_value(reference.digest.as_str().into())
             .map_err(|_| Error::Malformed("the file"))?;
         let records = stored.div_ceil(RECORD);
@@ -198,7 +219,7 @@ impl Opener {
             return Err(Error::DamagedFile);
         }
         Ok(Self {
-            cipher: FileKey::from_bytes(&key).cipher()?,
+            cipher: key.cipher()?,
             shape,
             size: reference.size,
             expected,

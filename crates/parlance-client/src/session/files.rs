@@ -9,6 +9,7 @@ use parlance_wire::{
     },
     time::Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::Session;
@@ -26,8 +27,9 @@ use crate::{
 // Few round trips, and little memory.
 const RECORDS_READ: u64 = 16;
 
-/// A file to be uploaded, and its key. Keep it to continue an interrupted upload.
-#[derive(Debug, Clone)]
+/// A file to be uploaded, and its key. Keep it, where nobody else can read it, to continue an interrupted
+/// upload; [`Device::begin_upload`](crate::Device::begin_upload) does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Upload {
     /// Its id on the server.
     pub id: FileId,
