@@ -152,7 +152,7 @@ pub(crate) async fn page(
 pub(crate) async fn forget_unused(db: &Db, conversation: ConversationId, ended: i32) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(
-            "with unused as materialized (
+            "with empty as materialized (
                 select e.user_id, e.bytes - octet_length(e.announcement) as freed
                 from epochs e
                 join epochs n on n.conversation_id = $1 and n.epoch = $2 + 1
@@ -164,13 +164,13 @@ pub(crate) async fn forget_unused(db: &Db, conversation: ConversationId, ended: 
                 for update of e
             ), counted as (
                 insert into usage_changes (user_ids, bytes)
-                select array[user_id], array[-freed] from unused where freed > 0
+                select array[user_id], array[-freed] from empty where freed > 0
             ), freed as (
                 update epochs set bytes = octet_length(announcement)
-                where conversation_id = $1 and epoch = $2 and exists (select from unused where freed > 0)
+                where conversation_id = $1 and epoch = $2 and exists (select from empty where freed > 0)
             )
             delete from epoch_secrets
-            where conversation_id = $1 and epoch = $2 and exists (select from unused)",
+            where conversation_id = $1 and epoch = $2 and exists (select from empty)",
             conversation as _,
             ended,
         )
