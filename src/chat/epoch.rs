@@ -13,7 +13,7 @@ use parlance_wire::{
     text::{DisplayName, Secret},
 };
 
-use super::{Call, error::Error, group, quota, rates};
+use super::{Call, error::Error, group, quota, rates, usage};
 use crate::notify::event::Event;
 use crate::store::{
     self,
@@ -27,7 +27,7 @@ use crate::telemetry::with_causes;
 /// Begins the next epoch of a conversation, in a group also with other participants. Idempotent.
 ///
 /// # Errors
-/// `ConversationNotFound`; `UsedUp`; `StaleEpoch`, `StaleInstance`, `StaleRoster`; `BadRequest`: the announcement is not valid;
+/// `ConversationNotFound`; `UsedUp`, `StorageFull`; `StaleEpoch`, `StaleInstance`, `StaleRoster`; `BadRequest`: the announcement is not valid;
 /// `NotAllowed`: the caller has no card, or no role that allows it, or is blocked by the other participant;
 /// `UserNotFound`: the other participant has deleted their account; and those of adding and removing participants.
 pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<ConversationRow, Error> {
@@ -107,6 +107,7 @@ pub(crate) async fn rekey(call: &mut Call<'_>, request: &Rekey) -> Result<Conver
         remove: &remove,
         add: &add,
     };
+    usage::check(call)?;
     rates::count_epoch_secrets(call, request.secrets.len())?;
     let mut changed = store::epoch::rekey(db, &rekey, &limits, call.now).await?;
     let is_done = matches!(changed, Changed::Done { .. });
@@ -238,15 +239,17 @@ pub(crate) async fn first(
     if members != *everyone || !secrets.keys().eq(&members) {
         return Err(Error::StaleRoster(everyone.iter().copied().collect()));
     }
+    usage::check(call)?;
     Ok(members)
 }
 
 /// Gives a participant secrets of epochs that they do not have.
 ///
 /// # Errors
-/// `ConversationNotFound`; `UsedUp`; `NotAllowed`, if the caller is not an admin of the group;
+/// `ConversationNotFound`; `UsedUp`, `StorageFull`; `NotAllowed`, if the caller is not an admin of the group;
 /// `UserNotFound`, if the user does not take part; `StaleEpoch`, if there is no such epoch.
 pub(crate) async fn share(call: &mut Call<'_>, request: &ShareEpochs) -> Result<(), Error> {
+    usage::check(call)?;
     rates::count_change(call)?;
     rates::count_epoch_secrets(call, request.secrets.len())?;
     let (db, id) = (&call.services.db, request.conversationid);

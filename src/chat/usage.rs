@@ -29,11 +29,23 @@ impl Full {
     }
 }
 
+/// Checks that the caller may store more.
+///
+/// # Errors
+/// `StorageFull`.
+pub(crate) fn check(call: &Call<'_>) -> Result<(), Error> {
+    if call.services.full.has(call) {
+        return Err(refusal(call));
+    }
+    Ok(())
+}
+
 /// The refusal of a message of a user who has reached their storage limit.
 // Not `rate_limited`, as waiting alone may not help.
 pub(crate) fn refusal(call: &Call<'_>) -> Error {
     Error::StorageFull(format!(
-        "Your messages have reached the limit of {} bytes. Erase some, clear conversations, or wait until some expire.",
+        "Your messages, and secrets of conversations, have reached the limit of {} bytes. Erase messages, clear \
+         conversations, or wait until some expire.",
         call.allowed.limits.stored_bytes
     ))
 }

@@ -152,15 +152,25 @@ pub(crate) async fn page(
 pub(crate) async fn forget_unused(db: &Db, conversation: ConversationId, ended: i32) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(
-            "delete from epoch_secrets s
-            where s.conversation_id = $1 and s.epoch = $2
-                and exists (select from epochs n where n.conversation_id = $1 and n.epoch = $2 + 1)
-                and not exists (
-                    select from transcript t
-                    where t.conversation_id = $1
-                        and t.seq > (select e.from_seq from epochs e where e.conversation_id = $1 and e.epoch = $2)
-                        and t.seq <= (select n.from_seq from epochs n where n.conversation_id = $1 and n.epoch = $2 + 1)
-                )",
+            "with empty as materialized (
+                select e.user_id, e.bytes - octet_length(e.announcement) as freed
+                from epochs e
+                join epochs n on n.conversation_id = $1 and n.epoch = $2 + 1
+                where e.conversation_id = $1 and e.epoch = $2
+                    and not exists (
+                        select from transcript t
+                        where t.conversation_id = $1 and t.seq > e.from_seq and t.seq <= n.from_seq
+                    )
+                for update of e
+            ), counted as (
+                insert into usage_changes (user_ids, bytes)
+                select array[user_id], array[-freed] from empty where freed > 0
+            ), freed as (
+                update epochs set bytes = octet_length(announcement)
+                where conversation_id = $1 and epoch = $2 and exists (select from empty where freed > 0)
+            )
+            delete from epoch_secrets
+            where conversation_id = $1 and epoch = $2 and exists (select from empty)",
             conversation as _,
             ended,
         )

@@ -132,7 +132,22 @@ pub(super) async fn delete_cleared(
         .unsigned_abs();
     // Messages of epochs that ended before are gone, so the epochs' secrets are of no use any more.
     let secrets = delete!(
-        "delete from epoch_secrets s using (
+        "with ended as materialized (
+            -- What they count is given back with the first batch.
+            select e.epoch, e.user_id, e.bytes - octet_length(e.announcement) as freed
+            from epochs e
+            where e.conversation_id = $1 and e.bytes > octet_length(e.announcement) and e.epoch = any(array(
+                select n.epoch - 1 from epochs n where n.conversation_id = $1 and n.from_seq <= $2
+            ))
+            order by e.epoch for update
+        ), counted as (
+            insert into usage_changes (user_ids, bytes)
+            select array_agg(user_id), array_agg(-freed) from ended having count(*) > 0
+        ), freed as (
+            update epochs e set bytes = octet_length(e.announcement)
+            from ended d where e.conversation_id = $1 and e.epoch = d.epoch
+        )
+        delete from epoch_secrets s using (
             select s.epoch, s.user_id from epoch_secrets s
             where s.conversation_id = $1 and s.epoch = any(array(
                 select n.epoch - 1 from epochs n where n.conversation_id = $1 and n.from_seq <= $2
@@ -252,6 +267,10 @@ pub(super) async fn delete_unused(db: &Db, conversation: ConversationId, up_to: 
                 delete from epoch_secrets where conversation_id = (select conversation_id from unused)
             ), ended as (
                 delete from epochs where conversation_id = (select conversation_id from unused)
+                returning user_id, bytes
+            ), freed as (
+                insert into usage_changes (user_ids, bytes)
+                select array_agg(user_id), array_agg(-bytes) from ended where bytes > 0 having count(*) > 0
             ), kept as (
                 -- That of a direct conversation is used again by the same two.
                 -- (An older node may have created a group with such an id again.)

@@ -1,5 +1,5 @@
-//! Counts the bytes of each user's messages. Each transaction that stores or deletes messages
-//! appends the difference to `usage_changes`; a node adds them up every minute.
+//! Counts the bytes of each user's messages, and of the epochs that they began. Each transaction that
+//! stores or deletes some appends the difference to `usage_changes`; a node adds them up every minute.
 
 use std::collections::HashMap;
 

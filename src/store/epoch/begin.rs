@@ -236,18 +236,25 @@ pub(in crate::store) async fn begin(
     now: Timestamp,
 ) -> Result<()> {
     let members: Vec<UserId> = epoch.members.iter().copied().collect();
+    let announcement = epoch.signed.announcement.text();
+    let secrets = epoch.secrets.values().map(|secret| secret.as_str().len());
+    let bytes = announcement.len() + secrets.sum::<usize>();
     sqlx::query!(
         "with announced as (
-            insert into epochs (conversation_id, epoch, announcement, signature, members, from_seq, announced_at)
-            select conversation_id, $2, $3, $4, $5, last_seq, $6 from conversations where conversation_id = $1
+            insert into epochs (conversation_id, epoch, announcement, signature, members, from_seq, announced_at, user_id, bytes)
+            select conversation_id, $2, $3, $4, $5, last_seq, $6, $7, $8 from conversations where conversation_id = $1
+        ), counted as (
+            insert into usage_changes (user_ids, bytes) values (array[$7::uuid], array[$8::bigint])
         )
         update conversations set epoch = $2 where conversation_id = $1",
         conversation as _,
         epoch.number,
-        epoch.signed.announcement.text(),
+        announcement,
         epoch.signed.signature.as_ref(),
         &members as _,
         now as _,
+        epoch.signed.announcement.by() as _,
+        i64::try_from(bytes).unwrap_or(i64::MAX),
     )
     .execute(&mut *c)
     .await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Conversation, Person, World, eventually, message};
+use crate::world::{Answer, Conversation, Person, Roster, World, eventually, message, request};
 
 /// What 200 bytes and their row count for.
 const EACH: i64 = 400;
@@ -103,5 +103,97 @@ async fn what_counts_for_a_user_is_what_is_stored_whichever_way_it_goes() {
     let delete = json!({ "action": "delete", "apikey": "the apikey of Ann" });
     ann.asks_as(4, "chatlogin", delete).await.ok();
     eventually("the erasure", async || counted(&world).await == (200, 200)).await;
+    world.end().await;
+}
+
+/// What announcements and secrets of epochs take.
+async fn taken(world: &World) -> i64 {
+    let sum = "select ((select coalesce(sum(octet_length(announcement)), 0) from epochs)
+        + (select coalesce(sum(octet_length(secret)), 0) from epoch_secrets))::bigint";
+    sqlx::query_scalar(sum).fetch_one(&world.db).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_epoch_counts_for_who_began_it_until_it_is_of_no_use() {
+    let world = World::with(|settings| settings.timings.purge = Duration::from_millis(20)).await;
+    let (ann, ben) = world.friends().await;
+    for person in [&ann, &ben] {
+        person.has_card().await;
+    }
+    let same = Roster {
+        admins: vec![&ann],
+        ..Roster::default()
+    };
+    let (group, first) = ann.creates_group_with_epoch(&[&ben]).await;
+    let all = taken(&world).await;
+    assert!(all > 0);
+    assert_eq!(counted(&world).await, (all, all));
+    // The secrets of the first epoch go, as nothing was written in it, and those of the second with the messages.
+    let second = ann.rekeys(&group, &first, &same).await;
+    let all = taken(&world).await;
+    assert_eq!(counted(&world).await, (all, all));
+    ann.adds_in(&group, 2, &message("x")).await.ok();
+    ben.rekeys(&group, &second, &same).await;
+    let kept = taken(&world).await;
+    ann.does("clear", &group, json!({})).await.ok();
+    eventually("the purge", async || taken(&world).await < kept).await;
+    eventually("the count", async || {
+        let all = taken(&world).await;
+        counted(&world).await == (all, all)
+    })
+    .await;
+    // A group that everyone has left.
+    for person in [&ben, &ann] {
+        person
+            .asks(
+                "chatconversationgroup",
+                json!({ "action": "leave", "conversationid": group.id }),
+            )
+            .await
+            .ok();
+    }
+    eventually("the end", async || counted(&world).await == (0, 0)).await;
+    assert_eq!(taken(&world).await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_has_stored_as_much_as_they_may_begins_no_epochs() {
+    let world = world().await;
+    let (ann, ben) = world.friends().await;
+    for person in [&ann, &ben] {
+        person.has_card().await;
+    }
+    let same = Roster {
+        admins: vec![&ann],
+        ..Roster::default()
+    };
+    let (group, first) = ann.creates_group_with_epoch(&[&ben]).await;
+    let groups = "chatconversationgroup";
+    eventually("Ann is refused", async || {
+        let new = ann.group_with_epoch(&[&ben]).0;
+        let answer = ann.asks_as(4, groups, new).await;
+        if answer.status == 200 {
+            return false;
+        }
+        answer.refused(413, "storage_full");
+        true
+    })
+    .await;
+    let conversations = "chatconversation";
+    let (next, _) = ann.rekeying(&group, Some(&first), &same);
+    let share = json!({ "userid": ben.user, "secrets": { "1": "s" } });
+    for refused in [next, request("shareepochs", &group, share)] {
+        ann.asks_as(4, conversations, refused)
+            .await
+            .refused(413, "storage_full");
+    }
+    // Nobody stays in a group for that, and others go on.
+    let (his, _) = ben.rekeying(&group, Some(&first), &same);
+    ben.asks_as(4, conversations, his).await.ok();
+    let remove = json!({ "participantids": [ben.user] });
+    ann.asks(groups, request("removeparticipants", &group, remove))
+        .await
+        .ok();
     world.end().await;
 }

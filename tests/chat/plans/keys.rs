@@ -31,7 +31,9 @@ async fn queries_about_keys_and_epochs_use_indexes() {
             (
                 "epoch: begin",
                 &["with announced as"],
-                format!("{GROUP}, 6, '', decode(repeat('00', 64), 'hex'), array[{USER}], now()"),
+                format!(
+                    "{GROUP}, 6, '', decode(repeat('00', 64), 'hex'), array[{USER}], now(), {USER}, 100"
+                ),
             ),
             (
                 "epoch: lock",
@@ -45,7 +47,11 @@ async fn queries_about_keys_and_epochs_use_indexes() {
                 ],
                 GROUP.to_owned(),
             ),
-            ("epoch: forget", &["s.epoch = $2\n"], format!("{GROUP}, 3")),
+            (
+                "epoch: forget",
+                &["with empty as materialized"],
+                format!("{GROUP}, 3"),
+            ),
             (
                 "epoch: share",
                 &["where conversation_id = $1 and user_id = $2) as \"exists!\""],
