@@ -1,8 +1,8 @@
 //! The compose file and the image: every setting is passed on, and every file is available.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use super::example;
+use super::{example, read};
 use crate::world::file;
 
 /// The lines of a block of the compose file, unindented.
@@ -188,7 +188,7 @@ fn the_balancer_says_itself_who_asked_and_at_which_host() {
         .map(|(location, _)| location)
         .filter(|location| location.contains("proxy_pass "))
         .collect();
-    assert_eq!(to_nodes.len(), 2);
+    assert_eq!(to_nodes.len(), 3);
     for location in to_nodes {
         // One that sets any header inherits none.
         for header in [
@@ -202,4 +202,31 @@ fn the_balancer_says_itself_who_asked_and_at_which_host() {
             );
         }
     }
+}
+
+#[test]
+fn the_balancer_waits_longer_than_a_node_does() {
+    let nginx = std::fs::read_to_string(file("deploy/nginx.conf")).unwrap();
+    let waits = |location: &str| {
+        let (_, rest) = nginx
+            .split_once(&format!("location {location} {{"))
+            .unwrap();
+        let (_, rest) = rest.split_once("proxy_read_timeout ").unwrap();
+        let seconds = rest.split_once("s;").unwrap().0.parse().unwrap();
+        Duration::from_secs(seconds)
+    };
+    let settings = read(&[]).unwrap();
+    let database = settings.timings.database.acquire + settings.timings.database.response;
+    assert!(waits("/") > database);
+    assert!(waits(r"~ ^(/ozeki)?/file/|^/\.files$") > settings.stores.timeout + database);
+}
+
+#[test]
+fn the_service_is_stopped_before_it_takes_all_memory() {
+    let unit = std::fs::read_to_string(file("deploy/systemd/parlance.service")).unwrap();
+    let percent = |name: &str| -> u32 {
+        let (_, rest) = unit.split_once(&format!("\n{name}=")).unwrap();
+        rest.split_once("%\n").unwrap().0.parse().unwrap()
+    };
+    assert!(percent("MemoryHigh") < percent("MemoryMax") && percent("MemoryMax") < 100);
 }
