@@ -26,6 +26,56 @@ const OTHER_VARIABLES: [&str; 5] = [
     "NETWORK",
 ];
 
+/// Variables of PostgreSQL's own programs and of its client library, which the server and what it starts
+/// read (<https://www.postgresql.org/docs/18/libpq-envars.html>).
+const POSTGRES_VARIABLES: [&str; 45] = [
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGCLIENTENCODING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATABASE",
+    "PGDATESTYLE",
+    "PGGEQO",
+    "PGGSSDELEGATION",
+    "PGGSSENCMODE",
+    "PGGSSLIB",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGKRBSRVNAME",
+    "PGLOADBALANCEHOSTS",
+    "PGLOCALEDIR",
+    "PGMAXPROTOCOLVERSION",
+    "PGMINPROTOCOLVERSION",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLCERTMODE",
+    "PGSSLCOMPRESSION",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLKEY",
+    "PGSSLKEYLOGFILE",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGSSLSNI",
+    "PGSYSCONFDIR",
+    "PGTARGETSESSIONATTRS",
+    "PGTZ",
+    "PGUSER",
+    "PG_COLOR",
+    "PG_COLORS",
+];
+
 /// The names in a file that are neither settings nor known otherwise, as written. Most likely they
 /// are misspelled.
 pub(super) fn unknown_names(file: &Path, settings: &BTreeSet<String>) -> Vec<String> {
@@ -34,8 +84,9 @@ pub(super) fn unknown_names(file: &Path, settings: &BTreeSet<String>) -> Vec<Str
     variables
         .filter_map(|variable| variable.ok().map(|(name, _)| name))
         .filter(|name| !settings.contains(name) && !OTHER_VARIABLES.contains(&name.as_str()))
-        // Of compose itself, and of PostgreSQL's programs.
-        .filter(|name| !name.starts_with("COMPOSE_") && !name.starts_with("PG"))
+        .filter(|name| !POSTGRES_VARIABLES.contains(&name.as_str()))
+        // Of compose itself.
+        .filter(|name| !name.starts_with("COMPOSE_"))
         .collect()
 }
 

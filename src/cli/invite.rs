@@ -108,7 +108,7 @@ async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
     };
     let id = with_database(
         settings,
-        Purpose::Begin,
+        Purpose::Change,
         async |db| match store::invite::insert(db, &invite, &actor(), now).await {
             Ok(Some(id)) => Ok(id),
             Ok(None) => Err(Error::NoSuchUser(

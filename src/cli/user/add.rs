@@ -82,9 +82,18 @@ fn label(text: &str) -> Result<String, String> {
 /// How a user is created.
 enum Origin<'a> {
     /// Created by an operator.
-    Added(UserRole),
-    /// Registered with an invitation.
+    Added(UserRole, Purpose),
+    /// Registered with an invitation, which a new database cannot have.
     Invited(&'a str),
+}
+
+impl Origin<'_> {
+    fn purpose(&self) -> Purpose {
+        match self {
+            Self::Added(_, purpose) => *purpose,
+            Self::Invited(_) => Purpose::Change,
+        }
+    }
 }
 
 /// Adds a user.
@@ -94,7 +103,8 @@ pub(super) async fn add(settings: &Settings, add: &Add) -> Result<(), Error> {
     } else {
         UserRole::User
     };
-    person(settings, &add.new, &Origin::Added(role)).await
+    // The first one may come before the first start of the server.
+    person(settings, &add.new, &Origin::Added(role, Purpose::Begin)).await
 }
 
 /// Registers a user with an invitation.
@@ -114,7 +124,7 @@ async fn person(settings: &Settings, new: &New, origin: &Origin<'_>) -> Result<(
         return print_json(&json!({ "userid": id, "email": email.as_str(), "nick": nick }));
     }
     let done = match origin {
-        Origin::Added(_) => "Added",
+        Origin::Added(..) => "Added",
         Origin::Invited(_) => "Registered",
     };
     say(format_args!("{done} {email} as {nick}, user id {id}."))
@@ -126,7 +136,7 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
     let apikey = keys::random_secret()?;
     // Tried as a further key of an existing user first: only the database knows whether the user
     // exists.
-    let added = with_database(settings, Purpose::Begin, async |db| {
+    let added = with_database(settings, Purpose::Change, async |db| {
         let (user, key_hash) = (UserId::of(&email), SecretHash::of(&apikey));
         let (label, now) = (&new.label, Timestamp::now());
         if new.name.is_some() && store::deletion::exists(db, user).await? {
@@ -141,8 +151,10 @@ pub(super) async fn apikey(settings: &Settings, new: &Apikey) -> Result<(), Erro
     } else {
         let (full_name, nick) = names(&email, new.name.as_deref(), None)?;
         let account = Account::of_service()?;
-        let origin = Origin::Added(UserRole::User);
-        let key = (CredentialKind::Apikey, &*new.label);
+        let (key, origin) = (
+            (CredentialKind::Apikey, &*new.label),
+            Origin::Added(UserRole::User, Purpose::Change),
+        );
         insert(settings, &email, &full_name, &nick, &account, key, &origin).await?;
         account.apikey.reveal().to_owned()
     };
@@ -187,8 +199,8 @@ async fn insert(
     };
     let exists = || Error::UserExists(email.as_str().to_owned());
     let now = Timestamp::now();
-    with_database(settings, Purpose::Begin, async |db| match origin {
-        Origin::Added(role) => {
+    with_database(settings, origin.purpose(), async |db| match origin {
+        Origin::Added(role, _) => {
             let stored = store::registration::insert(db, &user, *role, &actor(), now).await?;
             stored.then_some(()).ok_or_else(exists)
         }

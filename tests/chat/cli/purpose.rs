@@ -25,7 +25,17 @@ const LOOKING: [&[&str]; 7] = [
 
 #[test]
 fn a_command_that_only_looks_or_changes_creates_no_database() {
-    let changing: [&[&str]; 5] = [
+    let changing: [&[&str]; 8] = [
+        &["invite"],
+        &["user", "apikey", "bot@example.org"],
+        &[
+            "user",
+            "register",
+            "ann@example.org",
+            "--invite",
+            "code",
+            "--password-stdin",
+        ],
         &["psql"],
         &["backup", "x"],
         &["doctor", "--repair"],
@@ -40,7 +50,7 @@ fn a_command_that_only_looks_or_changes_creates_no_database() {
                 .env("DATA_DIR", "data")
                 .current_dir(dir.path())
                 .args(arguments),
-            "",
+            "a long password",
         ));
         assert!(
             sentence.contains("there is no database under data"),

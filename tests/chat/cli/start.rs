@@ -155,7 +155,8 @@ async fn a_name_in_the_file_env_that_is_no_setting_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(
         dir.path().join(".env"),
-        "REGISTRATON=open\nPOSTGRES_PASSWORD=secret\nNATS_PASSWORD=secret\nCOMPOSE_PROFILES=one\nRUST_LOG=info\nLOGIN_TRIES=9\n",
+        "REGISTRATON=open\nPOSTGRES_PASSWORD=secret\nNATS_PASSWORD=secret\nCOMPOSE_PROFILES=one\nRUST_LOG=info\nLOGIN_TRIES=9\n\
+        PGPASSWORD=secret\nPGPASWORD=secret\nPGAPPNAME=x\n",
     )
     .unwrap();
     let output = run(
@@ -166,11 +167,11 @@ async fn a_name_in_the_file_env_that_is_no_setting_is_reported() {
     );
     good(&output);
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        log.contains("REGISTRATON in .env is not a setting of Parlance"),
-        "{log}"
-    );
-    assert_eq!(log.matches("is not a setting").count(), 1, "{log}");
+    for name in ["REGISTRATON", "PGPASWORD"] {
+        let reported = format!("{name} in .env is not a setting of Parlance");
+        assert!(log.contains(&reported), "{log}");
+    }
+    assert_eq!(log.matches("is not a setting").count(), 2, "{log}");
     world.end().await;
 }
 
