@@ -187,6 +187,8 @@ pub struct Settings {
     /// `NATS_URL`: the NATS servers through which nodes on one database notify each other; none for
     /// a single node.
     pub nats_url: Vec<ServerAddr>,
+    /// `NATS_CREDENTIALS`: a file with what logs in to NATS.
+    pub nats_credentials: Option<PathBuf>,
     /// `TLS_CERT` and `TLS_KEY`: PEM files, to speak TLS without a proxy.
     pub tls: Option<Tls>,
     /// `PUSH_CONTACT`: Web Push, if it is turned on.

@@ -22,7 +22,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use self::envelope::{Envelope, Hint};
-pub(crate) use self::nats::{Node, run};
+pub use self::nats::CredentialsError;
+pub(crate) use self::nats::{Node, options, run};
 use super::event::Event;
 
 /// After this long without an envelope from a node, something that it published may have been lost.

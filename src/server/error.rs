@@ -5,7 +5,10 @@ use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 use parlance_client::keys::KeyError;
 use rustls::pki_types::pem;
 
-use crate::store::{self, MigrationError, embedded};
+use crate::{
+    notify::bus::CredentialsError,
+    store::{self, MigrationError, embedded},
+};
 
 /// The reasons why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// What logs in to NATS cannot be used.
+    #[error(transparent)]
+    Nats(#[from] CredentialsError),
     /// Pushes are on, and no push service can be trusted.
     #[error(
         "PUSH_CONTACT is set, but this system has no certificates to trust: install ca-certificates"

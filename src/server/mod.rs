@@ -87,8 +87,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// See [`StartError`].
 pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
-    // First: a certificate that cannot be read should fail before a database is started.
+    // First: a file that cannot be read should fail before a database is started.
     let certificate = settings.tls.as_ref().map(Certificate::read).transpose()?;
+    let nats = bus::options(&settings.nats_url, settings.nats_credentials.as_deref())?;
     let (db, embedded) = store::embedded::open(&settings).await?;
     store::migrate(&db).await?;
     let (listener, address) = listen(settings.listen_addr)?;
@@ -205,7 +206,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
             resync: state.resync.clone(),
             repeat: state.settings.timings.bus_repeat,
         };
-        tasks.push(tokio::spawn(bus::run(node, servers, queue)));
+        tasks.push(tokio::spawn(bus::run(node, servers, nats, queue)));
     }
     tasks.extend(push::start(&state)?);
     let metrics_handle = metrics.as_ref().map(Server::handle);

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell, collections::BTreeSet, env, ffi::OsString, net::SocketAddr, path::PathBuf,
 };
 
+use async_nats::ServerAddr;
 use chrono::TimeDelta;
 
 use super::{
@@ -46,6 +47,14 @@ impl Settings {
         let tls = env.tls()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let database = env.database()?;
+        let nats_url = env.nats_url()?;
+        let nats_credentials = env.path("NATS_CREDENTIALS");
+        if nats_credentials.is_some() && nats_url.is_empty() {
+            return Err(Error {
+                variable: "NATS_CREDENTIALS",
+                must_be: "used with NATS_URL".to_owned(),
+            });
+        }
         let data_dir: PathBuf = env
             .text("DATA_DIR")?
             .map_or_else(|| "data".into(), PathBuf::from);
@@ -127,13 +136,8 @@ impl Settings {
             // Limits the share of SOCKETS that one user can take: each socket costs about 15 KB.
             sockets_per_user: env.number("SOCKETS_PER_USER", 20, 1..=100)?,
             sockets: env.number("SOCKETS", 20_000, 1..=1_000_000)?,
-            nats_url: env.parse(
-                "NATS_URL",
-                "",
-                "nats://host:4222, with user:password@ or token@ before the host where NATS asks \
-                 for them, or several, separated by commas",
-                nats_servers,
-            )?,
+            nats_url,
+            nats_credentials,
             tls,
             push: env.push()?,
             metrics_addr: env
@@ -206,6 +210,16 @@ impl Variables<'_> {
                 "admins" => Some(Invites::Admins),
                 _ => None,
             },
+        )
+    }
+
+    fn nats_url(&self) -> Result<Vec<ServerAddr>, Error> {
+        self.parse(
+            "NATS_URL",
+            "",
+            "nats://host:4222, with user:password@ or token@ before the host where NATS asks for \
+             them, or several, separated by commas",
+            nats_servers,
         )
     }
 

@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 50] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 51] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     ("CONVERSATIONS_PER_USER", "1001", &["per_user"], Some("0")),
     ("NEW_CONVERSATIONS_PER_DAY", "101", &["per_user"], Some("0")),
@@ -198,6 +198,12 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 50] = [
         &["nats_url"],
         Some("nats://secret@"),
     ),
+    (
+        "NATS_CREDENTIALS",
+        "parlance.creds",
+        &["nats_credentials", "nats_url"],
+        None,
+    ),
     ("TLS_CERT", "cert.pem", &["tls", "public_url"], None),
     ("TLS_KEY", "key.pem", &["tls", "public_url"], None),
     (
@@ -233,6 +239,7 @@ fn each_setting_reaches_its_own_field_and_a_wrong_value_is_named() {
         let with: &[_] = match name {
             "TLS_CERT" => &[(name, value), ("TLS_KEY", "other.pem")],
             "TLS_KEY" => &[(name, value), ("TLS_CERT", "other.pem")],
+            "NATS_CREDENTIALS" => &[(name, value), ("NATS_URL", "nats://nats:4222")],
             "AWS_ACCESS_KEY_ID" => &[(name, value), ("AWS_SECRET_ACCESS_KEY", "secret")],
             "AWS_SECRET_ACCESS_KEY" => &[(name, value), ("AWS_ACCESS_KEY_ID", "id")],
             "AWS_REGION" => &[

@@ -1,6 +1,8 @@
 //! The bus over NATS: connects, publishes the queue, and announces the hints of other nodes.
 
 use std::{
+    fs, io,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -28,9 +30,25 @@ pub(crate) struct Node {
     pub repeat: Duration,
 }
 
+/// `NATS_CREDENTIALS` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "NATS_CREDENTIALS: {} must be a file of credentials, or have the seed of a user's NKey alone",
+    .path.display()
+)]
+pub struct CredentialsError {
+    path: PathBuf,
+    source: io::Error,
+}
+
 /// Connects the bus to NATS, however long that takes, and keeps it connected until the server ends.
-pub(crate) async fn run(node: Node, servers: Vec<ServerAddr>, mut queue: Queue) {
-    let client = connect(&node, &servers).await;
+pub(crate) async fn run(
+    node: Node,
+    servers: Vec<ServerAddr>,
+    options: ConnectOptions,
+    mut queue: Queue,
+) {
+    let client = connect(&node, &servers, options).await;
     let mut subscriber = subscribe(&client).await;
     let mut clock = tokio::time::interval(node.repeat);
     loop {
@@ -57,9 +75,41 @@ pub(crate) async fn run(node: Node, servers: Vec<ServerAddr>, mut queue: Queue) 
     }
 }
 
-/// How to log in: the client library ignores the credentials in addresses. Those of the first
-/// address that has any count; a name alone is a token.
-fn credentials(servers: &[ServerAddr]) -> ConnectOptions {
+/// How to log in: with the file, or as the addresses say.
+///
+/// # Errors
+/// The file cannot be read, or is something else.
+pub(crate) fn options(
+    servers: &[ServerAddr],
+    file: Option<&Path>,
+) -> Result<ConnectOptions, CredentialsError> {
+    let Some(path) = file else {
+        return Ok(options_of_addresses(servers));
+    };
+    let parse = |text: String| {
+        let seed = text.trim();
+        if is_seed(seed) {
+            return Ok(ConnectOptions::with_nkey(seed.to_owned()));
+        }
+        ConnectOptions::with_credentials(&text)
+    };
+    fs::read_to_string(path)
+        .and_then(parse)
+        .map_err(|source| CredentialsError {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Returns `true` for the form of a user's seed, which begins with `SU`.
+fn is_seed(text: &str) -> bool {
+    let is_base32 = |byte: u8| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte);
+    text.len() == 58 && text.starts_with("SU") && text.bytes().all(is_base32)
+}
+
+/// The client library ignores the credentials in addresses. Those of the first address that has any
+/// count; a name alone is a token.
+fn options_of_addresses(servers: &[ServerAddr]) -> ConnectOptions {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let named = servers
         .iter()
@@ -71,9 +121,13 @@ fn credentials(servers: &[ServerAddr]) -> ConnectOptions {
     }
 }
 
-async fn connect(node: &Node, servers: &[ServerAddr]) -> async_nats::Client {
+async fn connect(
+    node: &Node,
+    servers: &[ServerAddr],
+    options: ConnectOptions,
+) -> async_nats::Client {
     let shared = node.clone();
-    let options = credentials(servers)
+    let options = options
         // Without this option, a NATS that starts after this node would be an error, like a wrong
         // address.
         .retry_on_initial_connect()

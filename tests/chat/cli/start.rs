@@ -81,6 +81,7 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("ALLOW_UNSIGNED_NOTIFICATIONS", "yes"),
         ("WORKERS", "0"),
+        ("NATS_CREDENTIALS", "parlance.creds"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "parlance=loud"),
     ] {
@@ -90,6 +91,10 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
             "{sentence}"
         );
     }
+    let mut command = parlance(&options);
+    command.env("NATS_URL", "nats://127.0.0.1:4222");
+    let sentence = bad(&run(command.env("NATS_CREDENTIALS", "/dev/null"), ""));
+    assert!(sentence.contains("NATS_CREDENTIALS"), "{sentence}");
     world.end().await;
 }
 

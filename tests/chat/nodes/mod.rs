@@ -2,6 +2,7 @@
 //! NATS, no client believes itself up to date when it is not.
 
 mod end;
+mod key;
 mod push;
 
 use std::{
