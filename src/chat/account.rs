@@ -102,9 +102,9 @@ pub(crate) async fn change_vault(
     let db = &call.services.db;
     let mut card = None;
     let mut friends = vec![];
+    // A vault may be large, and friends are notified of a new card or key.
     rates::count_change(call)?;
     if with.card.is_some() || with.public_key.is_some() {
-        // Friends are notified of a new card or key, so it counts as a change.
         let (present, seen_by) = store::card::owner(db, call.user)
             .await?
             .ok_or(Error::UserNotFound)?;

@@ -5,10 +5,8 @@ use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 use parlance_client::keys::KeyError;
 use rustls::pki_types::pem;
 
-use crate::{
-    notify::bus::CredentialsError,
-    store::{self, MigrationError, embedded},
-};
+pub use crate::notify::bus::CredentialsError;
+use crate::store::{self, MigrationError, embedded};
 
 /// The reasons why a server cannot start.
 #[derive(Debug, thiserror::Error)]

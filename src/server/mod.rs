@@ -53,7 +53,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use uuid::Uuid;
 
 pub use self::{
-    error::{CertificateError, FirstLinkError, StartError},
+    error::{CertificateError, CredentialsError, FirstLinkError, StartError},
     running::Running,
 };
 use self::{state::State, tls::Certificate};

@@ -83,8 +83,10 @@ impl Export<'_> {
         self.list("departures", &departures).await?;
         self.files().await?;
         self.send(r#","conversations":["#.to_owned()).await?;
-        for (number, id) in self.conversations().await?.into_iter().enumerate() {
-            self.conversation(id, number == 0).await?;
+        let mut is_first = true;
+        for id in self.conversations().await? {
+            let is_there = self.conversation(id, is_first).await?;
+            is_first &= !is_there;
         }
         self.send("]}".to_owned()).await
     }
@@ -133,8 +135,8 @@ impl Export<'_> {
     }
 
     /// Exports a conversation: as `download` shows it if the user takes part, otherwise only what
-    /// they wrote and reported there.
-    async fn conversation(&self, id: ConversationId, is_first: bool) -> Result<(), Stop> {
+    /// they wrote and reported there. Returns `false` if it was deleted after its id was read.
+    async fn conversation(&self, id: ConversationId, is_first: bool) -> Result<bool, Stop> {
         let user = self.user;
         let head = rows!(
             self,
@@ -142,12 +144,11 @@ impl Export<'_> {
             user as _,
             id as _
         );
-        // The conversation was deleted after its id was read.
         let Some(head) = head.first() else {
-            return Ok(());
+            return Ok(false);
         };
         // The head is an object, into which its rows are inserted.
-        let head = head.trim_end_matches('}');
+        let head = head.strip_suffix('}').unwrap_or(head);
         let comma = if is_first { "" } else { "," };
         self.send(format!(r#"{comma}{head},"rows":["#)).await?;
         let (mut after, mut is_first) = (0, true);
@@ -161,7 +162,8 @@ impl Export<'_> {
                 })
                 .await?;
             let Some(last) = page.last() else {
-                return self.send("]}".to_owned()).await;
+                self.send("]}".to_owned()).await?;
+                return Ok(true);
             };
             after = last.seq;
             let rows: Vec<&str> = page.iter().map(|row| row.row.as_str()).collect();

@@ -11,6 +11,7 @@ mod account;
 mod architecture;
 mod availability;
 mod backup;
+mod balancer;
 mod batcher;
 mod blocklist;
 mod broken;

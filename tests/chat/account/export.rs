@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::{Person, World, eventually};
+use crate::world::{Hold, Person, World, eventually};
 
 async fn export(person: &Person) -> Value {
     person.account(json!({ "action": "export" })).await.ok()
@@ -94,6 +94,32 @@ async fn an_export_has_all_data_of_the_user_and_none_of_others() {
     );
     // Cleo has no conversation.
     assert_eq!(export(&cleo).await["conversations"], json!([]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_deleted_during_the_export_is_left_out_of_it() {
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let cleo = world.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    let mut ids = [ann.creates(&ben).await.id, ann.creates(&cleo).await.id];
+    // As the export orders them.
+    ids.sort();
+    let deletes = ["participants", "conversations"]
+        .map(|table| format!("delete from {table} where conversation_id = '{}';", ids[0]));
+    // The first statement of the export that reads this table is the one about the first conversation.
+    let lock = "lock table epochs in access exclusive mode";
+    let hold = Hold::by(&world, &(deletes.concat() + lock)).await;
+    let (all, ()) = tokio::join!(export(&ann), async {
+        hold.is_waited_for(1).await;
+        hold.ends().await;
+    });
+    let left: Vec<_> = all["conversations"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        left.iter().map(|one| &one["id"]).collect::<Vec<_>>(),
+        [&json!(ids[1])]
+    );
     world.end().await;
 }
 
