@@ -40,11 +40,11 @@ pub(crate) fn check(call: &Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The refusal of a message of a user who has reached their storage limit.
+/// The refusal of a message or an epoch of a user who has reached their storage limit.
 // Not `rate_limited`, as waiting alone may not help.
 pub(crate) fn refusal(call: &Call<'_>) -> Error {
     Error::StorageFull(format!(
-        "Your messages, and secrets of conversations, have reached the limit of {} bytes. Erase messages, clear \
+        "Your messages, and the keys of your conversations, have reached the limit of {} bytes. Erase messages, clear \
          conversations, or wait until some expire.",
         call.allowed.limits.stored_bytes
     ))

@@ -18,7 +18,7 @@ pub struct Own {
     pub messages: Option<i32>,
     /// Bytes of messages per minute.
     pub message_bytes: Option<i64>,
-    /// Bytes of stored messages.
+    /// Bytes of stored messages and epochs.
     pub stored_bytes: Option<i64>,
     /// Conversations that the user takes part in.
     pub conversations: Option<i32>,
@@ -56,7 +56,7 @@ pub struct Allowance {
 /// A user's usage, except for rates, which are in each node's memory.
 #[derive(Debug)]
 pub struct Used {
-    /// Bytes of stored messages.
+    /// Bytes of stored messages and epochs.
     pub stored_bytes: i64,
     /// Conversations that the user takes part in.
     pub conversations: i64,

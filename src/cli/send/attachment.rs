@@ -5,22 +5,20 @@ use std::{
     io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant},
+    vec,
 };
 
 use aws_lc_rs::digest::{self, SHA256};
-use tokio::{
-    fs::File,
-    io::{AsyncRead, ReadBuf},
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
     super::Error,
     media::{self, HEAD, Media},
 };
 use parlance_client::{ConversationId, Device, e2ee::FileReference};
-use parlance_wire::request::file::MAX_FILES;
+use parlance_wire::{e2ee::sha256, request::file::MAX_FILES};
 
 /// A file that goes with the text.
 pub(super) struct Attachment {
@@ -63,13 +61,20 @@ impl Attachment {
         conversation: ConversationId,
     ) -> Result<FileReference, Error> {
         let unreadable = unreadable(&self.path);
-        let (media, sha256) = look_through(&self.path).map_err(&unreadable)?;
+        let Looked {
+            media,
+            sha256,
+            parts,
+        } = look_through(&self.path).map_err(&unreadable)?;
         let names = (self.name.clone(), media.mime.to_owned());
         let upload = device.begin_upload(conversation, names, (self.size, sha256))?;
-        let mut content = Progress {
-            content: File::open(&self.path).await.map_err(&unreadable)?,
+        let mut content = Content {
+            file: fs::File::open(&self.path).map_err(&unreadable)?,
             name: &self.name,
             size: self.size,
+            parts: parts.into_iter(),
+            part: Vec::with_capacity(HEAD),
+            taken: 0,
             read: 0,
             told: io::stderr().is_terminal().then(Instant::now),
         };
@@ -80,12 +85,19 @@ impl Attachment {
     }
 }
 
-/// What a file is, and the hash of its content.
+/// What a file is.
+struct Looked {
+    media: Media,
+    sha256: [u8; 32],
+    /// The hash of each part of [`HEAD`] bytes.
+    parts: Vec<[u8; 32]>,
+}
+
 // It blocks, in a process that does nothing else meanwhile.
-fn look_through(path: &Path) -> io::Result<(Media, [u8; 32])> {
+fn look_through(path: &Path) -> io::Result<Looked> {
     let mut content = fs::File::open(path)?;
     let mut hash = digest::Context::new(&SHA256);
-    let (mut part, mut media) = (Vec::with_capacity(HEAD), None);
+    let (mut part, mut media, mut parts) = (Vec::with_capacity(HEAD), None, vec![]);
     loop {
         part.clear();
         let read = content.by_ref().take(HEAD as u64).read_to_end(&mut part)?;
@@ -93,26 +105,57 @@ fn look_through(path: &Path) -> io::Result<(Media, [u8; 32])> {
         if read == 0 {
             let mut sha256 = [0; 32];
             sha256.copy_from_slice(hash.finish().as_ref());
-            return Ok((*media, sha256));
+            return Ok(Looked {
+                media: *media,
+                sha256,
+                parts,
+            });
         }
         hash.update(&part);
+        parts.push(sha256(&[&part]));
     }
 }
 
 /// Interval of progress reports.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
-/// The content of a file that is being uploaded; tells on a terminal how far it is.
-struct Progress<'a> {
-    content: File,
+/// The content of a file that is being uploaded, as it was looked through: a key must not encrypt two contents, and what is
+/// read now may have changed since. Tells on a terminal how far it is.
+struct Content<'a> {
+    file: fs::File,
     name: &'a str,
     size: u64,
+    /// The hashes of the parts to come.
+    parts: vec::IntoIter<[u8; 32]>,
+    /// The part that is being taken.
+    part: Vec<u8>,
+    taken: usize,
     read: u64,
     /// When it was told last, if there is somebody to tell.
     told: Option<Instant>,
 }
 
-impl Progress<'_> {
+impl Content<'_> {
+    /// Reads the next part.
+    // It blocks, as above.
+    fn next_part(&mut self) -> io::Result<()> {
+        self.part.clear();
+        self.taken = 0;
+        let mut rest = self.file.by_ref().take(HEAD as u64);
+        rest.read_to_end(&mut self.part)?;
+        let expected = self.parts.next();
+        if expected.is_none() && self.part.is_empty() {
+            return Ok(());
+        }
+        if expected == Some(sha256(&[&self.part])) {
+            return Ok(());
+        }
+        self.part.clear();
+        Err(io::Error::other(
+            "it was changed while it was sent: send it again",
+        ))
+    }
+
     fn tell(&mut self) {
         if self.told.is_some_and(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
@@ -130,15 +173,20 @@ impl Progress<'_> {
     }
 }
 
-impl AsyncRead for Progress<'_> {
+impl AsyncRead for Content<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        _: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        ready!(Pin::new(&mut self.content).poll_read(context, into))?;
-        self.read += (into.filled().len() - before) as u64;
+        if self.taken == self.part.len() {
+            self.next_part()?;
+        }
+        let rest = &self.part[self.taken..];
+        let taken = rest.len().min(into.remaining());
+        into.put_slice(&rest[..taken]);
+        self.taken += taken;
+        self.read += taken as u64;
         self.tell();
         Poll::Ready(Ok(()))
     }

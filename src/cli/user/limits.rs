@@ -28,7 +28,7 @@ pub(in crate::cli) struct SetLimits {
     /// Bytes of messages a minute
     #[arg(long, value_parser = clap::value_parser!(i64).range(BYTES))]
     message_bytes: Option<i64>,
-    /// Bytes of stored messages
+    /// Bytes of stored messages and epochs
     #[arg(long, value_parser = clap::value_parser!(i64).range(BYTES))]
     stored_bytes: Option<i64>,
     /// Conversations that the user takes part in

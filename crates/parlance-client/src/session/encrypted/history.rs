@@ -15,7 +15,7 @@ use crate::{
     session::Session,
 };
 
-/// Epochs.
+/// Sharing earlier epochs.
 impl Session {
     /// Lets a participant read what was written before they joined: gives them the secrets that this
     /// user has of the epochs before the newest one. In a group, only an admin may. Returns the number of
