@@ -148,16 +148,11 @@ export function readBody(json: string): Body {
   };
 }
 
-/** Reads the body of a signed message, which says more than one of the published form; null if it needs a newer client. */
-export function readSigned(json: string): Body | null {
-  try {
-    const body = readBody(json);
-    if (body.n === null || body.head === null) throw new MalformedBody();
-    return body;
-  } catch (error) {
-    if (error instanceof NewerVersion) return null;
-    throw error;
-  }
+/** Reads the body of a signed message, which says more than one of the published form; throws `NewerVersion`, `MalformedBody`. */
+export function readSigned(json: string): Body {
+  const body = readBody(json);
+  if (body.n === null || body.head === null) throw new MalformedBody();
+  return body;
 }
 
 function readHead(value: Json | undefined): readonly [number, string] | null {

@@ -57,6 +57,16 @@ export const isAdminIn = (announcement: string | undefined, user: UserId): boole
   !!announcement && parseAnnouncement(announcement).admins.includes(user);
 
 /**
+ * Tells which rows of the present epoch are by somebody who is not in its roster. Who has left since is in it, until the next epoch.
+ */
+export function outsiders(roster: { announcement: string; members: readonly (readonly [UserId, string])[] } | null): (row: Row) => boolean {
+  if (!roster) return () => false;
+  const present = parseAnnouncement(roster.announcement).epoch;
+  const members = new Set(roster.members.map(([user]) => user));
+  return ({ epoch, user }) => epoch === present && !members.has(user);
+}
+
+/**
  * Marks rows, in their order, whose station has skipped a number: messages of theirs are missing; and those of an epoch that had ended,
  * whose writer may have been removed since. Refuses those that use a number again. `hasGaps`: the content of messages in between was
  * deleted, so that nothing can be said of skipped ones.

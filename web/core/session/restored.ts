@@ -27,14 +27,13 @@ export async function acceptRestored(account: Account): Promise<void> {
     const outbox = await store.outbox();
     const forgotten = await Promise.all(conversations.map(({ wire }) => forgetConversationOf(account, wire.id)));
     await store.writeOwn(
-      { put: "meta", key: "log", value: log.followed },
       ...people.map(change.person),
       // As if seen for the first time: rows are fetched again, and epochs are checked from the first one on.
       ...forgotten.flat(),
       ...conversations.map(({ wire, keep, invited }) => change.conversation({ ...newConversation({ ...wire, epoch: 0, epochs: [], secret: "" }), keep, invited })),
       // They are sealed for a transcript that the server no longer has.
       ...outbox.map((one) => change.outgoing({ ...one, sealed: null })),
-      ...["heads", "listMark", "listedAt", "alarm"].map((key): Change => ({ remove: "meta", key })),
+      ...removed("heads", "listMark", "listedAt"),
     );
     return conversations.map(({ wire }) => wire.id);
   });
@@ -42,7 +41,12 @@ export async function acceptRestored(account: Account): Promise<void> {
   notify({ restored: true, list: true, outbox: true, conversations: ids });
   if (vault !== null) await keepVault(account, (there) => withoutLost(there, log, session.server));
   await publishOwnCard(caller, session);
+  // The log comes last: until then the alarm stands, after each comparison, too. What was listed meanwhile was checked against the old one.
+  await serial.run(() => store.writeOwn({ put: "meta", key: "log", value: log.followed }, ...removed("listMark", "listedAt", "alarm")));
+  notify({ restored: true, list: true, outbox: true, conversations: ids });
 }
+
+const removed = (...keys: string[]): Change[] => keys.map((key) => ({ remove: "meta", key }));
 
 async function soundLog(account: Account): Promise<WholeLog> {
   try {

@@ -2,6 +2,7 @@
 
 import { showSentRequests } from "../sync/sent-requests.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
+import { shownName } from "../model/name.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Conversation, Request } from "../model/view.ts";
 import { unbox } from "../store/box.ts";
@@ -188,7 +189,7 @@ export class AccountView {
     );
     const groups = (record?.groups ?? []).map(async (one): Promise<Request> => {
       const { conversationid, inviterid, invitername, secret, displayname } = one;
-      const group = (await groupName(this.account.cipher, conversationid, secret, displayname, [])) ?? "";
+      const group = shownName((await groupName(this.account.cipher, conversationid, secret, displayname, [])) ?? "");
       return { kind: "group", id: conversationid, name: invitername, user: inviterid, group, alike: false };
     });
     const asked = await showSentRequests(this.account, (id) => this.people.get(id)?.friend ?? false);

@@ -4,6 +4,7 @@ import { parseAnnouncement } from "../crypto/epoch.ts";
 import { type FileInfo, shapeOf } from "../model/file.ts";
 import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
+import { shownName } from "../model/name.ts";
 import type { Waiting } from "../model/timeline.ts";
 import type { Article, Barrier, Conversation, FilesBrief } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/records.ts";
@@ -70,6 +71,15 @@ async function lastArticle(account: Account, record: ConversationRecord, { waiti
 const isHidden = ({ wire }: ConversationRecord): boolean =>
   wire.hiddenby.length > 0 || (wire.properties[0]?.hideid.split(";").includes(wire.instance) ?? false);
 
+/** Whether nobody else was ever in it, as its epochs say: others could make a group without a name, and leave it behind. */
+async function wasAlwaysOwn({ store, session }: Account, { wire, roster, gone }: ConversationRecord): Promise<boolean> {
+  if (gone) return false;
+  if (!roster) return session.keys.sign === null;
+  const texts = [roster.announcement, ...(await store.epochs(wire.id)).map(({ announcement }) => announcement)];
+  const announced = texts.filter((text) => text !== "").map(parseAnnouncement);
+  return announced.every(({ by, added, removed }) => [by, ...added, ...removed].every((user) => user === session.user));
+}
+
 /** Combines what is known of a conversation; `brief`: without what has to be decrypted. */
 export async function showConversation(
   account: Account,
@@ -82,8 +92,9 @@ export async function showConversation(
   const others = wire.participants.map(({ userid }) => userid).filter((id) => id !== me);
   const hasNames = others.length > 0 && detail === "brief";
   const name = hasNames ? membersOf(others, context.names) : await nameOf(account, record, others, context.names);
-  // Saved messages have no name; a group that all others have left keeps its own.
-  const kind = !wire.isgroup ? "direct" : others.length === 0 && name === "" ? "saved" : "group";
+  // Saved messages have no name; a group that all others have left keeps its own, if it had one.
+  const isSaved = wire.isgroup && others.length === 0 && name === "" && (await wasAlwaysOwn(account, record));
+  const kind = !wire.isgroup ? "direct" : isSaved ? "saved" : "group";
   const [other] = others;
   const last = detail === "brief" ? undefined : await lastArticle(account, record, context);
   const [properties] = wire.properties;
@@ -93,7 +104,7 @@ export async function showConversation(
   return {
     id: wire.id,
     kind,
-    name,
+    name: kind === "group" && name === "" ? context.names.of(me) : name,
     other: kind === "direct" ? (other ?? null) : null,
     color: color.toLowerCase() === "#ffffff" ? "" : color,
     favorite: properties?.isfavorite ?? false,
@@ -122,5 +133,5 @@ export async function nameOf(account: Account, { wire }: ConversationRecord, oth
   if (!wire.isgroup) return others[0] ? names.of(others[0]) : names.of(account.session.user);
   const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];
   const name = await groupName(account.cipher, wire.id, wire.secret, wire.displayname, epochs);
-  return name ?? membersOf(others, names);
+  return shownName(name ?? "") || membersOf(others, names);
 }

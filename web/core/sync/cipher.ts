@@ -8,10 +8,10 @@ import { type Followed, UNKNOWN } from "../crypto/log.ts";
 import { unwrapWithAny } from "../crypto/keys.ts";
 import { epochOf, open, seal, Unreadable } from "../crypto/message.ts";
 import { openPublished, sealPublished } from "../crypto/published.ts";
-import { type Body, MalformedBody, NewerVersion, readBody, typeOf, writeBody } from "../model/body.ts";
+import { type Body, MalformedBody, NewerVersion, readBody, readSigned, typeOf, writeBody } from "../model/body.ts";
 import type { ConversationId, UserId } from "../model/ids.ts";
 import { disappearsAt, endOf } from "../model/keep.ts";
-import { checkReading, isAdminIn } from "../model/reading.ts";
+import { checkReading, isAdminIn, outsiders } from "../model/reading.ts";
 import type { Row } from "../model/timeline.ts";
 import type { Trouble } from "../model/view.ts";
 import type { Unsealed } from "../model/written.ts";
@@ -118,11 +118,13 @@ export class Cipher {
     const chains = new Map(rows.map(({ Seq, Chain }) => [Seq, Chain]));
     if (record.head) chains.set(record.head.seq, record.head.chain);
     const reading: Reading = { record, epochs: null, signKeys: new Map(), chains };
+    const isOutsider = outsiders(record.roster);
     return Promise.all(
       rows.map(async (row) => {
         const found = await this.openOnce(reading, row);
-        // The transcript that was shown here does not fit from this one on.
-        return record.broken === row.Seq && !found.trouble ? { ...found, trouble: "forked" } : found;
+        // The transcript that was shown here does not fit from `broken` on.
+        const isForked = record.broken === row.Seq || isOutsider(found);
+        return isForked && !found.trouble ? { ...found, trouble: "forked" } : found;
       }),
     );
   }
@@ -187,7 +189,7 @@ export class Cipher {
   private async openBody(reading: Reading, row: WireMessage): Promise<{ body: Body | null; trouble: Trouble | null }> {
     try {
       const { json, signed } = await this.decrypt(reading, row);
-      const body = readBody(json);
+      const body = signed ? readSigned(json) : readBody(json);
       // Accounts that sign mark unsigned messages as unproven: a client of the published form cannot be distinguished from a forger.
       if (!signed && (reading.record.roster || this.session.keys.sign)) return { body, trouble: "notProven" };
       return { body, trouble: (await this.isForked(reading, row, body)) ? "forked" : null };
@@ -223,8 +225,7 @@ export class Cipher {
 
   private async decrypt(reading: Reading, row: WireMessage): Promise<{ json: string; signed: boolean }> {
     const { record } = reading;
-    const { id } = record.wire;
-    const place = { conversation: id, instance: record.instance, message: row.ID, user: row.User, station: row.Station, type: row.Type };
+    const place = { conversation: record.wire.id, instance: record.instance, message: row.ID, user: row.User, station: row.Station, type: row.Type };
     const epoch = epochOf(row.Data);
     if (epoch !== null) {
       const found = await this.announced(reading, epoch);

@@ -78,6 +78,7 @@ export class Engine {
     this.account.sendDirectly = null;
     this.sender.stop();
     this.maintenance.stop();
+    this.received.stop();
     this.dispatch({ kind: "stop" });
   }
 

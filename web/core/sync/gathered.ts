@@ -2,7 +2,6 @@
 
 import type { Clock } from "../ports.ts";
 import type { Serial } from "./serial.ts";
-import { sleep } from "./sleep.ts";
 
 /** After a batch the next one is gathered for this many times as long as the batch took, up to the maximum. */
 const REST = 4;
@@ -11,6 +10,7 @@ const MAX_REST_MS = 250;
 /** Processes items in batches, in order. One that comes alone is processed at once. */
 export class Gathered<Item> {
   private waiting: Item[] = [];
+  private endRest = (): void => undefined;
 
   constructor(
     private readonly clock: Clock,
@@ -24,11 +24,24 @@ export class Gathered<Item> {
     void this.work.run(() => this.next());
   }
 
+  /** Ends the rest, and drops what has come meanwhile. */
+  stop(): void {
+    this.waiting = [];
+    this.endRest();
+  }
+
   private async next(): Promise<void> {
     const items = this.waiting.splice(0);
     if (items.length === 0) return;
     const begun = this.clock.now();
     await this.process(items);
-    await sleep(this.clock, Math.min(REST * (this.clock.now() - begun), MAX_REST_MS));
+    const ms = Math.min(REST * (this.clock.now() - begun), MAX_REST_MS);
+    await new Promise<void>((resolve) => {
+      const cancel = this.clock.after(ms, resolve);
+      this.endRest = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 }

@@ -3,10 +3,9 @@
 import { openName } from "../crypto/message.ts";
 import { openPublishedName } from "../crypto/published.ts";
 import type { ConversationId } from "../model/ids.ts";
-import { shownName } from "../model/name.ts";
 import type { Cipher } from "./cipher.ts";
 
-/** A group's name, or null if it cannot be read, or shows nothing. */
+/** A group's name as it was written, which `shownName` makes safe to show; null if it cannot be read. */
 export async function groupName(
   cipher: Cipher,
   id: ConversationId,
@@ -33,5 +32,5 @@ export async function groupName(
 function nameOf(json: string): string | null {
   const value: unknown = JSON.parse(json);
   if (typeof value !== "object" || value === null || !("name" in value) || typeof value.name !== "string") return null;
-  return shownName(value.name) || null;
+  return value.name;
 }

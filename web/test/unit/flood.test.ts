@@ -6,6 +6,8 @@ import { clock } from "../../browser/clock.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Backend } from "../../core/store/backend.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
+import { Gathered } from "../../core/sync/gathered.ts";
+import { Serial } from "../../core/sync/serial.ts";
 import { articlesOf, Person } from "../world/person.ts";
 import { Version4 } from "../world/version-4.ts";
 
@@ -16,14 +18,26 @@ const REST_MS = 250;
 class SlowClock implements Clock {
   private steps = 0;
   private held: (() => void)[] | null = null;
+  private onHeld = (): unknown => undefined;
   now = (): number => clock.now() + 30 * this.steps++;
   after = (ms: number, then: () => void): (() => void) => {
     if (!this.held || ms === 0 || ms > REST_MS) return clock.after(ms, then);
     this.held.push(then);
+    this.onHeld();
     return () => (this.held = this.held?.filter((one) => one !== then) ?? null);
   };
   hold(): void {
     this.held = [];
+  }
+  /** Waits until a timer is held. */
+  rests(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onHeld = () => this.pending > 0 && resolve();
+      this.onHeld();
+    });
+  }
+  get pending(): number {
+    return this.held?.length ?? 0;
   }
   release(): void {
     const due = this.held ?? [];
@@ -78,4 +92,19 @@ test("the first message is stored at once, and those that follow it closely are 
   await ben.reads("Four");
   assert.deepEqual(stored, [1, 3]);
   assert.deepEqual(ben.texts(), ["Zero", "One", "Two", "Three", "Four"]);
+});
+
+test("what is stopped does not rest, and does nothing that has come meanwhile", async () => {
+  const resting = new SlowClock();
+  const done: string[] = [];
+  const serial = new Serial();
+  const gathered = new Gathered<string>(resting, serial, (items) => Promise.resolve(done.push(...items)));
+  resting.hold();
+  gathered.add("One");
+  await resting.rests();
+  gathered.add("Two");
+  gathered.stop();
+  assert.equal(resting.pending, 0);
+  await serial.run(() => Promise.resolve());
+  assert.deepEqual(done, ["One"]);
 });

@@ -2,8 +2,12 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { unwrapWithAny } from "../../core/crypto/keys.ts";
+import { openName } from "../../core/crypto/message.ts";
 import type { Client } from "../../core/index.ts";
 import { shownName } from "../../core/model/name.ts";
+import { memoryBackend } from "../../core/store/memory.ts";
+import { Store } from "../../core/store/store.ts";
 import { Person } from "../world/person.ts";
 import { Version4 } from "../world/version-4.ts";
 
@@ -12,13 +16,15 @@ const ports = { http: server.http, openSocket: server.openSocket, onFault: () =>
 const everyone: Client[] = [];
 after(() => Promise.all(everyone.map((client) => client.close())));
 
-async function joins(name: string): Promise<Person> {
-  const person = await Person.joins(name, ports);
+const annsBackend = memoryBackend();
+
+async function joins(name: string, backend = memoryBackend()): Promise<Person> {
+  const person = await Person.joins(name, { ...ports, backend });
   everyone.push(person.client);
   return person;
 }
 
-const [ann, ben] = await Promise.all([joins("Ann"), joins("Ben")]);
+const [ann, ben] = await Promise.all([joins("Ann", annsBackend), joins("Ben")]);
 await ann.befriends(ben);
 
 async function shownToBen(name: string): Promise<string> {
@@ -45,4 +51,41 @@ test("what a name needs stays", () => {
     assert.equal(shownName(name), name);
   }
   assert.equal(shownName("\ud83c"), "\ufffd");
+});
+
+test("new keys leave a group's name as it was written", async () => {
+  const written = `Gar\u202eden ${"\u{1f331}".repeat(120)}`;
+  const made = await ann.client.createGroup(written, [ben.id]);
+  const own = await ann.client.saved();
+  assert.ok(made.ok && own.ok);
+  const { keys } = (await new Store(annsBackend).session()) ?? assert.fail();
+  for (const [id, name] of [[made.value, written], [own.value, ""]] as const) {
+    assert.ok((await ann.client.renewKeys(id)).ok);
+    const { epochs, displaynames } = server.conversations.get(id) ?? assert.fail();
+    const { epoch, secrets } = epochs.at(-1) ?? assert.fail();
+    const under = { epoch, secret: await unwrapWithAny(secrets[ann.id] ?? "", keys) };
+    const { body } = await openName(under, () => [], id, displaynames[ann.id] ?? "");
+    assert.deepEqual([epoch, (JSON.parse(body) as { name: string }).name], [2, name]);
+  }
+});
+
+test("a group without a name that all others have left does not become somebody's saved messages", async () => {
+  const own = await ben.client.saved();
+  assert.ok(own.ok);
+  await ben.sees("saved messages", ({ conversations }) => conversations.some((c) => c.id === own.value && c.kind === "saved"));
+  for (const name of ["", "\u200b"]) {
+    const made = await ann.client.createGroup(name, [ben.id]);
+    assert.ok(made.ok);
+    await ben.sees("the group", ({ conversations }) => conversations.some((c) => c.id === made.value && c.memberCount === 2));
+    assert.ok((await ann.client.leave(made.value)).ok);
+    const left = await ben.sees("that Ann left", ({ conversations }) => conversations.find((c) => c.id === made.value && c.memberCount === 1));
+    assert.deepEqual([left.kind, left.name], ["group", ben.name]);
+    // Nor after the next epoch, which ends hers.
+    await ben.client.open(made.value);
+    await ben.types(made.value, "Alone");
+    await ben.reads("Alone");
+    assert.ok((await ben.client.renewKeys(made.value)).ok);
+    assert.equal(ben.client.state.conversations.find((c) => c.id === made.value)?.kind, "group");
+    assert.deepEqual(await ben.client.saved(), own);
+  }
 });

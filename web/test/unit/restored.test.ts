@@ -153,3 +153,31 @@ test("a new device does not look for a message that a restored server has lost, 
   await other.reads("And on");
   assert.deepEqual(articlesOf(other.client.state.log?.entries ?? []).map(({ text, trouble }) => [text, trouble]), [["Kept", null], ["And on", null]]);
 });
+
+test("a restored server is accepted once the vault is written, and not when the connection drops before", async () => {
+  const server = new Version4();
+  let isDropped = false;
+  const http: Http = (path, body, ...rest) => {
+    if (isDropped && String(body).includes('"changevault"')) return Promise.reject(new Error("the connection was lost"));
+    return server.http(path, body, ...rest);
+  };
+  const ann = await Person.joins("Ann", { ...portsOf(server), http });
+  everyone.push(ann.client);
+  await ann.befriends(await joins(server, "Ben"));
+  const group = await ann.client.createGroup("Garden", []);
+  assert.ok(group.ok);
+  const backup = server.backup();
+  await ann.befriends(await joins(server, "Cleo"));
+  server.restore(backup);
+  server.announceTo(ann.id);
+  await alarmOf(ann, "log");
+  isDropped = true;
+  assert.equal((await ann.client.acceptRestored()).ok, false);
+  assert.deepEqual(ann.client.state.alarm, ["log"]);
+  // Nor is it by the next comparison.
+  assert.ok((await ann.client.leave(group.value)).ok);
+  assert.deepEqual(ann.client.state.alarm, ["log"]);
+  isDropped = false;
+  assert.deepEqual(await ann.client.acceptRestored(), { ok: true, value: null });
+  await ann.sees("no alarm", ({ alarm }) => alarm.length === 0 || undefined);
+});

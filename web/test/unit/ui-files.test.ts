@@ -130,6 +130,55 @@ test("an animated AVIF stays animated, and one that is cut off anywhere is refus
   }
 });
 
+/** A picture of this family, made of boxes: its content first, so that its place is known. */
+const number = (n: number, size: number): string => String.fromCharCode(...Array.from({ length: size }, (_, i) => Math.floor(n / 256 ** (size - 1 - i)) % 256));
+const box = (name: string, ...parts: string[]): string => `${number(8 + parts.join("").length, 4)}${name}${parts.join("")}`;
+const START = box("ftyp", "avif\0\0\0\0avif") + box("mdat", `PICTURE!SECRETS!${"?".repeat(1000)}`);
+const [PICTURE, SECRET] = [28, 36];
+const items = (...all: (readonly [id: number, type: string])[]): string =>
+  box("iinf", "\0\0\0\0", number(all.length, 2), ...all.map(([id, type]) => box("infe", "\x02\0\0\0", number(id, 2), "\0\0", type, "\0")));
+const places = (...all: (readonly [id: number, ...at: number[]])[]): string =>
+  box("iloc", "\0\0\0\0\x44\0", number(all.length, 2), ...all.map(([id, ...at]) => `${number(id, 2)}\0\0${number(at.length, 2)}${at.map((one) => number(one, 4) + number(8, 4)).join("")}`));
+const picture = (...meta: string[]): string => START + box("meta", "\0\0\0\0", ...meta);
+const FIRST = box("pitm", "\0\0\0\0\0\x01");
+const [ONE, ITS_PLACE] = [items([1, "av01"]), places([1, PICTURE])];
+
+test("nothing beside the items of a picture, and no item that is none, keeps what it says", async () => {
+  for (const [what, meta] of [
+    ...["xml ", "bxml", "uuid", "udta", "free"].map((name) => [name, [FIRST, ONE, ITS_PLACE, box(name, "SECRETS!")]] as const),
+    ["properties", [FIRST, ONE, ITS_PLACE, box("iprp", box("ipco", box("itai", "SECRETS!")), box("uuid", "SECRETS!"))]],
+    ["an item that is not described", [FIRST, ONE, places([1, PICTURE], [2, SECRET])]],
+    ["a JPEG, which has metadata of its own", [FIRST, items([1, "av01"], [2, "jpeg"]), places([1, PICTURE], [2, SECRET])]],
+  ] as const) {
+    // What lies at the place of the secret is somebody's only where an item says so.
+    const before = meta.includes(ITS_PLACE) ? picture(...meta).replace("PICTURE!SECRETS!", "PICTURE!????????") : picture(...meta);
+    const after = await cleared(bytes(before));
+    assert.ok(after, what);
+    assert.equal(after.length, before.length, what);
+    const text = Buffer.from(after).toString("latin1");
+    assert.deepEqual([text.includes("PICTURE!"), text.includes("SECRETS!")], [true, false], what);
+  }
+});
+
+test("a picture that says one thing twice, or is built to keep its reader busy, is refused", async () => {
+  const nested = (name: string): string => {
+    let inner = "";
+    for (let i = 0; i < 3; i++) inner = box(name, inner);
+    return START + box("moov", inner);
+  };
+  for (const [what, file] of [
+    ["two lists of items", picture(FIRST, ONE, items([2, "Exif"]), places([1, PICTURE], [2, SECRET]))],
+    ["two lists of places", picture(FIRST, items([1, "av01"], [2, "Exif"]), ITS_PLACE, places([2, SECRET]))],
+    ["an item twice", picture(FIRST, items([1, "av01"], [1, "Exif"]), places([1, PICTURE]))],
+    ["nothing is left of it", picture(FIRST, items([1, "jpeg"]), ITS_PLACE)],
+    ["parts of no size", picture(FIRST, ONE, box("iloc", "\0\0\0\0\0\0", number(1, 2), number(1, 2), "\0\0", number(65_535, 2)))],
+    ["a place again and again", picture(FIRST, items([1, "av01"], [2, "Exif"]), places([1, PICTURE], [2, SECRET, SECRET]).replaceAll(number(8, 4), number(900, 4)))],
+    ["tracks in tracks", nested("trak")],
+    ["media in the whole", nested("mdia")],
+  ] as const) assert.equal(await cleared(bytes(file)), null, what);
+  assert.ok(await cleared(bytes(picture(FIRST, items([1, "av01"], [2, "Exif"]), places([1, PICTURE], [2, SECRET])))));
+});
+
 test("pictures of phones and moving ones are known by their brands, in whichever order they stand", () => {
   const brands = (...all: string[]): Uint8Array => bytes(`\0\0\0${String.fromCharCode(12 + 4 * all.length)}ftyp${all[0]}\0\0\0\0${all.slice(1).join("")}`);
   for (const [all, phone, moves] of [

@@ -13,13 +13,25 @@ interface Box {
 /** The file is not built as this code knows it. */
 class Unreadable extends Error {}
 
-/** Items that are a picture, or from which one is made. All others are about it: place and camera, and what programs have written. */
-const IMAGES = new Set("av01 hvc1 lhv1 vvc1 jpeg j2k1 unci grid iovl iden tmap".split(" "));
+/** How many bytes of items may still be cleared. More than all means that some are named again and again. */
+interface Budget {
+  left: number;
+}
+
+/**
+ * Items that are a picture, or from which one is made. All others are about it: place and camera, and what programs have written. A
+ * JPEG has metadata of its own.
+ */
+const IMAGES = new Set("av01 hvc1 lhv1 vvc1 j2k1 unci grid iovl iden tmap".split(" "));
 /** What the file as a whole is made of; in a sequence, and in its tracks, what is about it. */
 const WHOLE = new Set(["ftyp", "meta", "moov", "mdat"]);
 const ABOUT = new Set(["meta", "udta", "uuid"]);
+/** What a box `meta` is made of; what else is in it, such as `xml `, is words. */
+const META = new Set("hdlr pitm iloc iinf iref iprp idat dinf grpl".split(" "));
+/** Which box has which one in it. */
+const INSIDE = new Map([["trak", "moov"], ["mdia", "trak"]]);
 /** Texts and times among the properties of a picture. */
-const WORDS = new Set(["udes", "altt", "crtt", "mdft", "uuid"]);
+const WORDS = new Set(["udes", "altt", "crtt", "itai", "mdft", "uuid"]);
 /** Tracks of pictures, and of their transparency. */
 const TRACKS = new Set(["pict", "vide", "auxv"]);
 const HEADS = new Set(["mvhd", "tkhd", "mdhd"]);
@@ -69,30 +81,34 @@ function blank(bytes: Bytes, { at, from, to }: Box): void {
   bytes.fill(0, from, to);
 }
 
-/** The items that are no image, by their id; each is renamed, so that nobody looks for metadata in it. */
-function othersIn(bytes: Bytes, iinf: Box): Set<number> {
+/** Which items are images, by their id; each other one is renamed, so that nobody looks for metadata in it. */
+function imagesIn(bytes: Bytes, iinf: Box): Set<number> {
   const reader = new Reader(bytes, iinf.from, iinf.to);
   const isShort = reader.number(4) >> 24 === 0;
   reader.number(isShort ? 2 : 4);
-  const others = new Set<number>();
+  const [all, images] = [new Set<number>(), new Set<number>()];
   for (const entry of boxesIn(bytes, reader.at, iinf.to)) {
     const fields = new Reader(bytes, entry.from, entry.to);
     const version = fields.number(4) >> 24;
     if (entry.name !== "infe" || version < 2) throw new Unreadable();
     const id = fields.number(version === 2 ? 2 : 4);
+    if (all.has(id)) throw new Unreadable();
+    all.add(id);
     fields.number(2);
     const type = fields.at;
-    if (IMAGES.has(fields.text())) continue;
-    others.add(id);
+    if (IMAGES.has(fields.text())) {
+      images.add(id);
+      continue;
+    }
     // The name of the item, and the type of its content.
     bytes.fill(0, type + 4, entry.to);
     bytes.set([0x66, 0x72, 0x65, 0x65], type);
   }
-  return others;
+  return images;
 }
 
-/** Overwrites the bytes of items. */
-function clearItems(bytes: Bytes, ids: ReadonlySet<number>, iloc: Box, idat: Box | undefined): void {
+/** Overwrites the bytes of all items but the images. */
+function clearItems(bytes: Bytes, images: ReadonlySet<number>, iloc: Box, idat: Box | undefined, budget: Budget): void {
   const reader = new Reader(bytes, iloc.from, iloc.to);
   const version = reader.number(4) >> 24;
   const sizes = reader.number(2);
@@ -102,43 +118,57 @@ function clearItems(bytes: Bytes, ids: ReadonlySet<number>, iloc: Box, idat: Box
     const method = version === 0 ? 0 : reader.number(2) & 15;
     const isElsewhere = reader.number(2) !== 0;
     const base = reader.number(baseSize);
-    for (let extents = reader.number(2); extents > 0; extents--) {
+    let extents = reader.number(2);
+    if (extents > 0 && offsetSize + lengthSize === 0) throw new Unreadable();
+    for (; extents > 0; extents--) {
       reader.number(indexSize);
       const [offset, length] = [reader.number(offsetSize), reader.number(lengthSize)];
-      if (!ids.has(id)) continue;
+      if (images.has(id)) continue;
       const [start, end] = method === 0 ? [0, bytes.length] : method === 1 && idat ? [idat.from, idat.to] : [0, 0];
       const from = start + base + offset;
       // Without a length it is all that follows, which may be a picture.
-      if (isElsewhere || length === 0 || from + length > end) throw new Unreadable();
+      if (isElsewhere || length === 0 || from + length > end || (budget.left -= length) < 0) throw new Unreadable();
       bytes.fill(0, from, from + length);
     }
   }
 }
 
-/** Clears what the items of a box `meta` say about the pictures among them. */
-function clearMeta(bytes: Bytes, meta: Box): void {
+/** Clears what a box `meta` and its items say about the pictures among them. */
+function clearMeta(bytes: Bytes, meta: Box, budget: Budget): void {
   const boxes = boxesIn(bytes, meta.from + 4, meta.to);
-  const named = (name: string): Box | undefined => boxes.find((box) => box.name === name);
-  const [iinf, iloc, iprp] = [named("iinf"), named("iloc"), named("iprp")];
+  const named = (name: string): Box | undefined => {
+    const [found, another] = boxes.filter((box) => box.name === name);
+    if (another) throw new Unreadable();
+    return found;
+  };
+  const [iinf, iloc, iprp, pitm, idat] = [named("iinf"), named("iloc"), named("iprp"), named("pitm"), named("idat")];
   if (!iinf || !iloc) throw new Unreadable();
-  clearItems(bytes, othersIn(bytes, iinf), iloc, named("idat"));
-  for (const ipco of iprp ? boxesIn(bytes, iprp.from, iprp.to) : []) {
-    if (ipco.name !== "ipco") continue;
-    for (const property of boxesIn(bytes, ipco.from, ipco.to)) if (WORDS.has(property.name)) blank(bytes, property);
+  const images = imagesIn(bytes, iinf);
+  const primary = pitm && new Reader(bytes, pitm.from, pitm.to);
+  if (primary && !images.has(primary.number(primary.number(4) >> 24 === 0 ? 2 : 4))) throw new Unreadable();
+  clearItems(bytes, images, iloc, idat, budget);
+  for (const property of iprp ? boxesIn(bytes, iprp.from, iprp.to) : []) {
+    if (property.name === "ipco") {
+      for (const one of boxesIn(bytes, property.from, property.to)) if (WORDS.has(one.name)) blank(bytes, one);
+    } else if (property.name !== "ipma") blank(bytes, property);
   }
+  for (const box of boxes) if (!META.has(box.name)) blank(bytes, box);
 }
 
 /** Clears what is said about a sequence of pictures, or about one of its tracks, and when it was made. */
-function clearTracks(bytes: Bytes, within: Box): void {
+function clearTracks(bytes: Bytes, within: Box, budget: Budget): void {
   for (const box of boxesIn(bytes, within.from, within.to)) {
-    if (box.name === "trak" || box.name === "mdia") clearTracks(bytes, box);
-    else if (box.name === "hdlr") {
+    const outer = INSIDE.get(box.name);
+    if (outer !== undefined) {
+      if (outer !== within.name) throw new Unreadable();
+      clearTracks(bytes, box, budget);
+    } else if (box.name === "hdlr") {
       const reader = new Reader(bytes, box.from + 8, box.to);
       if (!TRACKS.has(reader.text())) throw new Unreadable();
     } else if (HEADS.has(box.name)) bytes.fill(0, box.from + 4, box.from + (bytes[box.from] === 1 ? 20 : 12));
     else if (ABOUT.has(box.name)) {
       // Its items lie elsewhere.
-      if (box.name === "meta") clearMeta(bytes, box);
+      if (box.name === "meta") clearMeta(bytes, box, budget);
       blank(bytes, box);
     }
   }
@@ -162,10 +192,11 @@ export const isAvifSequence = (head: Uint8Array): boolean => brandsOf(head)[0] =
 /** A picture of this family without metadata, and otherwise as it is; null if it cannot be read. */
 export async function withoutMetadata(source: Blob): Promise<Blob | null> {
   const bytes = new Uint8Array(await source.arrayBuffer());
+  const budget = { left: bytes.length };
   try {
     for (const box of boxesIn(bytes, 0, bytes.length)) {
-      if (box.name === "meta") clearMeta(bytes, box);
-      else if (box.name === "moov") clearTracks(bytes, box);
+      if (box.name === "meta") clearMeta(bytes, box, budget);
+      else if (box.name === "moov") clearTracks(bytes, box, budget);
       else if (box.name === "moof") throw new Unreadable();
       else if (!WHOLE.has(box.name)) blank(bytes, box);
     }
