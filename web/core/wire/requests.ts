@@ -179,9 +179,9 @@ export interface Requests {
   chatavailability: {
     /** Page "Availability". */
     useravailable: Record<string, never>;
-    /** Ours. */
+    /** An extension: shows the user as away. */
     useraway: Record<string, never>;
-    /** Ours. */
+    /** An extension: shows the user as busy. */
     userbusy: Record<string, never>;
     /** Ours: offline until the next socket is opened. */
     useroffline: Record<string, never>;

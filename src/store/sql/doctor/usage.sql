@@ -1,4 +1,4 @@
--- Users whose messages and epochs count for more or less than they take.
+-- Users whose messages count for more or less than they take.
 with counted as (
     select user_id, sum(bytes) as bytes
     from (select user_id, bytes from usage union all select user_id, bytes from usage_change) u
