@@ -24,11 +24,17 @@ async fn shares(person: &mut Person, settings: Value) {
 async fn devices_share_settings_in_their_users_group_of_one() {
     let world = World::new().await;
     let mut ann = Person::new(&world, "Ann").await;
-    let ben = Person::new(&world, "Ben").await;
+    let mut ben = Person::new(&world, "Ben").await;
     ann.befriends(&ben).await;
     // A group that the only other member has left is another one.
     let group = ann.creates_group(&[ben.user()]).await.conversation.id;
     ben.session.leave(group).await.unwrap();
+    // So is one without a name, which Ben has made and left.
+    let mut trap = ben.creates_group(&[ann.user()]).await.conversation;
+    let (session, state, sign) = (&ben.session, &mut ben.state, &ben.sign);
+    let renamed = session.rename_encrypted(state, sign, &mut trap, "").await;
+    renamed.unwrap();
+    session.leave(trap.id).await.unwrap();
     let mut phone = ann.second_device(&world).await;
     phone.state = phone.session.begin_key_log().await.unwrap();
     shares(&mut ann, json!({ "prefs": { "dark": true } })).await;
@@ -37,8 +43,8 @@ async fn devices_share_settings_in_their_users_group_of_one() {
 
     let (session, state, sign) = (&phone.session, &mut phone.state, &phone.sign);
     let mut saved = session.saved_messages(state, sign).await.unwrap();
-    assert_eq!(session.list().await.unwrap().len(), 2);
-    assert_ne!(saved.id, group);
+    assert_eq!(session.list().await.unwrap().len(), 3);
+    assert!(![group, trap.id].contains(&saved.id));
     let read = session.read(state, &mut saved, &mut Reader::new()).await;
     let mut all = BTreeMap::new();
     for received in read.unwrap() {

@@ -200,7 +200,7 @@ impl Session {
     }
 
     /// The epochs of a conversation from one on, or all; newest first.
-    async fn epochs_since(
+    pub(super) async fn epochs_since(
         &self,
         id: ConversationId,
         known: Option<Epoch>,

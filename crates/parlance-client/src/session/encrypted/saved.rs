@@ -59,7 +59,7 @@ impl Session {
         for mut one in own {
             // A group that all others have left keeps its name.
             let name = self.name(state, &mut one).await?;
-            if name.is_some_and(|name| name.name.is_empty()) {
+            if name.is_some_and(|name| name.name.is_empty()) && self.was_always_own(&one).await? {
                 return Ok(one);
             }
         }
@@ -79,6 +79,18 @@ impl Session {
         let name = seal_name(id, Epoch::FIRST, &epoch.secret, (me, sign), "")?;
         let created = self.create_encrypted_group(&epoch, &met.keys, name).await?;
         Ok(created.conversation)
+    }
+
+    /// Whether nobody else was ever in a group of one, by its epochs: somebody could make a group
+    /// without a name, and leave it, to read what is saved there.
+    async fn was_always_own(&self, group: &Conversation) -> Result<bool, Error> {
+        let me = self.user();
+        let epochs = self.epochs_since(group.id, None).await?;
+        Ok(epochs.iter().all(|epoch| {
+            let announced = &epoch.announcement.announcement;
+            let mut users = announced.added().iter().chain(announced.removed());
+            announced.by() == me && users.all(|user| *user == me)
+        }))
     }
 }
 
