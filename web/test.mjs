@@ -37,6 +37,6 @@ const files = readdirSync(out, { recursive: true })
   .filter((name) => name.endsWith(".test.mjs"))
   .map((name) => join(out, name));
 // Node's default leaves one core free: with two cores that would be half.
-const options = ["--enable-source-maps", "--experimental-websocket", "--test", `--test-concurrency=${availableParallelism()}`];
+const options = ["--enable-source-maps", "--experimental-websocket", "--test", `--test-concurrency=${availableParallelism()}`, "--test-timeout=120000"];
 const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: "inherit", cwd: here });
 process.exit(status ?? 1);

@@ -182,9 +182,9 @@ impl AsyncRead for Content<'_> {
         if self.taken == self.part.len() {
             self.next_part()?;
         }
-        let rest = &self.part[self.taken..];
+        let rest = self.part.get(self.taken..).unwrap_or_default();
         let taken = rest.len().min(into.remaining());
-        into.put_slice(&rest[..taken]);
+        into.put_slice(rest.get(..taken).unwrap_or(rest));
         self.taken += taken;
         self.read += taken as u64;
         self.tell();

@@ -116,7 +116,10 @@ async fn an_operator_sees_whose_files_take_the_room_and_gives_one_user_more_or_n
     assert!(log.contains("file-quota"), "{log}");
     commands.json(&["user", "limits", user, "--file-quota", "0"]);
     eventually("she may upload none", async || {
-        begins(&ann).await.text.contains("may not upload files")
+        begins(&ann)
+            .await
+            .text
+            .contains("not allowed to upload files")
     })
     .await;
     commands.json(&["user", "limits", user, "--default"]);

@@ -121,7 +121,6 @@ async fn registration_refuses_each_field_of_a_wrong_form_by_name_and_stores_noth
         ("publickey", json!(truncated)),
         ("publickey", json!(short)),
         ("publickey", json!(elliptic)),
-        ("rsakey", json!("a".repeat(16385))),
         ("rsakey", json!("a\0")),
         ("rsakey", Value::Null),
     ] {
