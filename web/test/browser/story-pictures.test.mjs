@@ -105,8 +105,12 @@ story("thirty pictures arrive in their order without moving what is read, and a 
   // Not upwards, and not where the finger moves what is enlarged: by the button, and then by two fingers.
   await swipe([200, 600], [140, 300]);
   await large.getByRole("button", { name: "Larger" }).tap();
+  const smaller = (disabled) => large.getByRole("button", { name: "Smaller", disabled });
+  await smaller(false).waitFor();
   await swipe([300, 400], [180, 410]);
-  await large.getByRole("button", { name: "Smaller" }).tap();
+  // Not a tap, which would only end the movement of a swipe before.
+  await smaller(false).click();
+  await smaller(true).waitFor();
   await large.getByText("29 of 30").waitFor();
   await swipe([300, 400], [180, 410]);
   await large.getByText("30 of 30").waitFor();
