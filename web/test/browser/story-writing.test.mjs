@@ -231,7 +231,7 @@ story("what is quoted and what is being edited outlive a reload and a look elsew
   await ann.opens("Ben");
   await quoted(ann).waitFor();
   await ann.box.press("Enter");
-  await ben.article("Seven is fine").getByRole("button", { name: /^Ben At seven/ }).waitFor();
+  await ben.article("Seven is fine").getByRole("button", { name: /^You At seven/ }).waitFor();
   assert.equal(await quoted(ann).count(), 0);
 
   await ann.box.fill("Something new");
