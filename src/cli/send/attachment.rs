@@ -191,3 +191,42 @@ impl AsyncRead for Content<'_> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::{Content, HEAD, look_through};
+
+    #[tokio::test]
+    async fn only_what_was_hashed_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("film");
+        let before = vec![1; 2 * HEAD + 5];
+        for (after, is_same) in [
+            (before.clone(), true),
+            (vec![1; 2 * HEAD], false),
+            (vec![1; 2 * HEAD + 6], false),
+            ([vec![1; HEAD], vec![2; HEAD + 5]].concat(), false),
+        ] {
+            fs::write(&path, &before).unwrap();
+            let parts = look_through(&path).unwrap().parts;
+            fs::write(&path, &after).unwrap();
+            let mut content = Content {
+                file: fs::File::open(&path).unwrap(),
+                name: "film",
+                size: 0,
+                parts: parts.into_iter(),
+                part: vec![],
+                taken: 0,
+                read: 0,
+                told: None,
+            };
+            let mut read = vec![];
+            assert_eq!(content.read_to_end(&mut read).await.is_ok(), is_same);
+            assert!(before.starts_with(&read));
+        }
+    }
+}
