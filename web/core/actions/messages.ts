@@ -2,14 +2,14 @@
 
 import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
-import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
+import { type ConversationId, messageId, userId } from "../model/ids.ts";
 import type { Draft } from "../model/written.ts";
+import { eraseContent } from "../outbox/erase.ts";
 import { submit, waiting } from "../outbox/queue.ts";
 import type { Change } from "../store/backend.ts";
 import { box } from "../store/box.ts";
 import { change } from "../store/store.ts";
-import { erase as eraseOnServer } from "../wire/conversation.ts";
-import { isPassing, isUnknownCall } from "../wire/refusal.ts";
+import { isPassing } from "../wire/refusal.ts";
 import type { Open } from "./context.ts";
 
 const newId = (): ReturnType<typeof messageId> => messageId(crypto.randomUUID());
@@ -49,17 +49,12 @@ export async function erase(open: Open, conversation: ConversationId, of: string
   // It may have been stored already, so the deletion is queued behind it.
   if (!isHere && !(await waiting(account, of))) return;
   await update(open, conversation, of, { kind: "delete", of: [id] });
-  if (isHere) await eraseBytes(open, conversation, id);
-}
-
-// The update hides the message in every client. Servers that can also delete its content.
-async function eraseBytes({ account }: Open, conversation: ConversationId, id: MessageId): Promise<void> {
-  const record = await account.store.conversation(conversation);
-  if (!record) return;
+  if (!isHere) return;
+  // The outbox erases it, too, before it sends the update, which may be held until the person has looked at something.
   try {
-    await eraseOnServer(account.caller, { conversationid: conversation, instance: record.instance }, [id]);
+    await eraseContent(account, conversation, [id]);
   } catch (error) {
-    if (!isUnknownCall(error) && !isPassing(error)) throw error;
+    if (!isPassing(error)) throw error;
   }
 }
 

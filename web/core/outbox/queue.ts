@@ -2,6 +2,7 @@
 
 import { canonical } from "../crypto/canonical.ts";
 import { type Content, fieldsOf, readBody } from "../model/body.ts";
+import type { FileInfo } from "../model/file.ts";
 import type { ConversationId, MessageId } from "../model/ids.ts";
 import { box, unbox } from "../store/box.ts";
 import type { Change } from "../store/backend.ts";
@@ -20,7 +21,8 @@ export interface Message {
 async function recordOf(account: Account, { conversation, id, content, until }: Message): Promise<OutgoingRecord> {
   const boxed = await box(account.session.box, canonical({ v: 1, ...fieldsOf(content) }));
   const files = content.kind === "file" ? { files: content.files.map((file) => file.id) } : {};
-  return { conversation, id, at: account.caller.now(), until, box: boxed, ...files, sealed: null, held: null };
+  const erases = content.kind === "delete" ? { erases: content.of } : {};
+  return { conversation, id, at: account.caller.now(), until, box: boxed, ...files, ...erases, sealed: null, held: null };
 }
 
 /** Writes a message into the outbox. */
@@ -44,6 +46,13 @@ export function submit(account: Account, message: Message, ...also: Change[]): P
 /** What a message in the outbox says. */
 export async function contentOf(account: Account, outgoing: OutgoingRecord): Promise<Content> {
   return readBody(await unbox(account.session.box, outgoing.box)).content;
+}
+
+/** The files of a message in the outbox. */
+export async function filesOf(account: Account, outgoing: OutgoingRecord): Promise<readonly FileInfo[]> {
+  if (!outgoing.files) return [];
+  const content = await contentOf(account, outgoing);
+  return content.kind === "file" ? content.files : [];
 }
 
 /** Finds a message that waits. */

@@ -16,7 +16,8 @@ import { type Batch, batchesOf, isSealed, type Ready, requestOf } from "./batch.
 import { settleFiles } from "./files.ts";
 import { judge } from "./outgoing.ts";
 import { type ConversationQueue, newQueue } from "./conversation-queue.ts";
-import { contentOf } from "./queue.ts";
+import { contentOf, filesOf } from "./queue.ts";
+import { eraseContent } from "./erase.ts";
 import { drop, hold, settleIfStored } from "./settle.ts";
 import { Sealer } from "./sealer.ts";
 import { Cancelled, FileGone, upload } from "./upload.ts";
@@ -177,7 +178,7 @@ export class Sender {
     const [first] = batch;
     // If it was sent before, it may be stored, and its files deleted since.
     if (first.files && first.sealed && (await settleIfStored(this.account, first))) return [];
-    const files = await this.filesOf(first);
+    const files = await filesOf(this.account, first);
     if (!(await this.upload(first, files))) return [];
     const known = batch.filter(isSealed);
     const sealed = known.length > 0 ? known : await this.sealer.seal(batch, before);
@@ -191,6 +192,8 @@ export class Sender {
     this.account.sent.set(outgoing.id, outgoing.order);
     if (isKnown && (await settleIfStored(this.account, outgoing))) return true;
     try {
+      // Before it, as this message is what is retried until both are done.
+      if (outgoing.erases) await eraseContent(this.account, outgoing.conversation, outgoing.erases);
       await (await request)();
     } catch (error) {
       this.uploaded.delete(outgoing.id);
@@ -201,12 +204,6 @@ export class Sender {
     this.uploaded.delete(outgoing.id);
     queue.stored.push(outgoing);
     return true;
-  }
-
-  private async filesOf(outgoing: Outgoing): Promise<readonly FileInfo[]> {
-    if (!outgoing.files) return [];
-    const content: Content = await contentOf(this.account, outgoing);
-    return content.kind === "file" ? content.files : [];
   }
 
   /** Uploads the files of a message; false if the message was held or discarded. */

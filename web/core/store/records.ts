@@ -135,6 +135,8 @@ export interface OutgoingRecord {
   box: Boxed;
   /** What has to be on the server before it; their bytes lie in `records`. */
   files?: readonly FileId[];
+  /** Of a deletion: whose content the server has to erase before it. */
+  erases?: readonly MessageId[];
   /** What is sent until it is answered, the same bytes each time. */
   sealed: SealedRecord | null;
   held: Held | null;

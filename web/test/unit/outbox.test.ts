@@ -11,10 +11,19 @@ const server = new Version4();
 let refuses: (id: string) => "cut" | "tooLarge" | "lost" | null = () => null;
 /** The ids of messages that Ann has sent, in order. */
 const asked: string[] = [];
+/** Whether a request of Ann's that erases messages does not get through, and what is called after one that did. */
+let isEraseCut = false;
+let onErased = (): void => undefined;
 
 const refusal = { status: 413, date: null, retryAfter: null, text: JSON.stringify({ status: "ERROR", errormessage: "", errorcode: "too_large" }) };
 const http: Http = async (path, body, headers, signal, heard) => {
   const fields = (typeof body === "string" ? JSON.parse(body) : {}) as Record<string, unknown>;
+  if (fields["action"] === "erase") {
+    if (isEraseCut) throw new Error("cut");
+    const answer = await server.http(path, body, headers, signal, heard);
+    onErased();
+    return answer;
+  }
   if (fields["action"] !== "add" || !path.endsWith("chatconversation")) return server.http(path, body, headers, signal, heard);
   const { ID } = JSON.parse(String(fields["message"])) as { ID: string };
   asked.push(ID);
@@ -59,4 +68,32 @@ test("messages behind a refused one are sealed again, without a gap in their num
   await ben.reads("After 11");
   assert.deepEqual(ben.texts().slice(-13), ["Word 11", ...Array.from({ length: 12 }, (_, i) => `After ${i}`)]);
   assert.ok(troubles(ben).every((trouble) => trouble === null));
+});
+
+test("what is deleted while it is being sent, or while the network is cut, is erased on the server, too", async () => {
+  const isErased = (of: string): boolean => server.conversations.get(id)?.messages.find(({ ID }) => ID === of)?.Data === "";
+  const erased = async (of: string): Promise<void> => {
+    while (!isErased(of)) await new Promise<void>((resolve) => { onErased = resolve; });
+  };
+  // It is sealed: for all that Ann's client knows, the server has it.
+  refuses = () => "cut";
+  await ann.types(id, "A slip");
+  const slip = await ann.reads("A slip");
+  await ann.client.erase(id, slip.id);
+  refuses = () => null;
+  ann.client.connectNow();
+  await erased(slip.id);
+
+  await ann.types(id, "Another");
+  const another = await ben.reads("Another");
+  await ann.sees("that it is sent", ({ waiting }) => waiting === 0 || undefined);
+  refuses = () => "cut";
+  isEraseCut = true;
+  await ann.client.erase(id, another.id);
+  assert.ok(!isErased(another.id));
+  refuses = () => null;
+  isEraseCut = false;
+  ann.client.connectNow();
+  await erased(another.id);
+  await ann.sees("an empty outbox", ({ waiting }) => waiting === 0 || undefined);
 });
