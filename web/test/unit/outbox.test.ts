@@ -75,10 +75,16 @@ test("what is deleted while it is being sent, or while the network is cut, is er
   const erased = async (of: string): Promise<void> => {
     while (!isErased(of)) await new Promise<void>((resolve) => { onErased = resolve; });
   };
-  // It is sealed: for all that Ann's client knows, the server has it.
-  refuses = () => "cut";
+  // For all that Ann's client knows, the server has it.
+  const isSent = new Promise<void>((resolve) => {
+    refuses = () => {
+      resolve();
+      return "cut";
+    };
+  });
   await ann.types(id, "A slip");
   const slip = await ann.reads("A slip");
+  await isSent;
   await ann.client.erase(id, slip.id);
   refuses = () => null;
   ann.client.connectNow();
