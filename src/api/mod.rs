@@ -57,7 +57,7 @@ pub(crate) fn is_read(action: &Signed) -> bool {
 /// A v4 client whose list changed also fetches its invitations, so its `list` alone acknowledges
 /// nothing.
 #[must_use]
-pub(crate) fn fetches(action: &Signed, version: ClientVersion) -> Option<Fetched> {
+pub(crate) fn acknowledged_by(action: &Signed, version: ClientVersion) -> Option<Fetched> {
     match action {
         // Not `DownloadPartial`, which pages backwards and may leave out what is new.
         Signed::Conversation(Conversation::Download { conversationid, .. }) => {

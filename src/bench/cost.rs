@@ -10,7 +10,7 @@ use nix::{
 
 /// The processes that are measured.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct CostMeter {
     /// The server's process.
     pub server: Option<i32>,
     /// The postmaster, the parent of all other PostgreSQL processes.
@@ -39,7 +39,7 @@ impl Cpu {
     }
 }
 
-impl Meter {
+impl CostMeter {
     /// Measures a server, and the PostgreSQL that the process `backend` belongs to.
     #[must_use]
     pub(crate) fn of(server: Option<i32>, backend: i32) -> Self {
@@ -92,7 +92,7 @@ impl Meter {
         }
     }
 
-    /// The server's peak of resident memory since [`Meter::reset_peak`], in KB.
+    /// The server's peak of resident memory since [`CostMeter::reset_peak`], in KB.
     #[must_use]
     pub(crate) fn server_peak(&self) -> Option<u64> {
         field(&format!("/proc/{}/status", self.server?), "VmHWM:")
@@ -105,7 +105,7 @@ impl Meter {
         field(&format!("/proc/{}/smaps_rollup", self.server?), "Pss:")
     }
 
-    /// Like [`Meter::server_memory`], for all PostgreSQL processes.
+    /// Like [`CostMeter::server_memory`], for all PostgreSQL processes.
     #[must_use]
     pub(crate) fn postgres_memory(&self) -> Option<u64> {
         let postmaster = self.postmaster?;

@@ -6,7 +6,7 @@ use std::{env, fs, net::SocketAddr, path::Path, sync::Arc};
 use tokio::process::{Child, Command};
 
 use super::{
-    cost::Meter,
+    cost::CostMeter,
     files::{PIECE, body},
     floor::start,
     load::{self, Load},
@@ -72,7 +72,7 @@ async fn measure(
     path: &str,
     mut child: Child,
 ) -> Result<Vec<Measurement>, String> {
-    let meter = Meter {
+    let meter = CostMeter {
         server: child.id().and_then(|id| i32::try_from(id).ok()),
         postmaster: None,
     };
@@ -114,7 +114,7 @@ async fn once(
     address: SocketAddr,
     load: Load,
     requests: Vec<Vec<u8>>,
-    meter: &Meter,
+    meter: &CostMeter,
 ) -> Result<Results, String> {
     let mut before = meter.cpu();
     let begin = || before = meter.cpu();

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     client::Client,
-    cost::Meter,
+    cost::CostMeter,
     file_floor, file_flow,
     fixture::{Fixture, Needs},
     load::{self, Load},
@@ -163,7 +163,7 @@ async fn measure_store(
         target,
         signer: &signer,
         fixture: &fixture,
-        meter: Meter::of(target.process().await, backend),
+        meter: CostMeter::of(target.process().await, backend),
         body: body(),
     };
     let load = Load {
@@ -223,7 +223,7 @@ pub(super) struct Files<'a> {
     pub target: &'a Target,
     signer: &'a Signer,
     fixture: &'a Fixture,
-    pub meter: Meter,
+    pub meter: CostMeter,
     body: Vec<u8>,
 }
 

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 
 use super::{
     client::Client,
-    cost::Meter,
+    cost::CostMeter,
     load::{self, Load},
     options::Bench,
     report::{Measurement, Results},
@@ -131,7 +131,7 @@ impl<'a> Pgbench<'a> {
         &self,
         bench: &Bench,
         settings: &Settings,
-        meter: &Meter,
+        meter: &CostMeter,
     ) -> Result<Measurement, String> {
         let mut seed = Seeder::connect(&self.target.db)
             .await
@@ -162,7 +162,7 @@ impl<'a> Pgbench<'a> {
         &self,
         script: &Path,
         settings: &Settings,
-        meter: &Meter,
+        meter: &CostMeter,
     ) -> Result<Results, String> {
         let program = store::embedded::program(settings, "pgbench").await;
         let program = program.map_err(|error| with_causes(&error))?;
@@ -242,7 +242,7 @@ pub(crate) async fn endpoint(
     let mut command = Command::new(program);
     command.args(["bench-endpoint", &address.to_string()]);
     let mut child = start(&mut command, address).await?;
-    let meter = Meter {
+    let meter = CostMeter {
         server: child.id().and_then(|id| i32::try_from(id).ok()),
         postmaster: None,
     };

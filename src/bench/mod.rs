@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub(crate) use self::options::Bench;
 use self::{
-    cost::Meter,
+    cost::CostMeter,
     fixture::Fixture,
     floor::Pgbench,
     load::Load,
@@ -97,7 +97,7 @@ async fn measure(
         .await
         .map_err(|error| error.to_string())?;
     let backend = seed.backend().await.map_err(|error| error.to_string())?;
-    let meter = Meter::of(target.process().await, backend);
+    let meter = CostMeter::of(target.process().await, backend);
     // Before the fixture is created, which fills PostgreSQL's buffers.
     let at_rest = Results {
         server_peak_kb: kb(meter.server_memory()),
@@ -161,7 +161,7 @@ struct Measuring<'a> {
     target: &'a Target,
     signer: &'a Signer,
     fixture: &'a Fixture,
-    meter: &'a Meter,
+    meter: &'a CostMeter,
 }
 
 impl Measuring<'_> {

@@ -75,9 +75,9 @@ impl Bucket {
 }
 
 /// Values that are kept for a while after their last use, each changed under its own lock.
-pub(crate) struct PerKey<K, T>(Cache<K, Arc<Mutex<T>>>);
+pub(crate) struct KeyedState<K, T>(Cache<K, Arc<Mutex<T>>>);
 
-impl<K: Hash + Eq + Send + Sync + 'static, T: Send + 'static> PerKey<K, T> {
+impl<K: Hash + Eq + Send + Sync + 'static, T: Send + 'static> KeyedState<K, T> {
     /// Remembers each key for this long after its last use.
     pub(crate) fn new(kept: Duration) -> Self {
         let by_key = Cache::builder()
@@ -112,7 +112,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, T: Send + 'static> PerKey<K, T> {
     }
 }
 
-/// Locks a value of [`PerKey`].
+/// Locks a value of [`KeyedState`].
 pub(crate) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic while the lock is held cannot leave a number half-changed, so a poisoned lock is
     // still good.
@@ -123,7 +123,7 @@ pub(crate) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Buckets<K> {
     size: Size,
     clock: Clock,
-    by_key: PerKey<K, Bucket>,
+    by_key: KeyedState<K, Bucket>,
     /// When something was taken last, unless all are full since.
     taken_at: Mutex<Option<Instant>>,
 }
@@ -138,7 +138,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
             },
             clock: clock.clone(),
             // By then it is full again, like a new one.
-            by_key: PerKey::new(refill * 2),
+            by_key: KeyedState::new(refill * 2),
             taken_at: Mutex::new(None),
         }
     }

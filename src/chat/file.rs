@@ -240,7 +240,7 @@ pub(crate) async fn put(
 ) -> Result<Upload, Error> {
     let records = NewRecords::new(first, body)?;
     let mut stored = store_records(call, file, &records, None).await?;
-    if let Some(Put::Outside(writing, missing)) = stored {
+    if let Some(Put::External(writing, missing)) = stored {
         let Services { db, files, .. } = call.services;
         let store = writing.open(db, &files.stores).await?;
         // No connection is held meanwhile. And who waits for others' writes does not take the store for one that is
@@ -260,7 +260,7 @@ pub(crate) async fn put(
         Some(Put::Conflict) => Err(Error::FileConflict(
             "One of these records is already stored with other bytes.",
         )),
-        Some(Put::Outside(..)) => Err(Error::Internal("bytes are to be written twice".into())),
+        Some(Put::External(..)) => Err(Error::Internal("bytes are to be written twice".into())),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Call, buckets::PerKey, error::Error, quota, rates};
+use super::{Call, buckets::KeyedState, error::Error, quota, rates};
 use crate::notify::event::Event;
 use crate::store::{
     self,
@@ -20,7 +20,7 @@ const AT_ONCE: u32 = 4;
 /// Throttles announcements of friend requests. In a node's memory: each node counts for itself.
 pub(crate) struct ToldRequests {
     period: Duration,
-    told: PerKey<(UserId, UserId), Option<Told>>,
+    told: KeyedState<(UserId, UserId), Option<Told>>,
 }
 
 /// Changes of one request within a period.
@@ -40,7 +40,7 @@ impl ToldRequests {
     pub(crate) fn new(period: Duration) -> Self {
         Self {
             period,
-            told: PerKey::new(period * 2),
+            told: KeyedState::new(period * 2),
         }
     }
 

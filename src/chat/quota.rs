@@ -3,7 +3,7 @@
 use parlance_wire::request::conversationgroup::MAX_PARTICIPANTS;
 
 use super::{Call, error::Error};
-use crate::store::quota::{Daily, Exceeded, QuotaLimits};
+use crate::store::quota::{DailyQuota, Exceeded, QuotaLimits};
 
 /// Maximum number of users that a user invites to groups per day.
 // Low, because a client has only the public keys of friends, so it invites only friends who have
@@ -43,28 +43,28 @@ pub(crate) fn refusal(exceeded: Exceeded, limits: &QuotaLimits) -> Error {
         Exceeded::TotalOfOther(most) => Error::TooLarge(format!(
             "The other user is in {most} conversations, which is the maximum. They have to leave a group first."
         )),
-        Exceeded::Day(Daily::Conversations, wait) => Error::UsedUp(
+        Exceeded::Day(DailyQuota::Conversations, wait) => Error::UsedUp(
             format!(
                 "You can create at most {} conversations a day. The next day begins at midnight UTC.",
                 limits.conversations_per_day
             ),
             wait,
         ),
-        Exceeded::Day(Daily::Nicks, wait) => Error::UsedUp(
+        Exceeded::Day(DailyQuota::Nicks, wait) => Error::UsedUp(
             format!(
                 "You can change your nick at most {} times a day. The next day begins at midnight UTC.",
                 limits.nicks_per_day
             ),
             wait,
         ),
-        Exceeded::Day(Daily::FriendRequests, wait) => Error::UsedUp(
+        Exceeded::Day(DailyQuota::FriendRequests, wait) => Error::UsedUp(
             format!(
                 "You can ask at most {} people a day to be your friends. The next day begins at midnight UTC.",
                 limits.friend_requests_per_day
             ),
             wait,
         ),
-        Exceeded::Day(Daily::Invitations, wait) => Error::UsedUp(
+        Exceeded::Day(DailyQuota::Invitations, wait) => Error::UsedUp(
             format!(
                 "You can invite at most {} people a day. The next day begins at midnight UTC.",
                 limits.invitations_per_day

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Call,
-    buckets::{Bucket, PerKey, Size, locked},
+    buckets::{Bucket, KeyedState, Size, locked},
     error::Error,
 };
 use crate::{clock::Clock, settings::PerUser};
@@ -21,7 +21,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// What each user has used up of their limits.
 pub(crate) struct Rates {
-    by_user: PerKey<UserId, Buckets>,
+    by_user: KeyedState<UserId, Buckets>,
     clock: Clock,
 }
 
@@ -71,7 +71,7 @@ impl Rates {
     pub(crate) fn new(clock: &Clock) -> Self {
         Self {
             // Until the slowest one is full again, like a new one.
-            by_user: PerKey::new(HOUR * 2),
+            by_user: KeyedState::new(HOUR * 2),
             clock: clock.clone(),
         }
     }

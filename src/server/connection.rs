@@ -41,7 +41,7 @@ pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Dur
         .downcast_ref::<TcpStream>()
         .or_else(|| Some(stream.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));
     if let Some(tcp) = tcp {
-        limit_writes(tcp, write_timeout);
+        set_write_timeout(tcp, write_timeout);
         send_at_once(tcp);
     } else {
         tracing::warn!("a connection of an unknown kind: its writes have no time limit");
@@ -51,7 +51,7 @@ pub(super) fn set_up(stream: &dyn Any, data: &mut Extensions, write_timeout: Dur
 /// RFC 5482, tcp(7): the kernel drops the connection, even if the peer keeps its window closed.
 // In the kernel, because actix has no time limit for writes.
 #[cfg(target_os = "linux")]
-fn limit_writes(tcp: &TcpStream, timeout: Duration) {
+fn set_write_timeout(tcp: &TcpStream, timeout: Duration) {
     let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) =
         nix::sys::socket::setsockopt(tcp, nix::sys::socket::sockopt::TcpUserTimeout, &millis)
@@ -63,7 +63,7 @@ fn limit_writes(tcp: &TcpStream, timeout: Duration) {
 /// Other systems lack the option: there, such a peer keeps its share of the memory until it
 /// disconnects.
 #[cfg(not(target_os = "linux"))]
-fn limit_writes(_: &TcpStream, _: Duration) {}
+fn set_write_timeout(_: &TcpStream, _: Duration) {}
 
 /// Without it, the kernel holds a push back until the peer has acknowledged the push before (tcp(7), `TCP_NODELAY`), and a
 /// peer that has nothing to send takes up to 40 ms for that. Answers and frames are written whole, so nothing is gained by

@@ -318,7 +318,7 @@ async fn perform(
         post,
     } = request;
     // Before anything is read, as a later announcement may not be covered by the answer.
-    let in_flight = api::fetches(&post.action, post.version)
+    let in_flight = api::acknowledged_by(&post.action, post.version)
         .and_then(|what| Some((what, state.notifications.in_flight(user, station)?)));
     let acknowledge = || {
         if let Some((what, receipt)) = in_flight {

@@ -11,7 +11,7 @@ use std::{
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use crate::{chat::buckets::PerKey, clock::Clock};
+use crate::{chat::buckets::KeyedState, clock::Clock};
 use parlance_wire::id::{StationId, UserId};
 
 /// Maximum nonces of a user that are remembered for certain; at most twice as many are. Each user has a
@@ -25,7 +25,7 @@ const MAX_NONCE_LIFETIME: Duration = Duration::from_hours(24 * 365);
 pub(super) struct Nonces {
     lifetime: Duration,
     clock: Clock,
-    by_user: PerKey<UserId, Used>,
+    by_user: KeyedState<UserId, Used>,
     hasher: RandomState,
 }
 
@@ -59,7 +59,7 @@ impl Nonces {
         Self {
             lifetime,
             clock: clock.clone(),
-            by_user: PerKey::new(lifetime),
+            by_user: KeyedState::new(lifetime),
             hasher: RandomState::new(),
         }
     }

@@ -116,7 +116,7 @@ pub(super) async fn run(state: Arc<State>) {
             );
         }
         if let Some(kept_since) = kept_since {
-            let ended_before = ended_before(now, state.settings.expiry_grace).min(kept_since);
+            let ended_before = expiry_cutoff(now, state.settings.expiry_grace).min(kept_since);
             match store::purge::expired(&state.services.db, ended_before).await {
                 Ok(rows) => {
                     state.metrics.count_purged("expired", rows);
@@ -172,7 +172,7 @@ pub(super) async fn files(state: Arc<State>) {
 
 /// Messages that ended before this are purged. [`run`] also keeps those that were stored too
 /// recently.
-fn ended_before(now: Timestamp, grace: TimeDelta) -> Timestamp {
+fn expiry_cutoff(now: Timestamp, grace: TimeDelta) -> Timestamp {
     now.plus(-grace)
 }
 
@@ -184,17 +184,17 @@ mod tests {
     fn only_rows_that_expired_before_the_grace_period_are_purged() {
         let now = Timestamp::parse("2024-03-15 11:50:45").unwrap();
         assert_eq!(
-            ended_before(now, TimeDelta::days(7)).to_string(),
+            expiry_cutoff(now, TimeDelta::days(7)).to_string(),
             "2024-03-08 11:50:45"
         );
         assert_eq!(
-            ended_before(now, TimeDelta::minutes(1)).to_string(),
+            expiry_cutoff(now, TimeDelta::minutes(1)).to_string(),
             "2024-03-15 11:49:45"
         );
         // With the longest grace, the result is still a year that can be written, and nothing is
         // purged.
         assert!(
-            ended_before(now, TimeDelta::days(365_250))
+            expiry_cutoff(now, TimeDelta::days(365_250))
                 < Timestamp::parse("1100-01-01 00:00:00").unwrap()
         );
     }

@@ -9,7 +9,7 @@ use super::{
     error::Result,
     group::Changed,
     invitation, list,
-    quota::{self, Daily, QuotaLimits},
+    quota::{self, DailyQuota, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -43,8 +43,14 @@ pub(super) async fn admit(
     let invited_ids: Vec<UserId> = invited.iter().map(|one| one.user_id).collect();
     if !invited_ids.is_empty() {
         // Includes users who get no invitation, as otherwise the quota would reveal who they are.
-        if let Some(exceeded) =
-            quota::charge(c, caller, Daily::Invitations, invited_ids.len(), limits).await?
+        if let Some(exceeded) = quota::charge(
+            c,
+            caller,
+            DailyQuota::Invitations,
+            invited_ids.len(),
+            limits,
+        )
+        .await?
         {
             return Ok(Err(Changed::Exceeded(exceeded)));
         }

@@ -2,7 +2,7 @@
 
 mod delete;
 mod examine;
-mod outside;
+mod external;
 mod pieces;
 mod record;
 mod relocate;

@@ -11,7 +11,7 @@ use super::{
     deletion,
     error::{Result, impossible},
     list,
-    quota::{self, Daily, Exceeded, QuotaLimits},
+    quota::{self, DailyQuota, Exceeded, QuotaLimits},
 };
 use crate::store::rows::{FriendRow, RequestRow};
 use parlance_wire::{
@@ -243,7 +243,9 @@ pub(crate) async fn request(
         if !quota::lock(c, [user]).await? {
             return Ok(End::Rollback(Requested::NoUser));
         }
-        if let Some(exceeded) = quota::charge(c, user, Daily::FriendRequests, 1, limits).await? {
+        if let Some(exceeded) =
+            quota::charge(c, user, DailyQuota::FriendRequests, 1, limits).await?
+        {
             return Ok(End::Rollback(Requested::Exceeded(exceeded)));
         }
         Ok(End::Commit(insert(c, user, friend, reaches, now).await?))

@@ -6,7 +6,7 @@ use super::{
     error::Result,
     list,
     notice::{self, Notice},
-    quota::{self, Daily, Exceeded, QuotaLimits},
+    quota::{self, DailyQuota, Exceeded, QuotaLimits},
 };
 use parlance_wire::{
     id::UserId,
@@ -68,7 +68,7 @@ pub(crate) async fn change(
         .await?;
         // A repeated request is neither charged nor announced.
         if profile.nick != before {
-            if let Some(exceeded) = quota::charge(c, user, Daily::Nicks, 1, limits).await? {
+            if let Some(exceeded) = quota::charge(c, user, DailyQuota::Nicks, 1, limits).await? {
                 return Ok(End::Rollback(Changed::Exceeded(exceeded)));
             }
             list::renamed(&mut *c, user).await?;

@@ -33,7 +33,7 @@ pub(crate) struct QuotaLimits {
 
 /// Actions with a daily limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Daily {
+pub(crate) enum DailyQuota {
     /// Conversations that the user creates.
     Conversations,
     /// People whom the user invites.
@@ -51,7 +51,7 @@ pub(crate) enum Exceeded {
     /// The other participant of a direct conversation does.
     TotalOfOther(i64),
     /// The daily limit of this action, which ends after this time.
-    Day(Daily, Duration),
+    Day(DailyQuota, Duration),
 }
 
 /// The quota that a call would exceed by adding these people to a group, as far as that is known
@@ -90,7 +90,7 @@ pub(super) async fn precheck(
     .await?;
     let left = Duration::from_secs(seen.seconds_left.unsigned_abs());
     if creates && seen.created_today >= i64::from(limits.conversations_per_day) {
-        return Ok(Some(Exceeded::Day(Daily::Conversations, left)));
+        return Ok(Some(Exceeded::Day(DailyQuota::Conversations, left)));
     }
     if creates && seen.taken >= i64::from(limits.conversations) {
         return Ok(Some(Exceeded::Total(limits.conversations.into())));
@@ -98,7 +98,7 @@ pub(super) async fn precheck(
     if seen.strangers > 0
         && seen.invited_today + seen.strangers > i64::from(limits.invitations_per_day)
     {
-        return Ok(Some(Exceeded::Day(Daily::Invitations, left)));
+        return Ok(Some(Exceeded::Day(DailyQuota::Invitations, left)));
     }
     Ok(None)
 }
@@ -187,12 +187,12 @@ pub(super) async fn exceeded_by_either(
 pub(super) async fn charge(
     c: &mut PgConnection,
     user: UserId,
-    what: Daily,
+    what: DailyQuota,
     count: usize,
     limits: &QuotaLimits,
 ) -> Result<Option<Exceeded>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let of = |kind: Daily| if kind == what { count } else { 0 };
+    let of = |kind: DailyQuota| if kind == what { count } else { 0 };
     // Charged first and compared afterwards; a call that exceeds the quota is rolled back.
     let spent = sqlx::query!(
         r#"
@@ -210,19 +210,19 @@ pub(super) async fn charge(
                   ceil(extract(epoch from (t.day + 1)::timestamp - t.moment))::bigint as "seconds_left!"
         "#,
         user as _,
-        of(Daily::Conversations),
-        of(Daily::Invitations),
-        of(Daily::Nicks),
-        of(Daily::FriendRequests),
+        of(DailyQuota::Conversations),
+        of(DailyQuota::Invitations),
+        of(DailyQuota::Nicks),
+        of(DailyQuota::FriendRequests),
     )
     .fetch_one(c)
     .await?;
     let left = Duration::from_secs(spent.seconds_left.unsigned_abs());
     let (spent, max) = match what {
-        Daily::Conversations => (spent.conversations, limits.conversations_per_day),
-        Daily::Invitations => (spent.invitations, limits.invitations_per_day),
-        Daily::Nicks => (spent.nicks, limits.nicks_per_day),
-        Daily::FriendRequests => (spent.friend_requests, limits.friend_requests_per_day),
+        DailyQuota::Conversations => (spent.conversations, limits.conversations_per_day),
+        DailyQuota::Invitations => (spent.invitations, limits.invitations_per_day),
+        DailyQuota::Nicks => (spent.nicks, limits.nicks_per_day),
+        DailyQuota::FriendRequests => (spent.friend_requests, limits.friend_requests_per_day),
     };
     Ok((spent > i64::from(max)).then_some(Exceeded::Day(what, left)))
 }

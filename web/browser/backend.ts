@@ -1,7 +1,7 @@
 // The store in IndexedDB. A batch is one transaction; data that exists nowhere else is flushed to disk before it counts as written.
 
 import { type IDBPDatabase, type IDBPObjectStore, openDB } from "idb";
-import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table } from "../core/store/backend.ts";
+import { type Backend, type Change, type StoredEntry, type Key, LostLead, type Page, type Range, type Table } from "../core/store/backend.ts";
 import { migrations } from "./migrations.ts";
 
 const NAME = "parlance";
@@ -59,10 +59,10 @@ function backendOf(database: IDBPDatabase): Backend {
 // idb's type of a key does not accept readonly arrays.
 const toKey = (key: Key): IDBValidKey => (typeof key === "object" ? [...key] : key);
 
-async function readRange(database: IDBPDatabase, table: Table, range: Range | null, page: Page = {}): Promise<Found[]> {
+async function readRange(database: IDBPDatabase, table: Table, range: Range | null, page: Page = {}): Promise<StoredEntry[]> {
   const { store } = database.transaction(table);
   if (page.newestFirst) {
-    const found: Found[] = [];
+    const found: StoredEntry[] = [];
     const limit = page.limit ?? Number.POSITIVE_INFINITY;
     let cursor = await store.openCursor(keyRange(range) ?? null, "prev");
     while (cursor && found.length < limit) {

@@ -3,7 +3,7 @@
 import type { ConversationId, FileId, MessageId } from "./model/ids.ts";
 import type { FileInfo, FileSource } from "./model/file.ts";
 import type { ChosenFile, KeptDraft } from "./model/draft.ts";
-import type { AlarmOf, ChosenPresence, Connection, Conversation, Device, FileAbout, Hit, Invitation, Keep, Log, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { AlarmOf, ChosenPresence, Connection, Conversation, Device, FileMetadata, Hit, Invitation, Keep, Log, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
 import type { Draft, MessageInfo } from "./model/written.ts";
 import type { Exported } from "./model/exported.ts";
 
@@ -109,7 +109,7 @@ export interface Client {
    * Encrypts a file onto this device, to be sent with a draft; rejects if it cannot be read, or there is no room for it. `file` is the
    * id that `keepChosen` stored.
    */
-  stage: (source: FileSource, about: FileAbout, ended?: AbortSignal, file?: FileId) => Promise<FileInfo>;
+  stage: (source: FileSource, about: FileMetadata, ended?: AbortSignal, file?: FileId) => Promise<FileInfo>;
   /** Stores that a file was chosen for the next message of a conversation, until it is sent or removed; before and after it is encrypted. */
   keepChosen: (id: string, file: ChosenFile) => Promise<void>;
   /** What `keepChosen` stored, in this page or an earlier one. */

@@ -1,9 +1,9 @@
 //! Accounts with a vault: a password or a recovery key opens them, and everything else comes from
 //! the server (docs/e2ee.md, Vault).
 
-mod keep;
 mod replace;
 mod restored;
+mod vault;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -53,7 +53,7 @@ pub enum Unlock<'a> {
 ///     None => ann.begin_state().await?,
 /// };
 /// // What other stations know of contacts, and how far they have read; and what this one does.
-/// ann.keep(&mut state).await?;
+/// ann.save_to_vault(&mut state).await?;
 /// state.save(file)?;
 /// # Ok(())
 /// # }
@@ -218,7 +218,7 @@ impl Unlocked {
     /// contacts are as the vault marks them, also those who have renewed their keys since; one who has
     /// another identity is to be accepted first ([`Pins::accept`](e2ee::Pins::accept)). Of one whose account was deleted,
     /// nothing is known. The next [`read`](Session::read) of each conversation has to come to the
-    /// message that the vault names. Afterwards, [`keep`](Self::keep) writes the vault.
+    /// message that the vault names. Afterwards, [`save_to_vault`](Self::save_to_vault) writes the vault.
     ///
     /// # Errors
     /// `Encryption`: the log is not valid; `NotMyCard`: the newest card of the user's is not of
@@ -236,7 +236,7 @@ impl Unlocked {
         if own.sign() != self.sign.public() || own.rsa() != pair {
             return Err(e2ee::Error::NotMyCard(own.n()).into());
         }
-        self.take_contents(&mut state).await?;
+        self.merge_contents(&mut state).await?;
         Ok(state)
     }
 

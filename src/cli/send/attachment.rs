@@ -61,11 +61,11 @@ impl Attachment {
         conversation: ConversationId,
     ) -> Result<FileReference, Error> {
         let unreadable = unreadable(&self.path);
-        let Looked {
+        let Scan {
             media,
             sha256,
             parts,
-        } = look_through(&self.path).map_err(&unreadable)?;
+        } = scan(&self.path).map_err(&unreadable)?;
         let names = (self.name.clone(), media.mime.to_owned());
         let upload = device.begin_upload(conversation, names, (self.size, sha256))?;
         let mut content = Content {
@@ -86,7 +86,7 @@ impl Attachment {
 }
 
 /// What a file is.
-struct Looked {
+struct Scan {
     media: Media,
     sha256: [u8; 32],
     /// The hash of each part of [`HEAD`] bytes.
@@ -94,7 +94,7 @@ struct Looked {
 }
 
 // It blocks, in a process that does nothing else meanwhile.
-fn look_through(path: &Path) -> io::Result<Looked> {
+fn scan(path: &Path) -> io::Result<Scan> {
     let mut content = fs::File::open(path)?;
     let mut hash = digest::Context::new(&SHA256);
     let (mut part, mut media, mut parts) = (Vec::with_capacity(HEAD), None, vec![]);
@@ -105,7 +105,7 @@ fn look_through(path: &Path) -> io::Result<Looked> {
         if read == 0 {
             let mut sha256 = [0; 32];
             sha256.copy_from_slice(hash.finish().as_ref());
-            return Ok(Looked {
+            return Ok(Scan {
                 media: *media,
                 sha256,
                 parts,
@@ -119,7 +119,7 @@ fn look_through(path: &Path) -> io::Result<Looked> {
 /// Interval of progress reports.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
-/// The content of a file that is being uploaded, as it was looked through: a key must not encrypt two contents, and what is
+/// The content of a file that is being uploaded, as it was scanned: a key must not encrypt two contents, and what is
 /// read now may have changed since. Tells on a terminal how far it is.
 struct Content<'a> {
     file: fs::File,
@@ -198,7 +198,7 @@ mod tests {
 
     use tokio::io::AsyncReadExt;
 
-    use super::{Content, HEAD, look_through};
+    use super::{Content, HEAD, scan};
 
     #[tokio::test]
     async fn only_what_was_hashed_is_read() {
@@ -212,7 +212,7 @@ mod tests {
             ([vec![1; HEAD], vec![2; HEAD + 5]].concat(), false),
         ] {
             fs::write(&path, &before).unwrap();
-            let parts = look_through(&path).unwrap().parts;
+            let parts = scan(&path).unwrap().parts;
             fs::write(&path, &after).unwrap();
             let mut content = Content {
                 file: fs::File::open(&path).unwrap(),

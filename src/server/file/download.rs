@@ -28,7 +28,7 @@ use super::{
         request_log::Target,
     },
     InHeader, RequestLog, header_of,
-    range::{Wanted, wanted},
+    range::{RequestedRange, parse_range},
     state_of,
 };
 use crate::{
@@ -82,10 +82,10 @@ pub(in crate::server) async fn download(
     let size = found.layout.size();
     let range = http.headers().get(header::RANGE);
     let range = range.map(|range| range.to_str().unwrap_or_default());
-    let (status, bytes) = match wanted(range, size) {
-        Wanted::All => (StatusCode::OK, 0..size),
-        Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
-        Wanted::Nothing => return Err(Error::RangeNotSatisfiable(size)),
+    let (status, bytes) = match parse_range(range, size) {
+        RequestedRange::All => (StatusCode::OK, 0..size),
+        RequestedRange::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        RequestedRange::Unsatisfiable => return Err(Error::RangeNotSatisfiable(size)),
     };
     // The record that is being sent, and the next one.
     let memory = usize::try_from((2 * RECORD).min(bytes.end - bytes.start)).unwrap_or(usize::MAX);

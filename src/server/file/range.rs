@@ -4,28 +4,28 @@ use std::ops::Range;
 
 /// The bytes that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RequestedRange {
     /// All of it: there is no range, or one that is not understood, which counts as none.
     All,
     Part(Range<u64>),
     /// Bytes that are not there.
-    Nothing,
+    Unsatisfiable,
 }
 
 /// The bytes that the header asks for, of a file of this size.
-pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
+pub(super) fn parse_range(header: Option<&str>, size: u64) -> RequestedRange {
     let Some(range) = header.and_then(parse) else {
-        return Wanted::All;
+        return RequestedRange::All;
     };
     let part = match range {
         (Some(first), last) => first..last.map_or(size, |last| last.saturating_add(1).min(size)),
         (None, Some(count)) => size.saturating_sub(count)..size,
-        (None, None) => return Wanted::All,
+        (None, None) => return RequestedRange::All,
     };
     if part.is_empty() {
-        Wanted::Nothing
+        RequestedRange::Unsatisfiable
     } else {
-        Wanted::Part(part)
+        RequestedRange::Part(part)
     }
 }
 
@@ -64,7 +64,11 @@ mod tests {
             ("Bytes = 99-1000", 99..100),
             ("bytes=5-99999999999999999999999", 5..100),
         ] {
-            assert_eq!(wanted(Some(header), 100), Wanted::Part(part), "{header}");
+            assert_eq!(
+                parse_range(Some(header), 100),
+                RequestedRange::Part(part),
+                "{header}"
+            );
         }
         for header in [
             "bytes=100-",
@@ -72,7 +76,11 @@ mod tests {
             "bytes=99999999999999999999999-",
             "bytes=100-200",
         ] {
-            assert_eq!(wanted(Some(header), 100), Wanted::Nothing, "{header}");
+            assert_eq!(
+                parse_range(Some(header), 100),
+                RequestedRange::Unsatisfiable,
+                "{header}"
+            );
         }
         for header in [
             "",
@@ -84,8 +92,12 @@ mod tests {
             "lines=0-1",
             "bytes=0-1,5-6",
         ] {
-            assert_eq!(wanted(Some(header), 100), Wanted::All, "{header}");
+            assert_eq!(
+                parse_range(Some(header), 100),
+                RequestedRange::All,
+                "{header}"
+            );
         }
-        assert_eq!(wanted(None, 100), Wanted::All);
+        assert_eq!(parse_range(None, 100), RequestedRange::All);
     }
 }

@@ -7,7 +7,7 @@ use crate::store::{
     db::End,
     epoch::{self, NewEpoch},
     error::Result,
-    quota::{self, Daily, Exceeded, QuotaLimits},
+    quota::{self, DailyQuota, Exceeded, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -127,7 +127,9 @@ async fn insert_direct(
     if let Some(exceeded) = quota::exceeded_by_either(c, creator, other, limits).await? {
         return Ok(Created::Exceeded(exceeded));
     }
-    Ok(quota::charge(c, creator, Daily::Conversations, 1, limits)
-        .await?
-        .map_or(Created::New, Created::Exceeded))
+    Ok(
+        quota::charge(c, creator, DailyQuota::Conversations, 1, limits)
+            .await?
+            .map_or(Created::New, Created::Exceeded),
+    )
 }

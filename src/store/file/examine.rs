@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 
 use super::{
     FileKey,
-    outside::{ObjectId, Outside},
+    external::{ExternalStore, ObjectId},
     pieces::{Content, Piece, of_file},
     stores::{StoreId, Stores},
 };
@@ -266,7 +266,7 @@ async fn verify(db: &Db, stores: &Stores, piece: &Piece, examined: &mut Examined
 
 async fn look_for_left_over(
     db: &Db,
-    store: &Outside,
+    store: &ExternalStore,
     left_over: LeftOver,
     examined: &mut Examined,
 ) -> Result<()> {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{
     FileKey,
-    outside::ObjectId,
+    external::ObjectId,
     record::record_bytes,
     stores::{StoreId, Stores},
 };

@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use sqlx::PgConnection;
 
 use super::{
-    FileKey, Found, Upload, have,
-    outside::{ObjectId, Outside},
-    own_in,
+    FileKey, Found, Upload,
+    external::{ExternalStore, ObjectId},
+    have, own_in,
     stores::{StoreId, Stores},
 };
 use crate::store::{
@@ -89,7 +89,7 @@ pub(crate) enum Put {
     /// One of them is stored with other bytes, or the file is complete without it. None was stored.
     Conflict,
     /// The bytes of these, which are not there yet, have to be written outside first.
-    Outside(Writing, NewRecords),
+    External(Writing, NewRecords),
 }
 
 /// An object that is about to be written.
@@ -104,7 +104,7 @@ impl Writing {
     ///
     /// # Errors
     /// As [`Stores::open`].
-    pub(crate) async fn open(self, db: &Db, stores: &Stores) -> Result<Arc<Outside>> {
+    pub(crate) async fn open(self, db: &Db, stores: &Stores) -> Result<Arc<ExternalStore>> {
         stores.open(db, self.store).await
     }
 
@@ -112,7 +112,7 @@ impl Writing {
     ///
     /// # Errors
     /// Those of the store. The object is then deleted in the background.
-    pub(crate) async fn write(self, store: &Outside, bytes: Bytes) -> Result<()> {
+    pub(crate) async fn write(self, store: &ExternalStore, bytes: Bytes) -> Result<()> {
         if !store.has_room().await? {
             return Err(Error::FilesFull {
                 source: "its disk has little room left".into(),
@@ -135,7 +135,7 @@ pub(crate) async fn put(
     let (stored, put) = db
         .transaction(async |c| {
             let (stored, put) = store(c, (id, file), user, records, written).await?;
-            let has_changed = stored > 0 || matches!(put, Some(Put::Outside(..)));
+            let has_changed = stored > 0 || matches!(put, Some(Put::External(..)));
             Ok(if has_changed {
                 End::Commit((stored, put))
             } else {
@@ -145,7 +145,7 @@ pub(crate) async fn put(
         .await?;
     // All its records were stored already, or the file is gone.
     if let Some(written) = written.filter(|_| stored == 0) {
-        give_up(db, written.object).await?;
+        abandon(db, written.object).await?;
     }
     Ok(put)
 }
@@ -185,7 +185,7 @@ async fn store(
                 let writing = begin(c, file.key, store).await?;
                 // Not more than what counts in the user's quota, however often records are sent.
                 let missing = records.without(&there);
-                return Ok((0, Some(Put::Outside(writing, missing))));
+                return Ok((0, Some(Put::External(writing, missing))));
             }
             0
         }
@@ -284,7 +284,7 @@ pub(super) async fn finish(c: &mut PgConnection, object: ObjectId) -> Result<()>
 
 /// Has an object deleted that was written, but that no record names.
 // Not one that may still be written: its bytes could come after they were deleted.
-pub(super) async fn give_up(db: &Db, object: ObjectId) -> Result<()> {
+pub(super) async fn abandon(db: &Db, object: ObjectId) -> Result<()> {
     db.run(async |c| {
         sqlx::query!(
             "update file_objects set state = 'gone' where object_id = $1 and state = 'begun'",

@@ -10,9 +10,9 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use super::{
     FileKey,
     delete::drain,
-    outside::ObjectId,
+    external::ObjectId,
     pieces::{Content, Piece, of_file},
-    record::{Writing, begin, finish, give_up},
+    record::{Writing, abandon, begin, finish},
     stores::{StoreId, Stores, set_head},
 };
 use crate::{
@@ -133,7 +133,7 @@ async fn move_to(
     };
     move_all(db, stores, target, &mut moved, &mut moving).await?;
     // Uploads whose bytes are being written to the old place end there, and are moved then.
-    delete_rest(db, stores).await;
+    delete_leftovers(db, stores).await;
     loop {
         let waiting = count(db, target, "begun").await?;
         if waiting == 0 {
@@ -141,7 +141,7 @@ async fn move_to(
         }
         tell(Progress::Waiting(waiting));
         tokio::time::sleep(LOOK_EVERY).await;
-        delete_rest(db, stores).await;
+        delete_leftovers(db, stores).await;
     }
     moved.unreadable = None;
     // Told of what came later, too, which was not counted at the beginning.
@@ -152,7 +152,7 @@ async fn move_to(
         });
     };
     move_all(db, stores, target, &mut moved, &mut moving).await?;
-    delete_rest(db, stores).await;
+    delete_leftovers(db, stores).await;
     moved.left_over = count(db, target, "gone").await?;
     Ok(moved)
 }
@@ -197,7 +197,7 @@ async fn check_room(
 
 /// Deletes what nobody needs any more, that of deleted files included, so that the old place can be taken
 /// away. If one cannot be reached, all files are moved nevertheless.
-async fn delete_rest(db: &Db, stores: &Stores) {
+async fn delete_leftovers(db: &Db, stores: &Stores) {
     if let Err(error) = drain(db, stores, UNFINISHED).await {
         tracing::warn!(
             error = with_causes(&error),
@@ -318,7 +318,7 @@ async fn move_piece(
     let is_moved = flip(db, piece, &To::Object(writing)).await?;
     // The object is complete, but its piece was deleted meanwhile.
     if !is_moved {
-        give_up(db, writing.object).await?;
+        abandon(db, writing.object).await?;
     }
     Ok(is_moved)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use sqlx::PgConnection;
 
-use super::outside::Outside;
+use super::external::ExternalStore;
 use crate::{
     settings::{FileStore, StoreOptions},
     store::{
@@ -29,7 +29,7 @@ pub(crate) struct StoreId(i32);
 #[derive(Debug)]
 pub struct Stores {
     options: StoreOptions,
-    opened: Mutex<HashMap<StoreId, Arc<Outside>>>,
+    opened: Mutex<HashMap<StoreId, Arc<ExternalStore>>>,
 }
 
 impl Stores {
@@ -46,7 +46,7 @@ impl Stores {
     ///
     /// # Errors
     /// `FilesAway`, and those of the database.
-    pub(crate) async fn open(&self, db: &Db, id: StoreId) -> Result<Arc<Outside>> {
+    pub(crate) async fn open(&self, db: &Db, id: StoreId) -> Result<Arc<ExternalStore>> {
         let opened = || self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = opened().get(&id) {
             return Ok(store.clone());
@@ -55,8 +55,8 @@ impl Stores {
         // same store, which does no harm.
         let place = db.run(async |c| place(c, id).await).await?;
         let (server, _) = server_identity(db).await?;
-        let store = Outside::open(&place, &self.options, server).await?;
-        let store = Arc::new(store.ok_or_else(|| impossible("a store outside that is none"))?);
+        let store = ExternalStore::open(&place, &self.options, server).await?;
+        let store = Arc::new(store.ok_or_else(|| impossible("an external store that is none"))?);
         opened().insert(id, store.clone());
         Ok(store)
     }
@@ -65,7 +65,7 @@ impl Stores {
     ///
     /// # Errors
     /// As [`Stores::open`].
-    pub(crate) async fn current(&self, db: &Db) -> Result<Option<Arc<Outside>>> {
+    pub(crate) async fn current(&self, db: &Db) -> Result<Option<Arc<ExternalStore>>> {
         match db.run(async |c| head(c).await).await? {
             None => Ok(None),
             Some(id) => Ok(Some(self.open(db, id).await?)),
@@ -78,7 +78,7 @@ impl Stores {
     /// As [`Stores::open`].
     pub(super) async fn claim(&self, db: &Db, place: &FileStore) -> Result<Option<StoreId>> {
         let (server, _) = server_identity(db).await?;
-        let Some(store) = Outside::claim(place, &self.options, server).await? else {
+        let Some(store) = ExternalStore::claim(place, &self.options, server).await? else {
             return Ok(None);
         };
         // An update that changes nothing, because `do nothing` would return no row.

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{
     FileKey,
-    outside::ObjectId,
+    external::ObjectId,
     stores::{StoreId, Stores},
 };
 use crate::store::{

@@ -12,7 +12,7 @@ use crate::store::{
     epoch::{self, NewEpoch},
     error::Result,
     invitation,
-    quota::{self, Daily, Exceeded, QuotaLimits},
+    quota::{self, DailyQuota, Exceeded, QuotaLimits},
 };
 use parlance_wire::{
     id::{ConversationId, UserId},
@@ -62,7 +62,7 @@ async fn insert(
         return Ok(Changed::NoUser);
     }
     if let Some(exceeded) =
-        quota::charge(c, creator.user_id, Daily::Conversations, 1, limits).await?
+        quota::charge(c, creator.user_id, DailyQuota::Conversations, 1, limits).await?
     {
         return Ok(Changed::Exceeded(exceeded));
     }

@@ -86,7 +86,7 @@ async fn a_vault_does_not_keep_what_a_restored_database_has_lost() {
     ann.session.accept_friend(me).await.unwrap();
     says(&vera, &mut state, ann.user(), "Kept").await;
     reads(&vera, &mut state).await;
-    vera.keep(&mut state).await.unwrap();
+    vera.save_to_vault(&mut state).await.unwrap();
     let second = unlocks(&server, PASSWORD, two).await;
     let mut seconds = second.begin_state().await.unwrap();
     let backup = Backup::of(&world);
@@ -100,7 +100,7 @@ async fn a_vault_does_not_keep_what_a_restored_database_has_lost() {
 
     // The key log and the vault are as before; the message is not there any more.
     let mut vera = unlocks(&server, PASSWORD, one).await;
-    let refused = wrong(vera.keep(&mut state).await);
+    let refused = wrong(vera.save_to_vault(&mut state).await);
     assert!(matches!(refused, Wrong::DifferentTranscript), "{refused}");
     // Another client has written it into the vault nevertheless, and a card that was lost.
     let card = VaultPin(CardHash::from_bytes([7; 32]), 2, Mark::Verified);
@@ -113,7 +113,7 @@ async fn a_vault_does_not_keep_what_a_restored_database_has_lost() {
     for (vera, state) in [(&mut vera, &mut state), (&mut second, &mut seconds)] {
         vera.accept_restored(state).await.unwrap();
         assert_eq!(reads(vera, state).await, ["Kept"]);
-        vera.keep(state).await.unwrap();
+        vera.save_to_vault(state).await.unwrap();
     }
     // A new station reads it, too, and knows of the lost card.
     let third = unlocks(&server, PASSWORD, StationId::random()).await;

@@ -87,15 +87,15 @@ async fn a_second_station_knows_whom_the_first_has_verified_and_the_other_way_ro
         .unwrap();
     assert_eq!(story.mark(&seconds), Some(Mark::Seen));
 
-    story.vera.keep(&mut story.state).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     let version = story.state.vault_version;
-    story.vera.keep(&mut story.state).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     assert_eq!(
         story.state.vault_version, version,
         "nothing was to be written"
     );
     // A running station, and one that is new.
-    second.take(&mut seconds).await.unwrap();
+    second.load_from_vault(&mut seconds).await.unwrap();
     assert_eq!(story.mark(&seconds), Some(Mark::Verified));
     let (_, thirds) = story.new_station().await;
     assert_eq!(story.mark(&thirds), Some(Mark::Verified));
@@ -110,9 +110,9 @@ async fn a_second_station_knows_whom_the_first_has_verified_and_the_other_way_ro
     let users = [ben.user()].into();
     let met = second.session.meet(&mut seconds, &users).await;
     met.unwrap();
-    second.keep(&mut seconds).await.unwrap();
+    second.save_to_vault(&mut seconds).await.unwrap();
     assert!(story.state.pins.get(ben.user()).is_none());
-    story.vera.keep(&mut story.state).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     assert!(story.state.pins.get(ben.user()).is_some());
     assert_eq!(story.state.vault_version, seconds.vault_version);
     story.world.end().await;
@@ -123,7 +123,7 @@ async fn a_vault_of_old_pins_is_noticed() {
     let mut story = Story::new().await;
     let stored = "create table old as select encrypted_private_key, vault_version from users where email = 'vera@example.org'";
     story.world.sql(stored).await;
-    story.vera.keep(&mut story.state).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     let (mut second, mut seconds) = story.new_station().await;
     story
         .world
@@ -131,9 +131,9 @@ async fn a_vault_of_old_pins_is_noticed() {
             from old o where u.email = 'vera@example.org'")
         .await;
     for refused in [
-        wrong(story.vera.take(&mut story.state).await),
-        wrong(story.vera.keep(&mut story.state).await),
-        wrong(second.take(&mut seconds).await),
+        wrong(story.vera.load_from_vault(&mut story.state).await),
+        wrong(story.vera.save_to_vault(&mut story.state).await),
+        wrong(second.load_from_vault(&mut seconds).await),
     ] {
         assert!(matches!(refused, Wrong::OldVault { .. }), "{refused}");
     }
@@ -143,7 +143,7 @@ async fn a_vault_of_old_pins_is_noticed() {
 #[tokio::test]
 async fn a_new_station_is_not_shown_less_than_the_vault_says_was_read() {
     let mut story = Story::new().await;
-    story.vera.keep(&mut story.state).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     story
         .world
         .sql("create table kept as table messages; create table kept_conversations as table conversations")
@@ -201,8 +201,8 @@ async fn a_station_that_runs_is_not_shown_less_than_another_one_and_may_be_shown
     read_all(&second.session, &mut seconds).await.unwrap();
     says(&story.vera, &mut story.state, story.ann.user(), "Three").await;
     reads(&story.vera, &mut story.state).await;
-    story.vera.keep(&mut story.state).await.unwrap();
-    second.take(&mut seconds).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
+    second.load_from_vault(&mut seconds).await.unwrap();
     story
         .world
         .sql(&format!(
@@ -281,7 +281,7 @@ async fn a_new_identity_is_not_accepted_by_a_station_that_knew_no_other() {
     let mut story = Story::new().await;
     let ann = story.ann.user();
     let (mut second, mut seconds) = story.new_station().await;
-    story.vera.keep(&mut story.state).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     let mut again = story.ann.resets(&story.world).await;
     again.publishes_first_card().await;
     let met = second.session.meet(&mut seconds, &[ann].into()).await;
@@ -290,8 +290,8 @@ async fn a_new_identity_is_not_accepted_by_a_station_that_knew_no_other() {
     let met = session.meet(&mut story.state, &[ann].into()).await;
     assert_eq!(met.unwrap().offers[&ann], Offer::NewIdentity);
 
-    second.keep(&mut seconds).await.unwrap();
-    story.vera.keep(&mut story.state).await.unwrap();
+    second.save_to_vault(&mut seconds).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     let (_, thirds) = story.new_station().await;
     for state in [&seconds, &story.state, &thirds] {
         assert_eq!(story.mark(state), Some(Mark::Changed));
@@ -299,8 +299,8 @@ async fn a_new_identity_is_not_accepted_by_a_station_that_knew_no_other() {
     // Until somebody has compared that very card.
     let card = seconds.pins.cards(ann).last().map(Card::hash);
     seconds.pins.verify(ann, card.unwrap()).unwrap();
-    second.keep(&mut seconds).await.unwrap();
-    story.vera.take(&mut story.state).await.unwrap();
+    second.save_to_vault(&mut seconds).await.unwrap();
+    story.vera.load_from_vault(&mut story.state).await.unwrap();
     assert_eq!(story.mark(&story.state), Some(Mark::Verified));
     story.world.end().await;
 }
@@ -308,7 +308,7 @@ async fn a_new_identity_is_not_accepted_by_a_station_that_knew_no_other() {
 #[tokio::test]
 async fn a_contact_who_has_renewed_their_keys_is_still_verified_at_a_new_station() {
     let mut story = Story::new().await;
-    story.vera.keep(&mut story.state).await.unwrap();
+    story.vera.save_to_vault(&mut story.state).await.unwrap();
     story.ann.renews().await;
     let (_, seconds) = story.new_station().await;
     assert_eq!(seconds.pins.cards(story.ann.user()).len(), 2);

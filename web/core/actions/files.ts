@@ -5,7 +5,7 @@ import { DamagedFile, digestOf, encryptedLength, fileKey, FileDecryptor, padme, 
 import type { ChosenFile } from "../model/draft.ts";
 import { type FileInfo, type FileSource, shapeOf } from "../model/file.ts";
 import { type ConversationId, type FileId, fileId } from "../model/ids.ts";
-import type { FileAbout, Outcome } from "../model/view.ts";
+import type { FileMetadata, Outcome } from "../model/view.ts";
 import { MAX_PICTURE_BYTES, evictPictures } from "../outbox/files.ts";
 import type { Change } from "../store/backend.ts";
 import { box, unbox } from "../store/box.ts";
@@ -18,7 +18,7 @@ import { attempt, failed } from "./outcome.ts";
 const BATCH = 4;
 
 /** Encrypts a file onto this device, record by record; rejects if it cannot be read, or there is no room. */
-export async function stage({ account }: Open, source: FileSource, about: FileAbout, ended?: AbortSignal, id = fileId(crypto.randomUUID())): Promise<FileInfo> {
+export async function stage({ account }: Open, source: FileSource, about: FileMetadata, ended?: AbortSignal, id = fileId(crypto.randomUUID())): Promise<FileInfo> {
   const { store, clock } = account;
   const raw = random(32);
   const key = await fileKey(raw);

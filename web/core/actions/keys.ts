@@ -3,7 +3,7 @@
 import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { importKeys, makeKeys, publicOfSeed, rsaSign } from "../crypto/keys.ts";
 import { apikeyOf } from "../crypto/published-account.ts";
-import { apikeyOfRoot, type Contents, fillBox, printRecovery, readVault, type Vault, writeVault } from "../crypto/vault.ts";
+import { apikeyOfRoot, type Contents, sealBox, printRecovery, readVault, type Vault, writeVault } from "../crypto/vault.ts";
 import type { Outcome } from "../model/view.ts";
 import { openVault, rootOf } from "../session/login-context.ts";
 import { forget } from "../session/known.ts";
@@ -61,7 +61,7 @@ async function replaceVault<T>(
     const next: NextVaultOf = async (slots, contents = opened.contents) => {
       const { boxKey } = account.session;
       if (!boxKey) throw new Error("there is no vault");
-      const box = await fillBox(boxKey, contents, ownerOf(account.session), version);
+      const box = await sealBox(boxKey, contents, ownerOf(account.session), version);
       return { version, rsakey: writeVault({ version, slots: { ...vault.slots, ...slots }, box }) };
     };
     try {

@@ -136,7 +136,7 @@ export async function rsaVerifies(publicKey: string, signature: string, text: By
 }
 
 /** Wraps a conversation's secret for whoever has this public key. */
-export async function wrap(secret: Bytes, publicKey: string): Promise<string> {
+export async function wrapSecret(secret: Bytes, publicKey: string): Promise<string> {
   const key = await crypto.subtle.importKey("spki", fromBase64(publicKey), RSA_OPEN, false, ["encrypt"]);
   return base64(new Uint8Array(await crypto.subtle.encrypt({ name: "RSA-OAEP" }, key, secret)));
 }

@@ -82,7 +82,7 @@ export async function openSlot(vault: Vault, root: Bytes, of: Owner, slot: Slot)
 }
 
 /** The box around the keys, for this version of the vault. */
-export async function fillBox(key: CryptoKey, contents: Contents, of: Owner, version: number): Promise<string> {
+export async function sealBox(key: CryptoKey, contents: Contents, of: Owner, version: number): Promise<string> {
   const { rsa, seed, earlier = [] } = contents.keys;
   const before = earlier.length > 0 && { earlier: earlier.map(base64) };
   const text = canonical({ rsa: base64(rsa), sign: base64(seed), pins: contents.pins, heads: contents.heads, ...before });

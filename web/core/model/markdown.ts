@@ -126,9 +126,9 @@ export function inline(text: string, mentions: Mentions = none, depth = 0): Inli
   return out;
 }
 
-type Found = { node: Inline; text?: never; end: number } | { node?: never; text: string; end: number };
+type Match = { node: Inline; text?: never; end: number } | { node?: never; text: string; end: number };
 
-function special(text: string, i: number, mentions: Mentions, depth: number, unclosed: Set<string>): Found | null {
+function special(text: string, i: number, mentions: Mentions, depth: number, unclosed: Set<string>): Match | null {
   const c = text[i];
   const before = text[i - 1];
   if (c === "\\" && /[\\`*_~[\]()>#@-]/.test(text[i + 1] ?? "")) return { text: text[i + 1] ?? "", end: i + 2 };
@@ -151,7 +151,7 @@ function special(text: string, i: number, mentions: Mentions, depth: number, unc
   return null;
 }
 
-function codeSpan(text: string, i: number, unclosed: Set<string>): Found | null {
+function codeSpan(text: string, i: number, unclosed: Set<string>): Match | null {
   let marks = 1;
   while (text[i + marks] === "`") marks += 1;
   const fence = "`".repeat(marks);
@@ -163,7 +163,7 @@ function codeSpan(text: string, i: number, unclosed: Set<string>): Found | null 
   return { node: { kind: "code", text: text.slice(i + marks, end) }, end: end + marks };
 }
 
-function mention(text: string, i: number, mentions: Mentions): Found | null {
+function mention(text: string, i: number, mentions: Mentions): Match | null {
   let best = "";
   for (const name of mentions.keys()) {
     if (name.length > best.length && text.startsWith(name, i + 1) && !isWord(text[i + 1 + name.length])) best = name;
@@ -197,14 +197,14 @@ export function safeHref(address: string): string | null {
   return protocol === "https:" || protocol === "http:" || protocol === "mailto:" ? href : null;
 }
 
-function namedLink(text: string, i: number): Found | null {
+function namedLink(text: string, i: number): Match | null {
   const match = /^\[([^[\]\n]{1,500})\]\(([^\s()]{1,2000})\)/.exec(text.slice(i, i + 2510));
   const href = match ? safeHref(match[2] ?? "") : null;
   if (!match || !href) return null;
   return { node: { kind: "link", href, text: match[1] ?? "" }, end: i + match[0].length };
 }
 
-function bareLink(text: string, i: number): Found | null {
+function bareLink(text: string, i: number): Match | null {
   const match = /^(?:https?:\/\/|mailto:)[^\s<>"`]{1,2000}/i.exec(text.slice(i, i + 2020));
   if (!match) return null;
   let address = match[0].replace(/[.,;:!?'*_~]+$/, "");

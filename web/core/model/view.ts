@@ -154,7 +154,7 @@ export interface Upload {
 }
 
 /** What a file's message says of it besides where it is. */
-export type FileAbout = Pick<FileInfo, "name" | "mime" | "w" | "h" | "ms" | "thumb" | "wave">;
+export type FileMetadata = Pick<FileInfo, "name" | "mime" | "w" | "h" | "ms" | "thumb" | "wave">;
 
 /** Something that happened, shown as one line. */
 export interface Line {

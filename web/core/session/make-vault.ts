@@ -2,7 +2,7 @@
 
 import { type Bytes, random } from "../crypto/bytes.ts";
 import { type Argon2id, DEFAULTS } from "../crypto/kdf.ts";
-import { apikeyOfRoot, boxKeyOf, type Contents, fillBox, fillSlot, type Owner, type Vault, writeVault } from "../crypto/vault.ts";
+import { apikeyOfRoot, boxKeyOf, type Contents, sealBox, fillSlot, type Owner, type Vault, writeVault } from "../crypto/vault.ts";
 import { rootOf } from "./login-context.ts";
 
 /** The parts of a new password: hash parameters, apikey, and the vault's slot. */
@@ -35,5 +35,5 @@ export async function recoverySlot(master: Bytes, owner: Owner): Promise<Recover
 /** A vault of this version, as it is written. */
 export async function vaultOf(of: { version: number; slots: Vault["slots"]; master: Bytes; contents: Contents; owner: Owner }): Promise<string> {
   const { version, slots, master, contents, owner } = of;
-  return writeVault({ version, slots, box: await fillBox(await boxKeyOf(master), contents, owner, version) });
+  return writeVault({ version, slots, box: await sealBox(await boxKeyOf(master), contents, owner, version) });
 }

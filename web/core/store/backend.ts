@@ -22,8 +22,8 @@ export type Change =
   | { remove: Table; key: Key }
   | { clear: Table; range: Range | null };
 
-/** What was found. */
-export interface Found {
+/** A row of a table. */
+export interface StoredEntry {
   key: Key;
   value: unknown;
 }
@@ -46,7 +46,7 @@ export class LostLead extends Error {
 export interface Backend {
   get: (table: Table, key: Key) => Promise<unknown>;
   /** In the order of their keys. */
-  range: (table: Table, range: Range | null, page?: Page) => Promise<Found[]>;
+  range: (table: Table, range: Range | null, page?: Page) => Promise<StoredEntry[]>;
   /**
    * Writes all of it, or nothing. With `term`, only while `meta` has this value under `term`; else `LostLead`. Returns the keys of
    * what was appended.

@@ -1,6 +1,6 @@
 // A backend in memory, for bots. Nothing of it outlives the program.
 
-import { type Backend, type Change, type Found, type Key, LostLead, type Page, type Range, type Table, tables } from "./backend.ts";
+import { type Backend, type Change, type StoredEntry, type Key, LostLead, type Page, type Range, type Table, tables } from "./backend.ts";
 
 /** As IndexedDB compares keys: numbers before texts before lists, lists by their elements. */
 export function compareKeys(one: Key, other: Key): number {
@@ -18,12 +18,12 @@ export function compareKeys(one: Key, other: Key): number {
 
 interface Rows {
   /** Sorted by key. */
-  rows: Found[];
+  rows: StoredEntry[];
   next: number;
 }
 
 /** Where a key is, or would be. */
-function indexOf(rows: readonly Found[], key: Key): number {
+function indexOf(rows: readonly StoredEntry[], key: Key): number {
   let [from, to] = [0, rows.length];
   while (from < to) {
     const middle = (from + to) >> 1;
@@ -34,7 +34,7 @@ function indexOf(rows: readonly Found[], key: Key): number {
   return from;
 }
 
-const isAt = (rows: readonly Found[], at: number, key: Key): boolean => {
+const isAt = (rows: readonly StoredEntry[], at: number, key: Key): boolean => {
   const row = rows[at];
   return row !== undefined && compareKeys(row.key, key) === 0;
 };

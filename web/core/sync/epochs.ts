@@ -47,7 +47,7 @@ async function fetchDownTo(account: Account, id: ConversationId, known: number):
 }
 
 /** What was accepted. */
-export interface Accepted {
+export interface AcceptedEpochs {
   roster: Roster;
   epochs: EpochRecord[];
 }
@@ -62,7 +62,7 @@ export async function accept(
   fetched: readonly WireEpoch[],
   known: Known,
   open: (wrapped: string) => Promise<Bytes | null>,
-): Promise<Accepted> {
+): Promise<AcceptedEpochs> {
   const [newest, ...older] = fetched;
   if (!newest) throw new InvalidEpoch("order");
   const roster = held

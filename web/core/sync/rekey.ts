@@ -4,7 +4,7 @@ import { type Bytes, hex, random } from "../crypto/bytes.ts";
 import { canonical } from "../crypto/canonical.ts";
 import { beginning } from "../crypto/chain.ts";
 import { announce, directId, type Head, parseAnnouncement, rosterHash } from "../crypto/epoch.ts";
-import { wrap } from "../crypto/keys.ts";
+import { wrapSecret } from "../crypto/keys.ts";
 import { sealName } from "../crypto/message.ts";
 import { type ConversationId, conversationId, type UserId } from "../model/ids.ts";
 import { type ConversationRecord, headOf } from "../store/records.ts";
@@ -245,7 +245,7 @@ export async function shareHistory({ store, cipher, caller }: Account, id: Conve
   if (!person?.publicKey) throw new NoKey([user]);
   const older = (await store.epochs(id)).slice(0, -1).filter(({ epoch }) => epoch > 0);
   for (let from = 0; from < older.length; from += MAX_SHARED) {
-    const wrapped = older.slice(from, from + MAX_SHARED).map(async (one) => [one.epoch, await wrap(await cipher.secret(one.wrapped), person.publicKey)] as const);
+    const wrapped = older.slice(from, from + MAX_SHARED).map(async (one) => [one.epoch, await wrapSecret(await cipher.secret(one.wrapped), person.publicKey)] as const);
     await shareEpochs(caller, id, user, Object.fromEntries(await Promise.all(wrapped)));
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Bytes } from "../crypto/bytes.ts";
 import { namesKey, parseCard } from "../crypto/card.ts";
-import { wrap } from "../crypto/keys.ts";
+import { wrapSecret } from "../crypto/keys.ts";
 import type { UserId } from "../model/ids.ts";
 import type { PersonRecord } from "../store/records.ts";
 import type { Account } from "./account.ts";
@@ -31,6 +31,6 @@ export async function wrapFor(account: Account, secret: Bytes, users: readonly U
   if (missing.length > 0) throw new NoKey(missing);
   const keys: [string, string][] = [[session.user, session.publicKey]];
   for (const person of people) if (person) keys.push([person.id, person.publicKey]);
-  const wrapped = keys.map(async ([user, key]) => [user, await wrap(secret, key)] as const);
+  const wrapped = keys.map(async ([user, key]) => [user, await wrapSecret(secret, key)] as const);
   return Object.fromEntries(await Promise.all(wrapped));
 }

@@ -1,7 +1,7 @@
 // Keeps the vault up to date during a session: writes pins and heads into its box, and reads those of the user's other devices.
 // Password and recovery key open it as before.
 
-import { checkVersion, type Contents, fillBox, openBox, type Owner, readVault, type Vault, writeVault } from "../crypto/vault.ts";
+import { checkVersion, type Contents, sealBox, openBox, type Owner, readVault, type Vault, writeVault } from "../crypto/vault.ts";
 import { isSame } from "../model/equal.ts";
 import type { SessionRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
@@ -74,7 +74,7 @@ export async function keepVault(account: Account, without?: (there: Contents) =>
       return;
     }
     const version = vault.version + 1;
-    const box = await fillBox(session.boxKey, { keys: contents.keys, ...next }, ownerOf(session), version);
+    const box = await sealBox(session.boxKey, { keys: contents.keys, ...next }, ownerOf(session), version);
     const rsakey = writeVault({ version, slots: vault.slots, box });
     try {
       await changeVault(caller, { rsakey, version });

@@ -9,7 +9,7 @@ import { DamagedFile, digestOf, fileKey, padme, PLAIN, sealRecord } from "../../
 import { callerOf } from "../../core/session/record.ts";
 import { Store } from "../../core/store/store.ts";
 import type { Caller } from "../../core/wire/call.ts";
-import { startClient, type Article, type ChosenFile, type Client, type FileAbout, type FileInfo } from "../../core/index.ts";
+import { startClient, type Article, type ChosenFile, type Client, type FileMetadata, type FileInfo } from "../../core/index.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person } from "../world/person.ts";
@@ -42,9 +42,9 @@ everyone.add(ann.client).add(ben.client);
 const id = await ann.befriends(ben);
 await Promise.all([ann.client.open(id), ben.client.open(id)]);
 
-const document: FileAbout = { name: "plan.pdf", mime: "application/pdf", w: null, h: null, ms: null, thumb: "", wave: "" };
+const document: FileMetadata = { name: "plan.pdf", mime: "application/pdf", w: null, h: null, ms: null, thumb: "", wave: "" };
 const bytesOf = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length).map((_, i) => i * 7);
-const stage = (client: Client, length: number, about: Partial<FileAbout> = {}): Promise<FileInfo> => {
+const stage = (client: Client, length: number, about: Partial<FileMetadata> = {}): Promise<FileInfo> => {
   const bytes = bytesOf(length);
   return client.stage({ size: length, read: async (from, to) => Promise.resolve(bytes.slice(from, to)) }, { ...document, ...about });
 };

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { deviceNameOf } from "../../browser/device.ts";
 import { base64, random } from "../../core/crypto/bytes.ts";
 import { aesKey } from "../../core/crypto/keys.ts";
-import { fillBox, MAX_RSAKEY, type VaultPin, writeVault } from "../../core/crypto/vault.ts";
+import { sealBox, MAX_RSAKEY, type VaultPin, writeVault } from "../../core/crypto/vault.ts";
 import { cardHash, parseCard } from "../../core/crypto/card.ts";
 import { md5 } from "../../core/crypto/md5.ts";
 import { publicOfSeed } from "../../core/crypto/keys.ts";
@@ -56,7 +56,7 @@ test("a vault with many contacts is no larger than a server takes, and who was l
     const keys = { rsa: random(bytes), seed: random(32) };
     const next = fit(keys, Object.fromEntries(all), heads);
     const slot = "A".repeat(80);
-    const box = await fillBox(await aesKey(random(32)), { keys, ...next }, { server: id(1), user: id(2) }, 2_147_483_647);
+    const box = await sealBox(await aesKey(random(32)), { keys, ...next }, { server: id(1), user: id(2) }, 2_147_483_647);
     const rsakey = writeVault({ version: 2_147_483_647, slots: { password: slot, recovery: slot }, box });
     assert.ok(rsakey.length <= MAX_RSAKEY, `${rsakey.length}`);
     assert.ok(rsakey.length > MAX_RSAKEY - 1024, `${rsakey.length} leaves room`);

@@ -9,7 +9,7 @@ import { fileFields, readFile, shapeOf } from "../../core/model/file.ts";
 import { readBody } from "../../core/model/body.ts";
 import { animated } from "../../ui/files/animated.ts";
 import { isAvifSequence, isHeic, withoutMetadata } from "../../ui/files/iso.ts";
-import { endingOf, mayNamePlace, pictureType, playedType, saysPicture, saysShown, thumbOf } from "../../ui/files/types.ts";
+import { endingOf, mayNamePlace, pictureType, playableType, saysPicture, saysShown, thumbOf } from "../../ui/files/types.ts";
 import { BARS, barsOf, condensed, writeWave } from "../../ui/files/wave.ts";
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
@@ -58,7 +58,7 @@ test("sound and video are what they are by their first bytes, whatever they are 
     ["\xff\xd8\xff\xe0", null, null],
     ["<html>", null, null],
     ["", null, null],
-  ] as const) assert.deepEqual([playedType(bytes(text), false), playedType(bytes(text), true)], [video, sound], JSON.stringify(text));
+  ] as const) assert.deepEqual([playableType(bytes(text), false), playableType(bytes(text), true)], [video, sound], JSON.stringify(text));
   assert.deepEqual(["image/heic", "audio/midi", "video/mp4", "application/pdf", ""].map(saysShown), [true, true, true, false, false]);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { startClient, type Client } from "../../core/index.ts";
-import { wrap } from "../../core/crypto/keys.ts";
+import { wrapSecret } from "../../core/crypto/keys.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { articlesOf, Person, password } from "../world/person.ts";
 import { Version4 } from "../world/version-4.ts";
@@ -198,7 +198,7 @@ test("a secret of an older epoch that does not match its announcement makes that
   const older = server.conversations.get(direct)?.epochs.at(-2);
   const account = server.accounts.get(ben.id);
   assert.ok(older && account);
-  older.secrets[ben.id] = await wrap(new Uint8Array(32), account.publickey);
+  older.secrets[ben.id] = await wrapSecret(new Uint8Array(32), account.publickey);
   const again = await ben.onAnotherDevice(ports);
   everyone.push(again.client);
   await again.sees("the conversation", ({ conversations }) => conversations.some((c) => c.id === direct) || undefined);
@@ -245,7 +245,7 @@ async function withUselessSecret(secret: string): Promise<Person> {
 test("a copy of the newest secret that is of no use is healed by the next epoch", async () => {
   await ann.client.open(direct);
   const publickey = server.accounts.get(ben.id)?.publickey ?? "";
-  const other = await wrap(new Uint8Array(32), publickey);
+  const other = await wrapSecret(new Uint8Array(32), publickey);
   for (const [i, secret] of [other, "AAAA", ""].entries()) {
     const again = await withUselessSecret(secret);
     assert.deepEqual(await again.client.renewKeys(direct), { ok: true, value: null });
@@ -262,7 +262,7 @@ test("a copy of the newest secret that is of no use is healed by the next epoch"
 });
 
 test("a server that hands out nothing else gets no message, and not one epoch after the other", async () => {
-  const other = await wrap(new Uint8Array(32), server.accounts.get(ben.id)?.publickey ?? "");
+  const other = await wrapSecret(new Uint8Array(32), server.accounts.get(ben.id)?.publickey ?? "");
   const conversation = server.conversations.get(direct);
   assert.ok(conversation);
   server.tamper = (user, shown) => (user === ben.id && shown["id"] === direct ? { ...shown, secret: other } : shown);

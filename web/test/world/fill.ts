@@ -3,7 +3,7 @@
 
 import { openBackend } from "../../browser/backend.ts";
 import { type Bytes, hex, random } from "../../core/crypto/bytes.ts";
-import { wrap } from "../../core/crypto/keys.ts";
+import { wrapSecret } from "../../core/crypto/keys.ts";
 import { type ConversationId, conversationId, type MessageId, messageId, type UserId, userId } from "../../core/model/ids.ts";
 import type { Change } from "../../core/store/backend.ts";
 import type { ConversationRecord, PersonRecord, SessionRecord } from "../../core/store/records.ts";
@@ -47,7 +47,7 @@ async function conversationWith(of: Of, rows: number, name: string): Promise<Cha
   const { session, template, friend, secret } = of;
   const id: ConversationId = conversationId(hex(random(16)));
   const user: UserId = userId(hex(random(16)));
-  const wrapped = await wrap(secret, session.publicKey);
+  const wrapped = await wrapSecret(secret, session.publicKey);
   const participants = [{ userid: session.user, username: session.name }, { userid: user, username: name }];
   const wire = { ...template.wire, id, participants, secret: wrapped };
   const epochs = await of.store.epochs(template.wire.id);

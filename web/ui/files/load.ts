@@ -5,7 +5,7 @@ import { effect, type ReadonlySignal, type Signal, signal, untracked } from "@pr
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Failure, type FileInfo, shapeOf } from "../../core/index.ts";
 import { client, connection, forgotten } from "../state.ts";
-import { HEAD, pictureType, playedType, UNKNOWN } from "./types.ts";
+import { HEAD, pictureType, playableType, UNKNOWN } from "./types.ts";
 
 /** How far a file is. */
 export type Loaded = { kind: "waiting"; done: number } | { kind: "here"; url: string } | { kind: "failed"; failure: Failure };
@@ -88,7 +88,7 @@ export async function blobOf(file: FileInfo, isShown: boolean, onPart: (done: nu
 /** Its type by its first bytes; null if that does not match its shape. */
 function typeOf(file: FileInfo, head: Uint8Array): string | null {
   const shape = shapeOf(file);
-  return shape === "picture" ? pictureType(head) : playedType(head, shape !== "video");
+  return shape === "picture" ? pictureType(head) : playableType(head, shape !== "video");
 }
 
 async function load(entry: Entry): Promise<void> {

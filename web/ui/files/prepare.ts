@@ -1,15 +1,15 @@
 // Prepares a file for sending: re-encodes a picture, so that it has no metadata (location, camera), and makes the dimensions and the
 // thumbnail that the message carries.
 
-import type { FileAbout } from "../../core/index.ts";
+import type { FileMetadata } from "../../core/index.ts";
 import { animated } from "./animated.ts";
 import { isHeic, withoutMetadata } from "./iso.ts";
-import { HEAD, pictureType, playedType, saysShown, UNKNOWN } from "./types.ts";
+import { HEAD, pictureType, playableType, saysShown, UNKNOWN } from "./types.ts";
 
 /** A file that is ready. */
 export interface Prepared {
   blob: Blob;
-  about: FileAbout;
+  about: FileMetadata;
   tiny: string;
   /** To be shown before it is sent. */
   preview: Blob | null;
@@ -151,7 +151,7 @@ export async function prepared(source: File, original: boolean): Promise<Prepare
   if (type && bare) return plain(original ? source : bare, source.name, type);
   // A file with a document's type stays a document.
   const isNamed = source.type !== "" && source.type !== UNKNOWN && !saysShown(source.type);
-  const played = isNamed ? null : playedType(head, source.type.startsWith("audio/"));
+  const played = isNamed ? null : playableType(head, source.type.startsWith("audio/"));
   if (played?.startsWith("video/")) return video(source, played);
   return plain(source, source.name, played ?? (isNamed ? source.type : UNKNOWN));
 }

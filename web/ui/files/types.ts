@@ -39,7 +39,7 @@ function frameType([first = 0, second = 0, third = 0]: Uint8Array): string | nul
  * The type of what is played; null if it is neither sound nor video. `isSound`: what it is said to be, where what holds it may hold
  * either.
  */
-export function playedType(bytes: Uint8Array, isSound: boolean): string | null {
+export function playableType(bytes: Uint8Array, isSound: boolean): string | null {
   const text = String.fromCharCode(...bytes.subarray(0, HEAD));
   const either = isSound ? "audio" : "video";
   if (at(bytes, 4, "ftyp")) return isoType(text.slice(8, 12), isSound);

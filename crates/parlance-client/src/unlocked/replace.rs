@@ -2,7 +2,7 @@
 
 use parlance_wire::request::account::ChangePassword;
 
-use super::{Unlocked, copy, keep::version_of, new_password};
+use super::{Unlocked, copy, new_password, vault::version_of};
 use crate::{
     e2ee::{self, Contents, Master, RecoveryKey, SigningKey, State, next_card},
     error::Error,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use parlance_wire::id::UserId;
 
-use super::{Unlocked, keep::MAX_TRIES};
+use super::{Unlocked, vault::MAX_TRIES};
 use crate::{
     e2ee::State,
     error::{Error, ErrorCode},
@@ -22,7 +22,7 @@ impl Unlocked {
     ///
     /// # Errors
     /// As for [`Session::accept_restored`](crate::Session::accept_restored); `Relabelled`: the vault is
-    /// not the user's, and the state stays as it was. As for [`take`](Self::take): the log was accepted,
+    /// not the user's, and the state stays as it was. As for [`load_from_vault`](Self::load_from_vault): the log was accepted,
     /// and the vault was not changed; call this again.
     pub async fn accept_restored(&mut self, state: &mut State) -> Result<(), Error> {
         for _ in 1..MAX_TRIES {
@@ -48,7 +48,7 @@ impl Unlocked {
         contents.pins.retain(|user, _| !lost.contains(user));
         contents.heads.clear();
         (self.vault, self.contents) = (vault, contents);
-        self.take_contents(state).await?;
+        self.merge_contents(state).await?;
         self.session.meet(state, &lost).await?;
         for user in lost {
             state.pins.doubt(user);

@@ -84,7 +84,7 @@ impl Nick {
             .map(|part| {
                 UsernameCasePreserved::enforce(part)
                     .ok()
-                    .filter(|part| stands_alone(part))
+                    .filter(|part| is_visible(part))
             })
             .collect();
         let nick = parts?.join(" ");
@@ -127,12 +127,12 @@ fn freeform(text: &str, most: usize) -> Option<String> {
     }
     let name = OpaqueString::enforce(text).ok()?;
     // Names that look alike must not differ in spaces at their ends.
-    (fits(&name, most) && name.trim() == &*name && stands_alone(&name)).then(|| name.into_owned())
+    (fits(&name, most) && name.trim() == &*name && is_visible(&name)).then(|| name.into_owned())
 }
 
 /// Whether something of a text is seen, and nothing of it on what stands before it: it does not begin
 /// with a combining mark, and has more than spaces.
-fn stands_alone(text: &str) -> bool {
+fn is_visible(text: &str) -> bool {
     // U+2800 is a braille cell without dots: a symbol, which looks like a space.
     let is_seen = |c: char| !c.is_whitespace() && c != '\u{2800}' && !is_combining_mark(c);
     !text.starts_with(is_combining_mark) && text.contains(is_seen)

@@ -24,7 +24,7 @@ impl Session {
         epoch: Epoch,
     ) -> Result<BTreeMap<Epoch, EpochSecret>, Error> {
         let mut reader = Reader::new();
-        self.know_epoch(state, &mut reader, conversation, epoch)
+        self.fetch_epochs_down_to(state, &mut reader, conversation, epoch)
             .await?;
         let all = reader.epochs.into_iter();
         let opened = all.filter_map(|(epoch, (_, secret))| match secret {
@@ -35,7 +35,7 @@ impl Session {
     }
 
     /// Fetches the announcements and secrets from the newest epoch down to this one.
-    pub(super) async fn know_epoch(
+    pub(super) async fn fetch_epochs_down_to(
         &self,
         state: &State,
         reader: &mut Reader,

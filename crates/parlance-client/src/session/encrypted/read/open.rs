@@ -35,7 +35,8 @@ impl Session {
             Err(refused) => {
                 if matches!(refused, e2ee::Error::NotSigned) {
                     let data = message.data.as_str();
-                    self.know_epoch(state, reader, id, Epoch::FIRST).await?;
+                    self.fetch_epochs_down_to(state, reader, id, Epoch::FIRST)
+                        .await?;
                     unsigned = open_unsigned(reader, &envelope, data);
                 }
                 Err(refused)
@@ -75,7 +76,7 @@ impl Session {
         sealed: &Sealed,
     ) -> Result<Result<Opened, e2ee::Error>, Error> {
         let epoch = sealed.epoch();
-        self.know_epoch(state, reader, envelope.conversation, epoch)
+        self.fetch_epochs_down_to(state, reader, envelope.conversation, epoch)
             .await?;
         let secret = match reader.epochs.get(&epoch) {
             Some((_, Secret::Opened(secret))) => secret,

@@ -1,4 +1,4 @@
-//! A store of bytes outside the database: a directory, or a bucket of an S3 service. It holds objects, each
+//! An external store: bytes outside the database: a directory, or a bucket of an S3 service. It holds objects, each
 //! written once under a unique name; only the database knows which file they belong to.
 
 mod dir;
@@ -63,7 +63,7 @@ fn part_name(part: u16) -> String {
 
 /// An open store.
 #[derive(Debug)]
-pub(crate) struct Outside {
+pub(crate) struct ExternalStore {
     kind: Kind,
     /// Maximum time of one operation.
     timeout: Duration,
@@ -89,7 +89,7 @@ macro_rules! either {
     };
 }
 
-impl Outside {
+impl ExternalStore {
     /// Opens the store of a server. Returns `None` for PostgreSQL, which is not outside.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Outside {
     /// time, one gets it.
     ///
     /// # Errors
-    /// As [`Outside::open`]; and if it is a directory of another user of the system.
+    /// As [`ExternalStore::open`]; and if it is a directory of another user of the system.
     pub(super) async fn claim(
         place: &FileStore,
         options: &StoreOptions,

@@ -30,25 +30,25 @@ const USUAL_ENTRY_BYTES: usize = 240;
 impl Unlocked {
     /// Writes into the vault what this station knows of contacts, and how far it has read each
     /// conversation, so that a new station does not begin with trust on first use, and none is shown
-    /// less than another. At first it does what [`take`](Self::take) does. To be called after
+    /// less than another. At first it does what [`load_from_vault`](Self::load_from_vault) does. To be called after
     /// contacts were met, compared or accepted, and once a day for what was read. What does not fit
     /// into a vault is dropped: heads before pins, and contacts who were only seen first.
     ///
     /// # Errors
-    /// As for [`take`](Self::take). `DifferentTranscript`: the server does not have a message any more
+    /// As for [`load_from_vault`](Self::load_from_vault). `DifferentTranscript`: the server does not have a message any more
     /// that was read here. Nothing is written then.
-    pub async fn keep(&mut self, state: &mut State) -> Result<(), Error> {
+    pub async fn save_to_vault(&mut self, state: &mut State) -> Result<(), Error> {
         for _ in 1..MAX_TRIES {
-            match self.keep_once(state).await {
+            match self.save_once(state).await {
                 Err(error) if error.code() == Some(ErrorCode::StaleVersion) => {}
                 done => return done,
             }
         }
-        self.keep_once(state).await
+        self.save_once(state).await
     }
 
-    async fn keep_once(&mut self, state: &mut State) -> Result<(), Error> {
-        self.take(state).await?;
+    async fn save_once(&mut self, state: &mut State) -> Result<(), Error> {
+        self.load_from_vault(state).await?;
         let mut contents = self.contents_now(state).await?;
         let (vault, rsakey) = self.fit(&mut contents)?;
         let before = &self.contents;
@@ -132,11 +132,11 @@ impl Unlocked {
     /// `Encryption`: as for [`Session::meet`](crate::Session::meet); `OldVault`: this station has seen
     /// a newer one. `Relabelled`: it is another one, or another station has replaced the password.
     /// `DifferentCard`: a contact's card is not the one in the vault, or its successor.
-    pub async fn take(&mut self, state: &mut State) -> Result<(), Error> {
+    pub async fn load_from_vault(&mut self, state: &mut State) -> Result<(), Error> {
         let (vault, contents) = self.stored(state.vault_version).await?;
         state.vault_version = vault.version();
         (self.vault, self.contents) = (vault, contents);
-        self.take_contents(state).await
+        self.merge_contents(state).await
     }
 
     /// The vault as the server has it, which must not be older than the version `seen`.
@@ -146,7 +146,7 @@ impl Unlocked {
         Ok((vault, contents))
     }
 
-    pub(super) async fn take_contents(&self, state: &mut State) -> Result<(), Error> {
+    pub(super) async fn merge_contents(&self, state: &mut State) -> Result<(), Error> {
         let known = |state: &State, user: UserId| state.pins.cards(user).last().map(Card::n);
         let others = self.contents.pins.iter();
         let others = others.filter(|(user, _)| **user != self.owner.user);
