@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     answer::{self, Nothing},
-    conversation::{epoch, view},
+    conversation::{self, epoch},
 };
 use crate::{
     chat::{Call, error::Error, group},
@@ -77,7 +77,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 first.as_ref().map(|signed| (signed, &secrets)),
             )
             .await?;
-            return view::one_with(call, &row, invited).await;
+            return conversation::one_with(call, &row, invited).await;
         }
         Action::AddParticipants {
             conversationid,
@@ -92,7 +92,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
                 .map(participant)
                 .collect::<Result<_, _>>()?;
             let (row, invited) = group::change(call, conversationid, &Change::Add(&more)).await?;
-            return view::one_with(call, &row, invited).await;
+            return conversation::one_with(call, &row, invited).await;
         }
         Action::Invitations => {
             let rows = store::invitation::list(&call.services.db, call.user).await?;
@@ -141,7 +141,7 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Action) -> Result<Vec<u
             role,
         } => group::change(call, conversationid, &Change::SetRole(participantid, role)).await?,
     };
-    view::one(call, &row).await
+    conversation::one(call, &row).await
 }
 
 fn participant<'a>(

@@ -10,7 +10,7 @@ pub(crate) mod conversationgroup;
 pub(crate) mod error;
 pub(crate) mod file;
 pub(crate) mod friends;
-pub(crate) mod history;
+mod history;
 pub(crate) mod keys;
 mod limits;
 pub(crate) mod login;
@@ -124,6 +124,6 @@ pub(crate) async fn perform(call: &mut Call<'_>, action: Signed) -> Result<Vec<u
         Signed::Keys(action) => Box::pin(keys::perform(call, action)).await,
         Signed::File(action) => Box::pin(file::perform(call, action)).await,
     }?;
-    history::cache_new_rows(call)?;
+    call.services.pages.append(&call.outbox)?;
     Ok(answer)
 }

@@ -5,12 +5,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{answer, history};
+use super::answer;
 use crate::{
     chat::error::Error,
     notify::{
-        changes::Changes,
-        event::NewRow,
+        event::{Changes, NewRow},
         registry::{Notifications, Poll},
     },
     store::rows::HistoryRow,
@@ -161,7 +160,7 @@ fn new_stations(changes: &Changes, version: ClientVersion) -> Vec<StationId> {
 }
 
 fn event(conversationid: ConversationId, new: &NewRow) -> Result<EventView<'_>, Error> {
-    let row = history::rendered(new)?;
+    let row = new.json().map_err(|error| Error::Internal(error.into()))?;
     let (message, report) = match &new.row {
         HistoryRow::Message(_) => (Some(row), None),
         HistoryRow::Report(_) => (None, Some(row)),
@@ -178,7 +177,7 @@ fn event(conversationid: ConversationId, new: &NewRow) -> Result<EventView<'_>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::changes::tests::{rows, written};
+    use crate::notify::event::tests::{rows, written};
 
     #[test]
     fn sockets_share_the_frame_of_a_row_that_is_all_that_is_new_and_no_other() {

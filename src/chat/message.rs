@@ -1,4 +1,4 @@
-//! Messages: each is stored exactly once, however often it is sent.
+//! Messages: each is stored exactly once, however often it is sent, and linked into a chain.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,6 +13,7 @@ use crate::store::{
 };
 use parlance_wire::{
     e2ee::Epoch,
+    history::Link,
     id::{ConversationId, FileId, MessageId},
     request::conversation::SentMessage,
     text::Instance,
@@ -159,6 +160,36 @@ pub(crate) async fn erase(
             Ok(gone)
         }
     }
+}
+
+/// Returns at most `limit` links of a conversation's chain after a number, and `true` if there are more.
+///
+/// # Errors
+/// `ConversationNotFound`, `StaleInstance`.
+pub(crate) async fn transcript(
+    call: &Call<'_>,
+    conversation: ConversationId,
+    instance: &Instance,
+    after: i64,
+    limit: usize,
+) -> Result<(Vec<Link>, bool), Error> {
+    let one_more = i64::try_from(limit + 1).map_err(|error| Error::Internal(error.into()))?;
+    let found = store::transcript::after(
+        &call.services.db,
+        conversation,
+        call.user,
+        instance,
+        after,
+        one_more,
+    )
+    .await?;
+    let (current, mut links) = found.ok_or(Error::ConversationNotFound)?;
+    if current != *instance {
+        return Err(Error::StaleInstance(current));
+    }
+    let has_more = links.len() > limit;
+    links.truncate(limit);
+    Ok((links, has_more))
 }
 
 fn new_row(message: NewMessage, new: &New) -> NewRow {

@@ -16,7 +16,6 @@ pub(crate) mod invite;
 pub(crate) mod keys;
 pub(crate) mod message;
 pub(crate) mod name_cache;
-pub(crate) mod page_cache;
 pub(crate) mod presence;
 pub(crate) mod push;
 pub(crate) mod quota;
@@ -52,7 +51,7 @@ pub(crate) struct Services {
     /// Group commit for reports.
     pub reports: Batcher<NewReport>,
     pub names: name_cache::NameCache,
-    pub pages: page_cache::PageCache,
+    pub pages: history::PageCache,
     /// The queue of Web Pushes to stations without a socket, if the operator enabled them.
     pub push: Option<PushQueue>,
     pub told: friend::ToldRequests,
@@ -94,7 +93,7 @@ impl Services {
             messages: Batcher::new(db.clone()),
             reports: Batcher::new(db.clone()),
             names: name_cache::NameCache::default(),
-            pages: page_cache::PageCache::default(),
+            pages: history::PageCache::default(),
             push: settings.push.as_ref().map(|_| PushQueue::default()),
             told: friend::ToldRequests::new(settings.timings.request_told),
             full: usage::Full::default(),

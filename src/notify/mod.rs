@@ -6,7 +6,6 @@
 //! up for by a [`resync`].
 
 pub(crate) mod bus;
-pub(crate) mod changes;
 pub(crate) mod event;
 pub(crate) mod nodes;
 pub(crate) mod push;

@@ -3,28 +3,35 @@
 //! rarely is not (docs/api.md, chatnotification).
 //!
 //! A station either polls, or subscribes with a socket. A socket takes the changes when it can
-//! write, so a slow reader costs a set of ids instead of a queue. Polls are handled in [`poll`].
+//! write, so a slow reader costs a set of ids instead of a queue. Polls are handled in [`poll`],
+//! sockets are opened and closed in [`subscription`].
 
 mod poll;
 mod subscription;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task,
     time::{Duration, Instant},
 };
 
-use self::{poll::InFlight, subscription::Subscriber};
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use self::poll::InFlight;
 pub(crate) use self::{
     poll::{Fetched, Poll},
-    subscription::{End, Feed, Subscription},
+    subscription::{End, SocketLimits, Subscription, TooManySockets},
 };
-use super::{
-    changes::{Changes, Order},
-    event::{Event, NewRow},
-};
+use super::event::{Changes, Event, NewRow, NewRows};
 use parlance_wire::{
-    id::{StationId, UserId},
+    id::{ConversationId, StationId, UserId},
+    text::Instance,
     version::ClientVersion,
 };
 
@@ -37,8 +44,13 @@ const CHUNK: usize = 500;
 /// Pending notifications that are not polled for this long are dropped.
 // A running client polls far more often; one that returns later resyncs.
 const IDLE: Duration = Duration::from_mins(15);
-/// Delay after which a station whose socket was refused may try again.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Number of locks that conversations are spread over, so that announcements rarely wait for each
+/// other.
+// 256, so that a byte of a hash selects one.
+const STRIPES: usize = 256;
+/// Maximum conversations remembered under one lock. After one was forgotten, its next row is announced by id only.
+const MAX_CONVERSATIONS: usize = 1024;
 
 /// The pending notifications of all stations known to this node.
 #[derive(Debug, Default)]
@@ -66,75 +78,32 @@ struct Pending {
     subscriber: Option<Arc<Subscriber>>,
 }
 
-/// The user, or the node, has the maximum number of sockets open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooManySockets {
-    /// Delay before the next attempt.
-    pub retry_after: Duration,
+/// The registry's end of a subscription.
+#[derive(Debug)]
+struct Subscriber {
+    version: ClientVersion,
+    /// Whether something was added since the feed was last polled.
+    changed: AtomicBool,
+    /// Whether the changes taken last may not have arrived.
+    unacked: AtomicBool,
+    /// The task that writes to the socket.
+    // Not a `Notify`: each push wakes it, and a waker needs neither a lock nor a list of waiters.
+    task: AtomicWaker,
+    /// Set once: the client gets the first reason.
+    ended: OnceLock<End>,
+    end: Notify,
 }
 
-/// Limits of a node's open sockets.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SocketLimits {
-    /// Maximum per user.
-    pub per_user: usize,
-    /// Maximum per node.
-    pub total: usize,
+/// The changes of a subscription, for the task that writes to the socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    notifications: Arc<Notifications>,
+    user: UserId,
+    station: StationId,
+    subscriber: Arc<Subscriber>,
 }
 
 impl Notifications {
-    /// Subscribes to a station's pending notifications. This ends another socket of the same
-    /// station, as the station has reconnected. Returns the subscription, and `true` if it is the
-    /// user's first on this node.
-    ///
-    /// # Errors
-    /// The user, or the node, has the maximum number of sockets open.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        user: UserId,
-        station: StationId,
-        version: ClientVersion,
-        limits: SocketLimits,
-    ) -> Result<(Subscription, bool), TooManySockets> {
-        let mut inner = self.locked();
-        let of_user = inner.sockets_of(user);
-        let replaces = inner
-            .station(user, station)
-            .is_some_and(|pending| pending.subscriber.is_some());
-        // Replacing a socket is never refused: otherwise a client that reconnects before its old
-        // socket timed out would be locked out by it.
-        if !replaces
-            && (of_user >= limits.per_user
-                || inner.subscribers >= limits.total
-                || !inner.has_room_for(user))
-        {
-            return Err(TooManySockets {
-                retry_after: RETRY_AFTER,
-            });
-        }
-        let subscriber = Arc::new(Subscriber::new(version));
-        let pending = inner.station_or_new(user, station);
-        pending.redeliver();
-        // Rows for an earlier socket follow frames that may never have arrived.
-        pending.changes.keep_ids();
-        if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
-            other.end(End::Replaced);
-            // It is unknown which pushes of the other socket arrived.
-            pending.changes.resync = true;
-        } else {
-            inner.subscribers += 1;
-        }
-        Ok((
-            Subscription(Feed {
-                notifications: self.clone(),
-                user,
-                station,
-                subscriber,
-            }),
-            of_user == 0,
-        ))
-    }
-
     /// Adds events to the pending notifications of all recipients.
     ///
     /// New rows are only passed on if they follow what was announced of their conversation before:
@@ -182,65 +151,6 @@ impl Notifications {
         });
     }
 
-    /// The number of open sockets, and of stations with pending notifications.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let inner = self.locked();
-        let stations = inner.by_user.values().map(HashMap::len).sum();
-        (inner.subscribers, stations)
-    }
-
-    /// Returns `true` if a socket of this user is open here.
-    pub(crate) fn has_socket(&self, user: UserId) -> bool {
-        self.sockets_of(user) > 0
-    }
-
-    /// How many sockets a user has open here.
-    pub(crate) fn sockets_of(&self, user: UserId) -> usize {
-        self.locked().sockets_of(user)
-    }
-
-    /// Returns `true` if this station has a socket open here.
-    pub(crate) fn has_socket_of(&self, user: UserId, station: StationId) -> bool {
-        let mut inner = self.locked();
-        let pending = inner.station(user, station);
-        pending.is_some_and(|pending| pending.subscriber.is_some())
-    }
-
-    /// How many sockets each user has open here, if any.
-    pub(crate) fn sockets(&self) -> HashMap<UserId, usize> {
-        let inner = self.locked();
-        let users = inner.by_user.keys().copied();
-        users
-            .map(|user| (user, inner.sockets_of(user)))
-            .filter(|(_, sockets)| *sockets > 0)
-            .collect()
-    }
-
-    /// The stations with a socket on this node, of one user or of everyone.
-    pub(crate) fn stations_with_sockets(&self, whose: Option<UserId>) -> Vec<(UserId, StationId)> {
-        let inner = self.locked();
-        let mut found = vec![];
-        for (user, stations) in &inner.by_user {
-            if whose.is_none_or(|whose| whose == *user) {
-                let open = stations
-                    .iter()
-                    .filter(|(_, pending)| pending.subscriber.is_some());
-                found.extend(open.map(|(station, _)| (*user, *station)));
-            }
-        }
-        found
-    }
-
-    /// Ends the subscription of a station.
-    pub(crate) fn disconnect(&self, user: UserId, station: StationId, end: End) {
-        // Only signalled: the socket's task drops the subscription itself, which takes this lock.
-        let mut inner = self.locked();
-        let pending = inner.station(user, station);
-        if let Some(subscriber) = pending.and_then(|pending| pending.subscriber.as_ref()) {
-            subscriber.end(end);
-        }
-    }
-
     fn locked(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock is held cannot leave a set half-changed, so a poisoned lock is
         // still good.
@@ -268,15 +178,6 @@ impl Inner {
 
     fn has_room_for(&self, user: UserId) -> bool {
         self.by_user.len() < MAX_USERS || self.by_user.contains_key(&user)
-    }
-
-    fn sockets_of(&self, user: UserId) -> usize {
-        self.by_user.get(&user).map_or(0, |stations| {
-            stations
-                .values()
-                .filter(|pending| pending.subscriber.is_some())
-                .count()
-        })
     }
 }
 
@@ -314,6 +215,178 @@ impl Pending {
             subscriber.wake();
         }
     }
+}
+
+impl Subscriber {
+    fn new(version: ClientVersion) -> Self {
+        Self {
+            version,
+            changed: AtomicBool::new(false),
+            unacked: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            ended: OnceLock::new(),
+            end: Notify::new(),
+        }
+    }
+
+    fn wake(&self) {
+        // A task that was woken and has not run yet will find this change as well.
+        if !self.changed.swap(true, Ordering::AcqRel) {
+            self.task.wake();
+        }
+    }
+
+    fn end(&self, end: End) {
+        let _ = self.ended.set(end);
+        self.end.notify_one();
+    }
+}
+
+impl Feed {
+    /// Ready when something may have been added since the last call.
+    pub(crate) fn poll_changed(&self, context: &task::Context<'_>) -> task::Poll<()> {
+        // Registered before the check, so that a change in between wakes the task.
+        self.subscriber.task.register(context.waker());
+        if self.subscriber.changed.swap(false, Ordering::AcqRel) {
+            task::Poll::Ready(())
+        } else {
+            task::Poll::Pending
+        }
+    }
+
+    /// Takes the pending changes; nothing, once the subscription was replaced, revoked or dropped.
+    /// Until [`Subscription::ack`], they count as possibly lost.
+    pub(crate) fn take(&self) -> Changes {
+        if self.subscriber.ended.get().is_some() {
+            return Changes::default();
+        }
+        let mut inner = self.notifications.locked();
+        let Some(pending) = inner.station_of(self) else {
+            return Changes::default();
+        };
+        let changes = std::mem::take(&mut pending.changes);
+        // Under the lock, so that a subscription that is dropped right after sees it and makes the
+        // station resync.
+        if !changes.is_empty() {
+            self.subscriber.unacked.store(true, Ordering::Release);
+        }
+        changes
+    }
+}
+
+type Stripe = Mutex<HashMap<ConversationId, Head>>;
+
+/// The newest row of each conversation that was announced on this node.
+#[derive(Debug)]
+struct Order {
+    stripes: [Stripe; STRIPES],
+    // Keyed at random: with a fixed hash, users could look for conversations that share a lock with
+    // someone else's.
+    hasher: RandomState,
+}
+
+/// The newest row that was announced.
+#[derive(Debug)]
+struct Head {
+    seq: i64,
+    /// `None` if another node stored the row, as hints do not carry the instance.
+    instance: Option<Instance>,
+}
+
+/// The right to announce rows of a conversation, which nobody else has while it is held.
+type Turn<'a> = MutexGuard<'a, HashMap<ConversationId, Head>>;
+
+impl Default for Order {
+    fn default() -> Self {
+        Self {
+            stripes: std::array::from_fn(|_| Stripe::default()),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Order {
+    /// An event's rows, if they follow what was announced of the conversation before; otherwise
+    /// none. The guard has to be held until they are passed on.
+    fn rows<'a>(&self, event: &'a Event) -> (Option<Turn<'_>>, &'a [Arc<NewRow>]) {
+        match event {
+            Event::ConversationChanged {
+                conversation,
+                new: Some(new),
+                ..
+            } => {
+                let mut heads = self.turn(conversation);
+                let joins = advance(&mut heads, *conversation, new);
+                (Some(heads), if joins { &new.rows } else { &[] })
+            }
+            Event::Erased {
+                conversation,
+                last_seq,
+                ..
+            } => {
+                // As if all rows up to here had been announced: one that comes late may be an erased one, and is only named.
+                let mut heads = self.turn(conversation);
+                let all = NewRows {
+                    first: *last_seq,
+                    last: *last_seq,
+                    rows: vec![],
+                };
+                advance(&mut heads, *conversation, &all);
+                (Some(heads), &[])
+            }
+            _ => (None, &[]),
+        }
+    }
+
+    fn turn(&self, conversation: &ConversationId) -> Turn<'_> {
+        let [byte, ..] = self.hasher.hash_one(conversation).to_ne_bytes();
+        // Not `expect`: the lint is off in the unit tests.
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "there is a stripe for every value of a byte"
+        )]
+        let stripe = &self.stripes[usize::from(byte)];
+        // A panic while the lock is held cannot leave a head half-changed, so a poisoned lock is
+        // still good.
+        stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Moves a conversation's head. Returns `true` if the rows follow it.
+fn advance(
+    heads: &mut HashMap<ConversationId, Head>,
+    conversation: ConversationId,
+    new: &NewRows,
+) -> bool {
+    let instance = new.rows.first().map(|row| row.instance.clone());
+    let head = heads.get(&conversation);
+    let joins = match head {
+        // It is unknown what was announced before this node started, but nothing precedes the first
+        // row.
+        None => new.first == 1,
+        // After a `clear`, a client that holds rows of the old instance must not append these.
+        Some(head) => {
+            new.first == head.seq + 1
+                && (head.instance.is_none() || instance.is_none() || head.instance == instance)
+        }
+    };
+    // Never backwards: after a late announcement of an older row, a row that was passed on already
+    // would seem to follow again.
+    if head.is_none_or(|head| head.seq < new.last) {
+        if heads.len() >= MAX_CONVERSATIONS && !heads.contains_key(&conversation) {
+            // Rare, and costs each conversation one row that is announced by id only, which is
+            // cheaper than tracking their use.
+            heads.clear();
+        }
+        heads.insert(
+            conversation,
+            Head {
+                seq: new.last,
+                instance,
+            },
+        );
+    }
+    joins
 }
 
 #[cfg(test)]

@@ -130,6 +130,12 @@ macro_rules! listed_rows {
     };
 }
 
+/// The number of changes of nicks that a mark's list includes.
+pub(crate) fn nick_changes(mark: &ListMark) -> i64 {
+    let count = mark.as_bytes().iter().skip(32);
+    count.fold(0, |count, byte| (count << 8) | i64::from(*byte))
+}
+
 /// Lists all conversations of a user, including hidden ones, newest first, in one statement.
 pub(crate) async fn list(db: &Db, reader: UserId) -> Result<Vec<ConversationRow>> {
     let mut rows = db
@@ -176,8 +182,7 @@ pub(crate) async fn list_with_unread(db: &Db, reader: UserId) -> Result<Vec<Conv
     Ok(rows)
 }
 
-/// Like [`list_with_unread`], for these conversations only. Those that the reader has left are
-/// missing.
+/// Like [`list_with_unread`], for those of these conversations that the reader has not left.
 pub(crate) async fn some_with_unread(
     db: &Db,
     reader: UserId,

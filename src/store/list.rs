@@ -50,12 +50,6 @@ pub(crate) async fn compare(
     .await
 }
 
-/// The number of changes of nicks that a mark's list includes.
-pub(crate) fn nick_changes(mark: &ListMark) -> i64 {
-    let count = mark.as_bytes().iter().skip(32);
-    count.fold(0, |count, byte| (count << 8) | i64::from(*byte))
-}
-
 /// Begins an era if there is none and all nodes record what they change; ends it if one does not.
 pub async fn keep_era(db: &Db) -> Result<()> {
     let present = db

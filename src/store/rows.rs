@@ -1,15 +1,17 @@
-//! Rows that the store reads and writes. For those that clients see, `api` has a view with the
-//! wire's form. An announced row has both: see `NewRow` in `notify/event.rs`.
+//! Rows that the store reads and writes. Those of a history convert to the wire's form, as caches and
+//! sockets keep them rendered; for other rows that clients see, `api` has a view.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use parlance_wire::{
-    chain::{Chain, DataHash},
+    chain::Chain,
+    history::{MessageView, ReportView},
     id::{ConversationId, CredentialId, FileId, MessageId, ReportId, StationId, UserId},
     list::ListMark,
     request::conversation::SentMessage,
     text::Instance,
     time::Timestamp,
+    version::ClientVersion,
     word::{Availability, CredentialKind, ReportType, UserRole},
 };
 
@@ -313,16 +315,21 @@ pub(crate) struct MessageRow {
     pub chain: Chain,
 }
 
-/// The part of a message that is needed to verify a chain. Its text may have expired.
-#[derive(Debug)]
-pub(crate) struct LinkRow {
-    pub seq: i64,
-    /// The sender's id for it.
-    pub message_id: MessageId,
-    /// The hash of its `Data`.
-    pub data_hash: DataHash,
-    /// The hash over all messages up to it.
-    pub chain: Chain,
+impl MessageRow {
+    /// The message as a client of this version sees it.
+    pub(crate) fn view(&self, version: ClientVersion) -> MessageView<'_> {
+        MessageView {
+            id: self.message_id,
+            r#type: &self.r#type,
+            created: self.created_at,
+            valid_until: self.valid_until,
+            data: Some(&self.data),
+            user: version.is_v4().then_some(self.user_id),
+            station: version.is_v4().then_some(self.station_id),
+            seq: version.is_v4().then_some(self.seq),
+            chain: version.is_v4().then_some(self.chain),
+        }
+    }
 }
 
 /// A report, as stored.
@@ -338,4 +345,19 @@ pub(crate) struct ReportRow {
     pub user_id: UserId,
     pub station_id: StationId,
     pub message_id: MessageId,
+}
+
+impl ReportRow {
+    /// The report as clients see it.
+    pub(crate) fn view(&self) -> ReportView {
+        ReportView {
+            id: self.report_id,
+            r#type: self.r#type,
+            created: self.created_at,
+            valid_until: self.valid_until,
+            user: self.user_id,
+            station: self.station_id,
+            message_id: self.message_id,
+        }
+    }
 }

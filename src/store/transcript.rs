@@ -4,9 +4,9 @@ use super::{
     Db,
     error::{Result, impossible},
 };
-use crate::store::rows::LinkRow;
 use parlance_wire::{
     chain::{Chain, DataHash},
+    history::Link,
     id::{ConversationId, MessageId, UserId},
     text::Instance,
 };
@@ -20,7 +20,7 @@ pub(crate) async fn after(
     instance: &Instance,
     seq: i64,
     limit: i64,
-) -> Result<Option<(Instance, Vec<LinkRow>)>> {
+) -> Result<Option<(Instance, Vec<Link>)>> {
     let rows = db
         .run(async |c| {
             // A left join, so that one row still has the instance if there are no links.
@@ -57,7 +57,7 @@ pub(crate) async fn after(
     for row in rows {
         current = Some(row.instance);
         match (row.seq, row.message_id, row.data_hash, row.chain) {
-            (Some(seq), Some(message_id), Some(data_hash), Some(chain)) => links.push(LinkRow {
+            (Some(seq), Some(message_id), Some(data_hash), Some(chain)) => links.push(Link {
                 seq,
                 message_id,
                 data_hash,

@@ -19,6 +19,7 @@
 
 pub mod chain;
 pub mod e2ee;
+pub mod history;
 pub mod id;
 pub mod kdf;
 pub mod key;

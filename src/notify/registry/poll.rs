@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Notifications, Pending};
-use crate::notify::changes::Changes;
+use crate::notify::event::Changes;
 use parlance_wire::{
     id::{ConversationId, Receipt, StationId, UserId},
     version::ClientVersion,

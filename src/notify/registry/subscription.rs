@@ -1,52 +1,23 @@
-//! A socket's subscription: the registry wakes and ends it, and its task takes the changes.
+//! Opens, counts and ends the subscriptions of sockets.
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    task,
-    time::Instant,
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
-use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
-
-use super::Notifications;
-use crate::notify::changes::Changes;
+use super::{Feed, Inner, Notifications, Subscriber};
 use parlance_wire::{
     id::{StationId, UserId},
     version::ClientVersion,
 };
 
-/// The registry's end of a subscription.
-#[derive(Debug)]
-pub(super) struct Subscriber {
-    pub version: ClientVersion,
-    /// Whether something was added since the feed was last polled.
-    changed: AtomicBool,
-    /// Whether the changes taken last may not have arrived.
-    unacked: AtomicBool,
-    /// The task that writes to the socket.
-    // Not a `Notify`: each push wakes it, and a waker needs neither a lock nor a list of waiters.
-    task: AtomicWaker,
-    /// Set once: the client gets the first reason.
-    ended: OnceLock<End>,
-    end: Notify,
-}
+/// Delay after which a station whose socket was refused may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// A subscription, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Subscription(pub(super) Feed);
-
-/// The changes of a subscription, for the task that writes to the socket.
-#[derive(Debug, Clone)]
-pub(crate) struct Feed {
-    pub(super) notifications: Arc<Notifications>,
-    pub(super) user: UserId,
-    pub(super) station: StationId,
-    pub(super) subscriber: Arc<Subscriber>,
-}
+pub(crate) struct Subscription(Feed);
 
 /// Why a subscription ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,28 +34,143 @@ pub(crate) enum End {
     ServerStopping,
 }
 
-impl Subscriber {
-    pub(super) fn new(version: ClientVersion) -> Self {
-        Self {
-            version,
-            changed: AtomicBool::new(false),
-            unacked: AtomicBool::new(false),
-            task: AtomicWaker::new(),
-            ended: OnceLock::new(),
-            end: Notify::new(),
+/// The user, or the node, has the maximum number of sockets open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManySockets {
+    /// Delay before the next attempt.
+    pub retry_after: Duration,
+}
+
+/// Limits of a node's open sockets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SocketLimits {
+    /// Maximum per user.
+    pub per_user: usize,
+    /// Maximum per node.
+    pub total: usize,
+}
+
+impl Notifications {
+    /// Subscribes to a station's pending notifications. This ends another socket of the same
+    /// station, as the station has reconnected. Returns the subscription, and `true` if it is the
+    /// user's first on this node.
+    ///
+    /// # Errors
+    /// The user, or the node, has the maximum number of sockets open.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        user: UserId,
+        station: StationId,
+        version: ClientVersion,
+        limits: SocketLimits,
+    ) -> Result<(Subscription, bool), TooManySockets> {
+        let mut inner = self.locked();
+        let of_user = inner.sockets_of(user);
+        let replaces = inner
+            .station(user, station)
+            .is_some_and(|pending| pending.subscriber.is_some());
+        // Replacing a socket is never refused: otherwise a client that reconnects before its old
+        // socket timed out would be locked out by it.
+        if !replaces
+            && (of_user >= limits.per_user
+                || inner.subscribers >= limits.total
+                || !inner.has_room_for(user))
+        {
+            return Err(TooManySockets {
+                retry_after: RETRY_AFTER,
+            });
         }
+        let subscriber = Arc::new(Subscriber::new(version));
+        let pending = inner.station_or_new(user, station);
+        pending.redeliver();
+        // Rows for an earlier socket follow frames that may never have arrived.
+        pending.changes.keep_ids();
+        if let Some(other) = pending.subscriber.replace(subscriber.clone()) {
+            other.end(End::Replaced);
+            // It is unknown which pushes of the other socket arrived.
+            pending.changes.resync = true;
+        } else {
+            inner.subscribers += 1;
+        }
+        Ok((
+            Subscription(Feed {
+                notifications: self.clone(),
+                user,
+                station,
+                subscriber,
+            }),
+            of_user == 0,
+        ))
     }
 
-    pub(super) fn wake(&self) {
-        // A task that was woken and has not run yet will find this change as well.
-        if !self.changed.swap(true, Ordering::AcqRel) {
-            self.task.wake();
-        }
+    /// The number of open sockets, and of stations with pending notifications.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let inner = self.locked();
+        let stations = inner.by_user.values().map(HashMap::len).sum();
+        (inner.subscribers, stations)
     }
 
-    pub(super) fn end(&self, end: End) {
-        let _ = self.ended.set(end);
-        self.end.notify_one();
+    /// Returns `true` if a socket of this user is open here.
+    pub(crate) fn has_socket(&self, user: UserId) -> bool {
+        self.sockets_of(user) > 0
+    }
+
+    /// How many sockets a user has open here.
+    pub(crate) fn sockets_of(&self, user: UserId) -> usize {
+        self.locked().sockets_of(user)
+    }
+
+    /// Returns `true` if this station has a socket open here.
+    pub(crate) fn has_socket_of(&self, user: UserId, station: StationId) -> bool {
+        let mut inner = self.locked();
+        let pending = inner.station(user, station);
+        pending.is_some_and(|pending| pending.subscriber.is_some())
+    }
+
+    /// How many sockets each user has open here, if any.
+    pub(crate) fn sockets(&self) -> HashMap<UserId, usize> {
+        let inner = self.locked();
+        let users = inner.by_user.keys().copied();
+        users
+            .map(|user| (user, inner.sockets_of(user)))
+            .filter(|(_, sockets)| *sockets > 0)
+            .collect()
+    }
+
+    /// The stations with a socket on this node, of one user or of everyone.
+    pub(crate) fn stations_with_sockets(&self, whose: Option<UserId>) -> Vec<(UserId, StationId)> {
+        let inner = self.locked();
+        let mut found = vec![];
+        for (user, stations) in &inner.by_user {
+            if whose.is_none_or(|whose| whose == *user) {
+                let open = stations
+                    .iter()
+                    .filter(|(_, pending)| pending.subscriber.is_some());
+                found.extend(open.map(|(station, _)| (*user, *station)));
+            }
+        }
+        found
+    }
+
+    /// Ends the subscription of a station.
+    pub(crate) fn disconnect(&self, user: UserId, station: StationId, end: End) {
+        // Only signalled: the socket's task drops the subscription itself, which takes this lock.
+        let mut inner = self.locked();
+        let pending = inner.station(user, station);
+        if let Some(subscriber) = pending.and_then(|pending| pending.subscriber.as_ref()) {
+            subscriber.end(end);
+        }
+    }
+}
+
+impl Inner {
+    fn sockets_of(&self, user: UserId) -> usize {
+        self.by_user.get(&user).map_or(0, |stations| {
+            stations
+                .values()
+                .filter(|pending| pending.subscriber.is_some())
+                .count()
+        })
     }
 }
 
@@ -121,38 +207,6 @@ impl Subscription {
     /// Records that the peer has acknowledged everything that was taken.
     pub(crate) fn ack(&self) {
         self.0.subscriber.unacked.store(false, Ordering::Release);
-    }
-}
-
-impl Feed {
-    /// Ready when something may have been added since the last call.
-    pub(crate) fn poll_changed(&self, context: &task::Context<'_>) -> task::Poll<()> {
-        // Registered before the check, so that a change in between wakes the task.
-        self.subscriber.task.register(context.waker());
-        if self.subscriber.changed.swap(false, Ordering::AcqRel) {
-            task::Poll::Ready(())
-        } else {
-            task::Poll::Pending
-        }
-    }
-
-    /// Takes the pending changes; nothing, once the subscription was replaced, revoked or dropped.
-    /// Until [`Subscription::ack`], they count as possibly lost.
-    pub(crate) fn take(&self) -> Changes {
-        if self.subscriber.ended.get().is_some() {
-            return Changes::default();
-        }
-        let mut inner = self.notifications.locked();
-        let Some(pending) = inner.station_of(self) else {
-            return Changes::default();
-        };
-        let changes = std::mem::take(&mut pending.changes);
-        // Under the lock, so that a subscription that is dropped right after sees it and makes the
-        // station resync.
-        if !changes.is_empty() {
-            self.subscriber.unacked.store(true, Ordering::Release);
-        }
-        changes
     }
 }
 

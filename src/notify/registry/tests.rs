@@ -5,11 +5,8 @@ use std::{future::poll_fn, pin::Pin};
 use futures_util::poll;
 
 use super::*;
-use crate::notify::{
-    changes::tests::{in_instance, written},
-    event::NewRows,
-};
-use parlance_wire::id::{ConversationId, Receipt};
+use crate::notify::event::tests::{in_instance, written};
+use parlance_wire::id::Receipt;
 
 mod polls;
 mod rows;

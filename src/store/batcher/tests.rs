@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::Semaphore, task::JoinHandle, time::timeout};
 
-use super::{queue::MAX_ENTRIES, *};
+use super::*;
 
 /// Stores nothing: its batch waits for a permit, and may then panic.
 #[derive(Debug, Clone)]

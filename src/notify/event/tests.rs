@@ -1,16 +1,8 @@
 //! Tests which rows are sent whole and which are only named.
 
 use super::*;
-use crate::{
-    notify::event::{NewRows, Rendered},
-    store::rows::{HistoryRow, MessageRow},
-};
-use parlance_wire::{
-    chain::Chain,
-    id::{MessageId, StationId},
-    text::Instance,
-    time::Timestamp,
-};
+use crate::store::rows::MessageRow;
+use parlance_wire::{chain::Chain, time::Timestamp};
 
 /// A message of user 1 with this many bytes, in conversation `n`.
 pub(crate) fn written(n: usize, seq: i64, bytes: usize) -> Event {
