@@ -6,7 +6,7 @@ import { migrations } from "./migrations.ts";
 
 const NAME = "parlance";
 
-/** Callbacks for when another tab's version gets in the way. */
+/** Callbacks about tabs with another version of the client. */
 export interface OpenEvents {
   /** Another tab has a newer client, and waits for this one to close the database. */
   onOutdated: () => void;

@@ -7,7 +7,7 @@ import type { AlarmOf, ChosenPresence, Connection, Conversation, Device, FileMet
 import type { Draft, MessageInfo } from "./model/written.ts";
 import type { Exported } from "./model/exported.ts";
 
-/** All that a client shows. */
+/** The state that a client shows. */
 export interface State {
   session: Session;
   /** In the order of the list. */
@@ -26,7 +26,7 @@ export interface State {
   waiting: number;
   /** Progress of the first sync on a device: how many of how many conversations are loaded. */
   firstSync: { done: number; all: number } | null;
-  /** By how many minutes this device's clock is off; 0 if it is right. */
+  /** How many minutes this device's clock is off; 0 if it is right. */
   clockOff: number;
   /** Devices that logged in after this one, and that the user has not confirmed yet. */
   newDevices: readonly Device[];
@@ -38,7 +38,7 @@ export interface State {
   forgotten: ReadonlySet<FileId>;
 }
 
-/** What has changed: the new values of some fields. */
+/** A change: the new values of some fields. */
 export type Changes = Partial<State>;
 
 /** A new message from somebody else, in a conversation that is not muted: what a notification shows. */
@@ -71,7 +71,7 @@ export interface PushStatus {
 
 /** The client. Ids may come from anywhere (a URL, a command line); a malformed one throws `InvalidId`. */
 export interface Client {
-  /** What is shown now. */
+  /** The present state. */
   readonly state: Readonly<State>;
   /** Calls back after each change, once for all that changed together; returns a function that ends it. */
   subscribe: (listener: (changes: Changes) => void) => () => void;
@@ -114,7 +114,7 @@ export interface Client {
   keepChosen: (id: string, file: ChosenFile) => Promise<void>;
   /** What `keepChosen` stored, in this page or an earlier one. */
   chosenFiles: (id: string) => Promise<readonly ChosenFile[]>;
-  /** Takes it back. */
+  /** Removes it. */
   unstage: (file: string) => Promise<void>;
   /**
    * Reads a file part by part, each verified before it is handed on; the file as a whole is verified only if the outcome is ok. The
@@ -155,7 +155,7 @@ export interface Client {
   block: (user: string, on: boolean) => Promise<Outcome>;
   /** Ends a friendship: neither can write to the other until they are friends again. */
   unfriend: (user: string) => Promise<Outcome>;
-  /** Sends a friend request to somebody who is known already. */
+  /** Sends a friend request to a user who is already known. */
   askAgain: (user: string) => Promise<Outcome>;
 
   safetyNumber: (user: string) => Promise<SafetyNumber | null>;

@@ -1,4 +1,4 @@
-// What can be asked of a client about conversations and people: each call with what it is handed made into typed ids.
+// The calls about conversations and people. Each validates the ids that it is given.
 
 import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
@@ -10,10 +10,10 @@ import { conversationId, fileId, userId } from "./model/ids.ts";
 /** Code that is loaded after the first paint. */
 export const loadActions = (): Promise<typeof import("./session/lazy-actions.ts")> => import("./session/lazy-actions.ts");
 
-/** What the client itself does of it. */
+/** The calls that the client implements itself. */
 export type Host = Pick<Client, "closeLog" | "loadOlder" | "reveal" | "prepareDraft" | "typing" | "seenUpTo">;
 
-/** What can be asked about conversations and people. */
+/** The calls about conversations and people. */
 export function conversationCalls(session: () => Open, host: Host) {
   const id = conversationId;
   return {

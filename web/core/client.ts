@@ -1,4 +1,4 @@
-// Makes a client of the ports: which session there is, and what each of its calls does.
+// Makes a client from the ports: opens the session, and implements the calls.
 
 import type { Open } from "./actions/context.ts";
 import * as messages from "./actions/messages.ts";
@@ -18,10 +18,10 @@ import { change, Store } from "./store/store.ts";
 import { newPerson } from "./sync/people.ts";
 import { signOut } from "./wire/login.ts";
 
-/** Shown as typing at most so often. */
+/** Minimum interval between two typing notices. */
 const TYPING_MS = 2000;
 
-/** What the password is asked for. */
+/** Why the password is required. */
 const loadKeyActions = (): Promise<typeof import("./actions/keys.ts")> => import("./actions/keys.ts");
 
 class PortsClient {
@@ -29,7 +29,7 @@ class PortsClient {
   readonly messageListeners = new Set<(message: IncomingMessage) => void>();
   private readonly store: Store;
   private open: OpenSession | null = null;
-  /** An account that was made and waits for its sheet to be kept. */
+  /** A new account whose recovery sheet was not kept yet. */
   private pending: { login: LoggedIn; invitation: Invitation | null } | null = null;
   private fingerprint = "";
   private typedAt = 0;
@@ -69,7 +69,7 @@ class PortsClient {
     await open.stop();
     try {
       const now = await this.store.session();
-      // In another tab somebody may have logged in again meanwhile.
+      // The user may have logged in again in another tab.
       if (!now || now.station === open.account.session.station) await this.store.forgetAll();
     } finally {
       this.stateStore.reset({ kind: "out", why });
@@ -89,7 +89,7 @@ class PortsClient {
     await this.begin(session);
   }
 
-  /** What works on a session; throws where nobody is logged in. */
+  /** The session; throws if nobody is logged in. */
   session(): Open {
     if (!this.open) throw new Error("nobody is logged in");
     return this.open;
@@ -152,7 +152,7 @@ class PortsClient {
     const { clock } = this.ports;
     // What was verified a moment ago must not be lost.
     await withTimeout(clock, async () => (await loadActions()).keepVault(account));
-    // Whatever the server says, and if it says nothing, nothing stays here.
+    // Everything is deleted here, whatever the server answers.
     await withTimeout(clock, () => signOut(account.caller, { stationid: account.session.station }));
     await this.end(null);
   }
@@ -181,7 +181,7 @@ class PortsClient {
     return false;
   }
 
-  // What a screen still says while it goes, as the session has ended, is for nobody.
+  // A screen that is being closed may still call, after the session has ended.
   closeLog(id: string): void {
     if (this.open?.view.log.id === conversationId(id)) this.open.view.log.close();
   }

@@ -17,7 +17,7 @@ export interface HttpAnswer {
   date: string | null;
   retryAfter: string | null;
   text: string;
-  /** Of what was fetched with GET and is no refusal; then `text` is empty. */
+  /** The body of a successful GET; then `text` is empty. */
   bytes?: Uint8Array<ArrayBuffer>;
 }
 

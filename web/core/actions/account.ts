@@ -16,14 +16,14 @@ import { attempt } from "./outcome.ts";
 export const devices = ({ account }: Open): Promise<Outcome<Device[]>> =>
   attempt(() => devicesOf(account));
 
-/** Signs one out. */
+/** Signs a device out. */
 export const signOut = ({ account }: Open, device: string): Promise<Outcome> =>
   attempt(async () => {
     await signOutStation(account, device);
     return null;
   });
 
-/** Signs all others out. */
+/** Signs all other devices out. */
 export const signOutOthers = ({ account, ask }: Open): Promise<Outcome> =>
   attempt(async () => {
     await endStation(account.caller, { others: true });
@@ -41,7 +41,7 @@ export async function setName({ account }: Open, name: string): Promise<Outcome>
   });
 }
 
-/** Everything that is on this device, readable. */
+/** Everything on this device, decrypted. */
 export async function exportData({ account, view }: Open): Promise<Exported> {
   const { store, session, clock } = account;
   const people = await store.peopleById();

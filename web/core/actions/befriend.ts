@@ -1,4 +1,4 @@
-// An invitation's link, opened by somebody who has an account already.
+// An invitation's link that is opened by a user who already has an account.
 
 import { type ConversationId, userId } from "../model/ids.ts";
 import type { Invitation, Outcome } from "../model/view.ts";

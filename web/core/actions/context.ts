@@ -1,4 +1,4 @@
-// What actions of a logged-in person work with.
+// The context of a logged-in user's actions.
 
 import type { Account } from "../sync/account.ts";
 import type { LeaderRequest } from "../sync/tab-messages.ts";

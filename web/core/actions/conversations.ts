@@ -1,4 +1,4 @@
-// What is done to conversations and groups.
+// Actions on conversations and groups.
 
 import { random } from "../crypto/bytes.ts";
 import { parseAnnouncement } from "../crypto/epoch.ts";
@@ -36,7 +36,7 @@ const MAX_TRIES = 3;
 /** How long a message that carries a setting is kept. */
 const FOREVER_MS = 36_500 * 86_400_000;
 
-/** What a person can set of a conversation. */
+/** The settings of a conversation that a user can change. */
 export type Settings = Partial<Pick<Conversation, "favorite" | "muted" | "hidden" | "color">>;
 
 function arrangements({ favorite, muted, hidden, color }: Settings): Arrangement[] {
@@ -114,7 +114,7 @@ export const writeTo = (open: Open, user: UserId): Promise<Outcome<ConversationI
     return made.id;
   });
 
-/** Makes a group. */
+/** Creates a group. */
 export const createGroup = (open: Open, name: string, users: readonly UserId[]): Promise<Outcome<ConversationId>> =>
   withKeys(open, async () => {
     const { account } = open;
@@ -162,7 +162,7 @@ export async function members({ account }: Open, id: ConversationId): Promise<Me
   });
 }
 
-/** Begins the next epoch; where somebody else has just begun one, the one after that. */
+/** Begins the next epoch. If another client has just begun one, begins the one after that. */
 async function renew({ account, ask }: Open, id: ConversationId, next: Next): Promise<void> {
   for (let tries = 0; ; tries++) {
     const record = await account.store.conversation(id);
@@ -179,7 +179,7 @@ async function renew({ account, ask }: Open, id: ConversationId, next: Next): Pr
   }
 }
 
-/** Adds people to a group, with a new secret; who can only be invited is invited. */
+/** Adds people to a group, with a new secret. Those who cannot be added directly are invited. */
 async function addWithEpoch(open: Open, id: ConversationId, users: readonly UserId[]): Promise<UserId[]> {
   try {
     await renew(open, id, { add: users });
@@ -217,7 +217,7 @@ export const removeMember = (open: Open, id: ConversationId, user: UserId): Prom
   withKeys(open, async () => {
     const { account } = open;
     const record = await account.store.conversation(id);
-    // With a new secret in the same step: who is removed cannot read what follows.
+    // With a new secret in the same step, so that the removed user cannot read what follows.
     if (record?.roster) {
       await renew(open, id, { remove: [user] });
       return null;
@@ -226,7 +226,7 @@ export const removeMember = (open: Open, id: ConversationId, user: UserId): Prom
     return null;
   });
 
-/** Makes somebody an admin, or none. */
+/** Makes a member an admin, or an admin a member. */
 export const setAdmin = (open: Open, id: ConversationId, user: UserId, admin: boolean): Promise<Outcome> =>
   withKeys(open, async () => {
     const { account } = open;

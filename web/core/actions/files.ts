@@ -1,4 +1,4 @@
-// Files on this device: encrypted as they are on the server before anything is sent, and read again, here or from there.
+// Files of messages: encrypted onto this device before anything is sent, and read from here or from the server.
 
 import { base64, type Bytes, hex, random, sha256 } from "../crypto/bytes.ts";
 import { DamagedFile, digestOf, encryptedLength, fileKey, FileDecryptor, padme, PLAIN, RECORD, recordsOf, sealRecord } from "../crypto/file.ts";
@@ -14,7 +14,7 @@ import type { Open } from "./context.ts";
 import { fetchWithRetries } from "./fetch.ts";
 import { attempt, failed } from "./outcome.ts";
 
-/** Records that are asked for at once: 1 MiB. */
+/** Records of one request: 1 MiB. */
 const BATCH = 4;
 
 /** Encrypts a file onto this device, record by record; rejects if it cannot be read, or there is no room. */
@@ -25,7 +25,7 @@ export async function stage({ account }: Open, source: FileSource, about: FileMe
   const padded = padme(source.size);
   const records = recordsOf(padded);
   const hashes: Bytes[] = [];
-  // What is remembered of its choice stays.
+  // The record of its choice stays.
   await store.writeOwn(change.file({ ...(await store.file(id)), id, state: "staged", at: clock.now(), bytes: encryptedLength(padded) }));
   try {
     for (let n = 0; n < records; n++) {
@@ -44,7 +44,7 @@ export async function stage({ account }: Open, source: FileSource, about: FileMe
   return { id, size: source.size, records, key: base64(raw), digest: hex(await digestOf(hashes)), ...about };
 }
 
-/** Forgets a file that is not sent. */
+/** Deletes a staged file that will not be sent. */
 export const unstage = ({ account }: Open, id: FileId): Promise<void> => account.store.writeOwn(...change.forgetFile(id));
 
 /** Remembers that a file goes with what is written next in a conversation: when it is chosen, and when it is staged. */
@@ -65,7 +65,7 @@ export async function chosenFiles({ account }: Open, conversation: ConversationI
   return (await Promise.all(opened)).flat().sort((one, other) => one.order - other.order);
 }
 
-/** What makes files that were chosen ones that are sent. */
+/** The changes that turn chosen files into files of a message. */
 export async function clearChosen({ account: { store } }: Open, files: readonly FileInfo[]): Promise<Change[]> {
   const held = await Promise.all(files.map(({ id }) => store.file(id)));
   return held.flatMap((file) => {
@@ -104,7 +104,7 @@ async function readInto(open: Open, file: FileInfo, take: (part: Bytes) => void 
   await keep(open, file, fresh, held?.state);
 }
 
-/** Records in a row, the first one at least: those that lie here, or from the server. */
+/** Consecutive records, at least one: from this device, or from the server. */
 async function sealedRecords({ account }: Open, file: FileInfo, from: number, to: number, isHere: boolean): Promise<Bytes[]> {
   if (isHere) {
     const found = await Promise.all(Array.from({ length: to - from + 1 }, (_, i) => account.store.fileRecord(file.id, from + i)));
@@ -116,7 +116,7 @@ async function sealedRecords({ account }: Open, file: FileInfo, from: number, to
   return parts;
 }
 
-/** Keeps a picture that was looked at, or notes that it was. */
+/** Caches a picture that was viewed, or marks it as recently viewed. */
 async function keep({ account }: Open, { id }: FileInfo, fresh: readonly Bytes[], state: "staged" | "kept" | undefined): Promise<void> {
   const { store, clock } = account;
   const bytes = fresh.reduce((sum, one) => sum + one.length, 0);

@@ -1,4 +1,4 @@
-// The details of a message: whom it has reached, and its place in the transcript.
+// The details of a message: who has received it, and its place in the transcript.
 
 import { beginning, follow } from "../crypto/chain.ts";
 import { type ConversationId, messageId, userId } from "../model/ids.ts";
@@ -10,7 +10,7 @@ import { linksOf } from "../sync/inbox.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import type { Open } from "./context.ts";
 
-/** Whom a message has reached: those who reported it, with the time, and those who reported a later one only. */
+/** The users who have received a message: those who reported it, with the time, and those who only reported a later one. */
 function reachedBy({ view }: Open, record: ConversationRecord, seq: number, reports: readonly ReportRecord[], of: "delivered" | "seen"): Reached[] {
   // A client may report "viewed" without having reported "delivered".
   const said = of === "seen" ? ["viewed"] : ["delivered", "viewed"];
@@ -46,7 +46,7 @@ export async function info(open: Open, conversation: ConversationId, message: st
     seq,
     chain: wire.Chain,
     fits: await fitsChain(record, wire),
-    // One that does not fit the transcript was written by who it says all the same.
+    // A message that does not fit the transcript still has a verified author.
     signed: record.roster !== null && (trouble === null || trouble === "forked"),
     delivered: reachedBy(open, record, seq, reports, "delivered"),
     seen: reachedBy(open, record, seq, reports, "seen"),

@@ -64,7 +64,7 @@ export async function invitations({ account }: Open): Promise<OpenInvitation[]> 
   return open.map(({ inviteid, created, expires }) => ({ code: inviteid, madeAt: created, until: expires, link: links.get(inviteid) ?? null }));
 }
 
-/** Revokes one. */
+/** Revokes an invitation. */
 export const withdraw = ({ account }: Open, code: string): Promise<Outcome> =>
   attempt(async () => {
     await wire.revokeInvite(account.caller, code);
@@ -101,10 +101,10 @@ export async function prove({ account }: Open, conversation: ConversationId, { f
 /** In `meta` under `proofs`: a message that may be a proof, and could not be checked yet. */
 type Undecided = readonly [conversation: ConversationId, seq: number];
 
-/** More than these are not kept. */
+/** Maximum number; older ones are dropped. */
 const MAX_UNDECIDED = 100;
 
-/** Looks for proofs among new messages: whoever had the link is the person that it was given to. */
+/** Looks for proofs among new messages. A sender who had the link is the person whom the user gave it to. */
 export async function checkProofs(account: Account, conversation: ConversationId, rows: readonly WireMessage[]): Promise<void> {
   const { store, session, serial } = account;
   const updates = rows.filter(({ Type, User }) => Type === "Update" && User !== session.user);

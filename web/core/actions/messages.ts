@@ -1,4 +1,4 @@
-// Writing, and what is done to messages.
+// Actions on messages: sending, editing, deleting, reacting.
 
 import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
@@ -50,7 +50,7 @@ export async function erase(open: Open, conversation: ConversationId, of: string
   if (!isHere && !(await waiting(account, of))) return;
   await update(open, conversation, of, { kind: "delete", of: [id] });
   if (!isHere) return;
-  // The outbox erases it, too, before it sends the update, which may be held until the person has looked at something.
+  // The outbox erases it, too, before it sends the update, which may be held until the user has reviewed a key.
   try {
     await eraseContent(account, conversation, [id]);
   } catch (error) {
@@ -58,7 +58,7 @@ export async function erase(open: Open, conversation: ConversationId, of: string
   }
 }
 
-/** Adds or takes back a reaction. */
+/** Adds or removes a reaction. */
 export const react = (open: Open, conversation: ConversationId, of: string, emoji: string, on: boolean): Promise<void> =>
   update(open, conversation, of, { kind: "reaction", of: messageId(of), emoji, off: !on });
 
@@ -72,7 +72,7 @@ export async function prepareDraft({ account }: Open, conversation: Conversation
   };
 }
 
-/** Takes a held message out of the outbox. */
+/** Removes a held message from the outbox. */
 export const discard = async (open: Open, message: string): Promise<void> => {
   await open.ask({ kind: "discard", message });
 };

@@ -1,17 +1,17 @@
-// The outcome of an action, for a person.
+// The outcome of an action, as it is shown to the user.
 
 import type { Failure, Outcome } from "../model/view.ts";
 import { Unsafe } from "../session/unsafe.ts";
 import { isPassing, isUnknownCall, Refused, Unreachable } from "../wire/refusal.ts";
 import type { Clock } from "../ports.ts";
 
-/** It was done. */
+/** Success. */
 export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
 
-/** It was not. */
+/** Failure. */
 export const failed = (failure: Failure): { ok: false; failure: Failure } => ({ ok: false, failure });
 
-/** This server does not have the call. */
+/** The server does not support the call. */
 export const notOffered = failed({ kind: "notOffered" });
 
 /** The failure to show for an error; `null` for a bug. */

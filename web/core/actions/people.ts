@@ -1,4 +1,4 @@
-// Friendship, and whose keys are whose.
+// Friendship, and trust in other users' keys.
 
 import { fromHex } from "../crypto/bytes.ts";
 import { rsaHash } from "../crypto/keys.ts";
@@ -21,7 +21,7 @@ import type { Open } from "./context.ts";
 import { writeTo } from "./conversations.ts";
 import { attempt, ok } from "./outcome.ts";
 
-/** Asks somebody for a friendship. */
+/** Sends a friend request. */
 export const request = ({ account, ask }: Open, address: string): Promise<Outcome> =>
   attempt(async () => {
     const email = normalEmail(address);
@@ -42,7 +42,7 @@ function changePerson({ account }: Pick<Open, "account">, id: UserId, to: (perso
   });
 }
 
-/** Accepts or declines a request, or withdraws an own one; opens the conversation with a new friend. */
+/** Accepts or declines a request, or withdraws one of the user's own; opens the conversation with a new friend. */
 export async function answer(open: Open, kind: Request["kind"], id: string, accept: boolean): Promise<Outcome<ConversationId | null>> {
   const { account, ask } = open;
   if (kind === "group") {
@@ -69,7 +69,7 @@ export async function answer(open: Open, kind: Request["kind"], id: string, acce
   return accept ? writeTo(open, friend) : ok(null);
 }
 
-/** Sends a friend request to somebody who is known already. */
+/** Sends a friend request to a user who is already known. */
 export const askAgain = ({ account, ask }: Open, user: UserId): Promise<Outcome> =>
   attempt(async () => {
     await addFriend(account.caller, { friendid: user });
@@ -87,7 +87,7 @@ export const unfriend = ({ account, ask }: Open, user: UserId): Promise<Outcome>
     return null;
   });
 
-/** Blocks somebody, or no more. */
+/** Blocks or unblocks a user. */
 export const block = ({ account, ask }: Open, user: UserId, on: boolean): Promise<Outcome> =>
   attempt(async () => {
     await blockUser(account.caller, user, on);
@@ -95,7 +95,7 @@ export const block = ({ account, ask }: Open, user: UserId, on: boolean): Promis
     return null;
   });
 
-// Of an account without a card the RSA key stands for it.
+// An account without a card is identified by its RSA key.
 async function keyOf(publicKey: string, cards: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
   const newest = cards.at(-1);
   return newest === undefined ? rsaHash(publicKey) : parseCard(newest).sign;
@@ -136,8 +136,8 @@ async function decide(open: Open, user: UserId, trust: "verified" | "seen"): Pro
   }
 }
 
-/** The numbers were compared, and agree: messages that waited for it go out. */
+/** Marks a person's keys as compared; messages that were held for this are sent. */
 export const verify = (open: Open, user: UserId): Promise<void> => decide(open, user, "verified");
 
-/** A new key was looked at: messages that waited for it go out. */
+/** Marks a person's new key as reviewed; messages that were held for this are sent. */
 export const acceptKeys = (open: Open, user: UserId): Promise<void> => decide(open, user, "seen");

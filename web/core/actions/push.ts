@@ -1,4 +1,4 @@
-// Push messages to this device: whether it gets them, and what it shows for one.
+// Push messages to this device: turning them on and off, and what they show.
 
 import type { PushSettings, PushStatus } from "../api.ts";
 import type { Outcome } from "../model/view.ts";

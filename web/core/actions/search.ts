@@ -1,4 +1,4 @@
-// Searches what is on this device: rows are decrypted and compared, no index lies on the disk.
+// Searches the messages on this device. Rows are decrypted one by one, because an index on the disk would disclose them.
 
 import type { ConversationId } from "../model/ids.ts";
 import { wordsOf } from "../model/file.ts";
@@ -8,7 +8,7 @@ import { contextOf, openRows } from "../show/log.ts";
 import { Names } from "../show/people.ts";
 import type { Open } from "./context.ts";
 
-/** Hits that are shown. */
+/** Maximum hits. */
 const MAX_HITS = 200;
 
 const fold = (text: string): string => text.normalize("NFKD").replaceAll(/\p{M}/gu, "").toLocaleLowerCase();

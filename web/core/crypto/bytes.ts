@@ -3,7 +3,7 @@
 /** Bytes whose buffer is not shared. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A text that is not the encoding of bytes that it should be. */
+/** A text that is not a valid encoding of bytes. */
 export class InvalidEncoding extends Error {
   constructor(expected: string) {
     super(`expected ${expected}`);
@@ -17,7 +17,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** A text as UTF-8. */
 export const utf8 = (text: string): Bytes => encoder.encode(text);
 
-/** A text of UTF-8; what is not UTF-8 throws. */
+/** Decodes UTF-8; throws if it is malformed. */
 export function fromUtf8(bytes: Bytes): string {
   try {
     return decoder.decode(bytes);
@@ -51,7 +51,7 @@ export function base64(bytes: Bytes): string {
   return btoa(text);
 }
 
-/** The bytes of Base64: the one text that `base64` makes of them, no other. */
+/** Decodes Base64; only the canonical text, as `base64` writes it, is accepted. */
 export function fromBase64(text: string): Bytes {
   let letters: string;
   try {
@@ -65,7 +65,7 @@ export function fromBase64(text: string): Bytes {
   return bytes;
 }
 
-/** All parts, one after the other. */
+/** Concatenates the parts. */
 export function concat(...parts: readonly Bytes[]): Bytes {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -104,11 +104,11 @@ export function lp(...parts: readonly Bytes[]): Bytes {
   );
 }
 
-/** Whether both are the same. Not for secrets: it stops at the first difference. */
+/** Whether both are equal. Not for secrets: it stops at the first difference. */
 export const sameBytes = (one: Bytes, other: Bytes): boolean =>
   one.length === other.length && one.every((byte, i) => byte === other[i]);
 
-/** Whether both are the same, in a time that depends on the length only. */
+/** Whether both are equal, in a time that depends only on the length. */
 export function sameSecret(one: Bytes, other: Bytes): boolean {
   if (one.length !== other.length) return false;
   let difference = 0;
@@ -118,11 +118,11 @@ export function sameSecret(one: Bytes, other: Bytes): boolean {
   return difference === 0;
 }
 
-/** SHA-256 of all parts, one after the other. */
+/** SHA-256 of the concatenated parts. */
 export const sha256 = async (...parts: readonly Bytes[]): Promise<Bytes> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...parts)));
 
-/** SHA-512 of all parts, one after the other. */
+/** SHA-512 of the concatenated parts. */
 export const sha512 = async (...parts: readonly Bytes[]): Promise<Bytes> =>
   new Uint8Array(await crypto.subtle.digest("SHA-512", concat(...parts)));
 

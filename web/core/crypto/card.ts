@@ -116,10 +116,10 @@ async function verifySign(card: Card, { signatures }: SignedCard): Promise<void>
   if (!(await verifies(card.sign, signature, signedText(card.text)))) throw new InvalidCard("the signature is wrong");
 }
 
-/** What offered cards are to those that are pinned. */
+/** How offered cards relate to the pinned ones. */
 export type Succession = "new" | "same" | "renewed" | "newIdentity";
 
-/** What came of an offer. */
+/** The result of checking offered cards. */
 export interface Offer {
   /** All that are accepted, oldest first. */
   cards: Card[];
@@ -127,7 +127,7 @@ export interface Offer {
 }
 
 /**
- * Whose cards they are to be. `publicKey` is the RSA key that the server names for the user; null of somebody whose key is
+ * The user whose cards they should be. `publicKey` is the RSA key that the server names for the user; null of somebody whose key is
  * not disclosed, as for members of a group who are no friends: their messages can be verified, but nothing can be wrapped for them.
  */
 export interface Owner {
@@ -163,7 +163,7 @@ export async function acceptCards(pinned: readonly Card[], offered: readonly Sig
     }
   }
   if (cards.at(-1)?.text !== newest.card.text) throw new InvalidCard("a newer one is known");
-  // What came before the first card that is seen is trusted as it is.
+  // Trust on first use: the predecessors of the first card are not checked.
   if (pinned.length === 0) return { cards, is: "new" };
   return { cards, is: isOther ? "newIdentity" : isRenewed ? "renewed" : "same" };
 }

@@ -12,7 +12,7 @@ const TAG = 16;
 export const PLAIN = RECORD - TAG;
 const ADDITIONAL = utf8("parlance file 1");
 
-/** A file that is not the one that its message names. */
+/** A file that does not match its message. */
 export class DamagedFile extends Error {
   constructor(why: string, options?: ErrorOptions) {
     super(`a file is damaged: ${why}`, options);
@@ -36,7 +36,7 @@ export const recordsOf = (padded: number): number => Math.max(1, Math.ceil(padde
 /** Its bytes once it is encrypted. */
 export const encryptedLength = (padded: number): number => padded + recordsOf(padded) * TAG;
 
-/** The key of one file: never used for another. */
+/** A new key, for one file only. */
 export const fileKey = (bytes: Bytes): Promise<CryptoKey> => {
   if (bytes.length !== 32) throw new DamagedFile("its key has another length");
   return aesKey(bytes);
@@ -61,7 +61,7 @@ function nonceOf(record: number, isLast: boolean): Bytes {
 
 const algorithm = (record: number, isLast: boolean) => ({ name: "AES-GCM", iv: nonceOf(record, isLast), additionalData: ADDITIONAL });
 
-/** Encrypts a record, which is padded already. */
+/** Encrypts a padded record. */
 export const sealRecord = async (key: CryptoKey, record: number, isLast: boolean, plain: Bytes): Promise<Bytes> =>
   new Uint8Array(await crypto.subtle.encrypt(algorithm(record, isLast), key, plain));
 
@@ -74,10 +74,10 @@ export async function openRecord(key: CryptoKey, record: number, isLast: boolean
   }
 }
 
-/** What a file's message names it by: the hash over the hashes of its records. */
+/** The digest in a file's message: the hash over the hashes of its records. */
 export const digestOf = (hashes: readonly Bytes[]): Promise<Bytes> => sha256(concat(...hashes));
 
-/** The part of a padded record that is the file's; throws if the padding says something, or the file ends too early. */
+/** The part of a padded record that is the file's; throws if the padding is not zero, or the file ends too early. */
 export function unpadded(plain: Bytes, record: number, isLast: boolean, size: number): Bytes {
   if (isLast && size > record * PLAIN + plain.length) throw new DamagedFile("it ends too early");
   const length = Math.min(plain.length, Math.max(0, size - record * PLAIN));
@@ -85,7 +85,7 @@ export function unpadded(plain: Bytes, record: number, isLast: boolean, size: nu
   return plain.subarray(0, length);
 }
 
-/** What a message says of a file. */
+/** What a message says about a file. */
 interface Named {
   key: string;
   size: number;

@@ -39,7 +39,7 @@ export async function makeKeys(rsaBits: 2048 | 3072, withSeed: boolean): Promise
   return { raw, publicKey: base64(new Uint8Array(spki)) };
 }
 
-/** Makes keys usable, and unreadable. */
+/** Imports keys so that they can be used but not exported. */
 export async function importKeys(raw: RawKeys): Promise<UserKeys> {
   const opens = (rsa: Bytes): Promise<CryptoKey> => crypto.subtle.importKey("pkcs8", rsa, RSA_OPEN, false, ["decrypt"]);
   const [rsaSign, rsaOpen, sign, rsaEarlier] = await Promise.all([
@@ -81,7 +81,7 @@ export const sign = async (key: CryptoKey, text: Bytes): Promise<Bytes> =>
 const MAX_VERIFIERS = 1000;
 const verifiers = new Map<string, Promise<CryptoKey>>();
 
-// The same few people sign nearly everything that is read.
+// Cached, as the same few people sign nearly every message.
 function verifierOf(publicKey: Bytes): Promise<CryptoKey> {
   const name = hex(publicKey);
   const known = verifiers.get(name);
@@ -111,7 +111,7 @@ export function isSignKey(bytes: Bytes): boolean {
   return isReduced && !SMALL_ORDER.includes(hex(y));
 }
 
-/** Whether an Ed25519 signature is right; a key that is none is a no. */
+/** Whether an Ed25519 signature is valid; false for an invalid key. */
 export async function verifies(publicKey: Bytes, signature: Bytes, text: Bytes): Promise<boolean> {
   if (!isSignKey(publicKey) || signature.length !== 64) return false;
   try {
@@ -125,7 +125,7 @@ export async function verifies(publicKey: Bytes, signature: Bytes, text: Bytes):
 export const rsaSign = async (key: CryptoKey, text: Bytes): Promise<string> =>
   base64(new Uint8Array(await crypto.subtle.sign("RSASSA-PKCS1-v1_5", key, text)));
 
-/** Whether an RSA signature is right. */
+/** Whether an RSA signature is valid. */
 export async function rsaVerifies(publicKey: string, signature: string, text: Bytes): Promise<boolean> {
   try {
     const key = await crypto.subtle.importKey("spki", fromBase64(publicKey), RSA_SIGN, false, ["verify"]);
@@ -135,7 +135,7 @@ export async function rsaVerifies(publicKey: string, signature: string, text: By
   }
 }
 
-/** Wraps a conversation's secret for whoever has this public key. */
+/** Wraps a conversation's secret for the owner of this public key. */
 export async function wrapSecret(secret: Bytes, publicKey: string): Promise<string> {
   const key = await crypto.subtle.importKey("spki", fromBase64(publicKey), RSA_OPEN, false, ["encrypt"]);
   return base64(new Uint8Array(await crypto.subtle.encrypt({ name: "RSA-OAEP" }, key, secret)));
@@ -171,5 +171,5 @@ export async function hmac(key: Bytes, text: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.sign("HMAC", imported, text));
 }
 
-/** The label of what is hashed or signed. */
+/** The domain separator of what is hashed or signed. */
 export const label = (name: string): Bytes => utf8(`parlance ${name} 1\n`);

@@ -56,7 +56,7 @@ export async function rootOf(tree: Tree): Promise<string> {
   return hex(root ?? (await sha256()));
 }
 
-/** What a client holds of the log. */
+/** The client's state of the log. */
 export interface Followed {
   tree: Tree;
   /** The server's key, as it was first seen; null before. */
@@ -67,7 +67,7 @@ export interface Followed {
   roots: readonly string[];
 }
 
-/** Nothing is known of a log yet. */
+/** The state before anything is known of the log. */
 export const UNKNOWN: Followed = { tree: EMPTY, serverKey: null, newest: new Map(), roots: [] };
 
 /** Checks a contact's newest card: it must be the newest under their tag, or it was made for one reader. */
@@ -80,7 +80,7 @@ export function checkMark(log: Followed, [size, root]: readonly [size: number, r
   if (size > 0 && size <= log.tree.size && log.roots[size - 1] !== root) throw new InvalidLog("forked");
 }
 
-/** What it goes on with. */
+/** What the client continues from. */
 export interface Continuation {
   server: string;
   serverKey: Bytes;

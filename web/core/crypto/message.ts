@@ -45,7 +45,7 @@ export class Unreadable extends Error {
   }
 }
 
-/** A body that was read, and whether the key signed it. */
+/** A decrypted body, and whether its signature is valid. */
 export interface Opened {
   body: string;
   signed: boolean;
@@ -85,7 +85,7 @@ const nameForm = (conversation: string): Form => ({
   additional: (epoch, kid) => concat(label("name"), lp(idBytes(conversation), u32(epoch), kid)),
 });
 
-/** How one sees under which secret something lies, without the secret. */
+/** Identifies the secret without disclosing it. */
 export const kidOf = async (secret: Bytes): Promise<Bytes> => (await sha256(label("kid"), secret)).slice(0, 8);
 
 /** Derived from a secret, and cached as long as the secret is referenced: its id, and the keys of each sender. */

@@ -27,7 +27,7 @@ export async function safetyNumber(one: Keyed, other: Keyed): Promise<string[]> 
   return (await Promise.all(both.map(({ user, sign }) => half(sign, user)))).flat();
 }
 
-/** What the code to scan says: keys and transcript at once. */
+/** The content of the code to scan: keys and transcript. */
 export const scanCode = (of: { user: string; card: string; conversation: string; seq: number; chain: string }): string =>
   `parlance:1:${of.user}:${of.card}:${of.conversation}:${of.seq}:${of.chain}`;
 
@@ -45,7 +45,7 @@ export async function invitationProof(secret: string, own: string, inviter: stri
   return hex(await hmac(fromHex(secret), text));
 }
 
-/** Whether such a proof is right. */
+/** Whether such a proof is valid. */
 export async function provesInvitation(secret: string, newcomer: string, own: string, proof: string): Promise<boolean> {
   if (!/^[0-9a-f]{64}$/.test(proof)) return false;
   return sameSecret(fromHex(await invitationProof(secret, newcomer, own)), fromHex(proof));

@@ -11,7 +11,7 @@ const MAX_VAULT = 1024 * 1024;
 export const MAX_RSAKEY = 262_144;
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/** Whose vault it is. */
+/** The vault's owner. */
 export interface Owner {
   server: string;
   user: string;
@@ -20,7 +20,7 @@ export interface Owner {
 /** A contact's pin: H(card), n, mark. */
 export type VaultPin = readonly [card: string, n: number, mark: "seen" | "verified" | "changed"];
 
-/** What a vault holds. */
+/** The content of a vault. */
 export interface Contents {
   keys: RawKeys & { seed: Bytes };
   pins: Readonly<Record<string, VaultPin>>;
@@ -30,7 +30,7 @@ export interface Contents {
 /** Which slot. */
 export type Slot = "password" | "recovery";
 
-/** A vault that was read, but not opened. */
+/** A decoded vault that was not decrypted yet. */
 export interface Vault {
   version: number;
   slots: Readonly<Record<Slot, string>>;
@@ -43,7 +43,7 @@ export const isVault = (rsakey: string): boolean => rsakey.startsWith(PREFIX);
 const owner = ({ server, user }: Owner): Bytes => lp(idBytes(server), idBytes(user));
 const empty = new Uint8Array(0);
 
-/** What logs in, of a password's root or a recovery key. */
+/** The login key that is derived from a password's root or a recovery key. */
 export const apikeyOfRoot = async (root: Bytes, of: Owner): Promise<string> =>
   hex(await hkdf(root, empty, concat(label("auth"), owner(of))));
 

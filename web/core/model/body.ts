@@ -21,13 +21,13 @@ export type Content =
   | { kind: "pin"; of: MessageId; off: boolean }
   | { kind: "verify"; mac: string }
   | { kind: "settings"; fields: JsonObject }
-  /** A kind that this client does not know; `alt` may say something in its place. */
+  /** A kind that this client does not know; `alt` is the text to show instead, if any. */
   | { kind: "unknown"; alt: string };
 
-/** A body that was read. */
+/** A decoded body. */
 export interface Body {
   content: Content;
-  /** Counts the messages of its writer's station; null where it is not said. */
+  /** The number of the message among those of its writer's station; null if it has none. */
   n: number | null;
   /** The newest message that its writer had seen. */
   head: readonly [seq: number, chain: string] | null;
@@ -161,7 +161,7 @@ function readHead(value: Json | undefined): readonly [number, string] | null {
   return typeof seq === "number" && typeof chain === "string" ? [seq, chain] : null;
 }
 
-/** What a body has besides its content. */
+/** The fields of a body besides its content. */
 export interface Envelope {
   at: string;
   until: string | null;
@@ -177,7 +177,7 @@ export function writeBody(content: Content, { at, until, n, head, ep, log }: Env
   return canonical({ ...common, ...fieldsOf(content) });
 }
 
-/** The fields of a content, as they lie in the outbox, too. */
+/** The fields of a content, on the wire and in the outbox. */
 export function fieldsOf(content: Content): JsonObject {
   switch (content.kind) {
     case "file":

@@ -1,6 +1,6 @@
 // Keeps the identity of unchanged values, so that only changed ones are rendered again.
 
-/** Whether two plain values (also maps) say the same. */
+/** Whether two plain values (or maps) are deeply equal. */
 export function isSame(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true;
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
@@ -13,10 +13,10 @@ export function isSame(one: unknown, other: unknown): boolean {
   return names.every((name) => isSame((one as Record<string, unknown>)[name], (other as Record<string, unknown>)[name]));
 }
 
-/** The old value where it says the same as the new one. */
+/** The old value if it equals the new one. */
 export const reuse = <T>(before: T | undefined, now: T): T => (before !== undefined && isSame(before, now) ? before : now);
 
-/** A list in which what did not change is the same object; the same list if nothing changed. */
+/** A list that reuses the objects that did not change; the same list if nothing changed. */
 export function reuseList<T extends { id: string }>(before: readonly T[], now: readonly T[]): readonly T[] {
   const known = new Map(before.map((item) => [item.id, item]));
   const list = now.map((item) => reuse(known.get(item.id), item));

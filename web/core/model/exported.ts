@@ -3,7 +3,7 @@
 import type { ConversationId, UserId } from "./ids.ts";
 import type { Article, Person } from "./view.ts";
 
-/** Everything that a device can read, to be taken along. Times are ISO 8601, in UTC. */
+/** Everything that a device can decrypt. Times are ISO 8601, in UTC. */
 export interface Exported {
   user: UserId;
   name: string;

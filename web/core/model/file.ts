@@ -4,7 +4,7 @@
 import { isObject, type Json, type JsonObject } from "../crypto/canonical.ts";
 import { InvalidId, type FileId, fileId } from "./ids.ts";
 
-/** What a file is shown as. */
+/** How a file is shown. */
 export type FileShape = "picture" | "video" | "voice" | "audio" | "document";
 
 /** A file of a message. */
@@ -20,10 +20,10 @@ export interface FileInfo {
   key: string;
   /** Hexadecimal. */
   digest: string;
-  /** Pixels; null where it has no picture, or nobody said. */
+  /** Pixels; null if it has no picture, or the sender did not say. */
   w: number | null;
   h: number | null;
-  /** How long it plays; null where it does not. */
+  /** Duration; null if it cannot be played. */
   ms: number | null;
   /** A small picture of it, base64; empty if there is none. */
   thumb: string;
@@ -31,13 +31,13 @@ export interface FileInfo {
   wave: string;
 }
 
-/** What is read of a file that was chosen: bytes from one place to another, without that one. */
+/** Reads a range of a chosen file; `to` is excluded. */
 export interface FileSource {
   size: number;
   read: (from: number, to: number) => Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** The most files that a message carries. */
+/** Maximum number of files in a message. */
 export const MAX_FILES = 32;
 const MAX_NAME = 255;
 const MAX_THUMB = 5_464;
@@ -46,7 +46,7 @@ const MAX_SIDE = 65_535;
 
 const pictures = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
 
-/** What it is shown as, by what its sender says. */
+/** How it is shown, according to its sender. */
 export function shapeOf({ mime, wave }: Pick<FileInfo, "mime" | "wave">): FileShape {
   if (pictures.has(mime)) return "picture";
   if (mime.startsWith("video/")) return "video";
@@ -57,11 +57,11 @@ export function shapeOf({ mime, wave }: Pick<FileInfo, "mime" | "wave">): FileSh
 const text = (value: Json | undefined, most: number): string => (typeof value === "string" && value.length <= most ? value : "");
 const number = (value: Json | undefined, least: number, most: number): number | null =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= least && value <= most ? value : null;
-// Slashes and control characters are no part of a name that something is saved under.
+// A file name for saving has no slashes or control characters.
 const nameOf = (value: Json | undefined): string =>
   (typeof value === "string" ? value : "").replaceAll(/[\\/\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, " ").trim().slice(0, MAX_NAME);
 
-/** Reads a file; null if it is none that could be fetched. */
+/** Decodes a file; null if it could not be fetched. */
 export function readFile(value: Json | undefined): FileInfo | null {
   if (!isObject(value)) return null;
   const size = number(value["size"], 0, Number.MAX_SAFE_INTEGER);
@@ -89,7 +89,7 @@ export function readFile(value: Json | undefined): FileInfo | null {
   }
 }
 
-/** Writes it; what it does not have is left out. */
+/** Encodes it; absent values are omitted. */
 export function fileFields({ w, h, ms, thumb, wave, ...rest }: FileInfo): JsonObject {
   return {
     ...rest,
@@ -101,6 +101,6 @@ export function fileFields({ w, h, ms, thumb, wave, ...rest }: FileInfo): JsonOb
   };
 }
 
-/** What it says where there are only words: what was written, or the files' names. */
+/** Its plain text: the caption, or the files' names. */
 export const wordsOf = ({ text: written, files }: { text: string; files: readonly Pick<FileInfo, "name">[] }): string =>
   written || files.map(({ name }) => name).join(", ");

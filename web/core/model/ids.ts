@@ -1,4 +1,4 @@
-// Ids as types of their own: one cannot be taken for another, and each is checked where it enters.
+// Branded types for ids, so that they cannot be confused; each is validated where it enters.
 
 declare const brand: unique symbol;
 type Brand<Name extends string> = string & { readonly [brand]: Name };
@@ -21,7 +21,7 @@ export type Instance = Brand<"instance">;
 const hex32 = /^[0-9a-f]{32}$/;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** A text that is not the id that it should be. */
+/** A text that is not a valid id. */
 export class InvalidId extends Error {
   constructor(what: string) {
     super(`expected ${what}`);

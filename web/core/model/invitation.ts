@@ -8,7 +8,7 @@ export function readInvitation(hash: string): Invitation | null {
   const fields = new Map<string, string>();
   for (const part of hash.replace(/^#/, "").split("&")) {
     const [name = "", value] = part.split("=");
-    // A part twice could be read in two ways.
+    // A repeated part would be ambiguous.
     if (value === undefined || fields.has(name)) return null;
     try {
       fields.set(name, decodeURIComponent(value.replaceAll("+", "%20")));
@@ -25,6 +25,6 @@ export function readInvitation(hash: string): Invitation | null {
     : null;
 }
 
-/** Writes such a fragment. */
+/** Encodes such a fragment. */
 export const writeInvitation = ({ code, from, card, secret, name }: Invitation): string =>
   `#invite=${encodeURIComponent(code)}&from=${from}&card=${card}&v=${secret}&name=${encodeURIComponent(shownName(name))}`;

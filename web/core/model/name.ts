@@ -1,6 +1,6 @@
-// Names that somebody else has written, and no server has checked: those of groups, and those in links.
+// Names that other users chose and no server has checked: of groups, and in links.
 
-/** Characters that such a name may have. */
+/** Maximum characters of such a name. */
 const MAX_NAME = 100;
 
 // The joiners are letters of some languages, and parts of emoji.

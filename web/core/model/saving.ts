@@ -2,7 +2,7 @@
 
 import type { Failure } from "./view.ts";
 
-/** Its progress: how many bytes were written, or its end. */
+/** Progress: bytes written so far, or the end. */
 export type SaveProgress = { done: number } | { ended: Failure | null };
 
 /** What the page receives: first the URL of the stream, then the progress. */

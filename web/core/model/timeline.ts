@@ -5,7 +5,7 @@ import { wordsOf } from "./file.ts";
 import type { MessageId, UserId } from "./ids.ts";
 import type { Article, Reaction, SendState, Trouble } from "./view.ts";
 
-/** A row that was read, as far as it could be. */
+/** A decrypted row, or why it could not be decrypted. */
 export interface Row {
   seq: number;
   id: MessageId;
@@ -19,10 +19,10 @@ export interface Row {
   trouble: Trouble | null;
   /** Its content was deleted on the server, for everyone. */
   erased?: boolean;
-  /** Which of its writer's stations it is from, and how that counts it; null where it does not. */
+  /** Its writer's station, and the station's own count of its messages; null if the message has none. */
   station?: string;
   n?: number | null;
-  /** The epoch that it is of; null where nobody has signed it. */
+  /** Its epoch; null if it is not signed. */
   epoch?: number | null;
   /** Of a deletion: whether its writer was an admin of the group in its epoch. */
   byAdmin?: boolean;
@@ -36,22 +36,22 @@ export interface Waiting {
   held: Article["held"];
 }
 
-/** How far messages have come to somebody: the number of the newest one. */
+/** The newest message that was delivered to, and the newest that was seen by, a user. */
 export interface Reach {
   delivered: number;
   seen: number;
 }
 
-/** What the rows are read with. */
+/** The context in which rows are interpreted. */
 export interface Context {
   me: UserId;
   isGroup: boolean;
   nameOf: (user: UserId) => string;
-  /** Who is an admin now. */
+  /** The present admins. */
   isAdmin: (user: UserId) => boolean;
   /** Of the others. */
   reach: ReadonlyMap<UserId, Reach>;
-  /** What is over by then is not shown. */
+  /** The present time: expired messages are not shown. */
   now?: number;
 }
 
@@ -63,7 +63,7 @@ interface Change {
   byAdmin: boolean;
 }
 
-/** Updates by the message that they are about; what waits for the server counts as the newest. */
+/** Updates by their target; those in the outbox count as the newest. */
 function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], { me, isAdmin }: Pick<Context, "me" | "isAdmin">): Map<string, Change[]> {
   const found = new Map<string, Change[]>();
   const note = (target: string, change: Change): void => {
@@ -76,7 +76,7 @@ function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], { me
     if (content.kind === "delete") for (const target of content.of) note(target, change);
     else if (content.kind === "edit" || content.kind === "reaction" || content.kind === "pin") note(content.of, change);
   };
-  // Without a good signature an update has no effect. With one it has, whatever else is wrong: a message that was withheld must not undo
+  // An update takes effect if and only if its signature is valid, whatever else is wrong: a message that was withheld must not undo
   // what its writer deleted.
   for (const { seq, user, at, content, trouble, byAdmin = false } of rows) {
     if (content && (trouble === null || trouble === "forked")) take({ seq, user, at, content, byAdmin });
@@ -141,7 +141,7 @@ function inWords(content: Content): Content {
   }
 }
 
-/** The articles of these rows, oldest first, and then what waits. */
+/** The articles of these rows, oldest first, then those of the outbox. */
 export function articles(rows: readonly Row[], waiting: readonly Waiting[], context: Context): Article[] {
   const changes = changesByTarget(rows, waiting, context);
   const byId = new Map<string, Row>(rows.map((row) => [row.id, row]));

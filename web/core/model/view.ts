@@ -10,12 +10,12 @@ export type SendState = "sending" | "sent" | "delivered" | "seen" | "notSent";
 export type Presence = "available" | "away" | "busy" | "offline";
 /** What a user chooses to be shown as while they are online. */
 export type ChosenPresence = "available" | "away" | "busy" | "invisible";
-/** What is known of a person's keys: compared, seen first, or others than the ones seen first. */
+/** How far a person's keys are trusted: compared in person, seen on first use, or changed since. */
 export type Trust = "verified" | "seen" | "changed";
 /** How long messages are kept: for ever, or for a number of days. */
 export type Keep = "forever" | "year" | "month" | "week" | "day";
 
-/** Somebody. */
+/** Another user. */
 export interface Person {
   id: UserId;
   name: string;
@@ -47,7 +47,7 @@ export type Barrier =
   | { kind: "youBlock"; user: UserId; name: string }
   | { kind: "removed" };
 
-/** Files in one line: their common shape, how many they are, and the name of the first. */
+/** A line about files: their common kind, their number, and the name of the first. */
 export interface FilesBrief {
   shape: FileShape;
   count: number;
@@ -68,13 +68,13 @@ export interface Conversation {
   hidden: boolean;
   keep: Keep;
   unread: number;
-  /** When its last row came; 0 if there is none. */
+  /** When its last row was stored; 0 if there is none. */
   lastAt: number;
   preview: { name: string | null; own: boolean; text: string; files: FilesBrief | null } | null;
   /** Of the last row, if it is an own message. */
   lastState: SendState | null;
   draft: string;
-  /** What the draft answers or is to change. */
+  /** The message that the draft replies to or edits. */
   draftTarget: DraftTarget | null;
   memberCount: number;
   availableCount: number;
@@ -84,7 +84,7 @@ export interface Conversation {
   renewedAt: number | null;
 }
 
-/** All that happened to a message with one emoji; the names are of the others. */
+/** The reactions to a message with one emoji; the names are those of the other users. */
 export interface Reaction {
   emoji: string;
   mine: boolean;
@@ -128,7 +128,7 @@ export interface Article {
   text: string;
   /** `@Name` → user. */
   mentions: ReadonlyMap<string, UserId>;
-  /** What is attached, in the order in which it was chosen. */
+  /** The attached files, in the order in which they were chosen. */
   files: readonly FileInfo[];
   reply: { id: MessageId; name: string; own: boolean; quote: string } | null;
   edited: boolean;
@@ -136,7 +136,7 @@ export interface Article {
   reactions: readonly Reaction[];
   /** Of own messages only. */
   state: SendState | null;
-  /** Who has seen it; for own messages in groups only. */
+  /** The users who have seen it; only for own messages in groups. */
   seenBy: readonly { id: UserId; name: string }[];
   /** When it disappears; null is never. */
   until: number | null;
@@ -145,15 +145,15 @@ export interface Article {
   held: { kind: HeldKind; detail: string } | null;
 }
 
-/** How far the files of a message have come; in bytes, as they are sent. */
+/** Upload progress of a message's files, in encrypted bytes. */
 export interface Upload {
   done: number;
   all: number;
-  /** Nothing went through when it was tried last. */
+  /** The last attempt transferred nothing. */
   stalled: boolean;
 }
 
-/** What a file's message says of it besides where it is. */
+/** What a message says about a file, except where its bytes are. */
 export type FileMetadata = Pick<FileInfo, "name" | "mime" | "w" | "h" | "ms" | "thumb" | "wave">;
 
 /** Something that happened, shown as one line. */
@@ -222,14 +222,14 @@ export type Session =
   | { kind: "in"; me: Me };
 
 /**
- * Why it is not safe to go on: `server`, the account lived on another one so far; `kdf`, the password's hash would be cheap;
+ * Why it is not safe to continue: `server`, the account lived on another one so far; `kdf`, the password's hash would be cheap;
  * `vault`, it is older than one that this device has seen; `keys`, what the password opens are not the keys; `log`, no backup
  * explains the list of keys.
  */
 export type UnsafeBy = "server" | "kdf" | "vault" | "keys" | "log";
 
 /**
- * What a person has to hear of: `own`, a card in their name is not theirs; `log`, the server has another key log than the one that
+ * Alarms about keys: `own`, a card in their name is not theirs; `log`, the server has another key log than the one that
  * was seen, sound in itself, as after a restored backup; `keys`, its log is not right at all; `vault`, it has an older one.
  */
 export type AlarmOf = "own" | "log" | "keys" | "vault";
@@ -237,7 +237,7 @@ export type AlarmOf = "own" | "log" | "keys" | "vault";
 /** Why something did not work; `device`: nothing could be stored on this device; `otherType`: a file's content is not of its declared type. */
 export type Failure =
   | { kind: "device" | "login" | "linkUsed" | "alreadyHere" | "unknownPerson" | "recoveryKey" | "noAnswer" | "notOffered" | "fileGone" | "fileDamaged" | "otherType" }
-  /** Of these people no key is known, or another one than before; or they take part without anyone having announced it. */
+  /** The key of these people is unknown or has changed, or they take part although no announcement names them. */
   | { kind: "noKey" | "unexpected"; names: readonly string[] }
   | { kind: "tooMany"; minutes: number }
   | { kind: "unsafe"; by: UnsafeBy }
@@ -277,7 +277,7 @@ export interface Invitation {
   from: string;
   card: string;
   secret: string;
-  /** What the inviter is called, as the link says: nobody has proved it. */
+  /** The inviter's name according to the link, which proves nothing. */
   name: string;
 }
 
@@ -295,6 +295,6 @@ export interface SafetyNumber {
   person: Person;
   /** Twelve groups of five digits. */
   groups: readonly string[];
-  /** What the code to scan says. */
+  /** The content of the code to scan. */
   code: string;
 }

@@ -7,14 +7,14 @@ import { change } from "../store/store.ts";
 import type { Account } from "../sync/account.ts";
 import { remove } from "../wire/files.ts";
 
-/** A larger picture is not kept: bytes. */
+/** Maximum size of a cached picture: bytes. */
 export const MAX_PICTURE_BYTES = 4 << 20;
-/** What all kept pictures may take: bytes. */
+/** Maximum size of all cached pictures: bytes. */
 const MAX_CACHE_BYTES = 64 << 20;
-/** When a staged file that belongs to no message is deleted. */
+/** Age at which a staged file without a message is deleted. */
 const STAGED_FOR_MS = 86_400_000;
 
-/** Forgets the pictures that were looked at longest ago, until the rest fits. */
+/** Evicts the least recently viewed pictures until the rest fits. */
 export async function evictPictures({ store }: Account): Promise<void> {
   const kept = (await store.files()).filter(({ state }) => state === "kept").sort((one, other) => other.at - one.at);
   let room = MAX_CACHE_BYTES;
@@ -40,7 +40,7 @@ export async function dropFiles({ store, caller }: Account, files: readonly File
   await Promise.all(files.map((id) => remove(caller, id).catch(() => null)));
 }
 
-/** Forgets what was chosen and is not to be sent any more. */
+/** Deletes chosen files that will not be sent. */
 export async function sweepFiles(account: Account): Promise<void> {
   const { store, clock } = account;
   const wanted = new Set((await store.outbox()).flatMap(({ files }) => files ?? []));

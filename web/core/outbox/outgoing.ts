@@ -19,7 +19,7 @@ export type Verdict =
   | { kind: "lookUp" }
   | { kind: "hold"; held: Held };
 
-/** Judges an attempt that failed. */
+/** Decides what to do after a failed attempt. */
 export function judge(error: unknown): Verdict {
   if (isPassing(error)) return { kind: "retry" };
   if (!(error instanceof Refused)) return { kind: "retry" };

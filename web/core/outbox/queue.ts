@@ -43,7 +43,7 @@ export function submit(account: Account, message: Message, ...also: Change[]): P
   });
 }
 
-/** What a message in the outbox says. */
+/** The content of a message in the outbox. */
 export async function contentOf(account: Account, outgoing: OutgoingRecord): Promise<Content> {
   return readBody(await unbox(account.session.box, outgoing.box)).content;
 }
@@ -55,7 +55,7 @@ export async function filesOf(account: Account, outgoing: OutgoingRecord): Promi
   return content.kind === "file" ? content.files : [];
 }
 
-/** Finds a message that waits. */
+/** Finds a message in the outbox. */
 export async function waiting(account: Account, id: string): Promise<Outgoing | undefined> {
   return (await account.store.outbox()).find((one) => one.id === id);
 }

@@ -54,8 +54,8 @@ export class Sealer {
   }
 
   /**
-   * Seals a message that nothing waits before, and writes it down while its request is signed. Null if something is in the way: then
-   * it is to be put into the outbox, from where the rest is done or said.
+   * Seals a message that nothing waits before, and writes it down while its request is signed. Null if it cannot be sealed yet: then
+   * the caller has to put it into the outbox, which retries or holds it.
    */
   async sealNew(record: OutgoingRecord, content: Content, also: readonly Change[]): Promise<Omit<Ready, "contents" | "isKnown"> | null> {
     const { store, cipher, caller, serial } = this.account;

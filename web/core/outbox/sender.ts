@@ -37,7 +37,7 @@ export interface SenderEvents {
   onStale: () => Promise<void>;
 }
 
-/** Sends what waits. */
+/** Sends the messages of the outbox. */
 export class Sender {
   private readonly queues = new Map<ConversationId, ConversationQueue>();
   private readonly listeners = new Set<() => void>();

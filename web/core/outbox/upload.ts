@@ -39,7 +39,7 @@ function missing(records: number, have: readonly Span[]): number[] {
   return Array.from({ length: records }, (_, i) => i).filter((record) => !is.has(record));
 }
 
-/** How far the files of one message have come. */
+/** The progress of one message's files. */
 class Upload {
   private done = 0;
   private readonly all: number;

@@ -21,7 +21,7 @@ import type { WireMessage } from "../wire/conversation.ts";
 import { groupInvitations } from "../wire/group.ts";
 import { callerOf } from "./record.ts";
 
-/** How long a tab waits for the one that leads to do what it was asked. */
+/** How long a tab waits for the leading tab to handle a request. */
 const ANSWER_MS = 5000;
 
 /** Events of a session. */

@@ -26,7 +26,7 @@ export function suggestPassword(): string {
   const letters = "abcdefghjkmnpqrstuvwxyz23456789";
   const groups: string[] = [];
   while (groups.length < 4) {
-    // Bytes beyond the last multiple of 31 are passed over: every letter is as likely as any other.
+    // Bytes beyond the last multiple of 31 are skipped, so that all letters are equally likely.
     const bytes = [...random(32)].filter((byte) => byte < 248).slice(0, 4);
     if (bytes.length === 4) groups.push(bytes.map((byte) => letters[byte % 31] ?? "").join(""));
   }

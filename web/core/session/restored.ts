@@ -1,6 +1,6 @@
 // Accepts a server whose database was restored from an older backup (docs/e2ee.md, Key log): takes its log as a whole, and treats what
 // depended on lost entries as seen for the first time. Such a server cannot be distinguished from one that hides something, so this
-// happens only when the user says so, who has heard of it from somewhere else.
+// happens only if the user, who has learned of it elsewhere, asks for it.
 
 import { cardHash } from "../crypto/card.ts";
 import { InvalidLog, tagOf } from "../crypto/log.ts";
@@ -82,7 +82,7 @@ async function keepLogged(person: PersonRecord, pinned: VaultPin | undefined, lo
   return isLost ? { ...person, cards, pin: null, trust: "changed" } : person;
 }
 
-// Otherwise a new device would look for them for ever.
+// Otherwise a new device would look for them forever.
 async function withoutLost({ keys, pins }: Contents, log: WholeLog, server: string): Promise<Contents> {
   const kept: [string, VaultPin][] = [];
   for (const [user, pin] of Object.entries(pins)) if (!isLostPin(pin, await tagOf(server, user), log)) kept.push([user, pin]);

@@ -13,13 +13,13 @@ import { readLog } from "./log.ts";
 import type { Names } from "./people.ts";
 import { groupName } from "../sync/group-name.ts";
 
-/** What a conversation is computed with. */
+/** The context in which a conversation is computed. */
 export interface ShowContext {
   people: ReadonlyMap<UserId, PersonRecord>;
   names: Names;
-  /** What waits in this conversation. */
+  /** Its messages in the outbox. */
   waiting: readonly Waiting[];
-  /** As it is stored. */
+  /** The stored record. */
   draft: string;
 }
 
@@ -128,7 +128,7 @@ export async function showConversation(
 
 const membersOf = (others: readonly UserId[], names: Names): string => others.map(names.of).slice(0, 4).join(", ");
 
-/** What it is called. */
+/** The name to show. */
 export async function nameOf(account: Account, { wire }: ConversationRecord, others: readonly UserId[], names: Names): Promise<string> {
   if (!wire.isgroup) return others[0] ? names.of(others[0]) : names.of(account.session.user);
   const epochs = wire.epoch > 0 ? await account.store.epochs(wire.id) : [];

@@ -59,7 +59,7 @@ export function openWaiting(account: Account, outbox: readonly Outgoing[], known
   );
 }
 
-/** The articles from a number on, and what waits. */
+/** The articles from a number on, and the outbox. */
 export async function readLog(
   account: Account,
   record: ConversationRecord,

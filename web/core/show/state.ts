@@ -1,4 +1,4 @@
-// The state that the screens show, and who hears of its changes.
+// The state that the screens show, and its subscribers.
 
 import type { Changes, State } from "../api.ts";
 
@@ -20,7 +20,7 @@ const nobody: State = {
   forgotten: new Set(),
 };
 
-/** The state, and who listens to it. */
+/** The state and its subscribers. */
 export class StateStore {
   state: State = nobody;
   private readonly listeners = new Set<(changes: Changes) => void>();
@@ -47,7 +47,7 @@ export class StateStore {
     return () => this.listeners.delete(listener);
   }
 
-  /** Nobody is logged in any more. */
+  /** Resets the state after a logout. */
   reset(session: State["session"]): void {
     this.set({ ...nobody, session });
   }

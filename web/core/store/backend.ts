@@ -3,7 +3,7 @@
 
 /** The tables. */
 export const tables = ["meta", "people", "conversations", "rows", "ids", "epochs", "outbox", "drafts", "files", "records", "reports"] as const;
-/** One of them. */
+/** One of the tables. */
 export type Table = (typeof tables)[number];
 
 /** A key: numbers sort before texts, lists by their elements, as IndexedDB has it. */
@@ -28,7 +28,7 @@ export interface StoredEntry {
   value: unknown;
 }
 
-/** How many rows, and from which end. */
+/** Maximum number of rows, and from which end. */
 export interface Page {
   limit?: number;
   newestFirst?: boolean;

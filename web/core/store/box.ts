@@ -5,7 +5,7 @@ import { fromUtf8, random, utf8 } from "../crypto/bytes.ts";
 import { aesKey } from "../crypto/keys.ts";
 import type { Boxed } from "./records.ts";
 
-/** A new key, which cannot be read out. */
+/** A new key, which cannot be exported. */
 export const makeBoxKey = (): Promise<CryptoKey> => aesKey(random(32));
 
 /** Encrypts a text. */

@@ -1,4 +1,4 @@
-// A backend in memory, for bots. Nothing of it outlives the program.
+// A backend in memory, for bots. Its data is lost when the program ends.
 
 import { type Backend, type Change, type StoredEntry, type Key, LostLead, type Page, type Range, type Table, tables } from "./backend.ts";
 
@@ -22,7 +22,7 @@ interface Rows {
   next: number;
 }
 
-/** Where a key is, or would be. */
+/** The index of a key, or where it would be inserted. */
 function indexOf(rows: readonly StoredEntry[], key: Key): number {
   let [from, to] = [0, rows.length];
   while (from < to) {
@@ -39,7 +39,7 @@ const isAt = (rows: readonly StoredEntry[], at: number, key: Key): boolean => {
   return row !== undefined && compareKeys(row.key, key) === 0;
 };
 
-/** Makes an empty one. */
+/** An empty backend. */
 export function memoryBackend(): Backend {
   const data = new Map<Table, Rows>(tables.map((name) => [name, { rows: [], next: 1 }]));
   const table = (name: Table): Rows => {

@@ -9,7 +9,7 @@ import type { Reach } from "../model/timeline.ts";
 import type { Keep, Trust } from "../model/view.ts";
 import type { Cursor, WireConversation } from "../wire/conversation.ts";
 
-/** Who is logged in here. */
+/** The logged-in user. */
 export interface SessionRecord {
   user: UserId;
   email: string;
@@ -39,18 +39,18 @@ export interface KnownAccount {
   version: number;
 }
 
-/** Somebody who is known. */
+/** A known user. */
 export interface PersonRecord {
   id: UserId;
   name: string;
   /** Empty where it is not known. */
   email: string;
   publicKey: string;
-  /** Another key than the pinned one, that the server names by now; empty if there is none. */
+  /** The key that the server names now, if it is not the pinned one; else empty. */
   offeredKey: string;
   availability: string;
   friend: boolean;
-  /** They were a friend, as this device has seen, and are none any more. */
+  /** They were a friend, as far as this device knows, and no longer are. */
   ended?: boolean;
   /** They were a friend, and have deleted their account. */
   left?: boolean;
@@ -59,23 +59,23 @@ export interface PersonRecord {
   blocked: boolean;
   /** All their cards that were ever accepted, oldest first: old ones verify old messages. */
   cards: string[];
-  /** What is known of their newest card from elsewhere: the vault, or the link of an invitation, which has no number. */
+  /** Their newest card according to the vault, or to the link of an invitation, which has no number. */
   pin: VaultPin | null;
   trust: Trust;
-  /** What this device noticed of their keys, oldest first. */
+  /** The changes of their keys that this device noticed, oldest first. */
   history?: KeyEvent[];
 }
 
-/** A conversation, and how much of it is here: one run without holes from `first` to `head`. */
+/** A conversation, and how much of it is stored: a contiguous range from `first` to `head`. */
 export interface ConversationRecord {
   wire: WireConversation;
   instance: Instance;
   first: { seq: number; message: Cursor<MessageId> } | null;
   head: { seq: number; chain: string; message: Cursor<MessageId> } | null;
   report: Cursor<ReportId> | null;
-  /** Nothing older is on the server. */
+  /** Whether the server has nothing older. */
   complete: boolean;
-  /** Whether its rows were ever asked for. */
+  /** Whether its rows were ever fetched. */
   loaded: boolean;
   reach: Record<UserId, Reach>;
   /** The newest message that was seen here; and the newest that was reported to the server, as seen and as delivered. */
@@ -113,7 +113,7 @@ export interface ReportRecord {
   at: number;
 }
 
-/** Bytes under the device's key. */
+/** Bytes encrypted with the device's key. */
 export interface Boxed {
   iv: Uint8Array<ArrayBuffer>;
   data: ArrayBuffer;
@@ -149,7 +149,7 @@ export interface FileRecord {
   state: "staged" | "kept";
   /** When it was staged, or looked at last; ms since 1970. */
   at: number;
-  /** How much room it takes. */
+  /** Its size on this device. */
   bytes: number;
   /** Of one that is to be sent with what is written next in a conversation: what is known of it besides its records. */
   chosen?: { conversation: ConversationId; box: Boxed };
@@ -171,14 +171,14 @@ export interface Outgoing extends OutgoingRecord {
   order: number;
 }
 
-/** What opens an epoch: as the wire has it, after it was checked. */
+/** An epoch's wrapped secret, as on the wire; stored after it was verified. */
 export interface EpochRecord {
   epoch: number;
   announcement: string;
   wrapped: string;
 }
 
-/** A conversation of which nothing is here yet. */
+/** A conversation without stored rows. */
 export function newConversation(wire: WireConversation): ConversationRecord {
   return {
     wire,
@@ -205,6 +205,6 @@ export function newConversation(wire: WireConversation): ConversationRecord {
   };
 }
 
-/** What a message names as the newest one that its writer saw. */
+/** The newest message that a writer had seen, as their message names it. */
 export const headOf = (record: ConversationRecord, beginning: string): Head =>
   record.head ? [record.head.seq, record.head.chain] : [0, beginning];

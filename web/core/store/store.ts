@@ -22,7 +22,7 @@ const LAST = Number.MAX_SAFE_INTEGER;
 const ofConversation = (id: ConversationId, from = 0, to = LAST): Range => ({ from: [id, from], to: [id, to] });
 const anyId = (id: ConversationId): Range => ({ from: [id, ""], to: [id, "\uffff"] });
 
-/** Changes, as batches are made of. */
+/** The changes that batches are made of. */
 export const change = {
   session: (record: SessionRecord): Change => ({ put: "meta", key: "session", value: record }),
   knownAccounts: (all: Record<string, KnownAccount>): Change => ({ put: "meta", key: "accounts", value: all }),
@@ -154,7 +154,7 @@ export class Store {
     return (await this.backend.get("ids", [id, message])) as number | undefined;
   }
 
-  /** Who has received or seen an own message, and when. */
+  /** The users who have received or seen an own message, and when. */
   async reports(id: ConversationId, seq: number): Promise<ReportRecord[]> {
     const found = await this.backend.range("reports", { from: [id, seq], to: [id, seq, "\uffff"] });
     return found.map(({ key, value }) => {
@@ -163,7 +163,7 @@ export class Store {
     });
   }
 
-  /** All that waits, in order; or what waits between two places, both included. */
+  /** The outbox, in order; or a range of it, both ends included. */
   async outbox(from = 0, to = LAST): Promise<Outgoing[]> {
     const found = await this.backend.range("outbox", { from, to });
     return found.map(({ key, value }) => ({ ...(value as OutgoingRecord), order: key as number }));

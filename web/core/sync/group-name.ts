@@ -1,4 +1,4 @@
-// What a group is called: its name is encrypted like its messages.
+// A group's name, which is encrypted like its messages.
 
 import { openName } from "../crypto/message.ts";
 import { openPublishedName } from "../crypto/published.ts";

@@ -1,4 +1,4 @@
-// What is known of people. Their keys are pinned when first seen; different ones are not accepted before the user has reviewed
+// The known people. Their keys are pinned when first seen; different ones are not accepted before the user has reviewed
 // them.
 
 import type { UserId } from "../model/ids.ts";
@@ -6,7 +6,7 @@ import type { PersonRecord } from "../store/records.ts";
 import type { WireConversation } from "../wire/conversation.ts";
 import type { Friends } from "../wire/people.ts";
 
-/** What the server says of people. */
+/** The server's data about people. */
 export interface ServerView {
   list: readonly WireConversation[];
   people: Friends;
@@ -34,7 +34,7 @@ export const newPerson = (id: UserId): PersonRecord => ({
 /** Takes the key that the server names: the first is pinned, a different one is only noted as offered. */
 export function offerKey(person: PersonRecord, publicKey: string): PersonRecord {
   if (person.publicKey === "") return { ...person, publicKey };
-  // Of somebody with cards these decide (cards.ts): a renewed key is signed by the one before.
+  // For a person with cards, the cards decide (cards.ts): a renewed key is signed by the previous one.
   if (person.cards.length > 0) return { ...person, offeredKey: publicKey === person.publicKey ? "" : publicKey };
   if (publicKey === person.publicKey) return { ...person, offeredKey: "", trust: person.trust === "changed" ? "seen" : person.trust };
   return { ...person, offeredKey: publicKey, trust: "changed" };

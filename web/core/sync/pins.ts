@@ -27,7 +27,7 @@ async function pinOf({ cards, trust, pin }: PersonRecord): Promise<VaultPin | nu
   return [await cardHash(newest), parseCard(newest).n, trust];
 }
 
-/** The pins of everybody but the user. */
+/** The pins of all other users. */
 export async function pinsOf(people: readonly PersonRecord[], me: UserId): Promise<Pins> {
   const found: [string, VaultPin][] = [];
   for (const person of people) {
@@ -37,7 +37,7 @@ export async function pinsOf(people: readonly PersonRecord[], me: UserId): Promi
   return Object.fromEntries(found);
 }
 
-/** How far conversations have come, those first in which something was said last; without those whose transcript does not fit. */
+/** The heads of conversations, those first in which something was said last; without those whose transcript does not fit. */
 export const headsOf = (records: readonly ConversationRecord[]): Heads =>
   Object.fromEntries(
     [...records]
@@ -45,7 +45,7 @@ export const headsOf = (records: readonly ConversationRecord[]): Heads =>
       .flatMap(({ wire, head, broken }) => (head && broken === null ? [[wire.id, [head.seq, head.chain]] as const] : [])),
   );
 
-/** Two devices' pins as one: a later card counts, and of the same card a comparison, then a doubt. */
+/** Merges the pins of two devices: a later card counts, and of the same card a comparison, then a doubt. */
 export function mergePins(here: Pins, there: Pins): Pins {
   const all: Record<string, VaultPin> = { ...there };
   for (const [user, pin] of Object.entries(here)) {
@@ -57,7 +57,7 @@ export function mergePins(here: Pins, there: Pins): Pins {
   return all;
 }
 
-/** Two devices' heads as one. */
+/** Merges the heads of two devices. */
 export function mergeHeads(here: Heads, there: Heads): Heads {
   const older = Object.entries(there).filter(([id, [seq]]) => (here[id]?.[0] ?? 0) < seq);
   return { ...here, ...Object.fromEntries(older) };
@@ -94,7 +94,7 @@ export async function indexOfPin(pin: VaultPin, cards: readonly Card[]): Promise
   return cards.findIndex((card, i) => isOf(pin, card, hashes[i] ?? ""));
 }
 
-/** Takes over what another device, or the link of an invitation, says of somebody's newest card. */
+/** Adopts what another device, or the link of an invitation, says about a person's newest card. */
 export async function takePin(person: PersonRecord, pin: VaultPin): Promise<PersonRecord> {
   const newest = person.cards.at(-1);
   if (newest === undefined) {

@@ -1,4 +1,4 @@
-// When a conversation needs a new secret by itself: somebody left, somebody's keys were renewed, the secret is a month old or was
+// When a conversation needs a new secret without anyone asking for it: somebody left, somebody's keys were renewed, the secret is a month old or was
 // used for ten thousand messages. Every client waits for a random time before it begins one; the server accepts the first.
 
 import type { Roster } from "../crypto/epoch.ts";

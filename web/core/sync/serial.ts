@@ -1,4 +1,4 @@
-// One after the other, so that what was read is still true when it is written; and several at once, but not too many.
+// Runs tasks one after the other, so that what was read is still true when it is written; or several at a time, with a limit.
 
 import type { Exclusive } from "../ports.ts";
 

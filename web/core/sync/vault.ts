@@ -15,7 +15,7 @@ const MAX_TRIES = 4;
 /** Heads alone are no reason to write more often. */
 const DAY_MS = 86_400_000;
 
-/** Whose vault it is. */
+/** The vault's owner. */
 export const ownerOf = ({ server, user }: Pick<SessionRecord, "server" | "user">): Owner => ({ server, user });
 
 /** Changes the session, in the store and here; another tab may have changed it meanwhile. */

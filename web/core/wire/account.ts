@@ -22,11 +22,11 @@ const inviteOfOne = answer<Invite>()({
 });
 const invitesAnswer = answer<Invites>()({ invites: list(inviteOfOne) });
 
-/** One's newest invitations. */
+/** The user's newest invitations. */
 export const invites = async (caller: Caller): Promise<ReturnType<typeof invitesAnswer>["invites"]> =>
   (await caller.call("chatlogin", "invites", {}, invitesAnswer)).invites;
 
-/** Nobody can register with it any more. */
+/** Revokes an invitation. */
 export const revokeInvite = (caller: Caller, inviteid: string): Promise<null> =>
   caller.call("chatlogin", "revokeinvite", { inviteid }, done);
 

@@ -23,7 +23,7 @@ export const integer: Decode<number, number> = (value, path) => {
   return value;
 };
 
-/** Yes or no. */
+/** A boolean. */
 export const flag: Decode<boolean, boolean> = (value, path) => {
   if (typeof value !== "boolean") throw new Malformed(path, "true or false");
   return value;

@@ -22,17 +22,17 @@ const status = answer<Upload>()({ have: list(span) });
 export const create = async (caller: Caller, where: Where, fileid: FileId, size: number): Promise<Span[]> =>
   (await caller.call("chatfileserver", "create", { ...where, fileid, size }, status)).have;
 
-/** Sends records that follow each other, from this one on. The same once more is the same. */
+/** Sends records that follow each other, from this one on. Idempotent. */
 export async function put(caller: Caller, fileid: FileId, record: number, bytes: Bytes): Promise<void> {
   const fields = { fileid, record, sha256: hex(await sha256(bytes)), length: bytes.length };
   await caller.callWith(bytes, "chatfileserver", "put", fields, done);
 }
 
-/** All records are there: nothing of it changes from now on. */
+/** Completes the upload: from now on the file does not change. */
 export const complete = (caller: Caller, fileid: FileId, digest: string): Promise<null> =>
   caller.call("chatfileserver", "complete", { fileid, digest }, done);
 
-/** Takes back a file that no message has. */
+/** Deletes a file that no message has. */
 export const remove = (caller: Caller, fileid: FileId): Promise<null> => caller.call("chatfileserver", "delete", { fileid }, done);
 
 /** Fetches records, from one to another, or to the end of the file. */

@@ -8,13 +8,13 @@ import { answer, list, optional, parsed, text } from "./decode.ts";
 
 const group = answer<Group>()({ conversation, invited: optional(list(parsed(userId)), []) });
 
-/** A group as it is after a call, and who was invited instead of added. */
+/** A group after a call, and the users who were invited instead of added. */
 export type GroupAnswer = ReturnType<typeof group>;
 
-/** What each participant gets: texts by user id. */
+/** A text for each participant, by user id. */
 export type ForEach = Record<string, string>;
 
-/** Makes a group; the caller is its admin. */
+/** Creates a group; the caller becomes its admin. */
 export const createGroup = (
   caller: Caller,
   of: { displayname: string; participantids: UserId[]; secrets: ForEach },
@@ -42,7 +42,7 @@ export const rename = (caller: Caller, conversationid: ConversationId, displayna
 export const leave = (caller: Caller, conversationid: ConversationId): Promise<null> =>
   caller.call("chatconversationgroup", "leave", { conversationid }, done);
 
-/** Makes somebody an admin, or none. */
+/** Makes a member an admin, or an admin a member. */
 export const setRole = (
   caller: Caller,
   conversationid: ConversationId,

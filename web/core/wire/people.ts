@@ -14,7 +14,7 @@ const friendsAnswer = answer<FriendsJson>()({ availabilities: list(friend), requ
 /** A friend. */
 export type WireFriend = ReturnType<typeof friend>;
 
-/** Friends, who would like to be one, and who was one and has deleted their account. */
+/** Friends, users who sent a friend request, and former friends who have deleted their account. */
 export type Friends = ReturnType<typeof friendsAnswer>;
 
 /** One's friends. */

@@ -10,11 +10,11 @@ import { address } from "./person.ts";
 export class Network {
   /** From 0 to 1. */
   faults = 0;
-  /** The sockets say nothing of what comes. */
+  /** Whether sockets are silent. */
   silent = false;
   /** The answers to this action are lost. */
   loses: string | null = null;
-  /** How often each action was asked for. */
+  /** Number of requests of each action. */
   readonly asked = new Map<string, number>();
   private readonly open = new Set<() => void>();
 

@@ -16,7 +16,7 @@ type Fields = Record<string, unknown>;
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const answer = (status: number, found: Fields): HttpAnswer => ({ status, date: null, retryAfter: null, text: JSON.stringify(found) });
 const ok = (found: Fields = {}): HttpAnswer => answer(200, { status: "OK", errormessage: "", ...found });
-/** What the server answers to what it does not do. */
+/** The answer to an unknown action. */
 export const refused = (status: number, errorcode: string, retryAfter: string | null = null): HttpAnswer => ({
   ...answer(status, { status: "ERROR", errormessage: errorcode, errorcode }),
   retryAfter,
@@ -25,7 +25,7 @@ export const refused = (status: number, errorcode: string, retryAfter: string | 
 /** Files, beside the calls that `http` answers. */
 export class FileServer {
   readonly files = new Map<string, Stored>();
-  /** Hashes of what was put, in order. */
+  /** Hashes of the uploaded records, in order. */
   readonly put: string[] = [];
   maxSize = Number.POSITIVE_INFINITY;
   /** Called before anything is done; may throw, as a network does, or answer in place of the server. */
@@ -46,7 +46,7 @@ export class FileServer {
     return this.rest(path, body, headers, signal, heard);
   };
 
-  /** A file that is there. */
+  /** A stored file. */
   stored(id: unknown): Stored {
     const found = this.files.get(String(id));
     if (!found) throw new Error("there is no such file");

@@ -1,4 +1,4 @@
-// Fills a browser's database as years of use would: for measuring, in a page of somebody who is logged in and has written in one
+// Fills a browser's database as years of use would, for measurements: in a page of a logged-in user who has written in one
 // conversation, while the server is out of reach. Everything is sealed and wrapped as the client does it.
 
 import { openBackend } from "../../browser/backend.ts";

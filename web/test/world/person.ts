@@ -1,17 +1,17 @@
-// Somebody in a test: a client, and verbs that wait for what a person would see.
+// A person in a test: a client, with verbs that wait for what a user would see.
 
 import { type Client, type ConversationId, startClient, type State } from "../../core/index.ts";
 import type { Ports } from "../../core/ports.ts";
 import type { Article } from "../../core/model/view.ts";
 import { nodePorts } from "../../node/ports.ts";
 
-/** How long anything may take. */
+/** The limit of each wait. */
 const LIMIT_MS = 30_000;
 
 export const address = process.env["PARLANCE_URL"] ?? "";
 export const password = "correct horse battery staple";
 
-/** Somebody. */
+/** A person. */
 export class Person {
   private constructor(
     readonly client: Client,
@@ -19,7 +19,7 @@ export class Person {
     readonly name: string,
   ) {}
 
-  /** Somebody new, with an account of their own. */
+  /** Registers a new account. */
   static async joins(name: string, ports: Partial<Ports> = {}): Promise<Person> {
     const email = `${name.toLowerCase()}-${crypto.randomUUID()}@example.org`;
     const client = await startClient(nodePorts(address, ports));
@@ -30,7 +30,7 @@ export class Person {
     return new Person(client, email, name);
   }
 
-  /** Somebody who has an account already. */
+  /** Logs in to an existing account. */
   static async logsIn(name: string, email: string, ports: Partial<Ports> = {}): Promise<Person> {
     const client = await startClient(nodePorts(address, ports));
     const outcome = await client.logIn(email, password);
@@ -69,7 +69,7 @@ export class Person {
     });
   }
 
-  /** Becomes a friend of somebody; returns their direct conversation. */
+  /** Makes friends with another person; returns the direct conversation. */
   async befriends(other: Person): Promise<ConversationId> {
     await this.client.request(other.email);
     const request = await other.sees("a request", ({ requests }) => requests.find(({ user }) => user === this.id));
@@ -80,7 +80,7 @@ export class Person {
     return id;
   }
 
-  /** Writes. */
+  /** Sends a message. */
   async types(id: string, text: string): Promise<void> {
     await this.client.send(id, { text, reply: null, mentions: new Map() });
   }
@@ -90,7 +90,7 @@ export class Person {
     return this.sees(`"${text}"`, ({ log }) => articlesOf(log?.entries ?? []).find((one) => one.text === text));
   }
 
-  /** All that is shown of the open conversation. */
+  /** The texts of the open conversation. */
   texts(): string[] {
     return articlesOf(this.client.state.log?.entries ?? []).map(({ text }) => text);
   }

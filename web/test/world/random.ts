@@ -1,4 +1,4 @@
-// Random numbers that can be had again.
+// Reproducible random numbers.
 
 /** Numbers from 0 to 1 from a seed (mulberry32). */
 export function randomOf(seed: number): () => number {

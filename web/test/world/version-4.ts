@@ -1,5 +1,5 @@
 // A server of version 4 in memory, as far as cards, vaults and epochs go: docs/e2ee.md and docs/api.md, without their checks.
-// It is there to do what a hostile server could: see `tamper`. People chat with the real one in test/server.
+// Unlike the real one, it can behave like a hostile server: see `tamper`. People chat with the real one in test/server.
 
 import { createHash, randomUUID } from "node:crypto";
 import type { Http, OpenSocket, SocketListener } from "../../core/ports.ts";
@@ -80,18 +80,18 @@ export class Version4 {
   keepsReports = false;
   /** What was asked, in order. */
   readonly asked: string[] = [];
-  /** Who does not know of somebody's new card, once. */
+  /** Users to whom another user's new card is not disclosed, once. */
   missesCard: (user: string) => boolean = () => false;
   /** Changes what is answered before a login. */
   prelogin: (answer: Fields) => Fields = (answer) => answer;
-  /** Whose changes of the vault are refused as too late. */
+  /** Users whose changes of the vault are refused as stale. */
   isStale: (user: string) => boolean = () => false;
-  /** Whether somebody is not told of the cards of another one. */
+  /** Whether a user's cards are withheld from another user. */
   withholdsCards: (user: string, of: string) => boolean = () => false;
-  /** Changes what somebody is shown of a conversation. */
+  /** Changes a conversation as a user sees it. */
   tamper: (user: string, conversation: Fields) => Fields = (_user, conversation) => conversation;
 
-  /** Changes what somebody is shown of an epoch. */
+  /** Changes an epoch as a user sees it. */
   tamperEpoch: (user: string, epoch: Fields) => Fields = (_user, epoch) => epoch;
 
   http: Http = async (path, body, headers) => {
@@ -116,12 +116,12 @@ export class Version4 {
     return { send: () => undefined, close: () => this.sockets.delete(listener) };
   };
 
-  /** What lies in it, but for who is logged in. */
+  /** The data, as a backup has it. */
   backup(): unknown {
     return structuredClone({ accounts: [...this.accounts], conversations: [...this.conversations], entries: this.entries });
   }
 
-  /** Goes back to a backup; who is logged in stays so. */
+  /** Restores a backup; users stay logged in. */
   restore(backup: unknown): void {
     const { accounts, conversations, entries } = structuredClone(backup) as { accounts: [string, Account][]; conversations: [string, Conversation][]; entries: Bytes[] };
     const stations = new Map([...this.accounts].map(([user, account]) => [user, account.stations]));
@@ -132,29 +132,29 @@ export class Version4 {
     this.entries.splice(0, this.entries.length, ...entries);
   }
 
-  /** Another server in its place. */
+  /** Replaces the server by another one. */
   signsWithAnotherKey(): void {
     this.seed = random(32);
   }
 
-  /** Tells these users that everything may have changed. */
+  /** Makes these users resync. */
   private announce(users: Iterable<string>): void {
     for (const user of new Set(users)) this.push([user], { conversationlistchangedof: [user] });
   }
 
-  /** Tells somebody that everything may have changed. */
+  /** Makes a user resync. */
   announceTo(user: string): void {
     this.announce([user]);
   }
 
-  /** Somebody ends a friendship by another client. */
+  /** Ends a friendship, as another client of the user would. */
   unfriend(user: string, friend: string): void {
     this.account(user).friends.delete(friend);
     this.account(friend).friends.delete(user);
     this.announce([user, friend]);
   }
 
-  /** Somebody deletes their account. */
+  /** Deletes a user's account. */
   deleteAccount(user: string): void {
     const { nick, friends } = this.account(user);
     this.accounts.delete(user);
@@ -176,9 +176,9 @@ export class Version4 {
     for (const [listener, { station }] of this.sockets) if (stations.includes(station)) setTimeout(() => listener.onClose(code), 0);
   }
 
-  /** Who has made which invitation. */
+  /** Inviters by the code of the invitation. */
   private readonly invites = new Map<string, string>();
-  /** Whom nothing is answered any more. */
+  /** Users who get no more answers. */
   readonly disabled = new Set<string>();
 
   private account(user: string): Account {
