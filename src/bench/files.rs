@@ -20,7 +20,7 @@ use super::{
     load::{self, Load},
     options::Bench,
     report::{Measurement, Results},
-    requests::{self, Asked, Caller, Signer},
+    requests::{self, Caller, Signer, UnsignedRequest},
     scratch::{interrupted, scratch_directory},
     target::Target,
     workload::Workload,
@@ -236,14 +236,14 @@ pub(super) struct Upload {
     pub pieces: usize,
 }
 
-fn asked(caller: Caller, mut fields: serde_json::Value) -> Asked {
+fn asked(caller: Caller, mut fields: serde_json::Value) -> UnsignedRequest {
     if let Some(fields) = fields.as_object_mut() {
         fields.insert("clientversioncode".into(), ClientVersion::V4.code().into());
         // As clients of version 4 send one.
         let nonce = Uuid::new_v4().simple().to_string();
         fields.insert("nonce".into(), nonce.into());
     }
-    Asked {
+    UnsignedRequest {
         caller,
         api: "chatfileserver",
         fields,

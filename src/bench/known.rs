@@ -10,7 +10,7 @@ use super::{
     Measuring,
     client::Client,
     report::Measurement,
-    requests::{self, Asked, Caller},
+    requests::{self, Caller, UnsignedRequest},
     workload::Workload,
 };
 use crate::store::seed::Pair;
@@ -69,7 +69,7 @@ impl Measuring<'_> {
     }
 
     /// The answer to a request that must not be refused.
-    async fn answer(&self, client: &mut Client, asked: Asked) -> Result<Value, String> {
+    async fn answer(&self, client: &mut Client, asked: UnsignedRequest) -> Result<Value, String> {
         let request = self.signer.request(asked, Timestamp::now())?;
         match client.ask(&request).await {
             Ok(None) => serde_json::from_slice(client.body()).map_err(|error| error.to_string()),

@@ -27,7 +27,7 @@ use super::{
     fixture::caller,
     load::Tally,
     report::{Measurement, Results},
-    requests::{self, Asked, Caller},
+    requests::{self, Caller, UnsignedRequest},
     workload::Workload,
 };
 use crate::store::seed::Seeder;
@@ -96,7 +96,7 @@ impl Measuring<'_> {
             .map_err(|error| error.to_string())
     }
 
-    fn signed(&self, asked: Asked) -> Result<Vec<u8>, String> {
+    fn signed(&self, asked: UnsignedRequest) -> Result<Vec<u8>, String> {
         self.signer.request(asked, Timestamp::now())
     }
 
@@ -196,7 +196,7 @@ impl Measuring<'_> {
     }
 
     /// Sends a request that must not be refused.
-    async fn ask(&self, client: &mut Client, asked: Asked) -> Result<Value, String> {
+    async fn ask(&self, client: &mut Client, asked: UnsignedRequest) -> Result<Value, String> {
         let request = self.signed(asked)?;
         match client.ask(&request).await {
             Ok(None) => serde_json::from_slice(client.body()).map_err(|error| error.to_string()),
@@ -225,10 +225,10 @@ impl Group {
         next.map_err(|error| error.to_string())
     }
 
-    fn request(&self, next: &NewEpoch) -> Result<Asked, String> {
+    fn request(&self, next: &NewEpoch) -> Result<UnsignedRequest, String> {
         let secrets = next.wrap(&self.keys).map_err(|error| error.to_string())?;
         let signed = &next.announcement;
-        Ok(Asked {
+        Ok(UnsignedRequest {
             caller: self.admin,
             api: "chatconversation",
             fields: json!({
@@ -240,11 +240,11 @@ impl Group {
     }
 }
 
-fn keys(caller: Caller, mut fields: Value) -> Asked {
+fn keys(caller: Caller, mut fields: Value) -> UnsignedRequest {
     if let Some(fields) = fields.as_object_mut() {
         fields.insert("clientversioncode".into(), ClientVersion::V4.code().into());
     }
-    Asked {
+    UnsignedRequest {
         caller,
         api: "chatkeys",
         fields,

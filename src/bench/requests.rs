@@ -25,7 +25,7 @@ pub(crate) struct Caller {
 
 /// A request before it is signed.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct UnsignedRequest {
     pub caller: Caller,
     /// The API that it calls.
     pub api: &'static str,
@@ -54,7 +54,7 @@ impl Signer {
     pub(crate) fn requests(
         &self,
         count: usize,
-        asked: impl Fn(usize) -> Asked + Sync,
+        asked: impl Fn(usize) -> UnsignedRequest + Sync,
     ) -> Result<Vec<Vec<u8>>, String> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // One timestamp for all: the server accepts it for five minutes (SIGNATURE_WINDOW), within
@@ -84,7 +84,11 @@ impl Signer {
     }
 
     /// Makes a request with this timestamp.
-    pub(crate) fn request(&self, asked: Asked, now: Timestamp) -> Result<Vec<u8>, String> {
+    pub(crate) fn request(
+        &self,
+        asked: UnsignedRequest,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, String> {
         let api = asked.api;
         let (body, headers) = self.sign(asked, now)?;
         // Written by hand: an HTTP library would use more CPU time than the request costs the
@@ -97,8 +101,12 @@ impl Signer {
     }
 
     /// The JSON of a request with this timestamp, and the headers of every request.
-    pub(super) fn sign(&self, asked: Asked, now: Timestamp) -> Result<(String, String), String> {
-        let Asked {
+    pub(super) fn sign(
+        &self,
+        asked: UnsignedRequest,
+        now: Timestamp,
+    ) -> Result<(String, String), String> {
+        let UnsignedRequest {
             caller: Caller { user, station },
             api,
             mut fields,
@@ -150,11 +158,11 @@ pub(crate) fn add(
     conversation: ConversationId,
     instance: &Instance,
     bytes: usize,
-) -> Asked {
+) -> UnsignedRequest {
     let id = Uuid::new_v4();
     let message = json!({ "ID": id, "Type": "Message", "Created": Timestamp::now(), "Data": data(id, bytes) }).to_string();
     let fields = json!({ "action": "add", "conversationid": conversation, "instance": instance, "message": message });
-    Asked {
+    UnsignedRequest {
         caller,
         api: "chatconversation",
         fields,
@@ -178,9 +186,9 @@ pub(crate) fn of(
     action: &str,
     conversation: ConversationId,
     instance: &Instance,
-) -> Asked {
+) -> UnsignedRequest {
     let fields = json!({ "action": action, "conversationid": conversation, "instance": instance });
-    Asked {
+    UnsignedRequest {
         caller,
         api: "chatconversation",
         fields,
@@ -194,7 +202,7 @@ pub(crate) fn download(
     conversation: ConversationId,
     instance: &Instance,
     from: Option<MessageId>,
-) -> Asked {
+) -> UnsignedRequest {
     let mut asked = of(caller, "download", conversation, instance);
     if let (Some(from), Some(fields)) = (from, asked.fields.as_object_mut()) {
         fields.insert("firstmessageid".into(), from.to_string().into());
@@ -209,10 +217,10 @@ pub(crate) fn viewed(
     conversation: ConversationId,
     instance: &Instance,
     message: Option<MessageId>,
-) -> Asked {
+) -> UnsignedRequest {
     let ids: Vec<MessageId> = message.into_iter().collect();
     let fields = json!({ "action": "viewed", "conversationid": conversation, "instance": instance, "messageids": ids });
-    Asked {
+    UnsignedRequest {
         caller,
         api: "chatreports",
         fields,
@@ -220,8 +228,8 @@ pub(crate) fn viewed(
 }
 
 #[must_use]
-pub(crate) fn list(caller: Caller) -> Asked {
-    Asked {
+pub(crate) fn list(caller: Caller) -> UnsignedRequest {
+    UnsignedRequest {
         caller,
         api: "chatconversation",
         fields: json!({ "action": "list" }),
@@ -230,7 +238,7 @@ pub(crate) fn list(caller: Caller) -> Asked {
 
 /// The list as version 4 has it, or what has changed in it since this mark.
 #[must_use]
-pub(crate) fn list_v4(caller: Caller, known: Option<&str>) -> Asked {
+pub(crate) fn list_v4(caller: Caller, known: Option<&str>) -> UnsignedRequest {
     let mut fields = json!({
         // Without a nonce, a second request of the same second would be refused as a repetition.
         "action": "list", "clientversioncode": ClientVersion::V4.code(), "nonce": Uuid::new_v4().simple().to_string(),
@@ -238,7 +246,7 @@ pub(crate) fn list_v4(caller: Caller, known: Option<&str>) -> Asked {
     if let (Some(known), Some(fields)) = (known, fields.as_object_mut()) {
         fields.insert("known".into(), known.into());
     }
-    Asked {
+    UnsignedRequest {
         caller,
         api: "chatconversation",
         fields,
@@ -247,8 +255,8 @@ pub(crate) fn list_v4(caller: Caller, known: Option<&str>) -> Asked {
 
 /// A poll for notifications.
 #[must_use]
-pub(crate) fn poll(caller: Caller) -> Asked {
-    Asked {
+pub(crate) fn poll(caller: Caller) -> UnsignedRequest {
+    UnsignedRequest {
         caller,
         api: "chatnotification",
         fields: json!({ "action": "download" }),

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::{
     fixture::{Fixture, Needs, caller},
     options::Bench,
-    requests::{self, Asked, Signer},
+    requests::{self, Signer, UnsignedRequest},
 };
 use crate::store::seed::message_id;
 
@@ -164,7 +164,7 @@ impl Workload {
         })
     }
 
-    fn asked(self, fixture: &Fixture, bench: &Bench, number: usize) -> Option<Asked> {
+    fn asked(self, fixture: &Fixture, bench: &Bench, number: usize) -> Option<UnsignedRequest> {
         let instance = &fixture.instance;
         Some(match self {
             Self::Add | Self::AddAlone | Self::SocketsPush => {

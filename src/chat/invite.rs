@@ -20,7 +20,7 @@ const MAX_OPEN: u32 = 20;
 /// Maximum invitations in an answer: more than can be open.
 const MAX_LISTED: i64 = 100;
 /// Lifetime of an invitation if the request does not set one.
-const USUAL_LIFETIME: TimeDelta = TimeDelta::days(7);
+const DEFAULT_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// Maximum lifetime of an invitation.
 const MAX_INVITE_LIFETIME: TimeDelta = TimeDelta::days(90);
 
@@ -42,7 +42,7 @@ pub(crate) async fn create(
             "Registration is closed on this server.",
         ));
     }
-    let expires_at = expires.unwrap_or_else(|| call.now.plus(USUAL_LIFETIME));
+    let expires_at = expires.unwrap_or_else(|| call.now.plus(DEFAULT_LIFETIME));
     if expires_at <= call.now || expires_at > call.now.plus(MAX_INVITE_LIFETIME) {
         return Err(Error::BadRequest(format!(
             "expires must be a time within the next {} days.",

@@ -22,7 +22,7 @@ use crate::api::error::{self, Error};
 use parlance_wire::id::UserId;
 
 /// Maximum size of an answer that is sent in one piece, so that a usual page costs one system call.
-const USUAL_PAGE: usize = 64 << 10;
+const SINGLE_PIECE: usize = 64 << 10;
 /// Bytes of each piece of a longer answer.
 const PIECE: usize = 32 << 10;
 /// The rate, in bytes per second, at which a peer has to read a long answer after [`GRACE`].
@@ -66,7 +66,7 @@ impl Answer {
         if self.begun.elapsed() > GRACE + Duration::from_secs(1) * seconds {
             return None;
         }
-        let length = if self.sent == 0 && self.text.len() <= USUAL_PAGE {
+        let length = if self.sent == 0 && self.text.len() <= SINGLE_PIECE {
             self.text.len()
         } else {
             self.text.len().min(PIECE)
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_usual_page_is_one_piece() {
-        let mut answer = Answer::from(vec![b'x'; USUAL_PAGE]);
-        assert_eq!(answer.piece().unwrap().len(), USUAL_PAGE);
+        let mut answer = Answer::from(vec![b'x'; SINGLE_PIECE]);
+        assert_eq!(answer.piece().unwrap().len(), SINGLE_PIECE);
     }
 }

@@ -96,7 +96,7 @@ impl People {
                 .iter()
                 .filter_map(|member| Some(plain(self.writers.get(*member)?.user)))
                 .collect();
-            let admin = members.first().copied().unwrap_or(0);
+            let admin = members.first().copied().ok_or("a group without members")?;
             // 32 zero bits and 96 random ones: a group's id, which its first epoch contains.
             let id = (Id::from(rng.next_u64()) << 32) | Id::from(rng.next_u64() >> 32);
             let epoch = self.first_epoch(id, &members, Some(admin))?;
@@ -197,9 +197,8 @@ impl People {
         let id = text("id")
             .and_then(read_plain)
             .ok_or("create answers no conversation")?;
-        ledger
-            .instances
-            .insert(id, text("instance").unwrap_or_default().to_owned());
+        let instance = text("instance").ok_or("create answers no instance")?;
+        ledger.instances.insert(id, instance.to_owned());
         for member in &members {
             if let Some(writer) = self.writers.get(*member) {
                 let since = Some(std::time::Instant::now());

@@ -91,7 +91,7 @@ impl People {
         };
         let mut in_turn: Vec<(usize, usize, Station)> = vec![];
         for reader in &people.readers {
-            let user = user_of(reader).unwrap_or(0);
+            let user = user_of(reader).ok_or("a reader who is no user")?;
             in_turn.push((
                 in_turn.iter().filter(|(_, of, _)| *of == user).count(),
                 user,

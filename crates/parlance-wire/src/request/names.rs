@@ -11,13 +11,13 @@ use serde::{
 /// The names of the variants of `A`. Empty if `A` is not an enum.
 pub(super) fn names<A: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     // serde passes the names to the deserializer, which has no value and returns them as its error.
-    match A::deserialize(Asked) {
+    match A::deserialize(NamesOnly) {
         Err(Names(names)) => names,
         Ok(_) => &[],
     }
 }
 
-struct Asked;
+struct NamesOnly;
 
 #[derive(Debug)]
 struct Names(&'static [&'static str]);
@@ -34,7 +34,7 @@ impl de::Error for Names {
     }
 }
 
-impl<'de> Deserializer<'de> for Asked {
+impl<'de> Deserializer<'de> for NamesOnly {
     type Error = Names;
 
     fn deserialize_enum<V: Visitor<'de>>(
