@@ -492,3 +492,6 @@ impl<Id: Copy + PartialEq> Rows<Id> {
         self.text.capacity() + size_of_val(&*self.offsets)
     }
 }
+
+#[cfg(test)]
+mod tests;

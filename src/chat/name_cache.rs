@@ -133,4 +133,21 @@ mod tests {
         cache.forget();
         assert!(!cached());
     }
+
+    #[test]
+    fn names_are_forgotten_for_a_list_that_is_newer_than_the_last_one() {
+        let cache = NameCache::default();
+        let user = UserId::parse(&"1".repeat(32)).unwrap();
+        let keeps = |nick_changes| {
+            let generation = cache.locked().generation;
+            cache.insert(&[(user, Arc::from("Ann"))], generation);
+            cache.catch_up(nick_changes);
+            cache.locked().by_user.contains_key(&user)
+        };
+        assert!(!keeps(5));
+        assert!(keeps(5));
+        // A list that was read before the newest one, and arrives after it.
+        assert!(keeps(4));
+        assert!(!keeps(6));
+    }
 }

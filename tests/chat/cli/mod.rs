@@ -2,6 +2,7 @@
 
 mod database;
 mod purpose;
+mod refuse;
 mod send;
 mod start;
 mod user;

@@ -156,3 +156,51 @@ fn a_v4_station_that_polls_is_told_what_was_erased_until_it_has_the_answer() {
     assert_eq!(again.erased.len(), 1);
     assert!(poll(ClientVersion::V4, Some(receipt)).0.is_empty());
 }
+
+#[test]
+fn a_conversation_that_was_forgotten_is_announced_by_id_once() {
+    let row = |seq| NewRows {
+        first: seq,
+        last: seq,
+        rows: vec![],
+    };
+    let mut heads = HashMap::new();
+    assert!(advance(&mut heads, conversation(0), &row(1)));
+    for n in 1..MAX_CONVERSATIONS {
+        advance(&mut heads, conversation(n), &row(1));
+    }
+    assert!(advance(&mut heads, conversation(0), &row(2)));
+    // One more than are remembered.
+    advance(&mut heads, conversation(MAX_CONVERSATIONS), &row(1));
+    assert!(!advance(&mut heads, conversation(0), &row(3)));
+    assert!(advance(&mut heads, conversation(0), &row(4)));
+}
+
+#[test]
+fn users_beyond_the_maximum_resync_at_each_poll_and_get_no_socket() {
+    let notifications = Arc::new(Notifications::default());
+    let user = |n: usize| UserId::parse(&format!("{n:032x}")).unwrap();
+    for n in 0..MAX_USERS {
+        notifications.poll(user(n), station(1), SILENT);
+    }
+    for _ in 0..2 {
+        let (changes, _) = notifications.poll(user(MAX_USERS), station(1), SILENT);
+        assert!(changes.resync);
+    }
+    let subscribe = |n| notifications.subscribe(user(n), station(2), ClientVersion::V4, LIMITS);
+    assert!(subscribe(MAX_USERS).is_err());
+    // Those who are known go on.
+    let (changes, _) = notifications.poll(user(0), station(1), SILENT);
+    assert!(changes.resync);
+    let acknowledged = Poll {
+        received: Some(notifications.in_flight(user(0), station(1)).unwrap()),
+        ..SILENT
+    };
+    assert!(
+        !notifications
+            .poll(user(0), station(1), acknowledged)
+            .0
+            .resync
+    );
+    assert!(subscribe(0).is_ok());
+}
