@@ -14,7 +14,7 @@ pub(crate) type Histograms = Family<Label, Histogram, fn() -> Histogram>;
 pub(crate) const SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
-/// Upper bounds of a batch's entries, of which it has at most a few hundred (`store/batcher/queue.rs`).
+/// Upper bounds of a batch's entries, of which it has at most a few hundred (`store/batcher.rs`).
 const ENTRIES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// The counters. Clones share their values.

@@ -210,8 +210,8 @@ async fn list(
         (Box::pin(list).await?, false)
     };
     let mark = rows.first().and_then(|row| row.mark);
-    let hasmore = call.version.is_v4().then_some(has_more);
-    answer_list(call, &rows, mark, hasmore, None).await
+    let v4 = call.version.is_v4();
+    answer_list(call, &rows, mark, v4.then_some(has_more), None).await
 }
 
 async fn add(

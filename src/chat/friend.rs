@@ -85,7 +85,7 @@ pub(crate) async fn add(call: &mut Call<'_>, friend: UserId) -> Result<(), Error
     } else if relation.incoming {
         store::friend::answer(db, call.user, friend, call.now).await?
     } else {
-        // Also if it waits already: otherwise the quota would tell those apart who never get one.
+        // Also if one is pending already: otherwise the quota would reveal users who never get one.
         let reaches = relation.exists && !relation.blocked;
         store::friend::request(db, call.user, friend, reaches, &limits, call.now).await?
     };

@@ -1,9 +1,6 @@
 //! A stand-in for a group with encrypted messages, right or wrong.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use parlance_client::{
     Timestamp, UserId,
@@ -16,6 +13,7 @@ use parlance_client::{
 use parlance_wire::{chain::Chain, e2ee::ServerId, text::Email};
 use serde_json::{Value, json};
 
+use super::await_later_moment;
 use crate::selftest::{
     chain::{self, Hash, sha256},
     findings::{Findings, Kind},
@@ -151,7 +149,7 @@ impl Group {
         self.keyring.announced(GROUP, &epoch);
         self.epochs.push(epoch);
         // So that all later messages are sent after this moment.
-        std::thread::sleep(Duration::from_millis(2));
+        await_later_moment();
     }
 
     /// The epoch after another one, with these members, by Ann. Not announced.

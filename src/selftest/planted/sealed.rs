@@ -1,11 +1,14 @@
 //! Planted faults: messages that are encrypted or signed wrongly, or with the wrong secret.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parlance_client::e2ee::{EpochSecret, NewEpoch, SignedAnnouncement};
 use serde_json::{Value, json};
 
-use super::group::{GROUP, Group, Planted};
+use super::{
+    await_later_moment,
+    group::{GROUP, Group, Planted},
+};
 use crate::selftest::{
     findings::Kind,
     keyring::{Keyring, Shown},
@@ -21,7 +24,7 @@ fn what_is_sealed_and_stored_as_it_must_be_is_found_good() {
     group.rekey(&[0, 1]);
     let cleo = group.people[2].id;
     group.ledger.is_out(GROUP, cleo, Instant::now());
-    std::thread::sleep(Duration::from_millis(2));
+    await_later_moment();
     for by in [1, 0] {
         group.writes(by, 2);
     }
@@ -139,7 +142,7 @@ fn what_someone_who_was_removed_has_the_secret_of_is_counted() {
     let mut group = Group::new();
     let cleo = group.people[2].id;
     group.ledger.is_out(GROUP, cleo, Instant::now());
-    std::thread::sleep(Duration::from_millis(2));
+    await_later_moment();
     // She was removed, but no epoch has begun.
     group.writes(0, 1);
     group.found(&[(Kind::ReadableByRemoved, 1)]);
@@ -147,7 +150,7 @@ fn what_someone_who_was_removed_has_the_secret_of_is_counted() {
     let mut group = Group::new();
     group.rekey(&[0, 1]);
     group.ledger.is_out(GROUP, cleo_of(&group), Instant::now());
-    std::thread::sleep(Duration::from_millis(2));
+    await_later_moment();
     group.writes(0, 2);
     let given = (GROUP, cleo_of(&group), group.epochs[1].secret.kid());
     group.ledger.given.insert(given);

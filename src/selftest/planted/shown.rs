@@ -1,10 +1,13 @@
 //! Planted faults: rows that are shown to the wrong reader.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
-use super::fixture::{CONVERSATION, Fixture, INSTANCE, READER};
+use super::{
+    await_later_moment,
+    fixture::{CONVERSATION, Fixture, INSTANCE, READER},
+};
 use crate::selftest::{
     findings::Kind,
     form::plain,
@@ -22,7 +25,7 @@ fn rows_that_a_removed_participant_gets_are_counted() {
             since: Some(Instant::now()),
         },
     );
-    std::thread::sleep(Duration::from_millis(2));
+    await_later_moment();
     fixture.write(2);
     let pushed = View {
         reader: READER,
@@ -76,7 +79,7 @@ fn an_instance_that_was_cleared_and_is_served_is_counted() {
         .ledger
         .cleared
         .insert((CONVERSATION, INSTANCE.into()), Instant::now());
-    std::thread::sleep(Duration::from_millis(2));
+    await_later_moment();
     let view = View {
         reader: READER,
         asked: Some(Instant::now()),
@@ -113,7 +116,7 @@ fn flags_that_their_owner_did_not_set_are_counted() {
             since: Some(Instant::now()),
         },
     );
-    std::thread::sleep(Duration::from_millis(2));
+    await_later_moment();
     let view = View {
         reader: READER,
         asked: Some(Instant::now()),

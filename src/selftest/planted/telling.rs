@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::fixture::{CONVERSATION, Fixture, READER};
+use super::{
+    await_later_moment,
+    fixture::{CONVERSATION, Fixture, READER},
+};
 use crate::selftest::{
     channel::Channel,
     disturbances::Disturbances,
@@ -111,7 +114,7 @@ fn a_conversation_that_is_not_in_a_members_list_or_twice_is_counted() {
                 since,
             },
         );
-        std::thread::sleep(Duration::from_millis(2));
+        await_later_moment();
         let view = View {
             reader: READER,
             asked: Some(Instant::now()),

@@ -9,7 +9,7 @@ function same(found: unknown, expected: unknown): void {
 
 /** Throws at the first claim that does not hold. `open` returns an empty backend each time. */
 export const claims: Readonly<Record<string, (open: () => Promise<Backend>) => Promise<void>>> = {
-  "what was put is there, and a later one takes its place": async (open) => {
+  "a value that was put can be read, and a later one replaces it": async (open) => {
     const backend = await open();
     same(await backend.get("meta", "x"), undefined);
     await backend.write([{ put: "meta", key: "x", value: { a: [1, "two"] } }]);
@@ -58,7 +58,7 @@ export const claims: Readonly<Record<string, (open: () => Promise<Backend>) => P
     same(failed, true);
     same([await backend.get("meta", "x"), await backend.get("rows", "y")], [undefined, undefined]);
   },
-  "who does not lead any more writes nothing": async (open) => {
+  "a tab that no longer leads writes nothing": async (open) => {
     const backend = await open();
     await backend.write([{ put: "meta", key: "term", value: 2 }]);
     let error: unknown;
