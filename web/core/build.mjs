@@ -1,5 +1,5 @@
-// Builds the package @parlance/client into dist/: JavaScript for Node and bundlers, and its types. `npm pack` runs it; the packages of
-// web/ must be installed (`npm ci` there).
+// Builds the package @parlance/client into dist/: JavaScript for Node and bundlers, and its types. Not a script of `npm pack`, as many
+// switch such scripts off. The packages of web/ must be installed (`npm ci` there).
 
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";

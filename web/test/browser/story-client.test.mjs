@@ -16,6 +16,7 @@ const { world, story, joins } = stories();
 function program(t) {
   const folder = mkdtempSync(join(tmpdir(), "parlance-program-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
+  execFileSync(process.execPath, [join(web, "core/build.mjs")], { stdio: ["ignore", "inherit", "inherit"] });
   const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", folder], { cwd: join(web, "core"), encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }));
   const place = join(folder, "node_modules/@parlance/client");
   mkdirSync(place, { recursive: true });
