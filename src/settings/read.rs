@@ -121,6 +121,8 @@ impl Settings {
                 "addresses or networks, separated by commas",
                 networks,
             )?,
+            // Two a second are more than any person needs, or a script that logs in each time.
+            logins: env.number("LOGINS", 120, 1..=100_000)?,
             allowed_origins: env.parse(
                 "ALLOWED_ORIGINS",
                 "",
