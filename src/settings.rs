@@ -168,6 +168,8 @@ pub struct Settings {
     pub signature_window: TimeDelta,
     /// `LOGIN_TRIES`: maximum failed logins per minute and user.
     pub login_tries: u32,
+    /// `LOGINS`: maximum logins per minute with one key from one address.
+    pub logins: u32,
     /// `REGISTRATIONS`: maximum registrations per hour and address.
     pub registrations: u32,
     /// `BAD_SIGNATURES`: maximum invalid signatures per minute and address.

@@ -1,12 +1,15 @@
 //! How fast each user may write, change things, begin epochs, and look up others. The limits are those
 //! of the call's user; each node counts for itself.
 
+mod reserved;
+
 use std::{
     fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use self::reserved::Reserved;
 use super::{
     Call,
     buckets::{Bucket, KeyedState, Size, locked},
@@ -39,8 +42,8 @@ struct Buckets {
     message_bytes: Bucket,
     presence_changes: Bucket,
     lookups: Bucket,
-    changes: Bucket,
-    own_changes: Bucket,
+    changes: Reserved,
+    own_changes: Reserved,
     epoch_secrets: Bucket,
     file_bytes: Bucket,
 }
@@ -52,8 +55,8 @@ impl Buckets {
             message_bytes: Bucket::full(message_bytes(limits), now),
             presence_changes: Bucket::full(presence_changes(limits), now),
             lookups: Bucket::full(lookups(limits), now),
-            changes: Bucket::full(changes(limits), now),
-            own_changes: Bucket::full(own_changes(limits), now),
+            changes: Reserved::full(changes(limits), now),
+            own_changes: Reserved::full(own_changes(limits), now),
             epoch_secrets: Bucket::full(epoch_secrets(limits), now),
             file_bytes: Bucket::full(file_bytes(limits), now),
         }
@@ -184,6 +187,23 @@ fn take(
         .map_err(|wait| Error::UsedUp(sentence(limits), wait))
 }
 
+/// Takes one change of one of the caller's limits, of which each station has a part in reserve.
+fn take_change(
+    call: &Call<'_>,
+    left_of: fn(&mut Buckets) -> &mut Reserved,
+    size: fn(&PerUser) -> Size,
+    sentence: fn(&PerUser) -> String,
+) -> Result<(), Error> {
+    let Allowed {
+        limits,
+        left,
+        clock,
+    } = &call.allowed;
+    left_of(&mut locked(left))
+        .take(size(limits), call.station, clock.instant())
+        .map_err(|wait| Error::UsedUp(sentence(limits), wait))
+}
+
 /// Counts a change of the caller's availability.
 ///
 /// # Errors
@@ -249,11 +269,10 @@ pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error>
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
-    take(
+    take_change(
         call,
         |left| &mut left.changes,
         changes,
-        1.0,
         |limits| {
             format!(
                 "You can make at most {} changes a minute of your vault, or that others are notified of. Try again in a moment.",
@@ -268,11 +287,10 @@ pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_own_change(call: &Call<'_>) -> Result<(), Error> {
-    take(
+    take_change(
         call,
         |left| &mut left.own_changes,
         own_changes,
-        1.0,
         |limits| {
             format!(
                 "You can make at most {} changes of your own settings a minute. Try again in a moment.",

@@ -12,7 +12,7 @@ use super::{
     extract::{AtStation, ByUser, PollRequest, Post},
     file::files,
     identity,
-    limits::Attempt,
+    limits::{Attempt, Success},
     load::InProgress,
     request_log::api_of,
     state::State,
@@ -24,7 +24,8 @@ use crate::{
     store,
 };
 use parlance_wire::{
-    id::UserId,
+    id::{StationId, UserId},
+    key::SecretHash,
     request::{
         Action, Api, Signed, account::Action as Account, login::Action as Login,
         workspace::Action as Workspace,
@@ -177,6 +178,14 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
         return Ok(api::login::perform(&mut context, action).await?.into());
     }
     let attempt = begin_login(state, Attempt::new(address, claimed, context.station)).await?;
+    let success = match &action {
+        Login::Login { apikey, .. } => Some(
+            begin_success(state, apikey, &attempt)
+                .await
+                .inspect_err(|_| state.limits.refund_login(&attempt))?,
+        ),
+        _ => None,
+    };
     let result = api::login::perform(&mut context, action).await;
     state.announce(&context.outbox);
     if let Some(user) = context.user {
@@ -200,6 +209,8 @@ async fn unsigned(post: &Post<()>, action: Login) -> Result<Answer, Error> {
     );
     if !has_failed {
         state.limits.refund_login(&attempt);
+    } else if let Some(success) = success {
+        state.logins.refund(success);
     }
     Ok(result?.into())
 }
@@ -212,6 +223,21 @@ async fn begin_login(state: &State, attempt: Attempt) -> Result<Attempt, Error> 
     let attempt = as_known(state, attempt, refused).await?;
     state.limits.take_known_login(&attempt)?;
     Ok(attempt)
+}
+
+/// Counts a login as one that succeeds: if its key was used too often at this address, as that of a known station.
+async fn begin_success(
+    state: &State,
+    key: &SecretHash,
+    attempt: &Attempt,
+) -> Result<Success, Error> {
+    match state.logins.take(key, attempt) {
+        Ok(success) => Ok(success),
+        Err(refused) => {
+            let station = known_station(state, attempt, refused).await?;
+            Ok(state.logins.take_at_station(key, station)?)
+        }
+    }
 }
 
 /// Counts a question before a login: if others' have used up the allowance, as one of the known.
@@ -229,18 +255,28 @@ async fn as_known(state: &State, attempt: Attempt, refused: ChatError) -> Result
     if state.limits.is_familiar(&attempt) {
         return Ok(attempt.of_known(false));
     }
+    known_station(state, &attempt, refused).await?;
+    Ok(attempt.of_known(true))
+}
+
+/// The station of an attempt that was refused, if the user has logged in from it before.
+async fn known_station(
+    state: &State,
+    attempt: &Attempt,
+    refused: ChatError,
+) -> Result<StationId, Error> {
     // Only now, so that a login costs no more reads than it has to.
     let Some(station) = attempt.station() else {
         return Err(refused.into());
     };
-    state.limits.take_station_asked(&attempt)?;
+    state.limits.take_station_asked(attempt)?;
     let is_known = store::station::is_known(&state.services.db, attempt.user(), station)
         .await
         .map_err(ChatError::from)?;
     if !is_known {
         return Err(refused.into());
     }
-    Ok(attempt.of_known(true))
+    Ok(station)
 }
 
 async fn workspace(signed: ByUser<Workspace>) -> Result<Answer, Error> {

@@ -1,12 +1,15 @@
-//! Limits of failed logins, questions before a login, registrations and invalid signatures. An attempt
-//! takes a token before it is made, which is refunded if it succeeds, so that simultaneous attempts
-//! count. Failures are counted by user and address; known users are not refused because of others'
-//! failures.
+//! Limits of logins, questions before a login, registrations and invalid signatures. What is limited
+//! are failures: an attempt takes a token before it is made, which is refunded if it succeeds, so that
+//! simultaneous attempts count. Failures are counted by user and address; known users are not refused
+//! because of others' failures. How often one key logs in is limited, too (`logins`).
+
+mod logins;
 
 use std::{net::IpAddr, time::Duration};
 
 use moka::sync::Cache;
 
+pub(super) use self::logins::{Logins, Success};
 use super::address::network;
 use crate::{
     chat::{buckets::Buckets, error::Error},
@@ -87,6 +90,11 @@ impl Attempt {
     /// The user whom it names.
     pub(super) fn user(&self) -> Option<UserId> {
         self.user
+    }
+
+    /// The network that it comes from.
+    fn network(&self) -> IpAddr {
+        self.network
     }
 
     /// The station that it names.

@@ -13,9 +13,19 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    address, error::StartError, export::Exports, health, keys::Keys, limits::AttemptLimits,
-    load::Load, metrics::Metrics, nonces::Nonces, presence::Presence, refusals::Refusals,
-    tls::Certificate, typing::Typing,
+    address,
+    error::StartError,
+    export::Exports,
+    health,
+    keys::Keys,
+    limits::{AttemptLimits, Logins},
+    load::Load,
+    metrics::Metrics,
+    nonces::Nonces,
+    presence::Presence,
+    refusals::Refusals,
+    tls::Certificate,
+    typing::Typing,
 };
 use crate::{
     chat::{Services, server_identity::ServerIdentity},
@@ -37,6 +47,7 @@ pub(super) struct State {
     pub keys: Keys,
     pub nonces: Nonces,
     pub limits: AttemptLimits,
+    pub logins: Logins,
     pub typing: Typing,
     pub load: Load,
     pub exports: Exports,
@@ -69,6 +80,7 @@ impl State {
                 settings.bad_signatures,
                 &settings.clock,
             ),
+            logins: Logins::new(settings.logins, &settings.clock),
             typing: Typing::new(&settings.clock),
             nonces: Nonces::new(settings.signature_window, &settings.clock),
             keys: Keys::new(settings.per_user, &settings.clock).map_err(StartError::StandIn)?,

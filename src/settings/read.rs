@@ -55,6 +55,14 @@ impl Settings {
                 must_be: "used with NATS_URL".to_owned(),
             });
         }
+        if nats_credentials.is_some() && nats_url.iter().any(|server| server.username().is_some()) {
+            return Err(Error {
+                variable: "NATS_CREDENTIALS",
+                must_be: "the only login to NATS: remove user:password@ or token@ from NATS_URL, \
+                          or unset NATS_CREDENTIALS"
+                    .to_owned(),
+            });
+        }
         let data_dir: PathBuf = env
             .text("DATA_DIR")?
             .map_or_else(|| "data".into(), PathBuf::from);
@@ -113,6 +121,8 @@ impl Settings {
                 duration,
             )?,
             login_tries: env.number("LOGIN_TRIES", 10, 1..=100_000)?,
+            // Two a second are more than any person needs, or a script that logs in each time.
+            logins: env.number("LOGINS", 120, 1..=100_000)?,
             registrations: env.number("REGISTRATIONS", 100, 1..=1_000_000)?,
             bad_signatures: env.number("BAD_SIGNATURES", 600, 1..=1_000_000)?,
             trusted_proxies: env.parse(

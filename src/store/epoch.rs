@@ -168,9 +168,18 @@ pub(crate) async fn forget_unused(db: &Db, conversation: ConversationId, ended: 
             ), freed as (
                 update epochs set bytes = octet_length(announcement)
                 where conversation_id = $1 and epoch = $2 and exists (select from empty where freed > 0)
+            ), unshared as (
+                delete from shared_secrets
+                where conversation_id = $1 and epoch = $2 and exists (select from empty)
+                returning user_id, bytes
+            ), shared_freed as (
+                insert into usage_changes (user_ids, bytes)
+                select array_agg(user_id), array_agg(-bytes) from unshared having count(*) > 0
             )
             delete from epoch_secrets
-            where conversation_id = $1 and epoch = $2 and exists (select from empty)",
+            where conversation_id = $1 and epoch = $2 and exists (select from empty)
+                -- Last, as by the purge.
+                and (select count(*) from unshared) >= 0",
             conversation as _,
             ended,
         )

@@ -133,25 +133,36 @@ pub(super) async fn delete_cleared(
     // Messages of epochs that ended before are gone, so the epochs' secrets are of no use any more.
     let secrets = delete!(
         "with ended as materialized (
+            select n.epoch - 1 as epoch from epochs n where n.conversation_id = $1 and n.from_seq <= $2
+        ), began as materialized (
             -- What they count is given back with the first batch.
             select e.epoch, e.user_id, e.bytes - octet_length(e.announcement) as freed
             from epochs e
-            where e.conversation_id = $1 and e.bytes > octet_length(e.announcement) and e.epoch = any(array(
-                select n.epoch - 1 from epochs n where n.conversation_id = $1 and n.from_seq <= $2
-            ))
+            where e.conversation_id = $1 and e.bytes > octet_length(e.announcement)
+                and e.epoch = any(array(select epoch from ended))
             order by e.epoch for update
+        ), shared as materialized (
+            select s.epoch, s.user_id, s.bytes as freed from shared_secrets s
+            where s.conversation_id = $1 and s.epoch = any(array(select epoch from ended))
+                and (select count(*) from began) >= 0
+            order by s.epoch, s.user_id for update
         ), counted as (
             insert into usage_changes (user_ids, bytes)
-            select array_agg(user_id), array_agg(-freed) from ended having count(*) > 0
-        ), freed as (
+            select array_agg(user_id), array_agg(-freed)
+            from (select user_id, freed from began union all select user_id, freed from shared) given_back
+            having count(*) > 0
+        ), began_freed as (
             update epochs e set bytes = octet_length(e.announcement)
-            from ended d where e.conversation_id = $1 and e.epoch = d.epoch
+            from began b where e.conversation_id = $1 and e.epoch = b.epoch
+        ), shared_freed as (
+            delete from shared_secrets s
+            using shared d where s.conversation_id = $1 and s.epoch = d.epoch and s.user_id = d.user_id
         )
         delete from epoch_secrets s using (
             select s.epoch, s.user_id from epoch_secrets s
-            where s.conversation_id = $1 and s.epoch = any(array(
-                select n.epoch - 1 from epochs n where n.conversation_id = $1 and n.from_seq <= $2
-            ))
+            where s.conversation_id = $1 and s.epoch = any(array(select epoch from ended))
+                -- Epochs are locked before their secrets, as by `epoch::forget_unused`: two that lock both cannot deadlock.
+                and (select count(*) from shared) >= 0
             order by s.epoch, s.user_id limit $3 for update
         ) due where s.conversation_id = $1 and s.epoch = due.epoch and s.user_id = due.user_id"
     );
@@ -268,9 +279,14 @@ pub(super) async fn delete_unused(db: &Db, conversation: ConversationId, up_to: 
             ), ended as (
                 delete from epochs where conversation_id = (select conversation_id from unused)
                 returning user_id, bytes
+            ), shared as (
+                delete from shared_secrets where conversation_id = (select conversation_id from unused)
+                returning user_id, bytes
             ), freed as (
                 insert into usage_changes (user_ids, bytes)
-                select array_agg(user_id), array_agg(-bytes) from ended where bytes > 0 having count(*) > 0
+                select array_agg(user_id), array_agg(-bytes)
+                from (select user_id, bytes from ended union all select user_id, bytes from shared) given_back
+                where bytes > 0 having count(*) > 0
             ), kept as (
                 -- That of a direct conversation is used again by the same two.
                 -- (An older node may have created a group with such an id again.)

@@ -68,6 +68,7 @@ const MEANINGS: [(&str, Meaning, Option<&str>); 18] = {
 /// The database, or the role, has reached its connection limit.
 const TOO_MANY_CONNECTIONS: &str = "53300";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DISK_FULL: &str = "53100";
 const PROTOCOL_VIOLATION: &str = "08P01";
 
@@ -103,6 +104,12 @@ pub(super) fn is_forbidden(error: &sqlx::Error) -> bool {
 #[must_use]
 pub(super) fn is_full(error: &sqlx::Error) -> bool {
     has_code(error, TOO_MANY_CONNECTIONS)
+}
+
+/// Returns `true` if a lock was not released in time.
+#[must_use]
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    has_code(error, LOCK_NOT_AVAILABLE)
 }
 
 /// Returns `true` if the peer says that the protocol was violated.

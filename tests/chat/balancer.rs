@@ -92,12 +92,23 @@ impl Nginx {
 
     /// What it answers to these bytes, up to the end of the connection.
     fn answers(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.write_all(request).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        answers(self.address, request)
     }
+}
+
+/// What is answered at this address to these bytes, up to the end of the connection.
+fn answers(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The statuses of these answers.
+fn statuses(answers: &str) -> Vec<&str> {
+    let after_version = answers.split("HTTP/1.1 ").skip(1);
+    after_version.map(|answer| &answer[..3]).collect()
 }
 
 impl Drop for Nginx {
@@ -234,6 +245,71 @@ async fn refusals_of_the_balancer_look_like_those_of_the_server() {
     nodes[0].begin().await;
     assert_eq!(world.sends("GET", "/readyz").await.status, 200);
     nodes[0].stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_balancer_and_a_node_agree_where_a_request_ends() {
+    let options = database().await;
+    let mut nodes = [Node::start(&options).await, Node::start(&options).await];
+    let nginx = Nginx::start(nodes.each_ref().map(|node| node.address)).await;
+    let last = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let get = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+    let post = "POST /?srv=chatserver&api=chatlogin HTTP/1.1\r\nHost: x\r\n";
+    // Within the body there is another request, for whoever reads the head otherwise.
+    let body = format!("{{\"a\":\"{last}\"}}");
+    let (length, hex) = (body.len(), format!("{:x}", body.len()));
+    for request in [
+        "GET /healthz HTTP/1.1\nHost: x\n\n".to_owned(),
+        format!("{get}X: y\n\n"),
+        format!("{get}X: y\n\r\n"),
+        format!("{get}X: y\r\n\n"),
+        format!("{get}X: y\n\r\n\r\n"),
+        format!("\n{get}\r\n"),
+        format!("{post}Content-Length: {length}\n\n{body}"),
+        format!("{post}X: y\nContent-Length: {length}\r\n\r\n{body}"),
+        format!("{post}Content-Length: {length}\nX: y\r\n\r\n{body}"),
+        format!("{post}X: y\rContent-Length: {length}\r\n\r\n{body}"),
+        format!("{post}X: y\n Content-Length: {length}\r\n\r\n{body}"),
+        format!("{post}Content-Length: {length}\r\nX: y\nContent-Length: 0\r\n\r\n{body}"),
+        format!("{post}X: y\nTransfer-Encoding: chunked\r\n\r\n{hex}\r\n{body}\r\n0\r\n\r\n"),
+        format!(
+            "{post}Content-Length: 5\r\nX: y\nTransfer-Encoding: chunked\r\n\r\n{hex}\r\n{body}\r\n0\r\n\r\n"
+        ),
+        format!("{post}Transfer-Encoding: chunked\n\n{hex}\r\n{body}\r\n0\r\n\r\n"),
+        format!("{post}Transfer-Encoding: chunked\r\n\r\n{hex}\n{body}\n0\n\n"),
+        format!("{post}Transfer-Encoding: chunked\r\n\r\n{hex};x\ny\r\n{body}\r\n0\r\n\r\n"),
+        format!("{post}Transfer-Encoding: chunked\r\n\r\n{hex}\r\n{body}\r\n0\r\nX: y\n\r\n"),
+    ] {
+        let sent = format!("{request}{last}");
+        let (behind, alone) = (
+            nginx.answers(sent.as_bytes()),
+            answers(nodes[0].address, sent.as_bytes()),
+        );
+        for answers in [&behind, &alone] {
+            let statuses = statuses(answers);
+            // The second request is the second one, or what cannot be read ends the connection.
+            assert!(
+                statuses.is_empty() || statuses.last() == Some(&"400") || statuses.len() == 2,
+                "{request:?}: {answers}"
+            );
+            assert!(
+                statuses.len() < 2 || ["200", "400"].contains(&statuses[1]),
+                "{request:?}: {answers}"
+            );
+            assert!(statuses.len() <= 2, "{request:?}: {answers}");
+        }
+        // Nothing of it is left on the connections between the two, which others' requests use.
+        for _ in 0..4 {
+            assert_eq!(
+                statuses(&nginx.answers(last.as_bytes())),
+                ["200"],
+                "{request:?}"
+            );
+        }
+    }
+    for node in &mut nodes {
+        node.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,7 @@ mod login;
 mod measure;
 mod message;
 mod metrics;
+mod migration;
 mod model;
 mod nodes;
 mod notification;

@@ -57,7 +57,7 @@ fn fields(settings: &Settings) -> BTreeMap<String, String> {
 
 /// Each setting with a value other than its default, the fields that it sets, and an invalid value,
 /// if there is one.
-const EACH: [(&str, &str, &[&str], Option<&str>); 51] = [
+const EACH: [(&str, &str, &[&str], Option<&str>); 52] = [
     ("REQUESTS_PER_USER", "33", &["requests_per_user"], Some("0")),
     ("CONVERSATIONS_PER_USER", "1001", &["per_user"], Some("0")),
     ("NEW_CONVERSATIONS_PER_DAY", "101", &["per_user"], Some("0")),
@@ -170,6 +170,7 @@ const EACH: [(&str, &str, &[&str], Option<&str>); 51] = [
         Some("0s"),
     ),
     ("LOGIN_TRIES", "11", &["login_tries"], Some("0")),
+    ("LOGINS", "121", &["logins"], Some("0")),
     ("REGISTRATIONS", "1001", &["registrations"], Some("0")),
     ("BAD_SIGNATURES", "601", &["bad_signatures"], Some("0")),
     (

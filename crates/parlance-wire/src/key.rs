@@ -139,7 +139,7 @@ impl fmt::Debug for Credential {
 /// PBKDF2 as published), so a fast hash is enough: a thief still has to compute the slow one for
 /// each guess. A slow hash here would add little to that, cost the server at each login, and could
 /// not be looked up by an index, which takes equally long whether or not it exists.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretHash {
     hash: [u8; 32],
     is_short: bool,

@@ -2,13 +2,15 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use async_nats::{ConnectOptions, ServerAddr};
 use futures_util::StreamExt;
+use nkeys::KeyPair;
 use percent_encoding::percent_decode_str;
 
 use super::{Bus, Queue, envelope::Envelope};
@@ -89,16 +91,26 @@ pub(crate) fn options(
     let parse = |text: String| {
         let seed = text.trim();
         if is_seed(seed) {
+            // The client library would only find a wrong character once it connects.
+            KeyPair::from_seed(seed)
+                .map_err(|_| io::Error::other("the checksum of the seed is wrong"))?;
             return Ok(ConnectOptions::with_nkey(seed.to_owned()));
         }
         ConnectOptions::with_credentials(&text)
     };
-    fs::read_to_string(path)
+    let options = fs::read_to_string(path)
         .and_then(parse)
         .map_err(|source| CredentialsError {
             path: path.to_owned(),
             source,
-        })
+        })?;
+    if fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0) {
+        tracing::warn!(
+            "NATS_CREDENTIALS: everyone on this machine can use {}: chmod o= it",
+            path.display()
+        );
+    }
+    Ok(options)
 }
 
 /// Returns `true` for the form of a user's seed, which begins with `SU`.
@@ -127,13 +139,14 @@ async fn connect(
     options: ConnectOptions,
 ) -> async_nats::Client {
     let shared = node.clone();
+    let told = Arc::default();
     let options = options
         // Without this option, a NATS that starts after this node would be an error, like a wrong
         // address.
         .retry_on_initial_connect()
         .event_callback(move |event| {
-            let node = shared.clone();
-            async move { on_connection_event(&node, &event) }
+            let (node, told) = (shared.clone(), Arc::clone(&told));
+            async move { on_connection_event(&node, &event, &told) }
         });
     loop {
         match options.clone().connect(servers).await {
@@ -177,10 +190,13 @@ fn receive(node: &Node, payload: &[u8]) {
 }
 
 /// Any change of the connection means that a hint may have been missed.
-fn on_connection_event(node: &Node, event: &async_nats::Event) {
+fn on_connection_event(node: &Node, event: &async_nats::Event, told: &Mutex<String>) {
+    // Why NATS cannot be used, as long as that is the same: an attempt is made every few seconds.
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
         async_nats::Event::Connected => {
             tracing::info!("NATS is connected");
+            told.clear();
             node.bus.connected.store(true, Ordering::Release);
             node.resync.request();
         }
@@ -191,6 +207,12 @@ fn on_connection_event(node: &Node, event: &async_nats::Event) {
         }
         // The client has dropped messages that were not read in time.
         async_nats::Event::SlowConsumer(_) => node.resync.request(),
+        async_nats::Event::ClientError(_) | async_nats::Event::ServerError(_)
+            if event.to_string() != *told =>
+        {
+            *told = event.to_string();
+            tracing::warn!("NATS cannot be used: {told}; trying again");
+        }
         other => tracing::debug!(event = %other, "NATS"),
     }
 }

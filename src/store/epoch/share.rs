@@ -29,7 +29,7 @@ pub(crate) enum Shared {
 }
 
 /// Stores secrets of epochs for a participant, except those that they have, which cannot be
-/// replaced.
+/// replaced. They count in what the caller has stored.
 pub(crate) async fn share(
     db: &Db,
     conversation: ConversationId,
@@ -58,13 +58,24 @@ pub(crate) async fn share(
             return refused(Shared::StaleEpoch(own.epoch));
         }
         sqlx::query!(
-            "insert into epoch_secrets (conversation_id, epoch, user_id, secret)
-            select $1, s.epoch, $2, s.secret from unnest($3::int[], $4::text[]) as s (epoch, secret)
-            on conflict on constraint epoch_secrets_key do nothing",
+            "with given as (
+                insert into epoch_secrets (conversation_id, epoch, user_id, secret)
+                select $1, s.epoch, $2, s.secret from unnest($3::int[], $4::text[]) as s (epoch, secret)
+                on conflict on constraint epoch_secrets_key do nothing
+                returning epoch, octet_length(secret) as bytes
+            ), shared as (
+                -- In one order, as the purge locks them.
+                insert into shared_secrets as s (conversation_id, epoch, user_id, bytes)
+                select $1, epoch, $5, bytes from given order by epoch
+                on conflict on constraint shared_secrets_key do update set bytes = s.bytes + excluded.bytes
+            )
+            insert into usage_changes (user_ids, bytes)
+            select array[$5::uuid], array[sum(bytes)::bigint] from given having count(*) > 0",
             conversation as _,
             user as _,
             &epochs,
             &secrets as _,
+            caller as _,
         )
         .execute(&mut *c)
         .await?;

@@ -1,6 +1,7 @@
 //! Counts round trips to the database on the wire.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::still;
 use crate::{
@@ -82,6 +83,94 @@ async fn a_list_of_friends_is_one_round_trip_for_each_of_its_parts() {
             trips.push(proxy.round_trips() - before);
         }
         assert_eq!(trips[3..], [parts; 3], "{version}: {trips:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_is_not_there_takes_as_many_round_trips_as_who_does_not_answer() {
+    let (world, proxy) = behind_a_proxy(still).await;
+    let ann = world.person("Ann").await;
+    let shy = world.person("Shy").await;
+    shy.blocks(&ann).await.ok();
+    let nobody = || Uuid::new_v4().simple().to_string();
+    // Statements are prepared on each connection.
+    for _ in 0..10 {
+        for action in ["add", "remove"] {
+            ann.asks(
+                "chatfriends",
+                json!({ "action": action, "friendid": nobody() }),
+            )
+            .await
+            .ok();
+        }
+        for action in ["block", "unblock"] {
+            ann.asks(
+                "chatblocklist",
+                json!({ "action": action, "userid": nobody() }),
+            )
+            .await
+            .ok();
+        }
+    }
+    let mut all = vec![];
+    for id in [&world.person("Ben").await.user, &shy.user, &nobody()] {
+        let mut trips = vec![];
+        // The first and the second time.
+        for (api, action, field) in [
+            ("chatfriends", "add", "friendid"),
+            ("chatfriends", "add", "friendid"),
+            ("chatfriends", "remove", "friendid"),
+            ("chatfriends", "remove", "friendid"),
+            ("chatblocklist", "block", "userid"),
+            ("chatblocklist", "unblock", "userid"),
+        ] {
+            let before = proxy.round_trips();
+            ann.asks(api, json!({ "action": action, field: id }))
+                .await
+                .ok();
+            trips.push((action, proxy.round_trips() - before));
+        }
+        all.push(trips);
+    }
+    assert_eq!(all[0], all[1], "who has blocked her");
+    assert_eq!(all[0], all[2], "nobody");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_login_takes_as_many_round_trips_whoever_it_names() {
+    let (world, proxy) = behind_a_proxy(|settings| {
+        still(settings);
+        settings.login_tries = 1000;
+    })
+    .await;
+    let ann = world.person("Ann").await;
+    let asks = async |user: &str, body: Value| {
+        let headers = [("Ozeki-User", user), ("Ozeki-Station", &*ann.station)];
+        let before = proxy.round_trips();
+        let answer = world
+            .posts("chatserver", "chatlogin", &headers, &body.to_string())
+            .await;
+        (answer.status, proxy.round_trips() - before)
+    };
+    let nobody = Uuid::new_v4().simple().to_string();
+    for body in [
+        json!({ "action": "prelogin", "email": "ann@example.org", "clientversioncode": 4 }),
+        json!({ "action": "prelogin", "email": "nobody@example.org", "clientversioncode": 4 }),
+        json!({ "action": "login", "apikey": "wrong" }),
+    ] {
+        let mut trips = vec![];
+        for _ in 0..6 {
+            trips.push([
+                asks(&ann.user, body.clone()).await,
+                asks(&nobody, body.clone()).await,
+            ]);
+        }
+        for [present, absent] in &trips[3..] {
+            assert_eq!(present, absent, "{body}");
+            assert_eq!(present.1, 1, "{body}: {trips:?}");
+        }
     }
     world.end().await;
 }

@@ -95,6 +95,21 @@ async fn a_wrong_setting_ends_the_start_with_a_sentence_that_names_it() {
     command.env("NATS_URL", "nats://127.0.0.1:4222");
     let sentence = bad(&run(command.env("NATS_CREDENTIALS", "/dev/null"), ""));
     assert!(sentence.contains("NATS_CREDENTIALS"), "{sentence}");
+    // Two logins: the sentence says what to remove.
+    for url in [
+        "nats://user:secret@host:4222",
+        "nats://one,nats://secret@two",
+    ] {
+        let mut command = parlance(&options);
+        command
+            .env("NATS_URL", url)
+            .env("NATS_CREDENTIALS", "parlance.creds");
+        let sentence = bad(&run(&mut command, ""));
+        assert!(
+            sentence.contains("remove user:password@") && !sentence.contains("secret"),
+            "{sentence}"
+        );
+    }
     world.end().await;
 }
 

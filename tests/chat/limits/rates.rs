@@ -329,6 +329,42 @@ async fn changes_of_ones_own_settings_are_limited_by_the_minute_of_whatever_kind
 }
 
 #[tokio::test]
+async fn a_station_that_uses_up_the_changes_leaves_some_to_each_other_station() {
+    let world = with(|limits| {
+        limits.changes = 10;
+        limits.own_changes = 10;
+    })
+    .await;
+    let (ann, ben, conversation) = world.conversation().await;
+    let stolen = ann.second_device().await;
+    let others = [ann.second_device().await, ann.second_device().await];
+    // Nobody else is notified of the first, in contrast to the second.
+    for (api, action) in [
+        (
+            "chatconversation",
+            request("favorite", &conversation, json!({})),
+        ),
+        (
+            "chatblocklist",
+            json!({ "action": "unblock", "userid": ben.user }),
+        ),
+    ] {
+        let does = async |person: &Person| person.asks_as(4, api, action.clone()).await;
+        let mut done = 0;
+        while does(&stolen).await.status == 200 {
+            done += 1;
+            assert!(done < 20, "without end");
+        }
+        is_used_up(&does(&stolen).await, "10", 60);
+        for station in &others {
+            does(station).await.ok();
+            is_used_up(&does(station).await, "10", 60);
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn secrets_of_epochs_are_limited_by_the_hour() {
     let world = with(|limits| limits.epoch_secrets = 5).await;
     let (ann, ben) = world.friends().await;

@@ -197,3 +197,69 @@ async fn who_has_stored_as_much_as_they_may_begins_no_epochs() {
         .ok();
     world.end().await;
 }
+
+#[tokio::test]
+async fn shared_secrets_count_for_who_shares_them_until_they_are_of_no_use() {
+    // As long as a secret may be.
+    let secret = "s".repeat(4096);
+    let world = World::with(|settings| {
+        settings.per_user.stored_bytes = 4096;
+        settings.timings.purge = Duration::from_millis(20);
+    })
+    .await;
+    let (ann, ben) = world.friends().await;
+    let cleo = world.person("Cleo").await;
+    ann.befriends(&cleo).await;
+    for person in [&ann, &ben, &cleo] {
+        person.has_card().await;
+    }
+    let (group, first) = ann.creates_group_with_epoch(&[&ben]).await;
+    ann.adds_in(&group, 1, &message("x")).await.ok();
+    let with_cleo = Roster {
+        admins: vec![&ann],
+        added: vec![&cleo],
+        ..Roster::default()
+    };
+    let second = ann.rekeys(&group, &first, &with_cleo).await;
+    let (before, stored) = counted(&world).await;
+    assert_eq!(before, stored);
+    let share = json!({ "userid": cleo.user, "secrets": { "1": secret } });
+    let share = request("shareepochs", &group, share);
+    ann.asks_as(4, "chatconversation", share.clone()).await.ok();
+    assert_eq!(counted(&world).await, (before + 4096, before + 4096));
+    let shared = format!(
+        "shared_secrets where user_id = '{}' and bytes = 4096",
+        ann.id()
+    );
+    assert_eq!(world.count(&shared).await, 1);
+    // Sent again it counts nothing, until it is refused.
+    eventually("Ann is refused", async || {
+        let answer = ann.asks_as(4, "chatconversation", share.clone()).await;
+        if answer.status == 200 {
+            return false;
+        }
+        answer.refused(413, "storage_full");
+        true
+    })
+    .await;
+    assert_eq!(counted(&world).await, (before + 4096, before + 4096));
+    // She can remove somebody all the same.
+    let without_ben = Roster {
+        admins: vec![&ann],
+        removed: vec![&ben],
+        ..Roster::default()
+    };
+    ann.rekeys(&group, &second, &without_ben).await;
+    // With the messages of its epoch, a secret is of no use any more.
+    ann.does("clear", &group, json!({})).await.ok();
+    eventually("the purge", async || {
+        world.count("shared_secrets").await == 0
+    })
+    .await;
+    eventually("the count", async || {
+        let (all, stored) = counted(&world).await;
+        all == stored
+    })
+    .await;
+    world.end().await;
+}

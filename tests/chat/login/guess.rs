@@ -16,7 +16,7 @@ pub(super) async fn world(tries: u32) -> std::sync::Arc<World> {
 }
 
 /// Logs in from an address, with a key, in the name of a user, from a station.
-async fn logs_in(
+pub(super) async fn logs_in(
     world: &World,
     address: &str,
     apikey: &str,

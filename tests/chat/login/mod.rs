@@ -2,6 +2,7 @@
 
 mod guess;
 mod key;
+mod often;
 mod prelogin;
 mod register;
 mod renew;

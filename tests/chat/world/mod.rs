@@ -81,6 +81,7 @@ pub(crate) fn settings() -> Settings {
         stores: StoreOptions::new(Some(s3_keys())),
         signature_window: TimeDelta::minutes(5),
         login_tries: 10,
+        logins: 100_000,
         registrations: 1000,
         bad_signatures: 600,
         trusted_proxies: vec![],
