@@ -141,3 +141,31 @@ story("a video of some megabytes is shown as a picture of it, played from any pl
   await play.waitFor();
   assert.equal(await shown.count(), 0);
 });
+
+story("a video that takes long to come says how far it is, and is stopped", async (t) => {
+  const [ann, ben] = await pair(t);
+  await chooses(ann, await video(ann.tab, { seconds: 3, width: 640, height: 360 }));
+  await ann.button("Send").click();
+  const play = ben.log.getByRole("button", { name: "Play: rehearsal.webm" });
+  await play.waitFor();
+  // Only its beginning comes.
+  let goOn;
+  const rest = new Promise((resolve) => { goOn = resolve; });
+  let asked = 0;
+  await ben.context.route("**/file/*", async (route) => {
+    if ((asked += 1) > 1) await rest;
+    await route.continue().catch(() => undefined);
+  });
+  await play.focus();
+  await ben.tab.keyboard.press("Enter");
+  const stop = ben.log.getByRole("button", { name: /^Stop loading rehearsal\.webm [1-9].* of / });
+  await stop.waitFor();
+  assert.ok(await isFocused(stop));
+  assert.deepEqual(await violations(ben.tab), []);
+  await ben.tab.keyboard.press("Enter");
+  await play.waitFor();
+  goOn();
+  // Once more, from its beginning: what was stopped does not come between.
+  await ben.tab.keyboard.press("Enter");
+  await player(ben, ({ currentTime, videoWidth }) => currentTime > 0 && videoWidth === 640);
+});

@@ -161,6 +161,7 @@ function Held({ article, place }: { article: Message; place: Place }): JSX.Eleme
     noKey: w.heldNoKey,
     epochRefused: w.heldEpoch,
     conflict: w.heldConflict,
+    lost: w.heldLost,
     fileTooLarge: me.value.fileLimit === null ? w.fileTooLarge : w.largerThan(w.format.size(me.value.fileLimit)),
     filesFull: w.filesFull,
     serverFull: w.serverFull,
