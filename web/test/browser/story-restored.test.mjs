@@ -57,6 +57,10 @@ story("messages that a restored server has lost are told of, although all keys a
     await person.tab.getByText(/^The server no longer has messages that are on this device/).waitFor();
   }
   await ben.article("Lost").getByText("You and Ann were shown different messages.").waitFor();
+  await ann.article("Lost").getByText("You and Ben were shown different messages.").waitFor();
+  await ben.article("Lost").getByRole("button", { name: "Why?" }).click();
+  await ben.tab.getByRole("dialog").getByText("The signature is right.").waitFor();
+  await ben.tab.keyboard.press("Escape");
   await ben.box.fill("Waits");
   await ben.button("Send").click();
   await ben.tab.getByText("The server has lost what was written before this.").waitFor();

@@ -226,6 +226,7 @@ export const de: Catalogue = {
   notProven: (name) => `Nicht bewiesen, dass es von ${name} ist.`,
   why: "Warum?",
   notProvenWhy: "Die Unterschrift fehlt oder passt nicht. Es kann von einer älteren App stammen, oder von jemand anderem.",
+  forkedWhy: "Die Unterschrift stimmt. Aber was davor steht, ist nicht das, was der Verfasser gesehen hat, oder ein Teil davon fehlt: Der Server hat etwas ausgelassen oder eingefügt, oder eine ältere Sicherung wurde eingespielt.",
 
   // Files
   fileGone: "Diese Datei gibt es nicht mehr.",

@@ -157,6 +157,7 @@ export const en = {
   notProven: (name: string) => `Not proven to be from ${name}.`,
   why: "Why?",
   notProvenWhy: "Its signature is missing or does not fit. It may come from an older app, or from someone else.",
+  forkedWhy: "The signature is right. But what came before it is not what its writer saw, or a part of it is missing: the server has left something out or put something in, or an older backup was restored.",
 
   // Files
   fileGone: "This file is no longer there.",

@@ -226,6 +226,7 @@ export const hu: Catalogue = {
   notProven: (name) => `Nem bizonyított, hogy ${name} írta.`,
   why: "Miért?",
   notProvenWhy: "Hiányzik vagy nem illik hozzá az aláírás. Jöhet régebbi alkalmazásból, vagy valaki mástól.",
+  forkedWhy: "Az aláírás rendben van. De ami előtte áll, nem az, amit az írója látott, vagy egy része hiányzik: a kiszolgáló kihagyott vagy beszúrt valamit, vagy régebbi mentést állítottak vissza.",
 
   // Files
   fileGone: "Ez a fájl már nincs meg.",
