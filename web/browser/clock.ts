@@ -9,4 +9,6 @@ export const clock: Clock = {
     const timer = setTimeout(then, ms);
     return () => clearTimeout(timer);
   },
+  // Node has no document.
+  isLate: () => typeof document !== "undefined" && document.hidden,
 };

@@ -3,7 +3,7 @@
 import type { ConversationId, FileId, MessageId } from "./model/ids.ts";
 import type { FileInfo, FileSource } from "./model/file.ts";
 import type { ChosenFile, KeptDraft } from "./model/draft.ts";
-import type { AlarmOf, ChosenPresence, Connection, Conversation, Device, FileMetadata, Hit, Invitation, Keep, Log, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, Session, Upload } from "./model/view.ts";
+import type { AlarmOf, ChosenPresence, Connection, Conversation, Device, FileMetadata, Hit, Invitation, Keep, Log, Member, OpenInvitation, Outcome, Person, Request, SafetyNumber, ScanResult, Session, Upload } from "./model/view.ts";
 import type { Draft, MessageInfo } from "./model/written.ts";
 import type { Exported } from "./model/exported.ts";
 
@@ -159,6 +159,8 @@ export interface Client {
   askAgain: (user: string) => Promise<Outcome>;
 
   safetyNumber: (user: string) => Promise<SafetyNumber | null>;
+  /** Compares what somebody's code, which was scanned, says of their keys and of the conversation. */
+  compareCode: (user: string, text: string) => Promise<ScanResult>;
   verify: (user: string) => Promise<void>;
   acceptKeys: (user: string) => Promise<void>;
 

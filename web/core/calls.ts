@@ -63,6 +63,7 @@ export function conversationCalls(session: () => Open, host: Host) {
     askAgain: async (user) => (await loadActions()).people.askAgain(session(), userId(user)),
     block: async (user, on) => (await loadActions()).people.block(session(), userId(user), on),
     safetyNumber: async (user) => (await loadActions()).people.safetyNumber(session(), userId(user)),
+    compareCode: async (user, text) => (await loadActions()).people.compareCode(session(), userId(user), text),
     verify: async (user) => (await loadActions()).people.verify(session(), userId(user)),
     acceptKeys: async (user) => (await loadActions()).people.acceptKeys(session(), userId(user)),
     search: async (text, within) => (await loadActions()).search(session(), text, within === null ? null : id(within)),

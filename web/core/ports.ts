@@ -8,6 +8,8 @@ export interface Clock {
   now: () => number;
   /** Calls back once, after `ms` milliseconds; returns a function that cancels it. */
   after: (ms: number, then: () => void) => () => void;
+  /** Whether `after` may call back much later: browsers run the timers of a hidden tab once a second, later once a minute. */
+  isLate?: () => boolean;
 }
 
 /** An answer of HTTP, as far as the core reads it. */

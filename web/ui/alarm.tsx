@@ -1,4 +1,4 @@
-// Alarms about keys; and how to go on where an older backup of the server may explain them.
+// Alarms about keys and lost messages; and how to go on where an older backup of the server may explain them.
 
 import type { JSX } from "preact";
 import type { AlarmOf } from "../core/index.ts";
@@ -20,7 +20,7 @@ export function Alarm({ of }: { of: AlarmOf }): JSX.Element {
     <>
       <Icon name="shieldWarn" size={16} />
       <span>{text}</span>
-      {(of === "log" || of === "vault") && (
+      {(of === "log" || of === "vault" || of === "lost") && (
         <button type="button" onClick={askRestored}>
           {w.restored.ask}
         </button>

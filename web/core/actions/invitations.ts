@@ -7,7 +7,7 @@ import { isSame } from "../model/equal.ts";
 import { withKeyEvents } from "../model/key-history.ts";
 import { type ConversationId, messageId, type UserId, userId } from "../model/ids.ts";
 import { writeInvitation } from "../model/invitation.ts";
-import type { Row } from "../model/timeline.ts";
+import { isEffective, type Row } from "../model/timeline.ts";
 import type { Invitation, OpenInvitation, Outcome } from "../model/view.ts";
 import { enqueue } from "../outbox/queue.ts";
 import type { PersonRecord } from "../store/records.ts";
@@ -140,7 +140,7 @@ async function judge(account: Account, { user, content, trouble }: Row, stored: 
   if (content && content.kind !== "verify") return "done";
   // Until the card is here, `memberKey` is the RSA key, and the proof names the card.
   const hasCard = account.session.server === "" || (person?.cards.length ?? 0) > 0;
-  if (!content || trouble || !key || !hasCard) return trouble === "newerClient" ? "done" : "later";
+  if (!content || !isEffective(trouble) || !key || !hasCard) return trouble === "newerClient" ? "done" : "later";
   for (const { id, secret, card } of stored) {
     if (!(await provesInvitation(secret, key, card, content.mac))) continue;
     await trust(account, user);

@@ -1,18 +1,19 @@
 // Friendship, and trust in other users' keys.
 
 import { fromHex } from "../crypto/bytes.ts";
+import { beginning } from "../crypto/chain.ts";
 import { rsaHash } from "../crypto/keys.ts";
 import { md5 } from "../crypto/md5.ts";
-import { scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
+import { readScanCode, scanCode, safetyNumber as numberOf } from "../crypto/number.ts";
 import { normalEmail } from "../crypto/published-account.ts";
 import { parseCard } from "../crypto/card.ts";
 import { withKeyEvents } from "../model/key-history.ts";
 import { type ConversationId, conversationId, type UserId, userId } from "../model/ids.ts";
-import type { Outcome, Request, SafetyNumber } from "../model/view.ts";
+import type { Outcome, Request, SafetyNumber, ScanResult } from "../model/view.ts";
 import { showPerson } from "../show/people.ts";
-import type { PersonRecord } from "../store/records.ts";
+import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
-import { ownKey } from "../sync/cards.ts";
+import { memberKey, ownKey } from "../sync/cards.ts";
 import { newPerson } from "../sync/people.ts";
 import { acceptGroup, declineGroup } from "../wire/group.ts";
 import { acceptFriend, addFriend, block as blockUser, removeFriend } from "../wire/people.ts";
@@ -111,14 +112,23 @@ export async function safetyNumber({ account }: Open, user: UserId): Promise<Saf
   const theirs = await keyOf(key, person.cards);
   const groups = await numberOf({ user: session.user, sign: own }, { user, sign: theirs });
   const direct = await store.directWith(user);
-  const code = scanCode({
-    user: session.user,
-    card,
-    conversation: direct?.wire.id ?? "",
-    seq: direct?.head?.seq ?? 0,
-    chain: direct?.head?.chain ?? "",
-  });
-  return { person: showPerson(person), groups, code };
+  return { person: showPerson(person), groups, code: direct ? await codeOf(session.user, card, direct) : null };
+}
+
+async function codeOf(user: UserId, card: string, { wire, instance, head }: ConversationRecord): Promise<string> {
+  const { seq, chain } = head ?? { seq: 0, chain: await beginning(wire.id, instance) };
+  return scanCode({ user, card, conversation: wire.id, seq, chain });
+}
+
+/** Compares what a person's code says with what this device has of them: their keys, and the transcript as far as it is here. */
+export async function compareCode({ account: { store } }: Open, user: UserId, text: string): Promise<ScanResult> {
+  const code = readScanCode(text);
+  const person = await store.person(user);
+  if (!code || !person || code.user !== user) return "otherCode";
+  if (code.card !== (await memberKey(taken(person)))) return "different";
+  const direct = await store.directWith(user);
+  const [row] = direct?.wire.id === code.conversation ? await store.rows(direct.wire.id, code.seq, code.seq) : [];
+  return row && row.Chain !== code.chain ? "different" : "same";
 }
 
 // The user has reviewed the key that is offered now, so it replaces whatever was pinned.

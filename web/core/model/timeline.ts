@@ -63,6 +63,12 @@ interface Change {
   byAdmin: boolean;
 }
 
+/**
+ * Whether an update with this mark takes effect: if and only if its signature is valid, whatever else is wrong. A message that was
+ * withheld must not undo what its writer deleted, or decided.
+ */
+export const isEffective = (trouble: Trouble | null): boolean => trouble === null || trouble === "forked";
+
 /** Updates by their target; those in the outbox count as the newest. */
 function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], { me, isAdmin }: Pick<Context, "me" | "isAdmin">): Map<string, Change[]> {
   const found = new Map<string, Change[]>();
@@ -76,10 +82,8 @@ function changesByTarget(rows: readonly Row[], waiting: readonly Waiting[], { me
     if (content.kind === "delete") for (const target of content.of) note(target, change);
     else if (content.kind === "edit" || content.kind === "reaction" || content.kind === "pin") note(content.of, change);
   };
-  // An update takes effect if and only if its signature is valid, whatever else is wrong: a message that was withheld must not undo
-  // what its writer deleted.
   for (const { seq, user, at, content, trouble, byAdmin = false } of rows) {
-    if (content && (trouble === null || trouble === "forked")) take({ seq, user, at, content, byAdmin });
+    if (content && isEffective(trouble)) take({ seq, user, at, content, byAdmin });
   }
   waiting.forEach(({ at, content, held }, i) => {
     if (!held) take({ seq: Number.MAX_SAFE_INTEGER - waiting.length + i, user: me, at, content, byAdmin: isAdmin(me) });

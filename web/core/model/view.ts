@@ -94,11 +94,7 @@ export interface Reaction {
 /** Why a message cannot be shown, or must not be trusted. */
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
 
-/**
- * Why a message is held until its author decides: the friendship ended, the recipient blocks the author, the message is too long, the
- * user was removed from the group, the conversation was cleared, keys have to be reviewed or are missing or refused, another message
- * has its id, a file is too large, the user's quota or the server's disk is full, a file is no longer on this device, or another reason.
- */
+/** Why a message is held until its author decides. */
 export type HeldKind =
   | "ended"
   | "blocksYou"
@@ -110,6 +106,7 @@ export type HeldKind =
   | "noKey"
   | "epochRefused"
   | "conflict"
+  | "lost"
   | "fileTooLarge"
   | "filesFull"
   | "serverFull"
@@ -230,9 +227,10 @@ export type UnsafeBy = "server" | "kdf" | "vault" | "keys" | "log";
 
 /**
  * Alarms about keys: `own`, a card in their name is not theirs; `log`, the server has another key log than the one that
- * was seen, sound in itself, as after a restored backup; `keys`, its log is not right at all; `vault`, it has an older one.
+ * was seen, sound in itself, as after a restored backup; `keys`, its log is not right at all; `vault`, it has an older one; `lost`, it lacks
+ * messages that were read here.
  */
-export type AlarmOf = "own" | "log" | "keys" | "vault";
+export type AlarmOf = "own" | "log" | "keys" | "vault" | "lost";
 
 /** Why something did not work; `device`: nothing could be stored on this device; `otherType`: a file's content is not of its declared type. */
 export type Failure =
@@ -295,6 +293,9 @@ export interface SafetyNumber {
   person: Person;
   /** Twelve groups of five digits. */
   groups: readonly string[];
-  /** The content of the code to scan. */
-  code: string;
+  /** The content of the code to scan; null before there is a conversation. */
+  code: string | null;
 }
+
+/** What scanning somebody's code has shown: their keys and messages are those of this device, they are not, or it is no code of theirs. */
+export type ScanResult = "same" | "different" | "otherCode";

@@ -141,6 +141,7 @@ export class Sealer {
   /** Why nothing may be encrypted for those who take part at present. */
   private async barrier(record: ConversationRecord): Promise<Held | null> {
     this.changed ??= new Set((await this.account.store.people()).filter(({ trust }) => trust === "changed").map(({ id }) => id));
+    if (record.lost) return { code: "lost", sentence: "" };
     const listed = record.wire.participants.map(({ userid }) => userid);
     if (listed.some((user) => this.changed?.has(user))) return { code: "keys_changed", sentence: "" };
     const roster = rosterOf(record);

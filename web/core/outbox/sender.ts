@@ -235,8 +235,13 @@ export class Sender {
     if (this.unsettled(queue).length === 0) return;
     const record = await this.account.store.conversation(id);
     if (record && !record.gone) await this.fetch(id);
-    // Rows that are still missing were cleared since.
-    for (const one of this.unsettled(queue)) await drop(this.account, one);
+    const isLost = (await this.account.store.conversation(id))?.lost;
+    for (const one of this.unsettled(queue)) {
+      // Its row is not accepted behind messages that the server no longer has.
+      if (isLost) await hold(this.account, one, { code: "lost", sentence: "" });
+      // It was cleared since.
+      else await drop(this.account, one);
+    }
   }
 
   private async fetch(id: ConversationId): Promise<void> {

@@ -12,7 +12,6 @@ import type { AlarmRecord } from "../sync/alarm.ts";
 import type { RequestsRecord } from "../sync/list.ts";
 import type { StationsRecord } from "../sync/stations.ts";
 import { Serial } from "../sync/serial.ts";
-import { sleep } from "../sync/sleep.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { showConversation } from "./conversation.ts";
 import { addTo, asksToRead, mergeDue, type Due } from "./due.ts";
@@ -50,6 +49,7 @@ export class AccountView {
   /** Refreshes that are running or waiting. */
   private refreshes = 0;
   private onFirstPublished = (): void => undefined;
+  private endPause = (): void => undefined;
 
   constructor(
     private readonly account: Account,
@@ -67,9 +67,11 @@ export class AccountView {
     return Promise.race([first, this.onHint({ list: true, outbox: true })]);
   }
 
-  /** Publishes nothing after this. */
+  /** Publishes nothing after this, and leaves no timer. */
   stop(): void {
     this.ended = true;
+    this.endPause();
+    this.log.stop();
     for (const users of this.typing.values()) for (const cancel of users.values()) cancel();
   }
 
@@ -122,7 +124,16 @@ export class AccountView {
   }
 
   private pause(ms: number): Promise<void> {
-    return ms < MIN_REST_MS ? Promise.resolve() : sleep(this.account.clock, Math.min(ms, MAX_REST_MS));
+    const { clock } = this.account;
+    // In a hidden tab no keystroke waits, but a notification does.
+    if (ms < MIN_REST_MS || this.ended || clock.isLate?.()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = clock.after(Math.min(ms, MAX_REST_MS), resolve);
+      this.endPause = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   private async read({ list, outbox, conversations }: Due): Promise<void> {

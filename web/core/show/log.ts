@@ -22,6 +22,7 @@ const heldKinds: Partial<Record<string, HeldKind>> = {
   no_key: "noKey",
   epoch_refused: "epochRefused",
   message_id_conflict: "conflict",
+  lost: "lost",
   file_too_large: "fileTooLarge",
   quota_exceeded: "filesFull",
   disk_full: "serverFull",

@@ -80,6 +80,12 @@ export class OpenLog {
     await this.refresh();
   }
 
+  /** Shows nothing after this, and leaves no timer. */
+  stop(): void {
+    this.cancelTimer();
+    this.id = null;
+  }
+
   /** Nothing is open. */
   close(): void {
     this.cancelTimer();

@@ -90,6 +90,8 @@ export interface ConversationRecord {
   n: number;
   /** The first message that does not fit the chain. */
   broken: number | null;
+  /** The server no longer has the newest message that is here. Nothing is sent until the user accepts that, or the message is back. */
+  lost?: boolean;
   /** The content of messages in between was deleted: of them only links are left. */
   hasGaps: boolean;
   /** The newest epoch that was accepted: its announcement, and who takes part, with the hash of their keys. */

@@ -1,4 +1,5 @@
-// Alarms that are shown on every screen: somebody may impersonate the user, or the server shows different logs to different people.
+// Alarms that are shown on every screen: somebody may impersonate the user, the server shows different logs to different people, or it
+// has lost messages.
 
 import type { AlarmOf } from "../model/view.ts";
 import type { Account } from "./account.ts";
@@ -18,4 +19,10 @@ export function setAlarm({ store, serial, notify }: Account, among: readonly Ala
     await store.writeOwn({ put: "meta", key: "alarm", value });
     notify({ list: true });
   });
+}
+
+/** Replaces the alarm about messages that the server has lost. */
+export async function setLost(account: Account): Promise<void> {
+  const isLost = (await account.store.conversations()).some(({ lost }) => lost);
+  await setAlarm(account, ["lost"], isLost ? "lost" : null);
 }

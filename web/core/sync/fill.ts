@@ -6,8 +6,9 @@ import type { ConversationRecord } from "../store/records.ts";
 import { change } from "../store/store.ts";
 import { type Cursor, download, downloadBefore, type Rows, transcript, type WireMessage } from "../wire/conversation.ts";
 import type { Account } from "./account.ts";
-import { countsAsUnread } from "./unread.ts";
+import { setLost } from "./alarm.ts";
 import { join, linksOf } from "./inbox.ts";
+import { countsAsUnread } from "./unread.ts";
 
 /** Rows of a page when a conversation is seen for the first time, and of each older page. */
 const PAGE = 50;
@@ -36,9 +37,12 @@ export async function catchUp(account: Account, id: ConversationId): Promise<Wir
     const page = before.loaded
       ? await download(account.caller, where(before), { message: before.head?.message ?? null, report: before.report })
       : await downloadBefore(account.caller, where(before), null, PAGE);
+    const lost = await firstLost(account, before, page);
     const joined = await account.serial.run(async () => {
       const now = await account.store.conversation(id);
       if (!now || !isAsBefore(before, now)) return null;
+      if (lost !== null) return noteLost(account, now, lost);
+      now.lost = false;
       if (now.loaded) return joinChecked(account, now, page);
       now.complete = page.messages.length < PAGE;
       now.loaded = true;
@@ -46,10 +50,37 @@ export async function catchUp(account: Account, id: ConversationId): Promise<Wir
       await adoptUnread(account, id, page.messages);
       return first;
     });
+    if (joined?.record.lost) {
+      await setLost(account);
+      return fresh;
+    }
     if (joined && before.loaded) fresh.push(...joined.fresh);
     // One more request follows the first page, for what came in between.
     if (joined && before.loaded && !page.hasmore) return fresh;
   }
+}
+
+/** Numbers before the newest message that is here, of which links are fetched where the server does not have it. */
+const LOST_WITHIN = 500;
+
+/**
+ * The first message that the server has lost; null if it still has the newest one that is here. A page begins with the cursor's row,
+ * unless its content was deleted: its link is left then.
+ */
+async function firstLost({ store, caller }: Account, record: ConversationRecord, page: Rows): Promise<number | null> {
+  const { head, wire } = record;
+  if (!record.loaded || !head || page.messages.some(({ Seq, Chain }) => Seq === head.seq && Chain === head.chain)) return null;
+  const from = Math.max(0, head.seq - LOST_WITHIN);
+  const links = new Map((await transcript(caller, where(record), from)).transcript.map(({ Seq, Chain }) => [Seq, Chain]));
+  if (links.get(head.seq) === head.chain) return null;
+  return (await store.rows(wire.id, from + 1)).find(({ Seq, Chain }) => links.get(Seq) !== Chain)?.Seq ?? head.seq;
+}
+
+async function noteLost({ store, notify }: Account, record: ConversationRecord, seq: number): ReturnType<typeof join> {
+  const lost = { ...record, lost: true, broken: Math.min(record.broken ?? seq, seq) };
+  await store.write(change.conversation(lost));
+  notify({ conversations: [record.wire.id] });
+  return { record: lost, fresh: [] };
 }
 
 async function joinChecked(account: Account, record: ConversationRecord, page: Rows): ReturnType<typeof join> {

@@ -35,6 +35,8 @@ export class Gathered<Item> {
     if (items.length === 0) return;
     const begun = this.clock.now();
     await this.process(items);
+    // Another tab of this browser may be visible, and waits for what this one processes.
+    if (this.clock.isLate?.()) return;
     const ms = Math.min(REST * (this.clock.now() - begun), MAX_REST_MS);
     await new Promise<void>((resolve) => {
       const cancel = this.clock.after(ms, resolve);

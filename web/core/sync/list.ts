@@ -13,7 +13,7 @@ import { type GroupInvitation, groupInvitations } from "../wire/group.ts";
 import { blocked, type Friends, friends } from "../wire/people.ts";
 import { Refused } from "../wire/refusal.ts";
 import type { Account } from "./account.ts";
-import { keyAlarms, setAlarm } from "./alarm.ts";
+import { keyAlarms, setAlarm, setLost } from "./alarm.ts";
 import { settleSentRequests } from "./sent-requests.ts";
 import { compareCards, NotOwnCard } from "./cards.ts";
 import { rosterOf, tryEpochs } from "./epochs.ts";
@@ -166,9 +166,11 @@ async function compareKeys(account: Account, onRefused: (error: unknown) => void
 }
 
 /** Whether the server has rows that are not here. */
-const isBehind = ({ gone, loaded, wire, head, report }: ConversationRecord): boolean =>
+const isBehind = ({ gone, loaded, lost, wire, head, report }: ConversationRecord): boolean =>
   !gone &&
-  (!loaded || (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id);
+  (!loaded ||
+    lost === true ||
+    (wire.lastmessageid ?? undefined) !== head?.message.id || (wire.lastreportid ?? undefined) !== report?.id);
 
 /** Callbacks of a resync. */
 export interface Progress {
@@ -194,6 +196,7 @@ export async function resync(account: Account, progress: Progress): Promise<void
     done += 1;
     progress.onProgress(done, behind.length);
   });
+  await setLost(account);
 }
 
 // It was left or cleared a moment ago: the server announces that, and the next resync finds it.

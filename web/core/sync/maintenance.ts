@@ -43,7 +43,10 @@ export class Maintenance {
 
   /** Messages have arrived, or were seen: sends receipts. */
   receiptsSoon(id: ConversationId): void {
-    this.receipts.restart(id, RECEIPTS_MS, () => this.attempt(sendReceipts(this.account, id)));
+    const send = (): void => this.attempt(sendReceipts(this.account, id));
+    // Another tab of this browser may be visible: what was seen there is not reported a minute later.
+    if (this.account.clock.isLate?.()) send();
+    else this.receipts.restart(id, RECEIPTS_MS, send);
   }
 
   /** People may have changed: writes their pins into the vault. */

@@ -3,6 +3,7 @@
 
 import { isObject, type JsonObject } from "../crypto/canonical.ts";
 import type { Content } from "../model/body.ts";
+import { isEffective } from "../model/timeline.ts";
 import { type ConversationId, conversationId, InvalidId, type UserId } from "../model/ids.ts";
 import type { Keep } from "../model/view.ts";
 import type { Change } from "../store/backend.ts";
@@ -25,7 +26,8 @@ const keeps = new Set<unknown>(["forever", "year", "month", "week", "day"] satis
 
 const sharedOf = async (store: Store): Promise<SharedRecord> => (await store.meta<SharedRecord>(NAME)) ?? { upTo: {}, keep: {} };
 
-const isOwnPlace = ({ wire, gone }: ConversationRecord, me: UserId): boolean =>
+/** Whether it is a group with nobody else in it: nothing else is needed, as only the user's own messages are applied. */
+const hasOnly = ({ wire, gone }: ConversationRecord, me: UserId): boolean =>
   wire.isgroup && !gone && wire.participants.length === 1 && wire.participants[0]?.userid === me;
 
 /** The message that shares how long a conversation keeps messages. */
@@ -61,7 +63,7 @@ export async function keepHere({ store }: Account, id: ConversationId, keep: Kee
 export async function takeShared(account: Account, id: ConversationId): Promise<void> {
   const { store, session, cipher, serial, notify } = account;
   const record = await store.conversation(id);
-  if (!record?.loaded || !isOwnPlace(record, session.user)) return;
+  if (!record?.loaded || !hasOnly(record, session.user)) return;
   const place = `${id}/${record.instance}`;
   if ((await sharedOf(store)).upTo[place] === undefined) {
     for (let pages = 0; pages < MAX_PAGES && (await fetchOlder(account, id)); pages++);
@@ -71,7 +73,7 @@ export async function takeShared(account: Account, id: ConversationId): Promise<
     const rows = await store.rows(id, (shared.upTo[place] ?? 0) + 1);
     const keep = { ...shared.keep };
     for (const { user, content, trouble } of await cipher.openAll(record, rows.filter(({ Type }) => Type === "Update"))) {
-      if (content?.kind === "settings" && trouble === null && user === session.user) Object.assign(keep, keepsIn(content.fields));
+      if (content?.kind === "settings" && isEffective(trouble) && user === session.user) Object.assign(keep, keepsIn(content.fields));
     }
     const others = (await store.conversations()).filter(({ wire, keep: now }) => (keep[wire.id] ?? now) !== now);
     const value: SharedRecord = { upTo: { ...shared.upTo, [place]: rows.at(-1)?.Seq ?? shared.upTo[place] ?? 0 }, keep };

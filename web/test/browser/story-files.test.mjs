@@ -40,9 +40,13 @@ const seesPicture = async (person, alt) => {
 story("pictures are seen upright, without place and camera, and large; a document arrives with its caption, and is found by its name", async (t) => {
   const [ann, ben] = await pair();
   // What no browser draws goes as it is.
-  await chooses(ann, await picture(ann.tab), file("garden.heic", Buffer.from("\0\0\0\x18ftypheic", "latin1"), "image/heic"));
-  await ann.tab.getByText("Place and camera stay in some of them").waitFor();
-  await ann.button("Remove garden.heic").click();
+  await chooses(ann, await picture(ann.tab), file("garden in the morning.heic", Buffer.from("\0\0\0\x18ftypheic", "latin1"), "image/heic"), file("other.zip", Buffer.alloc(9), "application/zip"));
+  await ann.tab.getByText("Place and camera are removed, but not from garden in the morning.heic").waitFor();
+  // What adds more stands beside them, however much is said.
+  const [top, more] = await Promise.all([ann.tab.locator(".chosen"), ann.button("Add more")].map((one) => one.first().boundingBox()));
+  assert.ok(Math.abs(top.y - more.y) < 4, JSON.stringify([top, more]));
+  await ann.button("Remove other.zip").click();
+  await ann.button("Remove garden in the morning.heic").click();
   await ann.tab.getByText("Place and camera are removed").waitFor();
   await ann.box.fill("The hall");
   await ann.box.press("Enter");

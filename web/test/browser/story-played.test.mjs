@@ -15,10 +15,15 @@ async function pair(t) {
   return [ann, ben];
 }
 
-/** Waits until the only player in the log is as `is` says: a function of the element. */
-// Not as a string, which the page's policy forbids to evaluate again.
-const player = (person, is) =>
-  person.tab.waitForFunction(new Function(`const element = document.querySelector("[role=log] :is(audio, video)"); return element !== null && (${is})(element);`));
+/** Waits until the only player in the log has these properties, and has passed this time, if one is given: seconds. */
+const player = (person, properties, after = -1) =>
+  person.tab.waitForFunction(
+    ([all, passed]) => {
+      const element = document.querySelector("[role=log] :is(audio, video)");
+      return element !== null && element.currentTime > passed && Object.entries(all).every(([name, value]) => element[name] === value);
+    },
+    [properties, after],
+  );
 const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement);
 
 story("a voice note is played, paused, wound and sped up by the keyboard alone, and says where it is", async (t) => {
@@ -38,26 +43,26 @@ story("a voice note is played, paused, wound and sped up by the keyboard alone, 
   await note.getByRole("button", { name: "Play: Voice message" }).focus();
   await ben.tab.keyboard.press("Enter");
   await note.getByRole("button", { name: "Pause" }).waitFor();
-  await player(ben, ({ currentTime, paused }) => currentTime > 0 && !paused);
+  await player(ben, { paused: false }, 0);
   await ben.tab.waitForFunction(() => document.querySelectorAll("[role=log] .wave .over").length > 0);
   assert.ok(await isFocused(note.getByRole("button", { name: "Pause" })));
   await ben.tab.keyboard.press("Space");
-  await player(ben, ({ paused }) => paused);
+  await player(ben, { paused: true });
   // From the button to the slider.
   await ben.tab.keyboard.press("Tab");
   assert.ok(await isFocused(where));
   await ben.tab.keyboard.press("End");
   await ben.tab.keyboard.press("ArrowLeft");
   await ben.tab.keyboard.press("ArrowLeft");
-  await player(ben, ({ currentTime }) => currentTime > 1.5);
+  await player(ben, {}, 1.5);
   const [at, all] = (await where.getAttribute("aria-valuetext")).match(/\d+/g).map(Number);
   assert.ok(at >= 2 && at <= all, `${at} of ${all}`);
   await ben.tab.keyboard.press("Home");
-  await player(ben, ({ currentTime }) => currentTime === 0);
+  await player(ben, { currentTime: 0 });
   await ben.tab.keyboard.press("Tab");
   await ben.tab.keyboard.press("Enter");
   await note.getByRole("button", { name: "Speed 1.5", exact: true }).waitFor();
-  await player(ben, ({ playbackRate }) => playbackRate === 1.5);
+  await player(ben, { playbackRate: 1.5 });
   // To its end, from where it begins again.
   await ben.tab.keyboard.press("Shift+Tab");
   await ben.tab.keyboard.press("Shift+Tab");
@@ -76,12 +81,12 @@ story("a recording is played in its row by the keyboard, under its name, and not
   const play = ben.log.getByRole("button", { name: "Play: Second verse.wav", exact: true });
   await play.focus();
   await ben.tab.keyboard.press("Enter");
-  await player(ben, ({ currentTime, paused, duration }) => currentTime > 0 && !paused && duration === 3);
+  await player(ben, { paused: false, duration: 3 }, 0);
   const sound = ben.log.getByLabel("Second verse.wav", { exact: true });
   // The button is gone: the focus is on what took its place, so that the next key is for it.
   assert.ok(await isFocused(sound));
   await ben.tab.keyboard.press("Space");
-  await player(ben, ({ paused }) => paused);
+  await player(ben, { paused: true });
   assert.deepEqual(await violations(ben.tab), []);
   assert.equal(sha256(await saves(ben, "Second verse.wav")), sha256(bytes));
 
@@ -110,7 +115,7 @@ story("a video of some megabytes is shown as a picture of it, played from any pl
   await ben.box.fill("Wait for");
   await play.click();
   await ben.box.focus();
-  await player(ben, ({ currentTime, videoWidth, videoHeight }) => currentTime > 0 && videoWidth === 640 && videoHeight === 360);
+  await player(ben, { videoWidth: 640, videoHeight: 360 }, 0);
   await ben.box.press("End");
   await ben.tab.keyboard.type(" it");
   assert.equal(await ben.box.inputValue(), "Wait for it");
@@ -142,4 +147,32 @@ story("a video of some megabytes is shown as a picture of it, played from any pl
   await ben.row("Ann").click();
   await play.waitFor();
   assert.equal(await shown.count(), 0);
+});
+
+story("a video that takes long to come says how far it is, and is stopped", async (t) => {
+  const [ann, ben] = await pair(t);
+  await chooses(ann, await video(ann.tab, { seconds: 3, width: 640, height: 360 }));
+  await ann.button("Send").click();
+  const play = ben.log.getByRole("button", { name: "Play: rehearsal.webm" });
+  await play.waitFor();
+  // Only its beginning comes.
+  let goOn;
+  const rest = new Promise((resolve) => { goOn = resolve; });
+  let asked = 0;
+  await ben.context.route("**/file/*", async (route) => {
+    if ((asked += 1) > 1) await rest;
+    await route.continue().catch(() => undefined);
+  });
+  await play.focus();
+  await ben.tab.keyboard.press("Enter");
+  const stop = ben.log.getByRole("button", { name: /^Stop loading rehearsal\.webm [1-9].* of / });
+  await stop.waitFor();
+  assert.ok(await isFocused(stop));
+  assert.deepEqual(await violations(ben.tab), []);
+  await ben.tab.keyboard.press("Enter");
+  await play.waitFor();
+  goOn();
+  // Once more, from its beginning: what was stopped does not come between.
+  await ben.tab.keyboard.press("Enter");
+  await player(ben, ({ currentTime, videoWidth }) => currentTime > 0 && videoWidth === 640);
 });

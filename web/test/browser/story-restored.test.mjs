@@ -39,3 +39,42 @@ story("a user accepts a restored backup and goes on; what was lost is gone", asy
   await ann.sees("As before");
   assert.deepEqual(await ann.texts(), ["Kept", "And on", "As before"]);
 });
+
+story("messages that a restored server has lost are told of, although all keys are as they were", async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("Kept");
+  await ben.sees("Kept");
+  await ann.knows("Kept", "Delivered", "Seen");
+  await world.server.keepCopy();
+  await world.server.start();
+  await ann.says("Lost");
+  await ben.sees("Lost");
+  await ann.knows("Lost", "Delivered", "Seen");
+  await world.server.goBack();
+  await world.server.start();
+  for (const person of [ann, ben]) {
+    await person.tab.evaluate(() => dispatchEvent(new Event("online")));
+    await person.tab.getByText(/^The server no longer has messages that are on this device/).waitFor();
+  }
+  await ben.article("Lost").getByText("You and Ann were shown different messages.").waitFor();
+  await ann.article("Lost").getByText("You and Ben were shown different messages.").waitFor();
+  await ben.article("Lost").getByRole("button", { name: "Why?" }).click();
+  await ben.tab.getByRole("dialog").getByText("The signature is right.").waitFor();
+  await ben.tab.keyboard.press("Escape");
+  await ben.box.fill("Waits");
+  await ben.button("Send").click();
+  await ben.tab.getByText("The server has lost what was written before this.").waitFor();
+  assert.deepEqual(await violations(ben.tab), []);
+  for (const person of [ann, ben]) {
+    await person.button("Was a backup restored?").click();
+    await person.confirms("Go on with the backup");
+    await person.button("Was a backup restored?").waitFor({ state: "detached" });
+    await person.sees("Kept");
+    await person.article("Lost").waitFor({ state: "detached" });
+  }
+  await ben.button("Retry").click();
+  await ann.sees("Waits");
+  await ann.says("And on");
+  await ben.sees("And on");
+  assert.deepEqual(await ann.texts(), ["Kept", "Waits", "And on"]);
+});

@@ -175,6 +175,44 @@ story("messages that arrive while the user reads further up are below a line, to
   await ann.knows("News 29", "Seen");
 });
 
+story("who writes while reading further up sees what they have written", async (t) => {
+  const [ann, ben] = await pair(t);
+  for (let i = 0; i < 40; i++) await ann.says(`Line ${i}`);
+  await ben.sees("Line 39");
+  await ann.log.evaluate((log) => {
+    log.scrollTop = 0;
+  });
+  await ann.button("To the newest message").waitFor();
+  await ann.says("Down here");
+  await ann.button("To the newest message").waitFor({ state: "detached" });
+  await ann.tab.waitForFunction(() => {
+    const log = document.querySelector(".log").getBoundingClientRect();
+    const row = [...document.querySelectorAll("[role=log] article")].at(-1).getBoundingClientRect();
+    return row.top >= log.top && row.bottom <= log.bottom;
+  });
+});
+
+story("without a network what waits is explained at once, although the socket is still open", async (t) => {
+  const [, ben] = await pair(t);
+  await ben.tab.evaluate(() => {
+    Object.defineProperty(navigator, "onLine", { get: () => globalThis.isOnline, configurable: true });
+    globalThis.isOnline = false;
+    dispatchEvent(new Event("offline"));
+  });
+  await ben.context.route("**/?srv=*", (route) => route.abort());
+  await ben.box.fill("Into the tunnel");
+  await ben.button("Send").click();
+  const bar = ben.tab.getByText("You are offline. What you write is sent later.");
+  await bar.waitFor({ timeout: 10_000 });
+  await ben.context.unroute("**/?srv=*");
+  await ben.tab.evaluate(() => {
+    globalThis.isOnline = true;
+    dispatchEvent(new Event("online"));
+  });
+  await ben.knows("Into the tunnel", "Sent", "Delivered", "Seen");
+  await bar.waitFor({ state: "detached" });
+});
+
 story("a reply, a list, a quote, code and a link are drawn; markup and scripts are text", async (t) => {
   const [ann, ben] = await pair(t);
   await ann.says("- one\n- two\n\n> said before\n\n`<b>x</b>` and https://example.org/a(b) and [here](javascript:alert(1))\n```\n<script>alert(1)</script>\n```");

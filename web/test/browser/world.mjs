@@ -242,6 +242,15 @@ export class Person {
   }
 }
 
+/** A browser that reads QR codes, which Debian's does not: it sees what the page's `seenCode` says. For `beforePage`. */
+export const scans = (context) =>
+  context.addInitScript(() => {
+    globalThis.BarcodeDetector = class {
+      static getSupportedFormats = () => Promise.resolve(["qr_code"]);
+      detect = () => Promise.resolve([{ rawValue: globalThis.seenCode }]);
+    };
+  });
+
 /** Waits for a story; rejects when it takes too long, before the runner ends it without a word of what its pages show. */
 async function inTime(story) {
   let timer;

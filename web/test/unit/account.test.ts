@@ -10,7 +10,7 @@ import { apikeyOf, lockKey } from "../../core/crypto/published-account.ts";
 import { readVault } from "../../core/crypto/vault.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { type Backend, tables } from "../../core/store/backend.ts";
-import type { Ports } from "../../core/ports.ts";
+import type { Http, Ports } from "../../core/ports.ts";
 import { nodePorts } from "../../node/ports.ts";
 import { Person, password } from "../world/person.ts";
 import { Version4 } from "../world/version-4.ts";
@@ -242,6 +242,27 @@ test("the invited user accepts only the key in the link as the inviter's", async
   }
 });
 
+test("a scanned code is the contact's, whether or not something was written, and shows other keys and another transcript", async () => {
+  const server = new Version4();
+  const [ann, ben] = await Promise.all([joins(server, "Ann"), joins(server, "Ben")]);
+  const id = await ann.befriends(ben);
+  const codeOf = async (person: Person, of: Person) => (await person.client.safetyNumber(of.id))?.code ?? assert.fail("no code");
+  await ben.sees("the conversation", ({ conversations }) => conversations.some((one) => one.id === id));
+  assert.equal(await ben.client.compareCode(ann.id, await codeOf(ann, ben)), "same");
+  await Promise.all([ann.client.open(id), ben.client.open(id)]);
+  await ann.types(id, "Hello");
+  await ben.reads("Hello");
+  await ann.sees("that it is stored", ({ waiting }) => waiting === 0 || undefined);
+  const code = await codeOf(ann, ben);
+  assert.equal(await ben.client.compareCode(ann.id, code), "same");
+  const fields = code.split(":");
+  const changed = (i: number) => fields.map((field, at) => (at === i ? "0".repeat(field.length) : field)).join(":");
+  assert.equal(await ben.client.compareCode(ann.id, changed(3)), "different");
+  assert.equal(await ben.client.compareCode(ann.id, changed(6)), "different");
+  assert.equal(await ben.client.compareCode(ann.id, await codeOf(ben, ann)), "otherCode");
+  assert.equal(await ben.client.compareCode(ann.id, "parlance:1"), "otherCode");
+});
+
 /** Somebody who came by this link, with an account of theirs. */
 const comesBy = async (server: Version4, link: string): Promise<Client> => {
   const fields = new URLSearchParams(new URL(link).hash.slice(1));
@@ -268,6 +289,20 @@ test("the proof of an invitation counts, also if it comes before its sender's ca
   server.withholdsCards = () => false;
   server.announceTo(ann.id);
   await ann.sees("Ben, verified", ({ people }) => people.get(ben.id)?.trust === "verified" || undefined);
+});
+
+test("the proof of an invitation counts, also if something else is wrong with the transcript", async () => {
+  const server = new Version4();
+  // What Ann is shown does not continue from the beginning.
+  const http: Http = async (...of) => {
+    const answer = await server.http(...of);
+    return { ...answer, text: answer.text.replace(/(?<="Chain":")./g, (digit) => (digit === "0" ? "1" : "0")) };
+  };
+  const ann = await joins(server, "Ann", { http });
+  const made = await ann.client.invite();
+  assert.ok(made.ok && made.value.link);
+  await comesBy(server, made.value.link);
+  await ann.sees("Ben, verified", ({ people }) => [...people.values()].some(({ trust }) => trust === "verified") || undefined);
 });
 
 test("after a logout a device has nothing of the account but its server and the version of its vault", async () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clock } from "../../browser/clock.ts";
-import type { Clock } from "../../core/ports.ts";
+import type { Clock, Http } from "../../core/ports.ts";
 import type { Backend } from "../../core/store/backend.ts";
 import { memoryBackend } from "../../core/store/memory.ts";
 import { Gathered } from "../../core/sync/gathered.ts";
@@ -26,13 +26,16 @@ class SlowClock implements Clock {
     this.onHeld();
     return () => (this.held = this.held?.filter((one) => one !== then) ?? null);
   };
+  /** Whether they run late, as in a hidden tab. */
+  isLate = (): boolean => this.late;
+  late = false;
   hold(): void {
     this.held = [];
   }
-  /** Waits until a timer is held. */
-  rests(): Promise<void> {
+  /** Waits until so many timers are held. */
+  rests(n = 1): Promise<void> {
     return new Promise((resolve) => {
-      this.onHeld = () => this.pending > 0 && resolve();
+      this.onHeld = () => this.pending >= n && resolve();
       this.onHeld();
     });
   }
@@ -67,10 +70,15 @@ const until = (isTrue: () => boolean): Promise<void> =>
   });
 
 const server = new Version4();
+let onViewed = (): void => undefined;
+const http: Http = (path, body, ...rest) => {
+  if (String(body).includes('"viewed"')) onViewed();
+  return server.http(path, body, ...rest);
+};
 const slow = new SlowClock();
 const [ann, ben] = await Promise.all([
   Person.joins("Ann", { http: server.http, openSocket: server.openSocket }),
-  Person.joins("Ben", { http: server.http, openSocket: server.openSocket, backend, clock: slow }),
+  Person.joins("Ben", { http, openSocket: server.openSocket, backend, clock: slow }),
 ]);
 after(() => Promise.all([ann.client.close(), ben.client.close()]));
 const id = await ann.befriends(ben);
@@ -107,4 +115,45 @@ test("what is stopped does not rest, and does nothing that has come meanwhile", 
   assert.equal(resting.pending, 0);
   await serial.run(() => Promise.resolve());
   assert.deepEqual(done, ["One"]);
+});
+
+test("where timers run late, nothing waits for one: another tab may be visible", async () => {
+  const hidden = new SlowClock();
+  const done: string[] = [];
+  const serial = new Serial();
+  const gathered = new Gathered<string>(hidden, serial, (items) => Promise.resolve(done.push(...items)));
+  hidden.hold();
+  hidden.late = true;
+  for (const one of ["One", "Two"]) {
+    gathered.add(one);
+    await serial.run(() => Promise.resolve());
+  }
+  assert.deepEqual(done, ["One", "Two"]);
+  assert.equal(hidden.pending, 0);
+});
+
+test("what was seen in another tab is reported, and a message shown, without a timer that runs late", async () => {
+  slow.hold();
+  slow.late = true;
+  const viewed = new Promise<void>((resolve) => { onViewed = resolve; });
+  for (const text of ["Five", "Six"]) await says(text);
+  const { id: message } = await ben.reads("Six");
+  ben.client.seenUpTo(id, message);
+  await viewed;
+  slow.late = false;
+  slow.release();
+});
+
+test("a client that is closed leaves no timer of its view", async () => {
+  const resting = new SlowClock();
+  const cleo = await Person.joins("Cleo", { http: server.http, openSocket: server.openSocket, clock: resting });
+  const together = await ann.befriends(cleo);
+  await cleo.client.open(together);
+  resting.hold();
+  await ann.types(together, "Hello");
+  await cleo.reads("Hello");
+  // What was received, and what is shown.
+  await resting.rests(2);
+  await cleo.client.close();
+  assert.equal(resting.pending, 0);
 });

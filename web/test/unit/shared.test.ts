@@ -74,3 +74,17 @@ test("devices that choose at the same moment end with the same", async () => {
   const tablet = await logsIn(ann.email);
   await until([...both, tablet], () => both.every((client) => keepOf(client, direct) === keepOf(tablet, direct)));
 });
+
+test("a setting counts, although what was written before it is withheld", async () => {
+  const before = await logsIn(ann.email);
+  for (const keep of ["month", "week"] as const) {
+    await ann.client.setKeep(direct, keep);
+    await keeps(before, direct, keep);
+  }
+  const saved = [...server.conversations.values()].find(({ isGroup, participants }) => isGroup && participants.size === 1);
+  assert.ok(saved);
+  saved.messages.splice(-2, 1);
+  const phone = await Person.logsIn("Ann", ann.email, ports);
+  everyone.push(phone.client);
+  await phone.sees("the setting", ({ conversations }) => conversations.some(({ id, keep }) => id === direct && keep === "week"));
+});

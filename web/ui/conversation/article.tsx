@@ -91,14 +91,16 @@ function Newer(): JSX.Element {
   );
 }
 
-function Trouble({ article }: { article: Message }): JSX.Element | null {
+function Trouble({ article, place }: { article: Message; place: Place }): JSX.Element | null {
   const w = words.value;
   if (article.trouble !== "notProven" && article.trouble !== "forked") return null;
-  const why = (): void => ask({ title: w.notProven(article.name), text: w.notProvenWhy, no: w.close });
+  const isForked = article.trouble === "forked";
+  const said = isForked ? w.forked(article.own ? place.name : article.name) : w.notProven(article.name);
+  const why = (): void => ask({ title: said, text: isForked ? w.forkedWhy : w.notProvenWhy, no: w.close });
   return (
     <p class="trouble">
       <Icon name="shieldWarn" size={16} />
-      <span>{article.trouble === "forked" ? w.forked(article.name) : w.notProven(article.name)}</span>
+      <span>{said}</span>
       <button type="button" onClick={why}>
         {w.why}
       </button>
@@ -161,6 +163,7 @@ function Held({ article, place }: { article: Message; place: Place }): JSX.Eleme
     noKey: w.heldNoKey,
     epochRefused: w.heldEpoch,
     conflict: w.heldConflict,
+    lost: w.heldLost,
     fileTooLarge: me.value.fileLimit === null ? w.fileTooLarge : w.largerThan(w.format.size(me.value.fileLimit)),
     filesFull: w.filesFull,
     serverFull: w.serverFull,
@@ -216,7 +219,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
           </button>
         )}
         <Body article={article} place={place} />
-        <Trouble article={article} />
+        <Trouble article={article} place={place} />
         <Reactions conversation={place.id} article={article} />
         <Held article={article} place={place} />
       </div>

@@ -175,7 +175,7 @@ function InfoOfServer({ article, info }: { article: Article; info: MessageInfo }
       <dt>{w.chain}</dt>
       <dd>
         {w.chainNumber(info.seq)} <span class={info.fits === false ? "wrong" : undefined}>{fits}</span>
-        {article.trouble === "forked" && <span class="wrong">{w.forked(article.name)}</span>}
+        {article.trouble === "forked" && !article.own && <span class="wrong">{w.forked(article.name)}</span>}
       </dd>
       <dt>{w.chainHash}</dt>
       <dd class="mono">

@@ -115,6 +115,10 @@ function useLogKeys(props: LogProps): (event: KeyboardEvent) => void {
   };
 }
 
+/** Whether this is the user's own message, which nobody has received yet, and they are at this page. */
+const isJustWritten = (entry: LogOf["entries"][number] | undefined): boolean =>
+  entry?.kind === "article" && entry.own && (entry.state === "sending" || entry.state === "sent") && document.hasFocus();
+
 /** The log of the open conversation. */
 export function Log(props: LogProps): JSX.Element {
   const { conversation: c, target, actions } = props;
@@ -124,6 +128,7 @@ export function Log(props: LogProps): JSX.Element {
   const height = useRef(0);
   const opened = useRef(false);
   const loading = useRef(false);
+  const lastId = useRef<string | null>(null);
   const [pages, setPages] = useState(0);
   const [away, setAway] = useState(false);
   const [lit, setLit] = useState<string | null>(null);
@@ -131,6 +136,7 @@ export function Log(props: LogProps): JSX.Element {
   const newLine = useNewLine(place);
   const drawn = useRef<readonly Block[]>([]);
   const blocks = useMemo(() => (drawn.current = blocksOf(found?.entries ?? [], newLine.of(found), drawn.current)), [found]);
+  const last = found?.entries.at(-1);
   const newest = newestOwn(found?.entries ?? []);
   const keys = useLogKeys(props);
   useSpeakNew(found, !away);
@@ -190,7 +196,12 @@ export function Log(props: LogProps): JSX.Element {
       if (start) start.scrollIntoView({ block: "start" });
       else box.current.scrollTop = box.current.scrollHeight;
       place.current = placeOf(box.current);
-    } else restore(box.current, place.current);
+    } else {
+      // Whoever has just written something wants to see it.
+      if (last?.id !== lastId.current && isJustWritten(last)) place.current = { end: true };
+      restore(box.current, place.current);
+    }
+    lastId.current = last?.id ?? null;
   }, [blocks]);
   // After it is drawn, which it would delay.
   useEffect(() => {
@@ -260,7 +271,7 @@ export function Log(props: LogProps): JSX.Element {
           type="button"
           class="to-newest"
           aria-label={w.toNewest}
-          title={w.toNewest}
+          title={c.unread > 0 ? w.newCount(c.unread) : w.toNewest}
           onClick={() => {
             if (!box.current) return;
             const line = box.current.querySelector(".new-line");
@@ -270,7 +281,7 @@ export function Log(props: LogProps): JSX.Element {
             place.current = placeOf(box.current);
           }}
         >
-          {c.unread > 0 && <span>{w.newCount(c.unread)}</span>}
+          {c.unread > 0 && <span aria-hidden="true">{w.newCount(c.unread)}</span>}
           <Icon name="newest" />
         </button>
       )}

@@ -161,6 +161,7 @@ export function fakeClient(state: State): Client {
       const groups = ["30241", "77520", "91846", "05533", "48210", "66397", "12958", "83004", "57412", "20863", "94175", "31629"];
       return Promise.resolve(person ? { person, groups, code: `parlance:1:${user}:13f417dd43046d3b687ecb03d1299804` } : null);
     },
+    compareCode: async () => Promise.resolve("same"),
     verify: nothing,
     acceptKeys: nothing,
     search: async (text) => {

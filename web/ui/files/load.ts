@@ -21,8 +21,9 @@ const PART = 8 << 20;
 export interface Entry {
   file: FileInfo;
   shown: Signal<Loaded>;
-  /** Whether a component has asked for it. */
+  /** Whether a component has asked for it; and how often it was begun, as a download that was stopped ends with its next part. */
   begun: boolean;
+  turn: number;
   users: number;
   at: number;
 }
@@ -91,17 +92,22 @@ function typeOf(file: FileInfo, head: Uint8Array): string | null {
   return shape === "picture" ? pictureType(head) : playableType(head, shape !== "video");
 }
 
+/** Nobody wants it any more. */
+class Stopped extends Error {}
+
 async function load(entry: Entry): Promise<void> {
-  const { file, shown } = entry;
+  const { file, shown, turn } = entry;
+  const isWanted = (): boolean => entry.begun && entry.turn === turn;
   running += 1;
   try {
     const found = await blobOf(file, true, (done) => {
+      if (!isWanted()) throw new Stopped();
       shown.value = { kind: "waiting", done };
     });
-    // It was forgotten meanwhile.
-    if (!entry.begun) return;
+    if (!isWanted()) return;
     shown.value = found instanceof Blob ? { kind: "here", url: URL.createObjectURL(found) } : { kind: "failed", failure: found };
   } catch (error) {
+    if (error instanceof Stopped) return;
     shown.value = { kind: "failed", failure: { kind: "noAnswer" } };
     throw error;
   } finally {
@@ -121,6 +127,7 @@ function next(): void {
 
 function begin(entry: Entry): void {
   entry.begun = true;
+  entry.turn += 1;
   entry.shown.value = { kind: "waiting", done: 0 };
   queue.push(entry);
   next();
@@ -168,7 +175,7 @@ function evict(): void {
 
 /** The entry of a file, shared by all components that show it. */
 export function entryOf(file: FileInfo): Entry {
-  const entry = entries.get(file.id) ?? { file, shown: signal<Loaded>({ kind: "waiting", done: 0 }), begun: false, users: 0, at: 0 };
+  const entry = entries.get(file.id) ?? { file, shown: signal<Loaded>({ kind: "waiting", done: 0 }), begun: false, turn: 0, users: 0, at: 0 };
   entries.set(file.id, entry);
   return entry;
 }
@@ -190,6 +197,11 @@ export function again(entry: Entry): void {
   if (entry.shown.value.kind === "failed") begin(entry);
 }
 
+/** Stops a download that only one component wants. */
+function stop(entry: Entry): void {
+  if (entry.shown.value.kind === "waiting" && entry.users === 1) drop(entry);
+}
+
 /** Fetches a file while it is wanted and the component is mounted. */
 export function useFile(file: FileInfo, wanted: boolean): ReadonlySignal<Loaded> {
   const entry = useMemo(() => entryOf(file), [file.id]);
@@ -197,15 +209,19 @@ export function useFile(file: FileInfo, wanted: boolean): ReadonlySignal<Loaded>
   return entry.shown;
 }
 
-/** A file that is fetched when `press` is called, and again when it is called after a failure. */
-export function useOnPress(file: FileInfo): { loaded: Loaded; wanted: boolean; press: () => void } {
+/** A file that is fetched when `press` is called, and again when it is called after a failure; while it is on its way, `press` stops that. */
+export function useOnPress(file: FileInfo): { loaded: Loaded; loading: boolean; press: (event: { detail: number }) => void } {
   const [wanted, setWanted] = useState(false);
   const { value } = useFile(file, wanted);
   // One that was played before is still here: it is not played again by itself.
   const loaded: Loaded = wanted ? value : { kind: "waiting", done: 0 };
-  const press = (): void => {
-    if (wanted) again(entryOf(file));
-    else setWanted(true);
+  const loading = wanted && loaded.kind === "waiting";
+  const press = ({ detail }: { detail: number }): void => {
+    // The second click of a double one.
+    if (loading && detail > 1) return;
+    if (loading) stop(entryOf(file));
+    else if (wanted) again(entryOf(file));
+    setWanted(!loading);
   };
-  return { loaded, wanted, press };
+  return { loaded, loading, press };
 }

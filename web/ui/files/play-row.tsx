@@ -12,14 +12,14 @@ import { useOnPress } from "./load.ts";
 /** What its row holds. */
 export function PlayRow({ file }: { file: FileInfo }): JSX.Element {
   const w = words.value;
-  const { loaded, wanted, press } = useOnPress(file);
-  const text = loaded.kind === "failed" ? sentenceOf(loaded.failure) : wanted && loaded.kind === "waiting" ? w.ofAll(w.format.size(loaded.done), w.format.size(file.size)) : about(file);
+  const { loaded, loading, press } = useOnPress(file);
+  const text = loaded.kind === "failed" ? sentenceOf(loaded.failure) : loading && loaded.kind === "waiting" ? w.ofAll(w.format.size(loaded.done), w.format.size(file.size)) : about(file);
   return (
     <Row file={file} text={text}>
       {loaded.kind === "here" ? (
         <audio ref={takeFocus} src={loaded.url} aria-label={file.name} controls autoplay />
       ) : (
-        <IconButton icon="play" label={w.playOf(file.name)} onClick={press} />
+        <IconButton icon={loading ? "close" : "play"} label={loading ? w.stopLoading(file.name) : w.playOf(file.name)} onClick={press} />
       )}
     </Row>
   );

@@ -37,6 +37,8 @@ function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
   );
 }
 
+/** More names would not fit into a line. */
+const MOST_NAMED = 2;
 /** From this number on they can be taken out together. */
 const MANY = 4;
 
@@ -49,8 +51,11 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   const original = pictures.some((one) => one.original);
   // These keep their location metadata, as it is removed from pictures only; whether it could be is known when they are prepared.
   const isKept = (one: Picked): boolean => !one.isPicture && one.state !== "preparing" && mayNamePlace(one);
-  const stays = all.some(isKept);
+  const kept = all.filter(isKept);
+  const stays = kept.length > 0;
   const staysInAll = all.every((one) => (one.isPicture ? original : isKept(one)));
+  const isNamed = !original && kept.length <= MOST_NAMED;
+  const place = staysInAll ? w.place.stays : !stays && !original ? w.place.removed : isNamed ? w.place.removedBut(w.format.list(kept.map(({ name }) => name))) : w.place.staysInSome;
   const limit = me.value.fileLimit;
   // Lost files have no content that could be sent.
   const here = all.filter(({ state }) => state !== "lost");
@@ -74,8 +79,8 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
       <div class="strip-note">
         {limit !== null && all.some(({ state }) => state === "tooLarge") && <strong>{w.largerThan(w.format.size(limit))}</strong>}
         {here.length > 0 && <span>{w.filesSize(w.filesBrief[shape](here.length), w.format.size(here.reduce((sum, { size }) => sum + size, 0)))}</span>}
-        {(stays || pictures.length > 0) && <span>{staysInAll ? w.placeStays : stays || original ? w.placeStaysInSome : w.placeRemoved}</span>}
-        {!stays && pictures.length > 0 && pictures.every(({ source }) => source) && (
+        {(stays || pictures.length > 0) && <span>{place}</span>}
+        {pictures.length > 0 && pictures.every(({ source }) => source) && (
           <button type="button" onClick={() => setOriginal(conversation, !original)}>
             {original ? w.removePlace : w.sendOriginals}
           </button>

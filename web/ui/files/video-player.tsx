@@ -12,7 +12,7 @@ import { thumbOf } from "./types.ts";
 /** A video, fetched when it is played. */
 export function VideoPlayer({ file }: { file: FileInfo }): JSX.Element {
   const w = words.value;
-  const { loaded, wanted, press } = useOnPress(file);
+  const { loaded, loading, press } = useOnPress(file);
   const thumb = thumbOf(file);
   const name = file.name || w.filesBrief.video(1);
   return (
@@ -20,14 +20,14 @@ export function VideoPlayer({ file }: { file: FileInfo }): JSX.Element {
       {loaded.kind === "here" ? (
         <video ref={takeFocus} src={loaded.url} {...(thumb && { poster: thumb })} aria-label={name} controls autoplay playsInline />
       ) : (
-        <button type="button" disabled={wanted && loaded.kind === "waiting"} onClick={press}>
+        <button type="button" onClick={press}>
           {thumb && <img class="thumb" src={thumb} alt="" />}
-          <span class="unseen">{w.playOf(name)}</span>
+          <span class="unseen">{loading ? w.stopLoading(name) : w.playOf(name)}</span>
           <span class="film-play" aria-hidden="true">
-            <Icon name="play" size={28} />
+            <Icon name={loading ? "close" : "play"} size={28} />
           </span>
-          <span class="film-note" aria-hidden="true">
-            {loaded.kind === "failed" ? sentenceOf(loaded.failure) : wanted ? w.ofAll(w.format.size(loaded.done), w.format.size(file.size)) : w.format.size(file.size)}
+          <span class="film-note" aria-hidden={!loading && loaded.kind !== "failed"}>
+            {loaded.kind === "failed" ? sentenceOf(loaded.failure) : loading ? w.ofAll(w.format.size(loaded.done), w.format.size(file.size)) : w.format.size(file.size)}
           </span>
         </button>
       )}

@@ -30,7 +30,7 @@ export function Wave({ bars, part }: { bars: readonly number[]; part: number }):
 export function VoicePlayer({ file }: { file: FileInfo }): JSX.Element {
   const w = words.value;
   const audio = useRef<HTMLAudioElement>(null);
-  const { loaded, wanted, press } = useOnPress(file);
+  const { loaded, loading, press } = useOnPress(file);
   const [playing, setPlaying] = useState(false);
   const [at, setAt] = useState(0);
   const [speed, setSpeed] = useState(0);
@@ -39,13 +39,14 @@ export function VoicePlayer({ file }: { file: FileInfo }): JSX.Element {
   // The browser may refuse to play; the button then stays as it is.
   const play = (): void => void audio.current?.play().catch(() => undefined);
   useEffect(() => {
-    if (loaded.kind === "here" && wanted) play();
-  }, [loaded.kind, wanted]);
+    if (loaded.kind === "here") play();
+  }, [loaded.kind]);
   useEffect(() => {
     if (audio.current) audio.current.playbackRate = rate;
   }, [rate, loaded.kind]);
-  const toggle = (): void => {
-    if (!wanted || loaded.kind !== "here") press();
+  const toggle = (event: MouseEvent): void => {
+    if (loading) return;
+    if (loaded.kind !== "here") press(event);
     else if (playing) audio.current?.pause();
     else play();
   };

@@ -39,7 +39,7 @@ export function ChoosePeople(props: {
   return (
     <>
       {chosen.size > 0 && (
-        <div class="chosen">
+        <div class="chosen-people">
           {from
             .filter((p) => chosen.has(p.id))
             .map((p) => (

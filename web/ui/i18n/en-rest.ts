@@ -147,9 +147,10 @@ export const enRest = {
   compareText: (name: string) => `Compare these numbers with ${name}'s screen, side by side or on the phone. If they are the same, nobody is in between.`,
   same: "They are the same",
   differ: "They differ",
+  scan: { code: (name: string) => `Scan ${name}'s code`, sheet: "Scan the sheet", nothing: "No such code in the picture. Fill the frame with it, and try again." },
   differText: "Do not write anything secret here. Tell whoever runs the server.",
   stopSending: "Stop sending",
-  alarmOf: { own: "The server shows keys in your name that are not yours: somebody may be posing as you. Write nothing secret, and tell your contacts and whoever runs the server.", log: "The server's list of keys is not the one that this device has seen: some are missing. Either an older backup was restored, or somebody hides keys. Write nothing secret until you know.", vault: "The server shows an older state of your keys than this device has seen. Either an older backup was restored, or somebody keeps back what is new. Ask whoever runs it." },
+  alarmOf: { own: "The server shows keys in your name that are not yours: somebody may be posing as you. Write nothing secret, and tell your contacts and whoever runs the server.", log: "The server's list of keys is not the one that this device has seen: some are missing. Either an older backup was restored, or somebody hides keys. Write nothing secret until you know.", vault: "The server shows an older state of your keys than this device has seen. Either an older backup was restored, or somebody keeps back what is new. Ask whoever runs it.", lost: "The server no longer has messages that are on this device. Either an older backup was restored, or somebody hides them. What you write there waits." },
   restored: { ask: "Was a backup restored?", title: "Was an older backup restored?", text: "This device cannot tell that from a server that hides something. Go on only if whoever runs it has told you so in another way than here. What was written after the backup then goes from this device, too: export it first. Keys that were renewed since have to be compared anew.", yes: "Go on with the backup", login: "Has whoever runs the server told you, in another way than here, that an older backup was restored?" },
 
   // Palette

@@ -37,6 +37,7 @@ export const en = {
   heldNoKey: "Someone here has no keys yet. It can be sent once they have logged in.",
   heldEpoch: "The keys of this conversation could not be checked, so nothing is sent under them.",
   heldConflict: "The server has another message in its place. Copy the text, remove it and write it again.",
+  heldLost: "The server has lost what was written before this. Read the warning at the top first.",
   noAnswer: "The server does not answer. Try again in a moment.",
   tooManyTries: (minutes: number) => f.plural(minutes, { one: "Too many tries. You can try again in # minute.", other: "Too many tries. You can try again in # minutes." }),
 
@@ -156,6 +157,7 @@ export const en = {
   notProven: (name: string) => `Not proven to be from ${name}.`,
   why: "Why?",
   notProvenWhy: "Its signature is missing or does not fit. It may come from an older app, or from someone else.",
+  forkedWhy: "The signature is right. But what came before it is not what its writer saw, or a part of it is missing: the server has left something out or put something in, or an older backup was restored.",
 
   // Files
   fileGone: "This file is no longer there.",
@@ -178,9 +180,7 @@ export const en = {
   chosen: "Chosen files",
   addMore: "Add more",
   removeAll: "Remove all",
-  placeRemoved: "Place and camera are removed",
-  placeStays: "Place and camera stay in them",
-  placeStaysInSome: "Place and camera stay in some of them",
+  place: { removed: "Place and camera are removed", removedBut: (names: string) => `Place and camera are removed, but not from ${names}`, stays: "Place and camera stay in them", staysInSome: "Place and camera stay in some of them" },
   sendOriginals: "Send originals",
   removePlace: "Remove place and camera",
   chosenState: { preparing: "Preparing …", failed: "Cannot be read", tooLarge: "Too large", noRoom: "There is no room for it on this device.", lost: "It was not ready yet. Choose it again." },
@@ -191,6 +191,7 @@ export const en = {
   removeNamed: (name: string) => `Remove ${name}`,
   saveNamed: (name: string) => `Save ${name}`,
   playOf: (name: string) => `Play: ${name}`,
+  stopLoading: (name: string) => `Stop loading ${name}`,
   speedOf: (times: string) => `Speed ${times}`,
   positionOf: (at: number, all: number) => f.plural(all, { one: `${f.number(at)} of # second`, other: `${f.number(at)} of # seconds` }),
   morePictures: (n: number) => f.plural(n, { one: "and # more", other: "and # more" }),

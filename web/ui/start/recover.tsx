@@ -5,8 +5,10 @@ import { useState } from "preact/hooks";
 import { isEmail, sentenceOf, stored } from "../failure.ts";
 import { words } from "../i18n/words.ts";
 import { RecoverySheet } from "../lazy.ts";
+import { note } from "../parts/announcer.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";
+import { Scan } from "../parts/scan.tsx";
 import { client } from "../state.ts";
 import { NewPassword, usePassword } from "./new-password.tsx";
 
@@ -30,6 +32,12 @@ export function Recover({ email: given, onBack }: { email: string; onBack: () =>
   const password = usePassword();
   if (sheet) return <RecoverySheet recoveryKey={sheet} name="" email={email} note={w.sheetUsed} />;
   const letters = key.replaceAll(" ", "").length;
+  const scanned = (text: string): void => {
+    const [, address = "", found = ""] = /^parlance-recovery:1:(.+):([^:]+)$/.exec(text) ?? [];
+    if (found === "") return note(w.scan.nothing);
+    setEmail(address);
+    setKey(grouped(found));
+  };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (busy || !password.good) return;
@@ -60,6 +68,7 @@ export function Recover({ email: given, onBack }: { email: string; onBack: () =>
           onText={(text) => setKey(grouped(text))}
           autoFocus
         />
+        <Scan label={w.scan.sheet} onText={scanned} />
         <NewPassword state={password} label={w.newPassword} />
         <Button kind="primary" full submit busy={busy} disabled={letters < LETTERS || !isEmail(email)}>
           {w.openAccount}

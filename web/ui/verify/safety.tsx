@@ -5,10 +5,12 @@ import { useEffect, useState } from "preact/hooks";
 import type { SafetyNumber } from "../../core/index.ts";
 import { attempt } from "../failure.ts";
 import { words } from "../i18n/words.ts";
+import { note } from "../parts/announcer.tsx";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Qr } from "../parts/qr-picture.tsx";
+import { Scan } from "../parts/scan.tsx";
 import { go } from "../route.ts";
 import { client, conversations, me, people } from "../state.ts";
 
@@ -30,6 +32,12 @@ function Numbers({ number, user }: { number: SafetyNumber; user: string }): JSX.
     await client().verify(user);
     leave(user);
   };
+  const scanned = async (text: string): Promise<void> => {
+    const result = await client().compareCode(user, text);
+    if (result === "same") return same();
+    if (result === "different") setDiffer(true);
+    else note(w.scan.nothing);
+  };
   return (
     <>
       <div class="safety-two">
@@ -38,7 +46,7 @@ function Numbers({ number, user }: { number: SafetyNumber; user: string }): JSX.
       </div>
       <h2>{w.youTwo(person.name)}</h2>
       {chip}
-      <Qr text={number.code} label={w.qrLabel} />
+      {number.code && <Qr text={number.code} label={w.qrLabel} />}
       <div class="safety-numbers" dir="ltr">
         {number.groups.map((group, i) => (
           <span key={i}>
@@ -49,6 +57,7 @@ function Numbers({ number, user }: { number: SafetyNumber; user: string }): JSX.
       </div>
       <p role={differ ? "alert" : undefined}>{differ ? w.differText : w.compareText(person.name)}</p>
       <div class="safety-actions">
+        <Scan label={w.scan.code(person.name)} onText={(text) => void scanned(text)} />
         <Button kind="primary" full onClick={() => void same()}>
           {w.same}
         </Button>
