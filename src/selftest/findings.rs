@@ -57,7 +57,7 @@ pub(super) enum Kind {
     WrongHead,
     /// A message that was stored in an epoch that had ended before it was sent.
     DeadKey,
-    /// A message that was written after a member was removed who has its secret.
+    /// A message whose secret is known to a member who was removed before it was written.
     ReadableByRemoved,
 }
 

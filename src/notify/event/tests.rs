@@ -116,22 +116,6 @@ fn unconfirmed_rows_are_sent_again_by_id() {
 }
 
 #[test]
-fn more_ids_than_a_station_can_use_become_a_resync() {
-    let event = |n| Event::ConversationChanged {
-        conversation: conversation(n),
-        participants: Arc::from([]),
-        new: None,
-    };
-    let mut changes = Changes::default();
-    for n in 0..MAX_IDS {
-        changes.add(&event(n), &[], ClientVersion::V4);
-    }
-    assert!(!changes.resync && changes.conversations.len() == MAX_IDS);
-    changes.add(&event(MAX_IDS), &[], ClientVersion::V4);
-    assert!(changes.resync && changes.conversations.is_empty());
-}
-
-#[test]
 fn of_all_pushes_of_a_row_the_first_one_is_timed() {
     let rendered = Rendered::default();
     assert!(rendered.first_push().is_some());

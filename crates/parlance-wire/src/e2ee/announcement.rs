@@ -73,7 +73,7 @@ impl Announcement {
     /// The first epoch of a conversation. The id of a new group is chosen by its creator.
     ///
     /// # Errors
-    /// `Lists`: a user is removed who never took part, or there are too many.
+    /// `Lists`: a removed user never took part, or there are too many.
     pub fn first(conversation: ConversationId, changes: Changes) -> Result<Self, Invalid> {
         Self::new(conversation, Epoch::FIRST, None, changes)
     }
