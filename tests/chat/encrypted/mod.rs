@@ -3,6 +3,7 @@
 
 mod account;
 mod bot;
+mod device;
 mod direct;
 mod epoch_age;
 mod files;
