@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use parlance_client::e2ee::{
     Announcement, Body, Card, Code, Envelope, EpochSecret, FileReference, Invitation, KeyLog,
     Owner, RecoveryKey, Root, Sealed, ServerId, SignKey, SignedAnnouncement, SignedCard,
-    SigningKey, Slot, Vault, file::Opener,
+    SigningKey, Slot, Vault, file::Opener, open_published,
 };
 use parlance_wire::{
     e2ee::{LOG_ENTRY_LEN, LogEntry, LogHead, SignedLogHead, Tree, lp},
@@ -82,6 +82,7 @@ pub(super) fn message(data: &[u8]) {
     };
     let secret = EpochSecret::from_bytes(&SECRET);
     if let Ok(text) = std::str::from_utf8(data) {
+        assert!(open_published(&envelope, &secret, text).is_err());
         if let Ok(sealed) = Sealed::message(text) {
             assert!(sealed.open(&envelope, &secret, &[]).is_err());
         }
@@ -236,6 +237,7 @@ pub(super) fn link(data: &[u8]) {
         let again = Invitation::parse(&invitation.link(&link)).expect("a link");
         assert_eq!(again.secret(), invitation.secret());
         assert_eq!((again.from, again.card), (invitation.from, invitation.card));
+        assert_eq!(again.name, invitation.name);
         assert_eq!(again.code.reveal(), invitation.code.reveal());
     }
 }

@@ -580,6 +580,7 @@ def check_compare(case):
     pairs = parse_qsl(urlsplit(case["link"]).fragment)
     link = dict(pairs)
     refuse_unless(len(link) == len(pairs) and {"invite", "from", "card", "v"} <= set(link), "Malformed")
+    refuse_unless(all(bytes.fromhex(link[part]).hex() == link[part] for part in ("from", "card", "v")), "Malformed")
     text = b"parlance invite 1\n" + bytes.fromhex(case["newcomer"]) + bytes.fromhex(link["card"])
     mac = hmac.new(bytes.fromhex(link["v"]), text, hashlib.sha256).hexdigest()
     refuse_unless(hmac.compare_digest(mac, case["mac"]), "DifferentCard")

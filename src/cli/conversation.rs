@@ -31,6 +31,9 @@ pub(super) enum Command {
         /// Confirm: this cannot be undone
         #[arg(long)]
         yes: bool,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -65,7 +68,7 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<(), Err
     match command {
         Command::List(list) => self::list(settings, &list).await,
         Command::Show { id, json } => show(settings, id, json).await,
-        Command::Delete { id, yes } => delete(settings, id, yes).await,
+        Command::Delete { id, yes, json } => delete(settings, id, yes, json).await,
     }
 }
 
@@ -151,7 +154,12 @@ async fn show(settings: &Settings, id: ConversationId, json: bool) -> Result<(),
     Ok(())
 }
 
-async fn delete(settings: &Settings, id: ConversationId, yes: bool) -> Result<(), Error> {
+async fn delete(
+    settings: &Settings,
+    id: ConversationId,
+    yes: bool,
+    json: bool,
+) -> Result<(), Error> {
     if !yes {
         return Err(Error::NotConfirmed);
     }
@@ -161,6 +169,9 @@ async fn delete(settings: &Settings, id: ConversationId, yes: bool) -> Result<()
     .await?;
     if !deleted {
         return Err(Error::NoSuchConversation(id));
+    }
+    if json {
+        return print_json(&json!({ "deleted": id }));
     }
     say(format_args!("Deleted the conversation {id}."))
 }

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitStatus};
 
-use parlance_client::keys::KeyError;
+use parlance_client::{e2ee, keys::KeyError};
 use parlance_wire::{
     id::{ConversationId, InviteId, MessageId},
     request::file::MAX_FILES,
@@ -100,6 +100,11 @@ pub enum Error {
         "the keys of {0} have changed; ask them whether that is so, and then pass --accept-new-keys"
     )]
     NewKeys(String),
+    /// The server does not have what it had.
+    #[error(
+        "the server does not show what it has shown before ({0}); if its database was restored from a backup, pass --accept-restored"
+    )]
+    Lost(e2ee::Error),
     /// More files than one message has.
     #[error(
         "a message can have at most {} files; send the others with another message",

@@ -45,6 +45,9 @@ enum Command {
         /// The invitation's id, as `list` shows it
         #[arg(value_parser = id)]
         id: InviteId,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -76,7 +79,7 @@ pub(super) async fn run(settings: &Settings, invite: Invite) -> Result<(), Error
     match invite.command {
         None => make(settings, &invite.new).await,
         Some(Command::List { all, json }) => list(settings, all, json).await,
-        Some(Command::Revoke { id }) => revoke(settings, id).await,
+        Some(Command::Revoke { id, json }) => revoke(settings, id, json).await,
     }
 }
 
@@ -175,13 +178,16 @@ async fn list(settings: &Settings, all: bool, json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-async fn revoke(settings: &Settings, id: InviteId) -> Result<(), Error> {
+async fn revoke(settings: &Settings, id: InviteId, json: bool) -> Result<(), Error> {
     let revoked = with_database(settings, Purpose::Change, async |db| {
         Ok(store::invite::revoke(db, id, &actor(), Timestamp::now()).await?)
     })
     .await?;
     if !revoked {
         return Err(Error::NoSuchInvite(id));
+    }
+    if json {
+        return print_json(&json!({ "revoked": id }));
     }
     say(format_args!("Revoked {id}."))
 }

@@ -56,6 +56,9 @@ pub(super) struct Sending {
     /// Accept the person's new keys, after you have asked them
     #[arg(long)]
     accept_new_keys: bool,
+    /// Accept that the server has lost something, after its database was restored from a backup
+    #[arg(long)]
+    accept_restored: bool,
     /// For scripts: one JSON object
     #[arg(long)]
     json: bool,
@@ -88,6 +91,9 @@ pub(super) async fn run(settings: &Settings, send: &Sending) -> Result<(), Error
         service,
         to,
     };
+    if send.accept_restored {
+        sender.device.accept_restored().await?;
+    }
     sender.befriend().await?;
     if send.accept_new_keys {
         let friend = UserId::of(&sender.to);
@@ -313,6 +319,9 @@ impl Sender {
         match error {
             Error::Client(parlance_client::Error::Encryption(e2ee::Error::NewIdentity(_))) => {
                 Error::NewKeys(self.to.as_str().to_owned())
+            }
+            Error::Client(parlance_client::Error::Encryption(wrong)) if wrong.may_be_restored() => {
+                Error::Lost(wrong)
             }
             other => other,
         }

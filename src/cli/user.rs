@@ -46,7 +46,7 @@ pub(super) enum Command {
     /// messages, and their contacts see that the keys have changed. Until the link is used,
     /// nothing changes.
     PasswdReset(access::PasswdReset),
-    /// List a user's apikeys
+    /// List the keys that open a user's login
     Keys(Known),
     /// Revoke one of these keys, and end the stations that logged in with it
     Revoke {

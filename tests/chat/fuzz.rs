@@ -40,6 +40,31 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn each_target_is_a_program_that_is_run_every_night() {
+    let programs = std::fs::read_dir(file("fuzz/fuzz_targets")).unwrap();
+    let programs = programs.map(|program| program.unwrap().file_name());
+    let mut programs: Vec<_> = programs
+        .map(|name| name.into_string().unwrap().replace(".rs", ""))
+        .collect();
+    let mut targets = TARGETS.map(|(name, _)| name);
+    programs.sort();
+    targets.sort_unstable();
+    assert_eq!(programs, targets);
+    let read = |name| std::fs::read_to_string(file(name)).unwrap();
+    let (manifest, nightly) = (
+        read("fuzz/Cargo.toml"),
+        read(".github/workflows/nightly.yml"),
+    );
+    let nightly = nightly.lines().find(|line| line.contains("target: ["));
+    let nightly = nightly.unwrap().replace([',', '[', ']'], " ");
+    for name in targets {
+        let program = format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n");
+        assert!(manifest.contains(&program), "{name}");
+        assert!(nightly.split(' ').any(|word| word == name), "{name}");
+    }
+}
+
+#[test]
 fn input_of_strangers_is_parsed_or_refused() {
     for (name, target) in TARGETS {
         for seed in seeds(name) {

@@ -28,6 +28,7 @@ use crate::{
 /// [`State`] and the uploads that have begun; without the file, the user is a new identity to everyone.
 pub struct Device {
     session: Session,
+    email: Email,
     sign: SigningKey,
     state: State,
     /// The conversations that were read, as the server listed them last.
@@ -97,6 +98,7 @@ impl Device {
         };
         let mut device = Self {
             session,
+            email,
             sign,
             state,
             conversations: BTreeMap::new(),
@@ -104,19 +106,22 @@ impl Device {
             file: file.to_owned(),
             _lock: lock,
         };
-        device.publish_card(email).await?;
+        device.publish_card().await?;
         Ok(device)
     }
 
     /// Publishes the card of this device's key, unless that was done before.
-    async fn publish_card(&mut self, email: Email) -> Result<(), Error> {
+    async fn publish_card(&mut self) -> Result<(), Error> {
         let (me, server) = (self.session.user(), self.state.log.server());
-        // Its own card is pinned last, below, so that an interrupted attempt is made again.
-        if self.state.pins.get(me).is_some() {
+        // Its own card is pinned last, below, so that an interrupted attempt is made again. After a
+        // restored backup, one from before this device may be left.
+        let own = self.state.pins.cards(me).last();
+        if own.is_some_and(|card| card.sign() == self.sign.public()) {
             return Ok(());
         }
         let before = self.state.log.newest(me)?;
         let pair = &self.session.identity().pair;
+        let email = self.email.clone();
         let card = first_card(email, server, &self.sign, pair, before)?;
         self.state.own_cards.insert(card.card.n(), card.card.hash());
         // Before it is published: there must be no card for a key that was lost. Both signatures
@@ -127,10 +132,46 @@ impl Device {
         self.save()
     }
 
-    /// The session, for calls that need no encryption, such as those about friends.
+    /// The session, for calls that need no encryption, such as those about friends. For others there is
+    /// [`parts`](Self::parts).
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// For calls of the session that take the state and the signing key: about groups and their
+    /// names, invitations that verify both people, or what was written before somebody joined. Also
+    /// for the state alone, such as [`Pins::prove`](e2ee::Pins::prove). [`save`](Self::save) the state
+    /// afterwards, whatever came of it.
+    ///
+    /// ```no_run
+    /// # use parlance_client::{Device, Error, UserId};
+    /// # async fn run(bot: &mut Device, friends: [UserId; 2]) -> Result<(), Error> {
+    /// let (session, state, sign) = bot.parts();
+    /// let group = session.begin_group(state, sign, &friends.into(), "News").await;
+    /// bot.save()?;
+    /// bot.read(group?.id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    // No function that takes the call and saves: its futures could not be sent to another thread.
+    pub fn parts(&mut self) -> (&Session, &mut State, &SigningKey) {
+        (&self.session, &mut self.state, &self.sign)
+    }
+
+    /// Goes on with a server whose database was restored from an older backup
+    /// ([`Session::accept_restored`]), and publishes the device's card again if it was lost. Only after
+    /// the server's operator has said so ([`may_be_restored`](e2ee::Error::may_be_restored)).
+    ///
+    /// # Errors
+    /// As for that.
+    pub async fn accept_restored(&mut self) -> Result<(), Error> {
+        self.session.accept_restored(&mut self.state).await?;
+        // What was read may be lost.
+        self.conversations.clear();
+        self.save()?;
+        self.publish_card().await
     }
 
     /// Accepts the new identity of a contact, after it was compared: nothing is sent to them
@@ -261,7 +302,11 @@ impl Device {
         Ok(stored.is_some_and(|row| row.user == self.session.user()))
     }
 
-    fn save(&self) -> Result<(), Error> {
+    /// Writes the device's file. All calls but those by [`parts`](Self::parts) do so themselves.
+    ///
+    /// # Errors
+    /// `Encryption`: it cannot be written.
+    pub fn save(&self) -> Result<(), Error> {
         let kept = Kept {
             station: self.session.identity().station,
             sign: hex::encode(self.sign.seed()),

@@ -82,6 +82,27 @@ fn random_byte() -> u8 {
     byte
 }
 
+/// Maximum attempts because others were faster each time.
+// Not for ever: a server could pretend that somebody is.
+pub(crate) const MAX_TRIES: usize = 10;
+
+/// The attempts of a call for which others can be faster.
+// A function that takes the call would make futures that cannot be sent to another thread.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(usize);
+
+impl Attempts {
+    /// Counts an attempt. Returns `true` if somebody else was faster, and the call is to be made again.
+    pub(crate) fn goes_on<T>(
+        &mut self,
+        attempt: &Result<T, Error>,
+        is_late: impl Fn(&Error) -> bool,
+    ) -> bool {
+        self.0 += 1;
+        self.0 < MAX_TRIES && attempt.as_ref().is_err_and(is_late)
+    }
+}
+
 /// Returns `true` if repeating an action changes nothing.
 ///
 /// These are not safe to repeat: a second `invite` creates another invitation, a second `create`

@@ -4,12 +4,12 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::json;
 
-use super::who::Known;
+use super::who::{Known, Who};
 use crate::{
     cli::{Error, Purpose, actor::actor, duration, print_json, say, with_database},
     settings::{Settings, invite_link},
     store::{
-        self, credential, reset,
+        self, Db, credential, reset,
         rows::{CredentialRow, StationRow},
         station::{self, Which},
     },
@@ -82,6 +82,7 @@ pub(super) async fn passwd_reset(settings: &Settings, new: &PasswdReset) -> Resu
 pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error> {
     let who = known.who()?;
     let keys = with_database(settings, Purpose::Look, async |db| {
+        must_exist(db, &who).await?;
         Ok(credential::list(db, who.id).await?)
     })
     .await?;
@@ -95,15 +96,34 @@ pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error
         return print_json(&keys.iter().map(shown).collect::<Vec<_>>());
     }
     for key in &keys {
+        let used = key
+            .used_at
+            .map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"));
         say(format_args!(
-            "{}  {}  {:?}  since {}",
+            "{}  {}  {:?}  since {}, {used}",
             key.credential_id, key.kind, key.label, key.created_at
         ))?;
     }
     if keys.is_empty() {
-        return Err(Error::NoSuchUser(who.name));
+        say(format_args!("{}", locked_out(&who)))?;
     }
     Ok(())
+}
+
+async fn must_exist(db: &Db, who: &Who) -> Result<(), Error> {
+    if store::deletion::exists(db, who.id).await? {
+        Ok(())
+    } else {
+        Err(Error::NoSuchUser(who.name.clone()))
+    }
+}
+
+/// What it means for a user to have no key.
+fn locked_out(who: &Who) -> String {
+    format!(
+        "{name} has no key, so nobody can log in as {name}: `parlance user passwd-reset {name}` makes a link for a new start.",
+        name = who.name
+    )
 }
 
 /// Revokes an apikey.
@@ -113,8 +133,10 @@ pub(super) async fn revoke(
     key: CredentialId,
 ) -> Result<(), Error> {
     let who = known.who()?;
-    let revoked = with_database(settings, Purpose::Change, async |db| {
-        Ok(credential::revoke_by(db, who.id, key, &actor(), Timestamp::now()).await?)
+    let (revoked, left) = with_database(settings, Purpose::Change, async |db| {
+        must_exist(db, &who).await?;
+        let revoked = credential::revoke_by(db, who.id, key, &actor(), Timestamp::now()).await?;
+        Ok((revoked, credential::list(db, who.id).await?))
     })
     .await?;
     if !revoked {
@@ -129,7 +151,11 @@ pub(super) async fn revoke(
     say(format_args!(
         "Revoked the key {key} of {}. Stations that logged in with it have to log in again.",
         who.name
-    ))
+    ))?;
+    if left.is_empty() {
+        say(format_args!("{}", locked_out(&who)))?;
+    }
+    Ok(())
 }
 
 /// Lists a user's stations, or forgets them.
@@ -139,6 +165,7 @@ pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result
         return list_stations(settings, stations).await;
     }
     let forgotten = with_database(settings, Purpose::Change, async |db| {
+        must_exist(db, &who).await?;
         let now = Timestamp::now();
         let which = stations.forget.map_or(Which::All, Which::One);
         Ok(station::end_by(db, who.id, which, &actor(), now).await?)
@@ -159,9 +186,7 @@ pub(super) async fn stations(settings: &Settings, stations: &Stations) -> Result
 async fn list_stations(settings: &Settings, stations: &Stations) -> Result<(), Error> {
     let who = stations.who.who()?;
     let rows = with_database(settings, Purpose::Look, async |db| {
-        if !store::deletion::exists(db, who.id).await? {
-            return Err(Error::NoSuchUser(who.name.clone()));
-        }
+        must_exist(db, &who).await?;
         Ok(station::list(db, who.id).await?)
     })
     .await?;

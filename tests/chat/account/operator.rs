@@ -141,6 +141,20 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     // Stations that logged in with the key end with it.
     socket.ends().await;
     ann.lists().await.refused(401, "unknown_station");
+    // She is still there, and the operator is told how she gets in again.
+    let keys = commands.text(&["user", "keys", "ann@example.org"]);
+    assert_eq!(
+        keys,
+        "ann@example.org has no key, so nobody can log in as ann@example.org: `parlance user passwd-reset ann@example.org` makes a link for a new start.\n"
+    );
+    let nobody = "parlance: there is no user nobody@example.org";
+    for command in [
+        &["keys", "nobody@example.org"][..],
+        &["revoke", "nobody@example.org", key],
+        &["stations", "nobody@example.org", "--forget-all"],
+    ] {
+        assert_eq!(commands.refused(&[&["user"], command].concat()), nobody);
+    }
     world.end().await;
 }
 

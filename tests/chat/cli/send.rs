@@ -8,11 +8,18 @@ use std::{
     sync::Arc,
 };
 
-use parlance_client::{MessageId, UserId, e2ee::Offer};
+use parlance_client::{MessageId, Server, UserId, e2ee::Offer};
 use parlance_wire::text::Email;
 
 use super::{bad, good, parlance, run};
-use crate::{encrypted::person::Person, world::World};
+use crate::{
+    backup::Backup,
+    encrypted::{
+        person::{PASSWORD, Person},
+        restored::restores,
+    },
+    world::World,
+};
 
 const SERVICE: &str = "alerts@example.org";
 
@@ -200,4 +207,35 @@ async fn what_cannot_be_sent_is_refused_in_a_plain_sentence() {
     again.session.block(Service::user()).await.unwrap();
     assert_eq!(says("x", &TO_ANN), "parlance: This user has blocked you.");
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restored_backup_a_service_goes_on_once_somebody_says_so() {
+    let world = World::new().await;
+    let (mut service, mut ann) = (Service::new(&world), Person::new(&world, "Ann").await);
+    bad(&service.sends("x", &TO_ANN));
+    ann.session.accept_friend(Service::user()).await.unwrap();
+    good(&service.sends("Kept", &TO_ANN));
+    let backup = Backup::of(&world);
+    // Each call reads what was there before it.
+    for _ in 0..2 {
+        good(&service.sends("Lost", &TO_ANN));
+    }
+    let restored = restores(world, &backup).await;
+    service.world = Arc::clone(&restored);
+    assert_eq!(
+        bad(&service.sends("x", &TO_ANN)),
+        "parlance: the server does not show what it has shown before (other messages were shown before, or to its writer); if its database was restored from a backup, pass --accept-restored"
+    );
+    good(&service.sends("And on", &[&TO_ANN[..], &["--accept-restored"]].concat()));
+    good(&service.sends("and on", &TO_ANN));
+    let server = Server::new(&restored.url).unwrap();
+    let station = ann.session.identity().station;
+    ann.session = server.login(&ann.email, PASSWORD, station).await.unwrap();
+    let anns = ann.follows().await.unwrap();
+    assert_eq!(
+        ann.hears(&anns).await.unwrap(),
+        ["Kept", "And on", "and on"]
+    );
+    restored.end().await;
 }

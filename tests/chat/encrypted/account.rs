@@ -9,7 +9,7 @@ use parlance_client::{
 };
 use parlance_wire::{key::PublicKey, request::epoch::ShareEpochs, text::Email};
 
-use super::{channel, person::PASSWORD, person::Person, wrong};
+use super::{channel, person::PASSWORD, person::Person, trio, wrong};
 use crate::world::World;
 
 pub(super) async fn deletes_account(person: &Person) {
@@ -138,13 +138,7 @@ async fn secrets_for_a_lost_key_are_deleted_and_can_be_shared_again() {
 #[tokio::test]
 async fn after_a_reset_contacts_are_warned_and_the_next_card_is_a_new_identity_in_the_key_log() {
     let world = World::new().await;
-    let (mut ann, ben) = (
-        Person::new(&world, "Ann").await,
-        Person::new(&world, "Ben").await,
-    );
-    let mut cleo = Person::new(&world, "Cleo").await;
-    ann.befriends(&ben).await;
-    ann.befriends(&cleo).await;
+    let [mut ann, ben, mut cleo] = trio(&world).await;
     let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
     ann.says("Hello", &mut anns).await.unwrap();
     let mut again = ben.resets(&world).await;

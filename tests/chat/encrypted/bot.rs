@@ -13,10 +13,10 @@ use crate::world::{World, eventually};
 #[expect(dead_code, reason = "its `main`")]
 mod echo;
 
-const EMAIL: &str = "bot@example.org";
+pub(super) const EMAIL: &str = "bot@example.org";
 
 /// The apikey of a service that has registered.
-async fn service(server: &Server) -> String {
+pub(super) async fn service(server: &Server) -> String {
     let account = Account::of_service().unwrap();
     let apikey = account.apikey.reveal().to_owned();
     let new = NewUser {

@@ -5,7 +5,7 @@ use parlance_client::{
     e2ee::{Epoch, Error as Wrong, SigningKey, seal_name},
 };
 
-use super::person::Person;
+use super::{person::Person, trio};
 use crate::world::World;
 
 /// The only conversation's name, as somebody is shown it.
@@ -63,12 +63,7 @@ async fn a_group_is_renamed_and_a_name_that_nobody_has_signed_is_shown_as_such()
 #[tokio::test]
 async fn an_admin_shares_what_was_written_before_somebody_joined() {
     let world = World::new().await;
-    let mut ann = Person::new(&world, "Ann").await;
-    let mut ben = Person::new(&world, "Ben").await;
-    let mut cleo = Person::new(&world, "Cleo").await;
-    for friend in [&ben, &cleo] {
-        ann.befriends(friend).await;
-    }
+    let [mut ann, mut ben, mut cleo] = trio(&world).await;
     let mut anns = ann.creates_group(&[ben.user()]).await;
     ann.says("One", &mut anns).await.unwrap();
     ann.rekeys(&mut anns, &[], &[]).await.unwrap();

@@ -4,6 +4,7 @@ use parlance_client::{
     Error, Reader,
     e2ee::{Content, Error as Wrong, Invitation, Kind, Mark, Pin},
 };
+use parlance_wire::text::FullName;
 
 use super::person::Person;
 use crate::world::World;
@@ -15,6 +16,8 @@ async fn whoever_registers_with_the_link_of_an_invitation_is_verified_and_so_is_
     let made = ann.session.invite_person(&ann.state, None, None).await;
     let made = made.unwrap();
     let link = Invitation::parse(&made.link).unwrap();
+    let name = link.name.as_ref().map(FullName::as_str);
+    assert_eq!(name, Some("Ann"));
     let mut ben = Person::registers(&world, "Ben", Some(link.code.reveal())).await;
     ben.publishes_first_card().await;
     let (state, sign) = (&mut ben.state, &ben.sign);

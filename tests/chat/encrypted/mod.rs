@@ -3,6 +3,7 @@
 
 mod account;
 mod bot;
+mod device;
 mod direct;
 mod epoch_age;
 mod files;
@@ -15,7 +16,7 @@ mod pages;
 pub(crate) mod person;
 mod race;
 mod reader;
-mod restored;
+pub(crate) mod restored;
 mod roles;
 mod saved;
 mod stations;
@@ -44,6 +45,17 @@ async fn channel() -> (Arc<World>, [Person; 2], [Channel; 2]) {
     let anns = ann.creates(ben.user()).await;
     let bens = ben.follows().await.unwrap();
     (world, [ann, ben], [anns, bens])
+}
+
+/// Ann, with two friends.
+async fn trio(world: &World) -> [Person; 3] {
+    let ann = Person::new(world, "Ann").await;
+    let ben = Person::new(world, "Ben").await;
+    let cleo = Person::new(world, "Cleo").await;
+    for friend in [&ben, &cleo] {
+        ann.befriends(friend).await;
+    }
+    [ann, ben, cleo]
 }
 
 fn wrong<T>(result: Result<T, Error>) -> Wrong {
@@ -84,13 +96,7 @@ async fn messages_can_be_read_across_epochs_and_cards() {
 #[tokio::test]
 async fn a_member_without_all_friendships_rekeys_and_a_removed_member_reads_no_more() {
     let world = World::new().await;
-    let (mut ann, mut ben) = (
-        Person::new(&world, "Ann").await,
-        Person::new(&world, "Ben").await,
-    );
-    let mut cleo = Person::new(&world, "Cleo").await;
-    ann.befriends(&ben).await;
-    ann.befriends(&cleo).await;
+    let [mut ann, mut ben, mut cleo] = trio(&world).await;
     let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
     let (mut bens, mut cleos) = (ben.follows().await.unwrap(), cleo.follows().await.unwrap());
     cleo.says("one", &mut cleos).await.unwrap();
@@ -120,13 +126,7 @@ async fn a_member_without_all_friendships_rekeys_and_a_removed_member_reads_no_m
 #[tokio::test]
 async fn a_member_who_left_is_excluded_by_the_next_epoch_and_nothing_is_sent_before_it() {
     let world = World::new().await;
-    let (mut ann, mut ben) = (
-        Person::new(&world, "Ann").await,
-        Person::new(&world, "Ben").await,
-    );
-    let mut cleo = Person::new(&world, "Cleo").await;
-    ann.befriends(&ben).await;
-    ann.befriends(&cleo).await;
+    let [mut ann, mut ben, mut cleo] = trio(&world).await;
     let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
     let mut bens = ben.follows().await.unwrap();
     let cleos = cleo.follows().await.unwrap();

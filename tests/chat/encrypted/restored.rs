@@ -10,7 +10,7 @@ use parlance_client::{
 use super::{
     channel,
     person::{PASSWORD, Person},
-    vault::{changes_vault, reads, registers, says, unlocks},
+    vault::{befriends, changes_vault, reads, registers, says, unlocks},
     wrong,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Ends a world, and starts another one with what a backup has.
-async fn restores(world: Arc<World>, backup: &Backup) -> Arc<World> {
+pub(crate) async fn restores(world: Arc<World>, backup: &Backup) -> Arc<World> {
     world.end().await;
     let options = empty_database().await;
     backup.restores_into(&options);
@@ -81,9 +81,7 @@ async fn a_vault_does_not_keep_what_a_restored_database_has_lost() {
     let mut vera = unlocks(&server, PASSWORD, one).await;
     let mut state = vera.begin_state().await.unwrap();
     let ann = Person::new(&world, "Ann").await;
-    let (friends, me) = (&vera.session, vera.session.user());
-    friends.add_friend(&ann.email).await.unwrap();
-    ann.session.accept_friend(me).await.unwrap();
+    befriends(&vera, &ann).await;
     says(&vera, &mut state, ann.user(), "Kept").await;
     reads(&vera, &mut state).await;
     vera.save_to_vault(&mut state).await.unwrap();

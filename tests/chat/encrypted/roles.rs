@@ -7,7 +7,7 @@ use parlance_client::{
     e2ee::{self, Kind, timeline::Timeline},
 };
 
-use super::{account::deletes_account, person::Person};
+use super::{account::deletes_account, person::Person, trio};
 use crate::world::World;
 
 #[tokio::test]
@@ -60,12 +60,7 @@ async fn the_servers_choice_of_an_admin_is_announced_by_whoever_begins_the_next_
 #[tokio::test]
 async fn an_admin_appoints_others_with_the_next_epoch() {
     let world = World::new().await;
-    let mut ann = Person::new(&world, "Ann").await;
-    let mut ben = Person::new(&world, "Ben").await;
-    let mut cleo = Person::new(&world, "Cleo").await;
-    for friend in [&ben, &cleo] {
-        ann.befriends(friend).await;
-    }
+    let [mut ann, mut ben, mut cleo] = trio(&world).await;
     ben.befriends(&cleo).await;
     ann.creates_group(&[ben.user()]).await;
     let mut anns = ann.follows().await.unwrap();
@@ -111,12 +106,7 @@ async fn deletes(person: &mut Person, of: MessageId) {
 #[tokio::test]
 async fn a_deletion_counts_by_who_was_an_admin_when_it_was_written() {
     let world = World::new().await;
-    let mut ann = Person::new(&world, "Ann").await;
-    let mut ben = Person::new(&world, "Ben").await;
-    let mut cleo = Person::new(&world, "Cleo").await;
-    for friend in [&ben, &cleo] {
-        ann.befriends(friend).await;
-    }
+    let [mut ann, mut ben, mut cleo] = trio(&world).await;
     let mut anns = ann.creates_group(&[ben.user(), cleo.user()]).await;
     let mut bens = ben.follows().await.unwrap();
     let of_ann = ann.says("By Ann", &mut anns).await.unwrap();

@@ -10,7 +10,7 @@ use parlance_client::{
 use super::{
     person::Person,
     tampered::messages::RECHAINED,
-    vault::{PASSWORD, reads, registers, says, unlocks},
+    vault::{PASSWORD, befriends, reads, registers, says, unlocks},
     wrong,
 };
 use crate::world::World;
@@ -31,11 +31,7 @@ impl Story {
         let vera = unlocks(&server, PASSWORD, StationId::random()).await;
         let mut state = vera.begin_state().await.unwrap();
         let ann = Person::new(&world, "Ann").await;
-        vera.session.add_friend(&ann.email).await.unwrap();
-        ann.session
-            .accept_friend(vera.session.user())
-            .await
-            .unwrap();
+        befriends(&vera, &ann).await;
         for text in ["One", "Two"] {
             says(&vera, &mut state, ann.user(), text).await;
         }

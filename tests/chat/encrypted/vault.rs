@@ -93,6 +93,13 @@ pub(super) async fn reads(unlocked: &Unlocked, state: &mut State) -> Vec<String>
     read.iter().map(text).collect()
 }
 
+/// Makes a friend of somebody.
+pub(super) async fn befriends(vera: &Unlocked, other: &Person) {
+    let session = &vera.session;
+    session.add_friend(&other.email).await.unwrap();
+    other.session.accept_friend(session.user()).await.unwrap();
+}
+
 /// Says something to a friend at this station.
 pub(super) async fn says(unlocked: &Unlocked, state: &mut State, friend: UserId, text: &str) {
     let (session, sign) = (&unlocked.session, &unlocked.sign);
@@ -129,11 +136,7 @@ async fn a_lost_password_is_replaced_with_the_recovery_key_and_old_messages_are_
     let vera = unlock(Unlock::Password(PASSWORD), 0).await.unwrap();
     let mut state = vera.begin_state().await.unwrap();
     let ann = Person::new(&world, "Ann").await;
-    vera.session.add_friend(&ann.email).await.unwrap();
-    ann.session
-        .accept_friend(vera.session.user())
-        .await
-        .unwrap();
+    befriends(&vera, &ann).await;
     says(&vera, &mut state, ann.user(), "Hello").await;
 
     let old = opened(&server, &vera).await;
@@ -258,11 +261,7 @@ async fn a_pair_that_was_replaced_at_one_station_is_taken_over_by_the_other() {
         .await
         .unwrap();
     let ann = Person::new(&world, "Ann").await;
-    vera.session.add_friend(&ann.email).await.unwrap();
-    ann.session
-        .accept_friend(vera.session.user())
-        .await
-        .unwrap();
+    befriends(&vera, &ann).await;
     says(&vera, &mut state, ann.user(), "Hello").await;
     vera.replace_keys(&mut state).await.unwrap();
     // Twice, as nothing keeps the other station from being away for long.
@@ -286,12 +285,7 @@ async fn the_pins_of_a_vault_survive_their_people() {
     let mut people = vec![];
     for name in ["Ann", "Ben", "Cleo", "Dan"] {
         let person = Person::new(&world, name).await;
-        vera.session.add_friend(&person.email).await.unwrap();
-        person
-            .session
-            .accept_friend(vera.session.user())
-            .await
-            .unwrap();
+        befriends(&vera, &person).await;
         people.push(person);
     }
     let people: [Person; 4] = people.try_into().ok().unwrap();
@@ -312,12 +306,7 @@ async fn the_pins_of_a_vault_survive_their_people() {
     deletes_account(ben).await;
     deletes_account(cleo).await;
     let again = Person::new(&world, "Cleo").await;
-    vera.session.add_friend(&again.email).await.unwrap();
-    again
-        .session
-        .accept_friend(vera.session.user())
-        .await
-        .unwrap();
+    befriends(&vera, &again).await;
 
     let vera = unlocks(&server, PASSWORD, station).await;
     let state = vera.begin_state().await.unwrap();

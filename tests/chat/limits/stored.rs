@@ -1,15 +1,17 @@
 //! How much a user may have stored.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Conversation, Person, Roster, World, eventually, message, request};
+use crate::world::{
+    Answer, Conversation, Epoch, Person, Roster, World, eventually, message, request,
+};
 
 /// What 200 bytes and their row count for.
 const EACH: i64 = 400;
 
-async fn world() -> std::sync::Arc<World> {
+async fn world() -> Arc<World> {
     World::with(|settings| {
         settings.per_user.stored_bytes = 2000;
         settings.timings.purge = Duration::from_millis(20);
@@ -113,18 +115,24 @@ async fn taken(world: &World) -> i64 {
     sqlx::query_scalar(sum).fetch_one(&world.db).await.unwrap()
 }
 
-#[tokio::test]
-async fn an_epoch_counts_for_who_began_it_until_it_is_of_no_use() {
-    let world = World::with(|settings| settings.timings.purge = Duration::from_millis(20)).await;
+/// A group of Ann and Ben in its first epoch, with her announcement.
+async fn group_of_both(world: &Arc<World>) -> ([Person; 2], Conversation, Epoch) {
     let (ann, ben) = world.friends().await;
     for person in [&ann, &ben] {
         person.has_card().await;
     }
+    let (group, first) = ann.creates_group_with_epoch(&[&ben]).await;
+    ([ann, ben], group, first)
+}
+
+#[tokio::test]
+async fn an_epoch_counts_for_who_began_it_until_it_is_of_no_use() {
+    let world = World::with(|settings| settings.timings.purge = Duration::from_millis(20)).await;
+    let ([ann, ben], group, first) = group_of_both(&world).await;
     let same = Roster {
         admins: vec![&ann],
         ..Roster::default()
     };
-    let (group, first) = ann.creates_group_with_epoch(&[&ben]).await;
     let all = taken(&world).await;
     assert!(all > 0);
     assert_eq!(counted(&world).await, (all, all));
@@ -160,15 +168,11 @@ async fn an_epoch_counts_for_who_began_it_until_it_is_of_no_use() {
 #[tokio::test]
 async fn who_has_stored_as_much_as_they_may_begins_no_epochs() {
     let world = world().await;
-    let (ann, ben) = world.friends().await;
-    for person in [&ann, &ben] {
-        person.has_card().await;
-    }
+    let ([ann, ben], group, first) = group_of_both(&world).await;
     let same = Roster {
         admins: vec![&ann],
         ..Roster::default()
     };
-    let (group, first) = ann.creates_group_with_epoch(&[&ben]).await;
     let groups = "chatconversationgroup";
     eventually("Ann is refused", async || {
         let new = ann.group_with_epoch(&[&ben]).0;

@@ -36,8 +36,9 @@ pub enum Error {
     /// No card of this user is known.
     #[error("no card of {0} is known")]
     UnknownSigner(UserId),
-    /// Its writer had seen another transcript: the two were shown different messages.
-    #[error("its writer was shown other messages")]
+    /// Its writer had seen another transcript: the two were shown different messages. Or those of a
+    /// conversation are not those that were shown before.
+    #[error("other messages were shown before, or to its writer")]
     DifferentTranscript,
     /// Earlier messages of this station are missing.
     #[error("messages of this station are missing: {expected} was expected, {found} is here")]
@@ -176,4 +177,20 @@ pub enum Error {
     /// The state file is damaged.
     #[error("the store is damaged")]
     DamagedStore(#[source] serde_json::Error),
+}
+
+impl Error {
+    /// Whether a server whose database was restored from an older backup looks like this. One that
+    /// hides what it had does, too, so only its operator can say which it is.
+    #[must_use]
+    pub fn may_be_restored(&self) -> bool {
+        matches!(
+            self,
+            Self::LogShrank
+                | Self::LogForked
+                | Self::OldEpoch(_)
+                | Self::ForkedEpoch(_)
+                | Self::DifferentTranscript
+        )
+    }
 }

@@ -1,10 +1,10 @@
 //! Invitations: a link that contains the inviter's card, so that both people are verified without
 //! comparing numbers.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use aws_lc_rs::{constant_time, hmac};
-use parlance_wire::{e2ee::CardHash, id::UserId, key::Credential};
+use parlance_wire::{e2ee::CardHash, id::UserId, key::Credential, text::FullName};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -20,6 +20,8 @@ pub struct Invitation {
     pub from: UserId,
     /// The inviter's card, which the newcomer pins.
     pub card: CardHash,
+    /// What the page of the link calls the inviter. It proves nothing.
+    pub name: Option<FullName>,
     secret: Zeroizing<[u8; 32]>,
 }
 
@@ -33,6 +35,7 @@ impl Invitation {
             code,
             from,
             card,
+            name: None,
             secret: cipher::random()?,
         })
     }
@@ -44,6 +47,7 @@ impl Invitation {
             code,
             from,
             card,
+            name: None,
             secret: Zeroizing::new(secret),
         }
     }
@@ -58,39 +62,51 @@ impl Invitation {
     #[must_use]
     pub fn link(&self, page: &Url) -> Url {
         let mut link = page.clone();
-        let fragment = url::form_urlencoded::Serializer::new(String::new())
+        let mut fragment = url::form_urlencoded::Serializer::new(String::new());
+        fragment
             .append_pair("invite", self.code.reveal())
             .append_pair("from", &self.from.to_string())
             .append_pair("card", &self.card.to_string())
-            .append_pair("v", &hex::encode(self.secret.as_slice()))
-            .finish();
-        link.set_fragment(Some(&fragment));
+            .append_pair("v", &hex::encode(self.secret.as_slice()));
+        if let Some(name) = &self.name {
+            fragment.append_pair("name", name.as_str());
+        }
+        link.set_fragment(Some(&fragment.finish()));
         link
     }
 
-    /// Parses a link.
+    /// Parses a link. A name that could hide something is left out.
     ///
     /// # Errors
     /// `Malformed`: a part is missing, duplicate, or malformed.
     pub fn parse(link: &Url) -> Result<Self, Error> {
-        let part = |name: &'static str| {
-            let mut values = url::form_urlencoded::parse(link.fragment().unwrap_or("").as_bytes())
-                .filter(|(key, _)| key == name)
-                .map(|(_, value)| value);
+        let mut parts = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(link.fragment().unwrap_or("").as_bytes()) {
             // Of a name that comes twice, two readers could take different values.
-            match (values.next(), values.next()) {
-                (Some(value), None) => Ok(value),
-                _ => Err(Error::Malformed(name)),
+            if parts.insert(name, value).is_some() {
+                return Err(Error::Malformed("the link"));
             }
+        }
+        let part = |name| match parts.get(name) {
+            Some(value) => Ok(&**value),
+            None => Err(Error::Malformed(name)),
         };
+        let (from, card, v) = (part("from")?, part("card")?, part("v")?);
         let mut secret = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(part("v")?.as_bytes(), secret.as_mut())
-            .map_err(|_| Error::Malformed("v"))?;
+        hex::decode_to_slice(v, secret.as_mut()).map_err(|_| Error::Malformed("v"))?;
+        // One way to write each: other readers refuse capital letters.
+        if hex::encode(secret.as_slice()) != v {
+            return Err(Error::Malformed("v"));
+        }
         Ok(Self {
-            code: Credential::new(part("invite")?.into_owned())
-                .ok_or(Error::Malformed("invite"))?,
-            from: UserId::parse(&part("from")?).ok_or(Error::Malformed("from"))?,
-            card: card_hash(&part("card")?).ok_or(Error::Malformed("card"))?,
+            code: Credential::new(part("invite")?.to_owned()).ok_or(Error::Malformed("invite"))?,
+            from: UserId::parse(from)
+                .filter(|user| user.to_string() == from)
+                .ok_or(Error::Malformed("from"))?,
+            card: card_hash(card)
+                .filter(|hash| hash.to_string() == card)
+                .ok_or(Error::Malformed("card"))?,
+            name: parts.get("name").and_then(|name| FullName::parse(name)),
             secret,
         })
     }

@@ -46,6 +46,7 @@ pub use parlance_wire::e2ee::{
     MemberKey, ServerId, SignKey, Signature, SignedAnnouncement, SignedCard, SignedLogHead,
 };
 
+#[cfg(feature = "http")]
 pub(crate) use self::keys::public_key;
 #[cfg(feature = "password")]
 pub use self::password::Kdf;

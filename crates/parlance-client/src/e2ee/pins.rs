@@ -264,13 +264,7 @@ impl Pins {
     /// # Errors
     /// `DifferentCard`: it is not the pinned card. `UnknownSigner`: none is pinned.
     pub fn verify(&mut self, user: UserId, card: CardHash) -> Result<(), Error> {
-        let pin = self
-            .by_user
-            .get_mut(&user)
-            .ok_or(Error::UnknownSigner(user))?;
-        if pin.card().map(Card::hash) != Some(card) {
-            return Err(Error::DifferentCard);
-        }
+        let pin = self.pinned(user, card)?;
         pin.mark = Mark::Verified;
         Ok(())
     }
@@ -311,11 +305,8 @@ impl Pins {
         });
     }
 
-    /// Accepts a contact's new identity, which does not verify it.
-    ///
-    /// # Errors
-    /// `DifferentCard`: it is not the pinned card any more. `UnknownSigner`: none is pinned.
-    pub fn accept(&mut self, user: UserId, card: CardHash) -> Result<(), Error> {
+    /// The contact whose pinned card is this one.
+    fn pinned(&mut self, user: UserId, card: CardHash) -> Result<&mut Pin, Error> {
         let pin = self
             .by_user
             .get_mut(&user)
@@ -323,6 +314,15 @@ impl Pins {
         if pin.card().map(Card::hash) != Some(card) {
             return Err(Error::DifferentCard);
         }
+        Ok(pin)
+    }
+
+    /// Accepts a contact's new identity, which does not verify it.
+    ///
+    /// # Errors
+    /// `DifferentCard`: it is not the pinned card any more. `UnknownSigner`: none is pinned.
+    pub fn accept(&mut self, user: UserId, card: CardHash) -> Result<(), Error> {
+        let pin = self.pinned(user, card)?;
         // A verified contact stays verified.
         if pin.mark == Mark::Changed {
             pin.mark = Mark::Seen;

@@ -4,11 +4,8 @@ use std::collections::BTreeSet;
 
 use parlance_wire::id::UserId;
 
-use super::{Unlocked, vault::MAX_TRIES};
-use crate::{
-    e2ee::State,
-    error::{Error, ErrorCode},
-};
+use super::{Unlocked, vault::is_late};
+use crate::{e2ee::State, error::Error, retry::Attempts};
 
 impl Unlocked {
     /// Goes on with a server whose database was restored from an older backup, as
@@ -25,13 +22,13 @@ impl Unlocked {
     /// not the user's, and the state stays as it was. As for [`load_from_vault`](Self::load_from_vault): the log was accepted,
     /// and the vault was not changed; call this again.
     pub async fn accept_restored(&mut self, state: &mut State) -> Result<(), Error> {
-        for _ in 1..MAX_TRIES {
-            match self.accept_once(state).await {
-                Err(error) if error.code() == Some(ErrorCode::StaleVersion) => {}
-                done => return done,
+        let mut attempts = Attempts::default();
+        loop {
+            let accepted = self.accept_once(state).await;
+            if !attempts.goes_on(&accepted, is_late) {
+                return accepted;
             }
         }
-        self.accept_once(state).await
     }
 
     async fn accept_once(&mut self, state: &mut State) -> Result<(), Error> {

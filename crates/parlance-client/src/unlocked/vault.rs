@@ -15,11 +15,8 @@ use super::{Unlocked, copy};
 use crate::{
     e2ee::{self, Card, Contents, SigningKey, State, Vault, VaultPin},
     error::{Error, ErrorCode},
+    retry::Attempts,
 };
-
-/// Maximum attempts of a change because other stations were faster each time.
-// Not for ever: a server could pretend that.
-pub(super) const MAX_TRIES: usize = 5;
 
 /// Bytes of a vault on a server that does not tell its limit.
 const USUAL_BYTES: usize = 16 << 10;
@@ -38,13 +35,13 @@ impl Unlocked {
     /// As for [`load_from_vault`](Self::load_from_vault). `DifferentTranscript`: the server does not have a message any more
     /// that was read here. Nothing is written then.
     pub async fn save_to_vault(&mut self, state: &mut State) -> Result<(), Error> {
-        for _ in 1..MAX_TRIES {
-            match self.save_once(state).await {
-                Err(error) if error.code() == Some(ErrorCode::StaleVersion) => {}
-                done => return done,
+        let mut attempts = Attempts::default();
+        loop {
+            let saved = self.save_once(state).await;
+            if !attempts.goes_on(&saved, is_late) {
+                return saved;
             }
         }
-        self.save_once(state).await
     }
 
     async fn save_once(&mut self, state: &mut State) -> Result<(), Error> {
@@ -211,6 +208,11 @@ fn take_pin(state: &mut State, user: UserId, pin: &VaultPin) -> Result<(), Error
     }
     state.pins.take(user, pin);
     Ok(())
+}
+
+/// Another station has changed the vault meanwhile.
+pub(super) fn is_late(error: &Error) -> bool {
+    error.code() == Some(ErrorCode::StaleVersion)
 }
 
 pub(super) fn version_of(vault: &Vault) -> Result<VaultVersion, Error> {

@@ -1,6 +1,6 @@
 //! Safety numbers, QR codes and invitations, which people compare.
 
-use parlance_wire::key::Credential;
+use parlance_wire::{key::Credential, text::FullName};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -29,6 +29,10 @@ pub(super) fn cases() -> Value {
         [0x1b; 32],
     );
     let link = invitation.link(&Url::parse("https://chat.example.org/join?lang=en").unwrap());
+    let mut named = invitation.clone();
+    named.name = FullName::parse("Ágnes & Béla");
+    let named = named.link(&Url::parse("https://chat.example.org/").unwrap());
+    let capitals = |part: &str| link.as_str().replace(part, &part.to_uppercase());
     let proof = |link: &str, newcomer: &super::people::Person, mac: &str| json!({ "link": link, "newcomer": hash(newcomer), "mac": mac });
     let mac = invitation.proof(hash(&ben));
     let other_card = link
@@ -46,6 +50,10 @@ pub(super) fn cases() -> Value {
         ),
         ("good: a QR code", json!({ "code": code })),
         ("good: an invitation", proof(link.as_str(), &ben, &mac)),
+        (
+            "good: an invitation with the inviter's name",
+            proof(named.as_str(), &ben, &mac),
+        ),
         (
             "a QR code with something behind it",
             json!({ "code": format!("{code}:1") }),
@@ -71,6 +79,26 @@ pub(super) fn cases() -> Value {
         (
             "a part of the link twice",
             proof(&format!("{link}&v={}", "1b".repeat(32)), &ben, &mac),
+        ),
+        (
+            "a link with two names",
+            proof(&format!("{named}&name=Eve"), &ben, &mac),
+        ),
+        (
+            "a link with an unknown part twice",
+            proof(&format!("{link}&x=1&x=1"), &ben, &mac),
+        ),
+        (
+            "a link with the inviter in capital letters",
+            proof(&capitals(&ann.user.to_string()), &ben, &mac),
+        ),
+        (
+            "a link with the card in capital letters",
+            proof(&capitals(&hash(&ann).to_string()), &ben, &mac),
+        ),
+        (
+            "a link with the secret in capital letters",
+            proof(&capitals(&"1b".repeat(32)), &ben, &mac),
         ),
         (
             "a link without a secret",

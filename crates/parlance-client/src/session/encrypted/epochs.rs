@@ -15,12 +15,9 @@ use crate::{
     answer::{self, Conversation},
     e2ee::{self, EpochSecret, Epochs, Members, NewEpoch, Pins, SignedAnnouncement, State},
     error::Error,
+    retry::MAX_TRIES,
     session::Session,
 };
-
-/// Maximum attempts of a call because others were faster each time.
-// Not for ever: a server could pretend that somebody else is faster each time.
-pub(super) const MAX_TRIES: usize = 10;
 
 /// Announcing and following epochs.
 impl Session {
@@ -220,7 +217,10 @@ impl Session {
     }
 
     /// The conversation as the server lists it now.
-    pub(crate) async fn listed(&self, id: ConversationId) -> Result<Conversation, Error> {
+    ///
+    /// # Errors
+    /// `NotAParticipant`: it does not.
+    pub async fn listed(&self, id: ConversationId) -> Result<Conversation, Error> {
         let listed = self.list().await?.into_iter().find(|one| one.id == id);
         listed.ok_or(Error::NotAParticipant)
     }

@@ -3,6 +3,7 @@
 use parlance_wire::{
     id::{InviteId, UserId},
     key::Credential,
+    text::FullName,
     time::Timestamp,
 };
 use url::Url;
@@ -31,8 +32,8 @@ pub struct Invited {
 
 /// Invitations.
 impl Session {
-    /// Invites one person, who becomes a friend: the link has the user's card, and a secret with which
-    /// the newcomer proves theirs.
+    /// Invites one person, who becomes a friend: the link has the user's name and card, and a
+    /// secret with which the newcomer proves theirs.
     ///
     /// # Errors
     /// `UnknownSigner`: the user has no card here. Otherwise as for [`invite`](Self::invite).
@@ -48,7 +49,8 @@ impl Session {
         let invalid = || Error::Invalid("the invitation");
         let page = Url::parse(&made.link).map_err(|_| invalid())?;
         let code = Credential::new(made.invite).ok_or_else(invalid)?;
-        let invitation = Invitation::new(code, me, card)?;
+        let mut invitation = Invitation::new(code, me, card)?;
+        invitation.name = FullName::parse(&self.login().nick);
         Ok(Invited {
             id: made.inviteid,
             link: invitation.link(&page),

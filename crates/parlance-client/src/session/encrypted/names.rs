@@ -2,11 +2,11 @@
 
 use parlance_wire::id::UserId;
 
-use super::epochs::MAX_TRIES;
 use crate::{
     answer::Conversation,
     e2ee::{Error as Wrong, Sealed, SigningKey, State, seal_name},
     error::Error,
+    retry::MAX_TRIES,
     session::Session,
 };
 

@@ -12,12 +12,9 @@ use parlance_wire::{
 use crate::{
     e2ee::{self, Invalid, Offer, Pins, State},
     error::Error,
+    retry::Attempts,
     session::Session,
 };
-
-/// Maximum attempts because cards were replaced after they were fetched.
-// Not for ever: a server could replace cards as fast as they are fetched.
-const MAX_TRIES: usize = 5;
 
 /// The verified keys of people.
 #[derive(Debug)]
@@ -40,14 +37,15 @@ impl Session {
     /// `Encryption`: as for [`Pins::offer`] and [`KeyLog::follow`](e2ee::KeyLog::follow);
     /// `NotLogged`, `OlderCard`: the server withholds a card, or made one for this user only.
     pub async fn meet(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {
-        for _ in 1..MAX_TRIES {
-            match self.meet_once(state, users).await {
-                // Published after the cards were fetched, and before the log was.
-                Err(Error::Encryption(e2ee::Error::NotLogged)) => {}
-                done => return done,
+        // Published after the cards were fetched, and before the log was.
+        let is_late = |error: &Error| matches!(error, Error::Encryption(e2ee::Error::NotLogged));
+        let mut attempts = Attempts::default();
+        loop {
+            let met = self.meet_once(state, users).await;
+            if !attempts.goes_on(&met, is_late) {
+                return met;
             }
         }
-        self.meet_once(state, users).await
     }
 
     async fn meet_once(&self, state: &mut State, users: &BTreeSet<UserId>) -> Result<Met, Error> {

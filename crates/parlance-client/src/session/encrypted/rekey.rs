@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parlance_wire::{e2ee::Head, id::UserId, time::Timestamp};
 
-use super::epochs::{MAX_TRIES, members};
+use super::epochs::members;
 use crate::{
     answer::Conversation,
     e2ee::{self, EpochSecret, Epochs, Maker, SigningKey, State, seal_name},
     error::{Error, ErrorCode},
+    retry::Attempts,
     session::Session,
 };
 
@@ -48,15 +49,14 @@ impl Session {
         conversation: &mut Conversation,
         next: &NextEpoch<'_>,
     ) -> Result<EpochSecret, Error> {
-        for _ in 1..MAX_TRIES {
-            match self.rekey_once(state, sign, conversation, next).await {
-                Err(error) if is_late(&error) => {
-                    *conversation = self.listed(conversation.id).await?;
-                }
-                done => return done,
+        let mut attempts = Attempts::default();
+        loop {
+            let begun = self.rekey_once(state, sign, conversation, next).await;
+            if !attempts.goes_on(&begun, is_late) {
+                return begun;
             }
+            *conversation = self.listed(conversation.id).await?;
         }
-        self.rekey_once(state, sign, conversation, next).await
     }
 
     async fn rekey_once(

@@ -2,16 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parlance_wire::{
-    e2ee::{Epoch, Head},
-    id::{ConversationId, UserId},
-};
+use parlance_wire::id::UserId;
 use serde_json::Value;
 
-use super::{Received, epochs::members};
+use super::Received;
 use crate::{
     answer::Conversation,
-    e2ee::{Content, Kind, Maker, SigningKey, State, first_epoch, seal_name},
+    e2ee::{Content, Kind, SigningKey, State},
     error::Error,
     session::Session,
 };
@@ -45,7 +42,7 @@ impl Session {
     ///
     /// # Errors
     /// As for [`meet`](Self::meet), [`name`](Self::name) and
-    /// [`create_encrypted_group`](Self::create_encrypted_group).
+    /// [`begin_group`](Self::begin_group).
     pub async fn saved_messages(
         &self,
         state: &mut State,
@@ -63,22 +60,7 @@ impl Session {
                 return Ok(one);
             }
         }
-        let met = self.meet(state, &[me].into()).await?;
-        let users = BTreeSet::from([me]);
-        let maker = Maker {
-            user: me,
-            key: sign,
-        };
-        let head = Head {
-            seq: 0,
-            chain: None,
-        };
-        let members = members(&state.pins, &met.keys, &users)?;
-        let id = ConversationId::random();
-        let epoch = first_epoch(maker, id, members, users, head)?;
-        let name = seal_name(id, Epoch::FIRST, &epoch.secret, (me, sign), "")?;
-        let created = self.create_encrypted_group(&epoch, &met.keys, name).await?;
-        Ok(created.conversation)
+        self.begin_group(state, sign, &BTreeSet::new(), "").await
     }
 
     /// Whether nobody else was ever in a group of one, by its epochs: somebody could make a group

@@ -10,16 +10,12 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-use super::{
-    Draft, NextEpoch,
-    epochs::{MAX_TRIES, members},
-    read::Reader,
-    rekey::is_late,
-};
+use super::{Draft, NextEpoch, epochs::members, read::Reader, rekey::is_late};
 use crate::{
     answer::{self, Conversation},
     e2ee::{self, Body, Content, EpochSecret, Epochs, Kind, Maker, SigningKey, State, first_epoch},
     error::{Error, ErrorCode},
+    retry::Attempts,
     session::Session,
 };
 
@@ -65,13 +61,13 @@ impl Session {
         sign: &SigningKey,
         friend: UserId,
     ) -> Result<Conversation, Error> {
-        for _ in 1..MAX_TRIES {
-            match self.direct_once(state, sign, friend).await {
-                Err(error) if is_late(&error) => {}
-                done => return done,
+        let mut attempts = Attempts::default();
+        loop {
+            let begun = self.direct_once(state, sign, friend).await;
+            if !attempts.goes_on(&begun, is_late) {
+                return begun;
             }
         }
-        self.direct_once(state, sign, friend).await
     }
 
     async fn direct_once(
