@@ -182,7 +182,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     setLength(drawnLength(box.value.length));
     typed();
     suggest(box);
-    if (/[@:]/.test(box.value)) void loadSuggestions(box.value, () => mentionable.load()).then(() => suggest(box));
+    if (/[@:]/.test(box.value)) void loadSuggestions(box.value, mentionable).then(() => suggest(box));
     const now = Date.now();
     if (box.value !== "" && now - toldTyping.current > TYPING_MS) {
       toldTyping.current = now;

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { Avatar } from "../parts/avatar.tsx";
 import type { Person, UserId } from "../../core/index.ts";
+import type { Mentionable } from "./mentionable.ts";
 import { isWord } from "../../core/model/markdown.ts";
 import { words } from "../i18n/words.ts";
 import { emojiStarting, loadEmoji } from "../picker/emoji-index.ts";
@@ -49,8 +50,8 @@ export function suggestionsAt(
 }
 
 /** Loads what suggestions for this text are made of. */
-export async function loadSuggestions(text: string, loadPeople: () => Promise<unknown>): Promise<void> {
-  if (text.includes("@")) await loadPeople();
+export async function loadSuggestions(text: string, people: Pick<Mentionable, "load">) {
+  if (text.includes("@")) await people.load();
   if (text.includes(":")) await loadEmoji();
 }
 
