@@ -105,6 +105,22 @@ test("before there is anyone, there is one button of each name", limit, async (t
   }
 });
 
+test("a color is chosen by two keys, and suggestions have a name", limit, async (t) => {
+  const tab = await open(t, { hash: conversation(1) });
+  await tab.getByRole("button", { name: "Conversation menu", exact: true }).click();
+  await tab.getByRole("menuitem", { name: "Color", exact: true }).click();
+  const dialog = tab.getByRole("dialog", { name: "Color" });
+  await seen(dialog);
+  assert.ok(await dialog.locator(".palette button:focus").isVisible());
+  await tab.keyboard.press("Escape");
+  const box = tab.getByRole("textbox", { name: "Message", exact: true });
+  // Also when the last key was pressed before the emoji are here.
+  await box.fill(":smile");
+  await seen(tab.getByRole("listbox", { name: "Emoji" }));
+  await seen(tab.getByRole("option", { name: "😊 smiling face with smiling eyes", selected: true }));
+  assert.deepEqual(await violations(tab), []);
+});
+
 test("a conversation, its menus and sending a message", limit, async (t) => {
   const tab = await open(t, { hash: conversation(1) });
   const log = tab.getByRole("log", { name: "Messages", exact: true });

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { Article, Entry, Person, UserId } from "../../core/index.ts";
 import { mentionsIn, suggestionsAt } from "../../ui/conversation/suggestions.tsx";
 import { PendingTexts } from "../../ui/conversation/pending-texts.ts";
+import { emojiStarting, loadEmoji } from "../../ui/picker/emoji-index.ts";
 import { directionOf } from "../../ui/text/direction.ts";
 import { firstAfter } from "../../ui/conversation/timeline.ts";
 
@@ -75,4 +76,10 @@ test("what cannot be written down is in the box again", () => {
   leaving.add({ raw: "two" });
   assert.equal(leaving.stay(), "one\n");
   assert.equal(leaving.rest("one\ntwo"), "one\ntwo");
+});
+
+test("an emoji is found by what somebody does in it, and by its own name", async () => {
+  await loadEmoji();
+  const first = (text: string) => emojiStarting(text, 6)[0]?.emoji;
+  assert.deepEqual(["smile", "fire", "think", "heart_h"].map(first), ["😊", "🔥", "🤔", "🫶"]);
 });

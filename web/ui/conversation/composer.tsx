@@ -18,7 +18,7 @@ import { type Composing, composingOf, draftOf, useDraft } from "./draft.ts";
 import { PendingTexts, type TypedText, FilesNotReady } from "./pending-texts.ts";
 import { editable } from "./message-menu.ts";
 import { useMentionable } from "./mentionable.ts";
-import { insert, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
+import { insert, loadSuggestions, mentionsIn, type Suggestion, Suggestions, suggestionsAt } from "./suggestions.tsx";
 
 const TYPING_MS = 2_000;
 /** Characters that fit into a message's padding and the server's limit. */
@@ -182,7 +182,7 @@ export function Composer({ conversation: c, composing, onComposing, field, onInt
     setLength(drawnLength(box.value.length));
     typed();
     suggest(box);
-    if (box.value.includes("@")) void mentionable.load().then(() => suggest(box));
+    if (/[@:]/.test(box.value)) void loadSuggestions(box.value, mentionable).then(() => suggest(box));
     const now = Date.now();
     if (box.value !== "" && now - toldTyping.current > TYPING_MS) {
       toldTyping.current = now;

@@ -39,11 +39,12 @@ function ColorDialog({ conversation: c, onClose }: Of): JSX.Element {
     onClose();
     void attempt(client().change(c.id, { color }));
   };
+  const isIn = palette.some(([, color]) => color === c.color);
   return (
     <Dialog title={w.color} size="small" onClose={onClose}>
       <div class="palette">
-        {palette.map(([name, color]) => (
-          <button key={color} type="button" aria-label={w.colorNames[name]} title={w.colorNames[name]} aria-pressed={color === c.color} onClick={() => pick(color)}>
+        {palette.map(([name, color], i) => (
+          <button key={color} autoFocus={isIn ? color === c.color : i === 0} type="button" aria-label={w.colorNames[name]} title={w.colorNames[name]} aria-pressed={color === c.color} onClick={() => pick(color)}>
             <Swatch color={color} />
           </button>
         ))}

@@ -3,8 +3,10 @@
 import type { JSX } from "preact";
 import { Avatar } from "../parts/avatar.tsx";
 import type { Person, UserId } from "../../core/index.ts";
+import type { Mentionable } from "./mentionable.ts";
 import { isWord } from "../../core/model/markdown.ts";
-import { emojiStarting } from "../picker/emoji-index.ts";
+import { words } from "../i18n/words.ts";
+import { emojiStarting, loadEmoji } from "../picker/emoji-index.ts";
 
 /** A suggestion; `text` replaces what was typed. */
 export type Suggestion = { text: string; label: string; person: Person | null };
@@ -47,6 +49,12 @@ export function suggestionsAt(
   return all.length > 0 && !isTyped ? { all, at: caret - typed.length } : null;
 }
 
+/** Loads what suggestions for this text are made of. */
+export async function loadSuggestions(text: string, people: Pick<Mentionable, "load">) {
+  if (text.includes("@")) await people.load();
+  if (text.includes(":")) await loadEmoji();
+}
+
 /** A text with a part replaced, and the new caret position. */
 export function insert(text: string, from: number, to: number, by: string): { text: string; caret: number } {
   return { text: text.slice(0, from) + by + text.slice(to), caret: from + by.length };
@@ -60,7 +68,7 @@ export function Suggestions(props: {
   onTake: (suggestion: Suggestion) => void;
 }): JSX.Element {
   return (
-    <div id={props.id} class="suggestions" role="listbox">
+    <div id={props.id} class="suggestions" role="listbox" aria-label={props.all[0]?.person ? words.value.members : words.value.emoji}>
       {props.all.map((one, i) => (
         <div
           key={one.label}

@@ -32,16 +32,21 @@ export async function loadEmoji(): Promise<void> {
   await loading;
 }
 
-/** Emoji in whose name a word begins with `text`; at most `most`. */
+/** The form that Unicode's names have of a verb: "smiling" for "smile". */
+const participle = (word: string): string => `${word.replace(/e$/, "")}ing`;
+
+/** Emoji in whose name a word begins with `text`, or with what somebody does who does that; at most `most`. */
 export function emojiStarting(text: string, most: number): Emoji[] {
   void loadEmoji();
   const wanted = text.toLocaleLowerCase().replaceAll("_", " ");
+  const doing = participle(wanted);
   const begin: Emoji[] = [];
   const inside: Emoji[] = [];
   for (const group of emojiGroups.value) {
     for (const one of group.all) {
-      if (one.name.startsWith(wanted)) begin.push(one);
-      else if (one.name.includes(` ${wanted}`)) inside.push(one);
+      if (one.name === wanted) begin.unshift(one);
+      else if (one.name.startsWith(wanted) || one.name.startsWith(doing)) begin.push(one);
+      else if (one.name.includes(` ${wanted}`) || one.name.includes(` ${doing}`)) inside.push(one);
     }
   }
   return [...begin, ...inside].slice(0, most);
