@@ -122,7 +122,7 @@ fn an_open_file_of_credentials_and_a_refused_login_are_logged() {
     let refused = "NATS cannot be used: client error: nats: authorization violation";
     let open = "everyone on this machine can use";
     let server = start();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !server.logged(refused) {
         assert!(Instant::now() < deadline, "{}", server.log.lock().unwrap());
         std::thread::sleep(Duration::from_millis(50));
