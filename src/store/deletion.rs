@@ -20,7 +20,7 @@ use parlance_wire::{
     time::Timestamp,
 };
 
-pub(super) use lock::prevent;
+pub(super) use lock::{prevent, prevent_or_another};
 
 /// Maximum attempts because the user was added to a group, or made a friend, meanwhile.
 const MAX_ROUNDS: usize = 100;

@@ -290,21 +290,30 @@ async fn insert(
     if !deletion::prevent(c, [user]).await? {
         return Ok(Requested::NoUser);
     }
-    let is_there = deletion::prevent(c, [friend]).await?;
+    let is_there = deletion::prevent_or_another(c, friend).await?;
     // Each writes a row of their own: two users who request each other at the same moment are
     // friends, whatever the order of the commits.
-    let inserted = sqlx::query!(
-        "insert into friendships (user_id, friend_id, requested_at) select $1, $2, $3 where $4::bool
-        on conflict on constraint friendships_key do nothing",
+    let is_new = sqlx::query_scalar!(
+        r#"
+        with heard as (
+            insert into friendships (user_id, friend_id, requested_at) select $1, $2, $3 where $4::bool
+            on conflict on constraint friendships_key do nothing
+            returning user_id
+        ), unheard as (
+            insert into unheard_requests (user_id, friend_id, requested_at) select $1, $2, $3 where not $4
+            on conflict on constraint unheard_requests_key do nothing
+        )
+        select exists (select from heard) as "new!"
+        "#,
         user as _,
         friend as _,
         now as _,
         reaches && is_there,
     )
-    .execute(&mut *c)
+    .fetch_one(&mut *c)
     .await?;
     set_ended(c, user, friend, false).await?;
-    Ok(if inserted.rows_affected() > 0 {
+    Ok(if is_new {
         Requested::New
     } else {
         Requested::Nothing
@@ -335,29 +344,34 @@ async fn set_ended(
     Ok(())
 }
 
-/// Ends a friendship, or a request in either direction. Returns whether there was one.
+/// Ends a friendship, or a request in either direction. Returns whether there was one. Whether there was
+/// one, or it only seemed so to the user, makes no difference to the work.
 pub(crate) async fn withdraw(db: &Db, user: UserId, friend: UserId) -> Result<bool> {
     db.transaction(async |c| {
         lock_direct(c, user, friend).await?;
         // Both rows, as one that is left over would be a new request by the other user.
-        let deleted = sqlx::query!(
-            "delete from friendships
-            where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)",
+        let deleted = sqlx::query_scalar!(
+            r#"
+            with heard as (
+                delete from friendships
+                where (user_id = $1 and friend_id = $2) or (user_id = $2 and friend_id = $1)
+                returning user_id
+            ), unheard as (
+                delete from unheard_requests where user_id = $1 and friend_id = $2
+            )
+            -- This is written to the log, so that the commit waits for the disk also if nothing was deleted.
+            select (select count(*) from heard) as "count!" from pg_logical_emit_message(true, 'parlance', '') written
+            "#,
             user as _,
             friend as _,
         )
-        .execute(&mut *c)
-        .await?
-        .rows_affected();
+        .fetch_one(&mut *c)
+        .await?;
         // One row was a request, and a conversation that has ended stays so.
         if deleted > 1 {
             set_ended(c, user, friend, true).await?;
         }
-        Ok(if deleted > 0 {
-            End::Commit(true)
-        } else {
-            End::Rollback(false)
-        })
+        Ok(End::Commit(deleted > 0))
     })
     .await
 }

@@ -190,6 +190,9 @@ async fn who_asks_hears_the_same_whether_there_is_such_a_user_or_they_are_blocke
             .await
             .ok();
             assert_eq!(cleo.hears().await, Changes::default(), "{action} {other}");
+            // As much is written, or the time of the answer would tell.
+            let written = world.count("friendships").await + world.count("unheard_requests").await;
+            assert_eq!(written, i64::from(action == "add"), "{action} {other}");
         }
     }
     world.end().await;

@@ -24,6 +24,22 @@ pub(in crate::store) async fn prevent<const N: usize>(
     Ok(living.len() == N)
 }
 
+/// Keeps a user from being deleted until the transaction ends. Returns `false` if there is no such user;
+/// then somebody else is locked, so that this takes the same work.
+pub(in crate::store) async fn prevent_or_another(
+    c: &mut PgConnection,
+    user: UserId,
+) -> Result<bool> {
+    let locked = sqlx::query_scalar!(
+        r#"select user_id as "id: UserId" from users where user_id >= $1 and deleted_at is null
+        order by user_id limit 1 for key share"#,
+        user as _,
+    )
+    .fetch_optional(c)
+    .await?;
+    Ok(locked == Some(user))
+}
+
 /// Locks the user's direct conversations, so that no message or report of theirs is stored in them
 /// afterwards: those that wait for the lock have to look again.
 // Before the quotas, as everywhere else.

@@ -21,6 +21,9 @@ with credentials_gone as (
     delete from epoch_secrets s
     using participants p join epochs e using (conversation_id)
     where p.user_id = $1 and s.conversation_id = p.conversation_id and s.epoch = e.epoch and s.user_id = $1
+), unheard_gone as (
+    -- Requests of theirs that reached nobody.
+    delete from unheard_requests where user_id = $1
 ), departures_gone as (
     -- Groups that they left or declined: whoever gets this id later has not.
     delete from departures where user_id = $1
