@@ -91,30 +91,8 @@ async fn a_list_of_friends_is_one_round_trip_for_each_of_its_parts() {
 async fn who_is_not_there_takes_as_many_round_trips_as_who_does_not_answer() {
     let (world, proxy) = behind_a_proxy(still).await;
     let ann = world.person("Ann").await;
-    let shy = world.person("Shy").await;
-    shy.blocks(&ann).await.ok();
     let nobody = || Uuid::new_v4().simple().to_string();
-    // Statements are prepared on each connection.
-    for _ in 0..10 {
-        for action in ["add", "remove"] {
-            ann.asks(
-                "chatfriends",
-                json!({ "action": action, "friendid": nobody() }),
-            )
-            .await
-            .ok();
-        }
-        for action in ["block", "unblock"] {
-            ann.asks(
-                "chatblocklist",
-                json!({ "action": action, "userid": nobody() }),
-            )
-            .await
-            .ok();
-        }
-    }
-    let mut all = vec![];
-    for id in [&world.person("Ben").await.user, &shy.user, &nobody()] {
+    let trips_of = async |id: &str| {
         let mut trips = vec![];
         // The first and the second time.
         for (api, action, field) in [
@@ -129,12 +107,31 @@ async fn who_is_not_there_takes_as_many_round_trips_as_who_does_not_answer() {
             ann.asks(api, json!({ "action": action, field: id }))
                 .await
                 .ok();
-            trips.push((action, proxy.round_trips() - before));
+            trips.push(proxy.round_trips() - before);
         }
-        all.push(trips);
+        trips
+    };
+    // The first ones on each connection also prepare the statements, so the fewest count.
+    let fewest = async |ids: Vec<String>| {
+        let mut fewest = trips_of(&ids[0]).await;
+        for id in &ids[1..] {
+            for (fewest, trips) in fewest.iter_mut().zip(trips_of(id).await) {
+                *fewest = trips.min(*fewest);
+            }
+        }
+        fewest
+    };
+    let (mut silent, mut blocking) = (vec![], vec![]);
+    for n in 0..4 {
+        silent.push(world.person(&format!("Silent{n}")).await.user);
+        let shy = world.person(&format!("Shy{n}")).await;
+        shy.blocks(&ann).await.ok();
+        blocking.push(shy.user);
     }
-    assert_eq!(all[0], all[1], "who has blocked her");
-    assert_eq!(all[0], all[2], "nobody");
+    let silent = fewest(silent).await;
+    assert_eq!(fewest(blocking).await, silent, "who has blocked her");
+    let absent = (0..4).map(|_| nobody()).collect();
+    assert_eq!(fewest(absent).await, silent, "nobody");
     world.end().await;
 }
 
@@ -146,31 +143,29 @@ async fn a_login_takes_as_many_round_trips_whoever_it_names() {
     })
     .await;
     let ann = world.person("Ann").await;
-    let asks = async |user: &str, body: Value| {
+    let fewest = async |user: &str, body: Value| {
         let headers = [("Ozeki-User", user), ("Ozeki-Station", &*ann.station)];
-        let before = proxy.round_trips();
-        let answer = world
-            .posts("chatserver", "chatlogin", &headers, &body.to_string())
-            .await;
-        (answer.status, proxy.round_trips() - before)
+        let mut fewest = (0, usize::MAX);
+        for _ in 0..8 {
+            let before = proxy.round_trips();
+            let answer = world
+                .posts("chatserver", "chatlogin", &headers, &body.to_string())
+                .await;
+            fewest = (answer.status, fewest.1.min(proxy.round_trips() - before));
+        }
+        fewest
     };
+    let prelogin =
+        |email: &str| json!({ "action": "prelogin", "email": email, "clientversioncode": 4 });
+    let wrong = json!({ "action": "login", "apikey": "wrong" });
     let nobody = Uuid::new_v4().simple().to_string();
-    for body in [
-        json!({ "action": "prelogin", "email": "ann@example.org", "clientversioncode": 4 }),
-        json!({ "action": "prelogin", "email": "nobody@example.org", "clientversioncode": 4 }),
-        json!({ "action": "login", "apikey": "wrong" }),
+    for (user, body, status) in [
+        (&ann.user, prelogin("ann@example.org"), 200),
+        (&ann.user, prelogin("nobody@example.org"), 200),
+        (&ann.user, wrong.clone(), 401),
+        (&nobody, wrong, 401),
     ] {
-        let mut trips = vec![];
-        for _ in 0..6 {
-            trips.push([
-                asks(&ann.user, body.clone()).await,
-                asks(&nobody, body.clone()).await,
-            ]);
-        }
-        for [present, absent] in &trips[3..] {
-            assert_eq!(present, absent, "{body}");
-            assert_eq!(present.1, 1, "{body}: {trips:?}");
-        }
+        assert_eq!(fewest(user, body.clone()).await, (status, 1), "{body}");
     }
     world.end().await;
 }
