@@ -226,9 +226,8 @@ export type Session =
 export type UnsafeBy = "server" | "kdf" | "vault" | "keys" | "log";
 
 /**
- * Alarms about keys: `own`, a card in their name is not theirs; `log`, the server has another key log than the one that
- * was seen, sound in itself, as after a restored backup; `keys`, its log is not right at all; `vault`, it has an older one; `lost`, it lacks
- * messages that were read here.
+ * `own`, a card in one's name is not one's own; `log`, the server has another key log than before, sound in itself, as after a restored
+ * backup; `keys`, its log is not right at all; `vault`, it has an older one; `lost`, it lacks messages that were read here.
  */
 export type AlarmOf = "own" | "log" | "keys" | "vault" | "lost";
 
