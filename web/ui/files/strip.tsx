@@ -38,7 +38,7 @@ function One({ one, onOut }: { one: Picked; onOut: () => void }): JSX.Element {
 }
 
 /** More names would not fit into a line. */
-const MOST_NAMED = 2;
+const MAX_NAMES = 2;
 /** From this number on they can be taken out together. */
 const MANY = 4;
 
@@ -54,7 +54,7 @@ export function Strip({ conversation, onMore, onOut }: { conversation: Conversat
   const kept = all.filter(isKept);
   const stays = kept.length > 0;
   const staysInAll = all.every((one) => (one.isPicture ? original : isKept(one)));
-  const isNamed = !original && kept.length <= MOST_NAMED;
+  const isNamed = !original && kept.length <= MAX_NAMES;
   const place = staysInAll ? w.place.stays : !stays && !original ? w.place.removed : isNamed ? w.place.removedBut(w.format.list(kept.map(({ name }) => name))) : w.place.staysInSome;
   const limit = me.value.fileLimit;
   // Lost files have no content that could be sent.
