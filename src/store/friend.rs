@@ -228,8 +228,8 @@ pub(crate) enum Requested {
 
 /// Stores the request of `user` to `friend`, if it `reaches` them, and charges it to the user's day.
 ///
-/// If it does not, or there is no such friend, nothing is stored, after the same work: neither the
-/// quota nor the time reveals users who never get a request.
+/// If it does not, or there is no such friend, it is stored where nobody reads it, with the same work:
+/// neither the quota nor the time reveals users who never get a request.
 pub(crate) async fn request(
     db: &Db,
     user: UserId,
