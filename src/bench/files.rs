@@ -132,6 +132,10 @@ async fn of_store(
         variables.push(("AWS_SECRET_ACCESS_KEY", OsStr::new(&keys.secret)));
         variables.push(("AWS_REGION", OsStr::new(&keys.region)));
     }
+    // What the floors have left in the system's cache would be written in the middle of a measurement.
+    tokio::task::spawn_blocking(nix::unistd::sync)
+        .await
+        .map_err(|error| error.to_string())?;
     let target = Target::scratch(None, settings, &variables).await?;
     let measured = measure_store(bench, &target, name).await;
     target.leave().await?;

@@ -1,13 +1,17 @@
 //! Files: who may upload, read and delete them, and what a node does for them at the same time.
 
+mod pace;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit},
+    task::spawn_blocking,
     time::timeout,
 };
 
+use self::pace::Pace;
 use super::{Call, Services, error::Error, rates};
 use crate::{
     settings::{Disk, Settings},
@@ -21,7 +25,7 @@ use crate::{
 };
 use parlance_wire::{
     id::{ConversationId, FileId, UserId},
-    request::file::{FileDigest, Layout, Put as Sent},
+    request::file::{BodyHash, FileDigest, Layout, Put as Sent, RECORD},
     text::Instance,
     time::Timestamp,
 };
@@ -49,6 +53,7 @@ pub(crate) struct Files {
     writer: Semaphore,
     /// One object is written in a directory at a time, for the same reason.
     directory_writer: Semaphore,
+    pace: Pace,
     deleted: Notify,
 }
 
@@ -64,8 +69,15 @@ impl Files {
             turns: Semaphore::new((connections / 2).clamp(1, MAX_CONNECTIONS)),
             writer: Semaphore::new(1),
             directory_writer: Semaphore::new(1),
+            pace: Pace::new(settings.workers),
             deleted: Notify::new(),
         }
+    }
+
+    /// Waits until this many bytes may be stored or read beside messages.
+    async fn give_way(&self, db: &Db, bytes: u64) {
+        let messages = db.counters().messages_stored.get();
+        self.pace.give_way(bytes, messages).await;
     }
 
     /// The stores outside the database.
@@ -231,17 +243,18 @@ pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Err
 /// of it.
 ///
 /// # Errors
-/// `FileNotFound`, also if it was deleted meanwhile; `FileConflict`, `Unavailable`, `FilesUnavailable`, `DiskFull`, `DatabaseFull`.
+/// `BadRequest`, if the body has another hash; `FileNotFound`, also if it was deleted meanwhile; `FileConflict`, `Unavailable`, `FilesUnavailable`, `DiskFull`, `DatabaseFull`.
 pub(crate) async fn put(
     call: &Call<'_>,
-    file: (FileId, &Found),
-    first: u32,
+    sent: &Sent,
+    found: &Found,
     body: Bytes,
 ) -> Result<Upload, Error> {
-    let records = NewRecords::new(first, body)?;
-    let mut stored = store_records(call, file, &records, None).await?;
+    let (records, file) = (&verify(sent, body).await?, (sent.fileid, found));
+    let Services { db, files, .. } = call.services;
+    files.give_way(db, sent.length).await;
+    let mut stored = store_records(call, file, records, None).await?;
     if let Some(Put::External(writing, missing)) = stored {
-        let Services { db, files, .. } = call.services;
         let store = writing.open(db, &files.stores).await?;
         // No connection is held meanwhile. And who waits for others' writes does not take the store for one that is
         // away.
@@ -264,6 +277,24 @@ pub(crate) async fn put(
     }
 }
 
+/// The records of a body.
+///
+/// # Errors
+/// `BadRequest`, if it has another hash.
+async fn verify(sent: &Sent, body: Bytes) -> Result<NewRecords, Error> {
+    let (sha256, first) = (sent.sha256, sent.record);
+    // Hashing takes a millisecond or two, for which other requests of this thread would wait.
+    let verified = spawn_blocking(move || {
+        if BodyHash::of(&body) != sha256 {
+            return Err(Error::BadRequest("sha256 is not that of the body.".into()));
+        }
+        Ok(NewRecords::new(first, body)?)
+    });
+    verified
+        .await
+        .map_err(|error| Error::Internal(error.into()))?
+}
+
 async fn store_records(
     call: &Call<'_>,
     file: (FileId, &Found),
@@ -282,6 +313,7 @@ async fn store_records(
 /// `Unavailable`, also if the file was deleted; `FilesUnavailable`; `Internal`, if they are missing.
 pub(crate) async fn read(services: &Services, file: &Found, record: u32) -> Result<Bytes, Error> {
     let Services { db, files, .. } = services;
+    files.give_way(db, RECORD).await;
     let mut failed = None;
     loop {
         let located = {

@@ -34,7 +34,7 @@ use parlance_wire::{
     id::{StationId, UserId},
     request::{
         Api, Head,
-        file::{Action, BodyHash, Put},
+        file::{Action, Put},
     },
     signature::REQUEST_HEADER,
     time::Timestamp,
@@ -200,10 +200,7 @@ async fn put(
         .body(Some(request.user), network(request.address));
     share.take_when_free(length).await?;
     let bytes = body::read_exactly(&state.settings.timings, http, payload, length).await?;
-    if BodyHash::of(&bytes) != sent.sha256 {
-        return Err(Error::bad_request("sha256 is not that of the body."));
-    }
-    let upload = file::put(&call, (sent.fileid, &found), sent.record, bytes.into()).await?;
+    let upload = file::put(&call, sent, &found, bytes.into()).await?;
     state.metrics.count_file_bytes("received", sent.length);
     let text = api::file::view(&upload)?;
     let share = state

@@ -29,7 +29,7 @@ pub(super) const SESSION: [(&str, &str); 15] = [
 ];
 
 /// Settings of a session that answers requests, other than its timeouts (`DatabaseTimings`).
-pub(super) const REQUEST_SESSION: [(&str, &str); 4] = [
+pub(super) const REQUEST_SESSION: [(&str, &str); 5] = [
     // A node that froze in the middle of a transaction must not keep its locks.
     ("idle_in_transaction_session_timeout", "15s"),
     // Each statement is planned once per connection. PostgreSQL would plan the larger ones again
@@ -41,6 +41,9 @@ pub(super) const REQUEST_SESSION: [(&str, &str); 4] = [
     // Compilation pays off for statements that run for seconds; these run for less than a
     // millisecond.
     ("jit", "off"),
+    // What files leave in the system's cache is written as it comes. A checkpoint that syncs hundreds of
+    // megabytes at once holds up every commit for half a second (BENCHMARKS.md, Files).
+    ("backend_flush_after", "256kB"),
 ];
 
 /// Settings of a session that reads whole tables, and may take its time.

@@ -37,7 +37,7 @@ exit $status"#;
 const SPARE_CONNECTIONS: u32 = 80;
 
 /// Small but safe defaults: fsync and synchronous commit stay on.
-const POSTGRES_SETTINGS: [&str; 11] = [
+const POSTGRES_SETTINGS: [&str; 12] = [
     // No TCP: access is controlled only by the socket's private directory (`trust`).
     "listen_addresses=",
     "unix_socket_permissions=0700",
@@ -47,6 +47,9 @@ const POSTGRES_SETTINGS: [&str; 11] = [
     "max_parallel_workers_per_gather=0",
     "max_logical_replication_workers=0",
     "max_wal_senders=0",
+    // Files fill a segment of the log in half a second. All commits wait while a new one is filled with
+    // zeros, so used ones are kept (BENCHMARKS.md, Files).
+    "min_wal_size=512MB",
     // Compilation costs more than any statement here gains by it.
     "jit=off",
     // Rows and statements must not get into the log.
