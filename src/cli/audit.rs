@@ -20,11 +20,21 @@ pub(super) struct Audit {
     #[arg(long, default_value_t = 0)]
     after: i64,
     /// The hash of a line that was noted before; it must still be in the log
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = hash)]
     known: Option<String>,
     /// For scripts: one JSON object a line, and one at the end
     #[arg(long)]
     json: bool,
+}
+
+/// Parses a line's hash into the form in which the log has it.
+fn hash(text: &str) -> Result<String, String> {
+    // Otherwise a slip of the hand would say that the log was changed.
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a hash has 64 hexadecimal digits".into())
+    }
 }
 
 /// The fields of a line that are shown. A line that does not have them is printed as it is.

@@ -151,6 +151,19 @@ async fn a_line_that_was_changed_dropped_or_invented_is_found() {
         "",
     ));
     good(&audit(&["--known", &noted]));
+    good(&audit(&["--known", &noted.to_ascii_uppercase()]));
+    // A hash that was copied wrongly says nothing about the log.
+    for slip in [
+        &noted[1..],
+        &format!("{noted}0"),
+        &format!("g{}", &noted[1..]),
+        "",
+    ] {
+        let said = audit(&["--known", slip]);
+        assert_eq!(said.status.code(), Some(2), "{slip}");
+        let sentence = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(sentence.contains("64 hexadecimal digits"), "{sentence}");
+    }
     bad(&run(
         parlance(&options).args([
             "audit",
