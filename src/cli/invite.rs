@@ -17,9 +17,6 @@ use parlance_wire::{
     id::InviteId, key::SecretHash, text::Email, time::Timestamp, word::InvitePurpose,
 };
 
-/// Maximum number of invitations that are listed.
-const MAX_LISTED: i64 = 10_000;
-
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Invite {
@@ -36,6 +33,9 @@ enum Command {
         /// Include used, expired and revoked ones
         #[arg(long)]
         all: bool,
+        /// Maximum number of invitations to show, newest first
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        limit: u32,
         /// For scripts: one JSON array
         #[arg(long)]
         json: bool,
@@ -78,7 +78,7 @@ fn id(text: &str) -> Result<InviteId, String> {
 pub(super) async fn run(settings: &Settings, invite: Invite) -> Result<(), Error> {
     match invite.command {
         None => make(settings, &invite.new).await,
-        Some(Command::List { all, json }) => list(settings, all, json).await,
+        Some(Command::List { all, limit, json }) => list(settings, all, limit, json).await,
         Some(Command::Revoke { id, json }) => revoke(settings, id, json).await,
     }
 }
@@ -137,11 +137,21 @@ async fn make(settings: &Settings, new: &New) -> Result<(), Error> {
     ))
 }
 
-async fn list(settings: &Settings, all: bool, json: bool) -> Result<(), Error> {
-    let invites = with_database(settings, Purpose::Look, async |db| {
-        Ok(store::invite::list(db, None, !all, MAX_LISTED, Timestamp::now()).await?)
+async fn list(settings: &Settings, all: bool, limit: u32, json: bool) -> Result<(), Error> {
+    let mut invites = with_database(settings, Purpose::Look, async |db| {
+        // Fetches one row more than is shown, to know whether there are more.
+        let rows = i64::from(limit) + 1;
+        Ok(store::invite::list(db, None, !all, rows, Timestamp::now()).await?)
     })
     .await?;
+    let more = invites.len() > limit as usize;
+    invites.truncate(limit as usize);
+    if more {
+        // On stderr, as a script may read stdout.
+        eprintln!(
+            "parlance: there are more than these {limit} invitations: a larger --limit shows them"
+        );
+    }
     if json {
         let shown = |row: &InviteRow| {
             json!({

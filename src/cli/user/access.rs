@@ -89,7 +89,7 @@ pub(super) async fn keys(settings: &Settings, known: &Known) -> Result<(), Error
     if known.json {
         let shown = |key: &CredentialRow| {
             json!({
-                "key": key.credential_id, "kind": key.kind, "label": key.label, "created": key.created_at,
+                "keyid": key.credential_id, "kind": key.kind, "label": key.label, "created": key.created_at,
                 "lastused": key.used_at,
             })
         };
@@ -193,7 +193,7 @@ async fn list_stations(settings: &Settings, stations: &Stations) -> Result<(), E
     if stations.who.json {
         let shown = |row: &StationRow| {
             json!({
-                "station": row.station_id, "name": row.name, "since": row.bound_at, "lastseen": row.last_seen_at,
+                "stationid": row.station_id, "name": row.name, "created": row.bound_at, "lastseen": row.last_seen_at,
                 "key": row.label,
             })
         };

@@ -109,10 +109,14 @@ async fn an_operator_revokes_keys_and_forgets_stations() {
     let other = ann.second_device().await;
     let commands = Commands::of(&world);
     let keys = commands.json(&["user", "keys", &ann.user]);
-    let key = keys[0]["key"].as_str().unwrap();
+    let key = keys[0]["keyid"].as_str().unwrap();
     assert_eq!(keys[0]["label"], "password");
     let stations = commands.json(&["user", "stations", "ann@example.org"]);
     assert_eq!(stations.as_array().unwrap().len(), 2);
+    // The names of the wire.
+    let mut names: Vec<&String> = stations[0].as_object().unwrap().keys().collect();
+    names.sort();
+    assert_eq!(names, ["created", "key", "lastseen", "name", "stationid"]);
     let mut socket = Socket::of(&ann, 4).await;
     commands.text(&[
         "user",
@@ -414,5 +418,31 @@ async fn a_reset_and_a_deletion_leave_nothing_of_password_recovery_key_and_vault
     let told = prelogin().await;
     assert_eq!(told["kdf"], "argon2id");
     assert_ne!(told["salt"], json!(salt));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_invitations_says_when_there_are_more() {
+    let (world, options) = crate::cli::with_database().await;
+    let made: Vec<Value> = (0..3)
+        .map(|_| {
+            let said = good(&run(parlance(&options).args(["invite", "--json"]), ""));
+            serde_json::from_str(&said).unwrap()
+        })
+        .collect();
+    let list = |limit: &str| {
+        let limit = ["invite", "list", "--json", "--limit", limit];
+        let said = run(parlance(&options).args(limit), "");
+        let rows: Vec<Value> = serde_json::from_str(&good(&said)).unwrap();
+        (rows, String::from_utf8(said.stderr).unwrap())
+    };
+    let (rows, said) = list("2");
+    assert_eq!(rows.len(), 2);
+    // The newest first.
+    assert_eq!(rows[0]["inviteid"], made[2]["inviteid"]);
+    assert!(said.contains("there are more than these 2"), "{said}");
+    let (rows, said) = list("3");
+    assert_eq!(rows.len(), 3);
+    assert!(!said.contains("there are more"), "{said}");
     world.end().await;
 }
