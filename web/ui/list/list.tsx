@@ -9,9 +9,10 @@ import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
+import { ownDot } from "../presence.ts";
 import { go, hashOf } from "../route.ts";
 import { SearchResults } from "../search/results.tsx";
-import { conversations, firstSync, me, ownDot, requests } from "../state.ts";
+import { conversations, firstSync, me, requests } from "../state.ts";
 import { Requests } from "./requests.tsx";
 import { Row } from "./row.tsx";
 
