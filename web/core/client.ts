@@ -190,7 +190,9 @@ class PortsClient {
     return this.open ? messages.prepareDraft(this.open, conversationId(id), draft) : () => Promise.resolve();
   }
 
-  seenUpTo(id: string, message: string): void {
+  seenUpTo(id: string, message: string, isAtEnd = false): void {
+    const { log } = this.open?.view ?? {};
+    if (log?.id === conversationId(id)) log.isAtEnd = isAtEnd;
     this.open?.seenUpTo(conversationId(id), messageId(message));
   }
 
