@@ -1,4 +1,4 @@
-// Who is here, as far as it is known now: without a connection nobody's presence is shown, one's own included.
+// Who is here, as far as it is known now: without a connection nobody's presence is shown, the user's own included.
 
 import { computed, effect, signal } from "@preact/signals";
 import type { Person } from "../core/index.ts";

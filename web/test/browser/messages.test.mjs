@@ -50,7 +50,7 @@ story("a deleted message is named as such in the list, and has no delivery state
   await ben.row("Ann").getByText("Ann deleted this message").waitFor();
 });
 
-story("without a connection nobody is shown as here, oneself included", async (t) => {
+story("without a connection nobody is shown as here, the user included", async (t) => {
   const [ann, ben] = await pair(t);
   await ben.says("I am here");
   const said = ann.tab.locator(".pane-title").getByText("Available", { exact: true });
