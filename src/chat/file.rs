@@ -220,7 +220,8 @@ pub(crate) async fn create(
     }
 }
 
-/// Checks that a caller may send these records, before they are received. Returns their file.
+/// Checks that a caller may send these records, before they are received, and waits until they may be stored beside
+/// messages. Returns their file.
 ///
 /// # Errors
 /// `FileNotFound`, `DiskFull`, `DatabaseFull`, `UsedUp`; `BadRequest`, if they are not whole records of the file.
@@ -233,9 +234,13 @@ pub(crate) async fn check_put(call: &Call<'_>, sent: &Sent) -> Result<Found, Err
             "record and length must be those of one to four whole records of the file.".into(),
         ));
     }
-    call.services.files.check_disk(&call.services.db)?;
+    let Services { db, files, .. } = call.services;
+    files.check_disk(db)?;
     // Counted last: a request that is refused above uses up nothing.
     rates::count_file_bytes(call, sent.length)?;
+    // Not once they are received: they would wait in memory, and all that is to be done for the next ones of
+    // their sender would be done at the same time.
+    files.give_way(db, sent.length).await;
     Ok(found)
 }
 
@@ -251,10 +256,9 @@ pub(crate) async fn put(
     body: Bytes,
 ) -> Result<Upload, Error> {
     let (records, file) = (&verify(sent, body).await?, (sent.fileid, found));
-    let Services { db, files, .. } = call.services;
-    files.give_way(db, sent.length).await;
     let mut stored = store_records(call, file, records, None).await?;
     if let Some(Put::External(writing, missing)) = stored {
+        let Services { db, files, .. } = call.services;
         let store = writing.open(db, &files.stores).await?;
         // No connection is held meanwhile. And who waits for others' writes does not take the store for one that is
         // away.

@@ -39,7 +39,8 @@ pub(super) async fn admit(
     let (added, invited): (Vec<_>, Vec<_>) = newcomers
         .iter()
         .partition(|one| one.is_friend && !one.has_blocked && !one.needs_consent);
-    insert_participants(c, conversation, &only(people.asked, added), now).await?;
+    let added = only(people.asked, added);
+    insert_participants(c, conversation, caller, &added, now).await?;
     let invited_ids: Vec<UserId> = invited.iter().map(|one| one.user_id).collect();
     if !invited_ids.is_empty() {
         // Includes users who get no invitation, as otherwise the quota would reveal who they are.
@@ -145,11 +146,12 @@ pub(super) async fn would_be_full(
 async fn insert_participants(
     c: &mut PgConnection,
     conversation: ConversationId,
+    caller: UserId,
     people: &[&NewParticipant<'_>],
     now: Timestamp,
 ) -> Result<()> {
     // A participant must not have an invitation as well; joining answers it. The secret is that of
-    // the present epoch.
+    // the present epoch, and counts like one that is shared later.
     sqlx::query!(
         "with answered as (
             delete from invitations where conversation_id = $1 and user_id = any($3)
@@ -159,6 +161,14 @@ async fn insert_participants(
             from conversations c, unnest($3::uuid[], $4::text[]) as p (user_id, secret)
             where c.conversation_id = $1 and c.epoch > 0
             on conflict on constraint epoch_secrets_key do nothing
+            returning epoch, octet_length(secret) as bytes
+        ), shared as (
+            insert into shared_secrets as s (conversation_id, epoch, user_id, bytes)
+            select $1, epoch, $6, sum(bytes) from keyed group by epoch
+            on conflict on constraint shared_secrets_key do update set bytes = s.bytes + excluded.bytes
+        ), counted as (
+            insert into usage_changes (user_ids, bytes)
+            select array[$6::uuid], array[sum(bytes)::bigint] from keyed having count(*) > 0
         )
         insert into participants (conversation_id, user_id, secret, display_name, role, joined_at, viewed_seq)
         select $1, p.user_id, p.secret, p.display_name, 'member', $2,
@@ -169,6 +179,7 @@ async fn insert_participants(
         &people.iter().map(|p| p.user_id).collect::<Vec<_>>() as _,
         &people.iter().map(|p| p.secret).collect::<Vec<_>>() as _,
         &people.iter().map(|p| p.display_name).collect::<Vec<_>>() as _,
+        caller as _,
     )
     .execute(c)
     .await?;

@@ -200,7 +200,7 @@ pub(super) async fn accept(
         "with accepted as (
             delete from invitations i using visible_invitations v
             where i.conversation_id = $1 and i.user_id = $2 and v.conversation_id = $1 and v.user_id = $2
-            returning i.conversation_id, i.user_id, i.secret, i.display_name, i.epoch
+            returning i.conversation_id, i.user_id, i.inviter_id, i.secret, i.display_name, i.epoch
         ), keyed as (
             -- A secret of an epoch before is of no use: the next rekeying gives them one.
             insert into epoch_secrets (conversation_id, epoch, user_id, secret)
@@ -208,6 +208,15 @@ pub(super) async fn accept(
             from accepted a
             join conversations c using (conversation_id)
             where a.epoch > 0 and a.epoch = c.epoch
+            returning conversation_id, epoch, octet_length(secret) as bytes
+        ), shared as (
+            -- It counts for who gave it.
+            insert into shared_secrets as s (conversation_id, epoch, user_id, bytes)
+            select k.conversation_id, k.epoch, a.inviter_id, k.bytes from keyed k, accepted a
+            on conflict on constraint shared_secrets_key do update set bytes = s.bytes + excluded.bytes
+        ), counted as (
+            insert into usage_changes (user_ids, bytes)
+            select array[a.inviter_id], array[k.bytes::bigint] from keyed k, accepted a
         ), returned as (
             delete from departures d using accepted a
             where d.conversation_id = a.conversation_id and d.user_id = a.user_id

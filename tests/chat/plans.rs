@@ -187,7 +187,7 @@ async fn no_hot_query_reads_a_whole_table() {
         (
             "put in",
             &["with answered as"],
-            format!("{GROUP}, now(), array[{USER}], array[''], array['']"),
+            format!("{GROUP}, now(), array[{USER}], array[''], array[''], {USER}"),
         ),
         (
             "withdraw hidden",

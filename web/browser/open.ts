@@ -1,6 +1,7 @@
 // The core's ports in a browser.
 
 import type { Ports } from "../core/ports.ts";
+import type { PushPorts } from "../core/session/push.ts";
 import { openBackend } from "./backend.ts";
 import { clock } from "./clock.ts";
 import { deviceNameOf } from "./device.ts";
@@ -24,9 +25,18 @@ function onHint(listener: () => void): () => void {
 /** Asks the browser not to evict the database when the disk is full. */
 export const keepStorage = async (): Promise<boolean> => (await navigator.storage?.persist?.()) ?? false;
 
-/** The ports of this page, whose server is where the page is from. */
+/** Where this page or worker is from, and its server is. */
+const baseAddress = (): string => new URL("./", location.href).href.replace(/[?#].*$/, "");
+
+/** The ports of a service worker, for one event. */
+export async function openWorkerPorts(): Promise<PushPorts> {
+  const backend = await openBackend({ onBlocked: () => undefined, onOutdated: () => undefined });
+  return { clock, http: httpTo(baseAddress()), backend, exclusive, channel: openChannel(), onFault: (error) => reportError(error) };
+}
+
+/** The ports of this page. */
 export async function openPorts(): Promise<Ports> {
-  const base = new URL("./", location.href).href.replace(/[?#].*$/, "");
+  const base = baseAddress();
   const outdated = new Set<() => void>();
   // A tab with an older client closes the database by itself on `versionchange`.
   const events = { onBlocked: () => undefined, onOutdated: () => outdated.forEach((listener) => listener()) };
@@ -48,8 +58,8 @@ export async function openPorts(): Promise<Ports> {
   };
 }
 
-/** Closes what `openPorts` has opened: a worker opens its ports for each event. */
-export function closePorts({ backend, channel }: Ports): void {
+/** Closes what `openWorkerPorts` has opened. */
+export function closePorts({ backend, channel }: PushPorts): void {
   backend.close();
   channel.close();
 }

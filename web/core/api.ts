@@ -96,7 +96,8 @@ export interface Client {
   loadOlder: (id: string) => Promise<void>;
   /** Loads until the message is in the log; false if it is not on this device. */
   reveal: (id: string, message: string) => Promise<boolean>;
-  seenUpTo: (id: string, message: string) => void;
+  /** The user has seen a message, and those before it; `isAtEnd`: the end of the log is in view, so that it need not keep many rows. */
+  seenUpTo: (id: string, message: string, isAtEnd?: boolean) => void;
   typing: (id: string) => void;
   /**
    * Encrypts a draft for this device; an empty one is deleted. The function that it returns starts the write synchronously: a page

@@ -16,7 +16,6 @@ import { StateStore } from "./show/state.ts";
 import type { PersonRecord, SessionRecord } from "./store/records.ts";
 import { change, Store } from "./store/store.ts";
 import { newPerson } from "./sync/people.ts";
-import { signOut } from "./wire/login.ts";
 
 /** Minimum interval between two typing notices. */
 const TYPING_MS = 2000;
@@ -153,7 +152,7 @@ class PortsClient {
     // What was verified a moment ago must not be lost.
     await withTimeout(clock, async () => (await loadActions()).keepVault(account));
     // Everything is deleted here, whatever the server answers.
-    await withTimeout(clock, () => signOut(account.caller, { stationid: account.session.station }));
+    await withTimeout(clock, async () => (await loadActions()).endStation(account.caller, { stationid: account.session.station }));
     await this.end(null);
   }
 
@@ -190,7 +189,9 @@ class PortsClient {
     return this.open ? messages.prepareDraft(this.open, conversationId(id), draft) : () => Promise.resolve();
   }
 
-  seenUpTo(id: string, message: string): void {
+  seenUpTo(id: string, message: string, isAtEnd = false): void {
+    const { log } = this.open?.view ?? {};
+    if (log?.id === conversationId(id)) log.isAtEnd = isAtEnd;
     this.open?.seenUpTo(conversationId(id), messageId(message));
   }
 

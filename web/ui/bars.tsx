@@ -9,6 +9,7 @@ import { reload as changeVersion } from "./install.ts";
 import { Alarm } from "./lazy.ts";
 import { Icon } from "./parts/icon.tsx";
 import type { IconName } from "./parts/icon-paths.ts";
+import { noNetwork } from "./presence.ts";
 import { alarm, client, clockOff, connection, newDevices, newVersion, session, waiting } from "./state.ts";
 
 const OFFLINE_MS = 2_000;
@@ -88,27 +89,13 @@ function useBack(): number {
   return sent;
 }
 
-/** Whether the browser says that there is no network: only a hint, as a server on the same computer needs none. */
-function useNoNetwork(): boolean {
-  const [none, setNone] = useState(!navigator.onLine);
-  useEffect(() => {
-    const look = (): void => setNone(!navigator.onLine);
-    for (const event of ["online", "offline"]) addEventListener(event, look);
-    return () => {
-      for (const event of ["online", "offline"]) removeEventListener(event, look);
-    };
-  }, []);
-  return none;
-}
-
 function useBar(): Bar | null {
   const w = words.value;
   const now = connection.value;
   // Before the login nothing is connected.
   const isConnecting = now.kind === "offline" || now.kind === "waiting" || now.kind === "connecting";
-  const noNetwork = useNoNetwork();
   // A socket may take a minute to notice that the network is gone.
-  const away = session.value.kind === "in" && (isConnecting || (noNetwork && waiting.value > 0));
+  const away = session.value.kind === "in" && (isConnecting || (noNetwork.value && waiting.value > 0));
   const saidAway = useHeld(away, OFFLINE_MS);
   const saidConnecting = useHeld(away, CONNECTING_MS);
   const seconds = useSeconds(now.kind === "waiting" ? now.until : null);
@@ -120,7 +107,7 @@ function useBar(): Bar | null {
   if (now.kind === "elsewhere") return { icon: "devices", text: w.elsewhere, kind: "plain", action: { label: w.useHere, run: () => client().useHere() } };
   if (now.kind === "outdated") return { icon: "refresh", text: w.newVersion, kind: "warn", action: reload };
   // While there is no network, there is nothing to count down.
-  const offline = now.kind === "offline" || (away && noNetwork);
+  const offline = now.kind === "offline" || (away && noNetwork.value);
   if (offline && saidAway) return { icon: "offline", text: w.offline, kind: "plain" };
   if (now.kind === "waiting" && saidAway) return { icon: "refresh", text: w.serverAway(seconds), kind: "plain", action: tryNow };
   if (now.kind === "connecting" && saidConnecting) return { icon: "refresh", text: w.connecting, kind: "plain", action: tryNow };

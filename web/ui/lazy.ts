@@ -39,6 +39,7 @@ export const saveFiles = async (all: readonly FileInfo[]): Promise<void> => {
 
 export const AccountPage = component((from) => from.AccountPage);
 export const Alarm = component((from) => from.Alarm);
+export const Barrier = component((from) => from.Barrier);
 export const ConversationDialog = component((from) => from.ConversationDialog);
 export const Details = component((from) => from.Details);
 export const EmojiPicker = component((from) => from.EmojiPicker);
@@ -56,6 +57,7 @@ export const RecoverySheet = component((from) => from.RecoverySheet);
 export const RestoredLogin = component((from) => from.RestoredLogin);
 export const SafetyPage = component((from) => from.SafetyPage);
 export const SearchHere = component((from) => from.SearchHere);
+export const SearchResults = component((from) => from.SearchResults);
 export const ShortcutsDialog = component((from) => from.ShortcutsDialog);
 
 export const FileRow = files.component((from) => from.FileRow);

@@ -7,6 +7,7 @@ import { addIcons } from "./parts/icon.tsx";
 
 export { AccountPage } from "./account/account.tsx";
 export { Alarm, RestoredLogin } from "./alarm.tsx";
+export { Barrier } from "./conversation/barrier.tsx";
 export { ConversationDialog, InfoDialog } from "./conversation/dialogs.tsx";
 export { Details } from "./conversation/details.tsx";
 export { MembersDialog } from "./group/members.tsx";
@@ -19,6 +20,7 @@ export { followPush } from "./push.ts";
 export { EmojiPicker } from "./picker/emoji-picker.tsx";
 export { Palette } from "./search/palette.tsx";
 export { SearchHere } from "./search/here.tsx";
+export { SearchResults } from "./search/results.tsx";
 export { ShortcutsDialog } from "./search/shortcuts.tsx";
 export { InvitationPage } from "./start/invitation.tsx";
 export { Recover } from "./start/recover.tsx";

@@ -40,9 +40,6 @@ export const me = computed(() => {
   return session.value.me;
 });
 
-/** The dot at the current user's own avatar. */
-export const ownDot = computed(() => (presence.value === "invisible" ? null : presence.value));
-
 /** Messages in conversations that are not muted and not hidden. */
 export const unreadCount = computed(() =>
   conversations.value.reduce((sum, c) => sum + (c.muted || c.hidden ? 0 : c.unread), 0),

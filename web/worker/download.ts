@@ -1,7 +1,7 @@
 // Downloads that are too large for memory: the page passes a file, gets a URL for it, and the browser saves what is streamed from
 // there, decrypted record by record with backpressure. A URL works once, and for this worker only.
 
-import { closePorts, openPorts } from "../browser/open.ts";
+import { closePorts, openWorkerPorts } from "../browser/open.ts";
 import type { FileInfo } from "../core/model/file.ts";
 import type { SaveMessage } from "../core/model/saving.ts";
 import { callerOf } from "../core/session/record.ts";
@@ -54,7 +54,7 @@ const nothing = (): Response => new Response(null, { status: 204 });
 
 /** The session's caller; null if nobody is logged in. */
 async function openCaller(): Promise<Caller | null> {
-  const ports = await openPorts();
+  const ports = await openWorkerPorts();
   try {
     const session = await new Store(ports.backend).session();
     return session ? callerOf(ports, session) : null;

@@ -1,10 +1,10 @@
 // A push message says only that something is new. The worker fetches and decrypts it, and shows one notification per conversation. It
 // always shows one, as browsers require, unless the user is looking at the client, which then notifies by itself.
 
-import { closePorts, openPorts } from "../browser/open.ts";
+import { closePorts, openWorkerPorts } from "../browser/open.ts";
 import { leadOnce } from "../browser/tabs.ts";
-import type { IncomingMessage, Ports, PushSettings } from "../core/index.ts";
-import { fetchIncoming, moveSubscription, pushKey, pushSettings } from "../core/session/push.ts";
+import type { IncomingMessage, PushSettings } from "../core/index.ts";
+import { fetchIncoming, moveSubscription, type PushPorts, pushKey, pushSettings } from "../core/session/push.ts";
 import { plainText } from "../core/model/markdown.ts";
 import { scope } from "./scope.ts";
 
@@ -36,7 +36,7 @@ async function show(messages: readonly IncomingMessage[], settings: PushSettings
 }
 
 /** Has the leading tab connect at once, and waits whether it shows a notification by itself. */
-async function leaveToTab({ channel }: Ports, settings: PushSettings | null): Promise<void> {
+async function leaveToTab({ channel }: PushPorts, settings: PushSettings | null): Promise<void> {
   const before = await shown();
   channel.post({ post: "ask", ask: { kind: "wake" } });
   await after(TAB_MS, null);
@@ -49,7 +49,7 @@ export async function onPush(): Promise<void> {
   if (tabs.some(({ visibilityState }) => visibilityState === "visible")) return;
   let settings: PushSettings | null = null;
   try {
-    const ports = await openPorts();
+    const ports = await openWorkerPorts();
     settings = await pushSettings(ports);
     const fetched = leadOnce(async () => ({ messages: await fetchIncoming(ports) }));
     const found = await Promise.race([fetched, after(FETCH_MS, "late" as const)]);
@@ -65,7 +65,7 @@ export async function onPush(): Promise<void> {
 
 /** The browser has ended or replaced the subscription: sends the new one to the server. */
 export async function renew(subscription: PushSubscription | null): Promise<void> {
-  const ports = await openPorts();
+  const ports = await openWorkerPorts();
   try {
     const key = await pushKey(ports);
     if (key === "") return;

@@ -267,3 +267,35 @@ async fn shared_secrets_count_for_who_shares_them_until_they_are_of_no_use() {
     .await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn secrets_of_people_who_are_added_and_who_accept_count_for_who_let_them_in() {
+    let secret = |letter: &str| letter.repeat(1000);
+    let world = World::new().await;
+    let (ann, ben) = world.friends().await;
+    let [cleo, dan] = [world.person("Cleo").await, world.person("Dan").await];
+    ann.befriends(&cleo).await;
+    for person in [&ann, &ben] {
+        person.has_card().await;
+    }
+    let (group, _) = ann.creates_group_with_epoch(&[&ben]).await;
+    let (before, _) = counted(&world).await;
+    // Cleo is a friend and added; Dan is invited.
+    let add = json!({
+        "participantids": [cleo.user, dan.user],
+        "secrets": { &cleo.user: secret("c"), &dan.user: secret("d") },
+    });
+    let add = request("addparticipants", &group, add);
+    let added = ann.asks_as(4, "chatconversationgroup", add).await.ok();
+    assert_eq!(added["invited"], json!([dan.user]));
+    assert_eq!(counted(&world).await, (before + 1000, before + 1000));
+    let accept = request("accept", &group, json!({}));
+    dan.asks_as(4, "chatconversationgroup", accept).await.ok();
+    assert_eq!(counted(&world).await, (before + 2000, before + 2000));
+    let shared = format!(
+        "shared_secrets where user_id = '{}' and bytes = 2000",
+        ann.id()
+    );
+    assert_eq!(world.count(&shared).await, 1);
+    world.end().await;
+}

@@ -2,10 +2,10 @@
 
 import type { Content, Reply } from "../model/body.ts";
 import { type KeptDraft, writeDraft } from "../model/draft.ts";
-import { type ConversationId, messageId, userId } from "../model/ids.ts";
+import { type ConversationId, type MessageId, messageId, userId } from "../model/ids.ts";
 import type { Draft } from "../model/written.ts";
 import { eraseContent } from "../outbox/erase.ts";
-import { submit, waiting } from "../outbox/queue.ts";
+import { contentOf, submit, waiting } from "../outbox/queue.ts";
 import type { Change } from "../store/backend.ts";
 import { box } from "../store/box.ts";
 import { change } from "../store/store.ts";
@@ -40,19 +40,32 @@ async function update({ account }: Open, conversation: ConversationId, of: strin
 export const edit = (open: Open, conversation: ConversationId, of: string, draft: Draft): Promise<void> =>
   update(open, conversation, of, { kind: "edit", of: messageId(of), text: draft.text, mentions: mentionsOf(draft) });
 
-/** Deletes a message for everyone; one that has not been sent is only taken out of the outbox. */
+/** The edits of a message that is here, including those in the outbox. */
+async function editsOf({ account }: Open, conversation: ConversationId, of: MessageId, seq: number): Promise<MessageId[]> {
+  const { store, cipher } = account;
+  const record = await store.conversation(conversation);
+  if (!record) return [];
+  const [target, ...later] = await store.rows(conversation, seq);
+  const updates = later.filter(({ Type, User }) => Type === "Update" && User === target?.User);
+  const outbox = (await store.outbox()).map(async (one) => ({ id: one.id, content: await contentOf(account, one) }));
+  const known = [...(await cipher.openAll(record, updates)), ...(await Promise.all(outbox))];
+  return known.flatMap(({ id, content }) => (content?.kind === "edit" && content.of === of ? [id] : []));
+}
+
+/** Deletes a message and its edits for everyone; one that has not been sent is only taken out of the outbox. */
 export async function erase(open: Open, conversation: ConversationId, of: string): Promise<void> {
   const { account, ask } = open;
   const id = messageId(of);
   if (await waiting(account, of)) await ask({ kind: "discard", message: of });
-  const isHere = (await account.store.seqOf(conversation, id)) !== undefined;
+  const seq = await account.store.seqOf(conversation, id);
   // It may have been stored already, so the deletion is queued behind it.
-  if (!isHere && !(await waiting(account, of))) return;
-  await update(open, conversation, of, { kind: "delete", of: [id] });
-  if (!isHere) return;
+  if (seq === undefined && !(await waiting(account, of))) return;
+  const all = [id, ...(seq === undefined ? [] : await editsOf(open, conversation, id, seq))];
+  await update(open, conversation, of, { kind: "delete", of: all });
+  if (seq === undefined) return;
   // The outbox erases it, too, before it sends the update, which may be held until the user has reviewed a key.
   try {
-    await eraseContent(account, conversation, [id]);
+    await eraseContent(account, conversation, all);
   } catch (error) {
     if (!isPassing(error)) throw error;
   }

@@ -119,9 +119,10 @@ export function stateOf(seq: number, reach: ReadonlyMap<UserId, Reach>): SendSta
 const isOver = ({ until }: Row, { now }: Pick<Context, "now">): boolean => until !== null && now !== undefined && until <= now;
 const isShown = (content: Content | null): boolean => content === null || content.kind === "text" || content.kind === "file" || content.kind === "unknown";
 
-/** Each version of a text, oldest first: the first is how it was written. */
+/** Each version of a text, oldest first: the first is how it was written. Of one that was deleted there is none. */
 export function versionsOf(row: Row, rows: readonly Row[]): { at: number; text: string }[] {
   const changes = changesByTarget(rows, [], { me: row.user, isAdmin: () => false }).get(row.id) ?? [];
+  if (isDeleted(row, changes)) return [];
   const first = row.content?.kind === "text" || row.content?.kind === "file" ? [{ at: row.at, text: row.content.text }] : [];
   const later = changes.flatMap(({ user, at, content }) =>
     user === row.user && content.kind === "edit" ? [{ at, text: content.text }] : [],
@@ -182,15 +183,15 @@ function written(row: Row, changes: readonly Change[]): { text: string; mentions
   return row.content?.kind === "text" || row.content?.kind === "file" ? row.content : null;
 }
 
-const isDeletedBy = (row: Row, changes: readonly Change[]): boolean =>
-  changes.some(({ user, content, byAdmin }) => content.kind === "delete" && (user === row.user || byAdmin));
+const isDeleted = ({ user: writer, erased = false }: Pick<Row, "user" | "erased">, changes: readonly Change[]): boolean =>
+  erased || changes.some(({ user, content, byAdmin }) => content.kind === "delete" && (user === writer || byAdmin));
 
 type ByTarget = ReadonlyMap<string, readonly Change[]>;
 
 function article(row: Row, delivery: Delivery, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article {
   const { content } = row;
   const changes = all.get(row.id) ?? [];
-  const isDeleted = row.erased === true || isDeletedBy(row, changes);
+  const deleted = isDeleted(row, changes);
   const newest = written(row, changes);
   const text = newest?.text ?? (content?.kind === "unknown" ? content.alt : "");
   const mentions = (newest?.mentions ?? []).map((user) => [context.nameOf(user), user] as const);
@@ -202,27 +203,30 @@ function article(row: Row, delivery: Delivery, all: ByTarget, byId: ReadonlyMap<
     own: delivery.own,
     admin: context.isGroup && context.isAdmin(row.user),
     at: row.at,
-    text: isDeleted ? "" : text,
-    mentions: new Map(isDeleted ? [] : mentions),
-    files: !isDeleted && content?.kind === "file" ? content.files : [],
-    reply: isDeleted || !(content?.kind === "text" || content?.kind === "file") || !content.reply ? null : quote(content.reply, all, byId, context),
+    text: deleted ? "" : text,
+    mentions: new Map(deleted ? [] : mentions),
+    files: !deleted && content?.kind === "file" ? content.files : [],
+    reply: deleted || !(content?.kind === "text" || content?.kind === "file") || !content.reply ? null : quote(content.reply, all, byId, context),
     edited: newest !== content && newest !== null,
-    deleted: isDeleted,
-    reactions: isDeleted ? [] : reactionsOf(changes, context),
-    state: delivery.state,
+    deleted,
+    reactions: deleted ? [] : reactionsOf(changes, context),
+    // One that is held is shown until its writer has discarded it.
+    state: deleted && !delivery.held ? null : delivery.state,
     seenBy: delivery.seenBy.map((id) => ({ id, name: context.nameOf(id) })),
     until: row.until,
-    trouble: isDeleted ? null : row.trouble ?? (content?.kind === "unknown" && content.alt === "" ? "newerClient" : null),
+    trouble: deleted ? null : row.trouble ?? (content?.kind === "unknown" && content.alt === "" ? "newerClient" : null),
     held: delivery.held,
   };
 }
 
 // If the target is here, its text is shown, not the quote that the reply carries.
 function quote(reply: Reply, all: ByTarget, byId: ReadonlyMap<string, Row>, context: Context): Article["reply"] {
-  const target = byId.get(reply.id);
-  if (!target || isOver(target, context)) return { id: reply.id, name: context.nameOf(reply.user), own: reply.user === context.me, quote: reply.quote };
-  const changes = all.get(target.id) ?? [];
-  const files = target.content?.kind === "file" ? target.content.files : [];
-  const text = isDeletedBy(target, changes) ? "" : wordsOf({ text: written(target, changes)?.text ?? "", files });
-  return { id: reply.id, name: context.nameOf(target.user), own: target.user === context.me, quote: text.slice(0, MAX_QUOTE) };
+  const held = byId.get(reply.id);
+  const target = held && !isOver(held, context) ? held : undefined;
+  const { user } = target ?? reply;
+  const changes = all.get(reply.id) ?? [];
+  const deleted = isDeleted(target ?? reply, changes);
+  const files = target?.content?.kind === "file" ? target.content.files : [];
+  const text = target ? wordsOf({ text: written(target, changes)?.text ?? "", files }) : reply.quote;
+  return { id: reply.id, name: context.nameOf(user), own: user === context.me, quote: deleted ? "" : text.slice(0, MAX_QUOTE), deleted };
 }

@@ -48,11 +48,7 @@ export type Barrier =
   | { kind: "removed" };
 
 /** A line about files: their common kind, their number, and the name of the first. */
-export interface FilesBrief {
-  shape: FileShape;
-  count: number;
-  name: string;
-}
+export type FilesBrief = { shape: FileShape; count: number; name: string };
 
 /** A conversation as the list and its header show it. */
 export interface Conversation {
@@ -70,8 +66,9 @@ export interface Conversation {
   unread: number;
   /** When its last row was stored; 0 if there is none. */
   lastAt: number;
-  preview: { name: string | null; own: boolean; text: string; files: FilesBrief | null } | null;
-  /** Of the last row, if it is an own message. */
+  /** `instead`: why the text is not shown. */
+  preview: { name: string | null; own: boolean; text: string; files: FilesBrief | null; instead: Unshown | null } | null;
+  /** Of the last message, if it is an own one that was not deleted. */
   lastState: SendState | null;
   draft: string;
   /** The message that the draft replies to or edits. */
@@ -93,6 +90,9 @@ export interface Reaction {
 
 /** Why a message cannot be shown, or must not be trusted. */
 export type Trouble = "waitingForKey" | "neverReadable" | "newerClient" | "notProven" | "forked";
+
+/** Why nothing of a message is shown. */
+export type Unshown = "deleted" | Exclude<Trouble, "notProven" | "forked">;
 
 /** Why a message is held until its author decides. */
 export type HeldKind =
@@ -127,11 +127,11 @@ export interface Article {
   mentions: ReadonlyMap<string, UserId>;
   /** The attached files, in the order in which they were chosen. */
   files: readonly FileInfo[];
-  reply: { id: MessageId; name: string; own: boolean; quote: string } | null;
+  reply: { id: MessageId; name: string; own: boolean; quote: string; deleted: boolean } | null;
   edited: boolean;
   deleted: boolean;
   reactions: readonly Reaction[];
-  /** Of own messages only. */
+  /** Of own messages only, and not of deleted ones. */
   state: SendState | null;
   /** The users who have seen it; only for own messages in groups. */
   seenBy: readonly { id: UserId; name: string }[];

@@ -16,3 +16,4 @@ export { followExpiry } from "../sync/expire.ts";
 export { takeAllShared, takeShared } from "../sync/shared.ts";
 export { knowStation } from "../sync/stations.ts";
 export { keepVault } from "../sync/vault.ts";
+export { signOut as endStation } from "../wire/login.ts";

@@ -6,7 +6,7 @@ import { readDraft } from "../model/draft.ts";
 import type { UserId } from "../model/ids.ts";
 import { shownName } from "../model/name.ts";
 import type { Waiting } from "../model/timeline.ts";
-import type { Article, Barrier, Conversation, FilesBrief } from "../model/view.ts";
+import type { Article, Barrier, Conversation, FilesBrief, Unshown } from "../model/view.ts";
 import type { ConversationRecord, PersonRecord } from "../store/records.ts";
 import type { Account } from "../sync/account.ts";
 import { readLog } from "./log.ts";
@@ -49,8 +49,13 @@ function barrierOf(record: ConversationRecord, others: readonly UserId[], { peop
 }
 
 function previewOf(last: Article | undefined): Conversation["preview"] {
-  if (!last || last.deleted) return null;
-  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW), files: filesBrief(last.files) };
+  if (!last) return null;
+  return { name: last.name, own: last.own, text: last.text.slice(0, PREVIEW), files: filesBrief(last.files), instead: insteadOf(last) };
+}
+
+function insteadOf({ deleted, trouble }: Article): Unshown | null {
+  if (deleted) return "deleted";
+  return trouble === "notProven" || trouble === "forked" ? null : trouble;
 }
 
 function filesBrief(files: readonly FileInfo[]): FilesBrief | null {

@@ -20,10 +20,12 @@ const PAGE = 50;
 /** Unread rows that are opened at once. */
 const MAX_UNREAD = 500;
 
-/** A log that grows at its end is trimmed at its beginning to this many rows, or as many as the reader has loaded. */
-const MAX_ROWS = 1000;
-/** Rows beyond the limit before it is trimmed. */
-const SLACK = 500;
+/**
+ * A log that grows at its end is trimmed at its beginning to this many rows, or as many as the reader has loaded: fewer while the
+ * reader is at the end, and nobody would notice; and how many more there may be before it is trimmed.
+ */
+const [MAX_ROWS, SLACK] = [1000, 500];
+const [MAX_ROWS_AT_END, SLACK_AT_END] = [100, 50];
 
 /** A day. */
 const MAX_TIMER_MS = 86_400_000;
@@ -48,7 +50,9 @@ export class OpenLog {
   private readonly refreshing = new Serial();
   /** How many rows are shown, and may stay so. */
   private count = 0;
-  private limit = MAX_ROWS;
+  private loaded = 0;
+  /** The reader sees the newest row. */
+  isAtEnd = false;
   private cancelTimer = (): void => undefined;
 
   constructor(
@@ -69,7 +73,8 @@ export class OpenLog {
     if (!record) return;
     this.leave();
     this.id = id;
-    this.limit = MAX_ROWS;
+    this.loaded = 0;
+    this.isAtEnd = false;
     this.instance = record.instance;
     const unread = (await this.account.store.rows(id, record.seen + 1)).filter((row) => countsAsUnread(row, this.account.session.user));
     this.firstUnread = unread[0]?.ID ?? null;
@@ -97,6 +102,7 @@ export class OpenLog {
   // Drops its decrypted rows.
   private leave(): void {
     this.opened = [];
+    this.account.cipher.shown = 0;
     if (this.id) this.account.cipher.forget(this.id);
   }
 
@@ -120,9 +126,9 @@ export class OpenLog {
 
   // With everything from `from` on, which stays.
   private async refreshWith(): Promise<void> {
-    this.limit = Number.POSITIVE_INFINITY;
+    this.loaded = Number.POSITIVE_INFINITY;
     await this.refresh();
-    this.limit = Math.max(MAX_ROWS, this.count);
+    this.loaded = this.count;
   }
 
   // Where a page that ends at this row begins, if there is a row.
@@ -194,10 +200,13 @@ export class OpenLog {
 
   private async compute(id: ConversationId, record: ConversationRecord): Promise<Log> {
     const { names, people, waiting } = this.context(id);
-    if (this.opened.length > this.limit + SLACK) {
-      this.opened = this.opened.slice(-this.limit);
+    const [most, slack] = this.isAtEnd ? [MAX_ROWS_AT_END, SLACK_AT_END] : [MAX_ROWS, SLACK];
+    const limit = Math.max(most, this.loaded);
+    if (this.opened.length > limit + slack) {
+      this.opened = this.opened.slice(-limit);
       this.from = this.opened[0]?.seq ?? this.from;
     }
+    this.account.cipher.shown = this.opened.length;
     const rows = checkOrder(this.opened, record.hasGaps);
     this.count = rows.length;
     const older = record.first !== null && (this.from > record.first.seq || !record.complete);

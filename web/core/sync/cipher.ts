@@ -20,8 +20,8 @@ import type { Store } from "../store/store.ts";
 import type { WireMessage } from "../wire/conversation.ts";
 import { wireTime } from "../wire/time.ts";
 
-/** Decrypted rows in the cache, so that a new row does not decrypt all others again. */
-const MAX_CACHED = 5000;
+/** Decrypted rows in the cache besides those that are shown, so that a new row does not decrypt all others again. */
+const MAX_CACHED = 400;
 
 /** The secret of an epoch; number 0 in a conversation without epochs. */
 interface Secret {
@@ -51,7 +51,8 @@ export class Cipher {
   private readonly signers = new Map<UserId, readonly Bytes[]>();
   /** The newest epoch of each conversation. */
   private readonly newest = new Map<ConversationId, Announced>();
-  /** The key log, as far as this tab knows it. */
+  /** How many rows the open log shows, and the key log, as far as this tab knows it. */
+  shown = 0;
   log: Followed | null = null;
 
   constructor(
@@ -135,11 +136,10 @@ export class Cipher {
   }
 
   private async openOnce(reading: Reading, row: WireMessage): Promise<Row> {
-    const { record } = reading;
-    const key = `${record.wire.id}/${row.Seq}/${row.ID}/${row.Data.length}`;
+    const key = `${reading.record.wire.id}/${row.Seq}/${row.ID}/${row.Data.length}`;
     const known = this.read.get(key);
     if (known) return known;
-    if (this.read.size >= MAX_CACHED) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
+    if (this.read.size >= MAX_CACHED + this.shown) for (const old of [...this.read.keys()].slice(0, MAX_CACHED / 4)) this.read.delete(old);
     const opening = this.openRow(reading, row);
     this.read.set(key, opening);
     // A row that could not be decrypted is not cached, as its key may arrive.
@@ -155,8 +155,8 @@ export class Cipher {
 
   /** Drops everything that is cached. */
   forgetAll(): void {
-    this.log = null;
     for (const kept of [this.read, this.newest, this.signers]) kept.clear();
+    this.log = null;
   }
 
   /** Drops the decrypted rows of a conversation. */

@@ -31,7 +31,39 @@ story("two people meet, write, answer, react, edit and delete", async (t) => {
   await ann.tab.keyboard.press("Escape");
   await ann.does("Hello dear Ben", "Delete");
   await ann.confirms("Delete");
-  await ben.log.getByText("Ann deleted this message").waitFor();
+  await ben.log.locator(".notice").getByText("Ann deleted this message").waitFor();
+  // What is deleted is quoted by nobody any more.
+  await ben.article("Hello yourself").locator(".quote").getByText("Ann deleted this message").waitFor();
+});
+
+story("a deleted message is named as such in the list, and has no delivery state any more", async (t) => {
+  const [ann, ben] = await pair(t);
+  await ann.says("A slip");
+  await ann.knows("A slip", "Seen", "Delivered");
+  await ann.row("Ben").locator(".state-icon").waitFor();
+  await ann.does("A slip", "Delete");
+  await ann.confirms("Delete");
+  await ann.row("Ben").getByText("You deleted this message").waitFor();
+  await ann.tab.getByRole("article", { name: /^You, \d\d:\d\d$/ }).waitFor();
+  assert.equal(await ann.tab.locator(".state-icon").count(), 0);
+  await ben.button("Back").click();
+  await ben.row("Ann").getByText("Ann deleted this message").waitFor();
+});
+
+story("without a connection nobody is shown as here, the user included", async (t) => {
+  const [ann, ben] = await pair(t);
+  await ben.says("I am here");
+  const said = ann.tab.locator(".pane-title").getByText("Available", { exact: true });
+  const dots = ann.tab.locator(".dot");
+  await said.waitFor();
+  await ann.tab.locator(".list-me .dot.available").waitFor();
+  world.proxy.cut();
+  await said.waitFor({ state: "detached" });
+  assert.equal(await dots.count(), 0);
+  world.proxy.restore();
+  await ann.tab.evaluate(() => dispatchEvent(new Event("online")));
+  await said.waitFor();
+  await ann.tab.locator(".list-me .dot.available").waitFor();
 });
 
 story("typing is shown; unread messages are counted, and the log opens at the first one", async (t) => {

@@ -37,14 +37,19 @@ function watchFor(text) {
   });
 }
 
+/** How long a frame takes, in whole milliseconds, and a number without a divisor in common with it. */
+const [FRAME_MS, STEP_MS] = [17, 7];
+
 /**
  * The times from a key to the frame that shows it, in the box of a page. Each key waits until the one before it is shown: faster
- * than any fingers, the browser puts keys before what says that a frame was drawn, and would measure how many of them wait.
+ * than any fingers, the browser puts keys before what says that a frame was drawn, and would measure how many of them wait. And then
+ * it comes at any moment of a frame, as from fingers: right after a frame it would always wait for the whole of the next one.
  */
 export async function keystrokeTimes({ tab, box }, count) {
   await tab.evaluate(watchKeys);
   await box.focus();
   for (let i = 1; i <= count; i++) {
+    await pause((i * STEP_MS) % FRAME_MS);
     await tab.keyboard.press("abcdefghij"[i % 10]);
     await tab.waitForFunction((all) => globalThis.keys.length === all, i);
   }

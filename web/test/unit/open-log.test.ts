@@ -53,7 +53,13 @@ async function openWith(rows: number) {
     const record = (await store.conversation(conversation)) ?? newConversation(wire);
     await log.append(record, Array.from({ length: to - from + 1 }, (_, i) => rowOf(from + i)), after);
   };
-  return { write, append, log, shown, state: out };
+  /** Decrypts all rows from a number on, as for the list or a notification. */
+  const read = async (from: number): Promise<void> => {
+    const record = await store.conversation(conversation);
+    if (record) await account.cipher.openAll(record, await store.rows(conversation, from));
+  };
+  const cached = (): number => account.cipher["read"].size;
+  return { write, append, log, shown, read, cached, state: out };
 }
 
 test("a log shows its newest page, and older ones when its reader asks for them", async () => {
@@ -80,6 +86,34 @@ test("what arrives makes a log longer, but not without end; what its reader has 
   await write(3_001, 3_050);
   await log.refresh();
   assert.deepEqual(shown(), [idOf(491), idOf(3_050)]);
+});
+
+test("a log whose reader is at its end keeps few rows, however many arrive, and does not decrypt them all again", async () => {
+  const { write, append, log, shown, state, cached } = await openWith(60);
+  log.isAtEnd = true;
+  for (let seq = 61; seq <= 1_000; seq++) {
+    await append(seq, seq);
+    await write(seq, seq);
+    assert.ok((state.state.log?.entries.length ?? 0) <= 150, `${seq}`);
+    assert.ok(cached() <= 550, `${seq}: ${cached()}`);
+  }
+  assert.deepEqual(shown()[1], idOf(1_000));
+  assert.equal(state.state.log?.older, true);
+  // What its reader asks for stays, and so does what they are reading.
+  assert.ok(await log.more());
+  const [oldest] = shown();
+  log.isAtEnd = false;
+  await append(1_001, 1_100);
+  await write(1_001, 1_100);
+  assert.deepEqual(shown(), [oldest, idOf(1_100)]);
+});
+
+test("what arrives in conversations that are not open is not kept decrypted", async () => {
+  const { write, log, read, cached } = await openWith(3_000);
+  log.close();
+  await write(3_001, 3_002);
+  await read(1);
+  assert.ok(cached() <= 400, String(cached()));
 });
 
 test("rows that are missing in between, as they expired on the server, do not end a log", async () => {

@@ -34,6 +34,30 @@ test("what is deleted says nothing any more; others cannot delete, admins can", 
   assert.deepEqual(shown.map((one) => [one.deleted, one.text]), [[true, ""], [true, ""], [false, "stays"]]);
 });
 
+test("what is deleted has no delivery state, unless it waits for its writer, and no earlier versions", () => {
+  const del: Content = { kind: "delete", of: [id(1)] };
+  const rows = [row(1, ann, text("one")), row(2, ann, edit(1, "two")), row(3, ann, edit(1, "three")), row(4, ann, del)];
+  assert.deepEqual(show(rows).map(({ deleted, state }) => [deleted, state]), [[true, null]]);
+  assert.deepEqual(versionsOf(rows[0] as Row, rows), []);
+  assert.deepEqual(versionsOf({ ...(rows[0] as Row), content: null, erased: true }, rows.slice(0, 3)), []);
+  const waiting: Waiting[] = [
+    { id: id(7), at: 7, content: text("held"), held: { kind: "other", detail: "" } },
+    { id: id(8), at: 8, content: { kind: "delete", of: [id(7)] }, held: null },
+  ];
+  assert.deepEqual(show([], waiting).map(({ deleted, state }) => [deleted, state]), [[true, "notSent"]]);
+});
+
+test("a reply to what was deleted says so, whether or not its target is loaded, and quotes nothing of it", () => {
+  const reply = row(3, ben, { kind: "text", text: "no", reply: { id: id(1), user: ann, quote: "a secret" }, mentions: [] });
+  const [target, deletion] = [row(1, ann, text("a secret")), row(4, ann, { kind: "delete", of: [id(1)] })];
+  const quoted = { id: id(1), name: "Ann", own: true, quote: "", deleted: true };
+  assert.deepEqual(show([target, reply, deletion])[1]?.reply, quoted);
+  assert.deepEqual(show([{ ...target, content: null, erased: true }, reply])[1]?.reply, quoted);
+  assert.deepEqual(show([reply, deletion])[0]?.reply, quoted);
+  // Others cannot.
+  assert.equal(show([reply, row(4, ben, { kind: "delete", of: [id(1)] })])[0]?.reply?.quote, "a secret");
+});
+
 test("whoever becomes an admin later, or is one no longer, has deleted what they could then", () => {
   const del = (of: number): Content => ({ kind: "delete", of: [id(of)] });
   const byOneOfThen: Row = { ...row(3, ben, del(1)), byAdmin: true };
@@ -99,7 +123,7 @@ test("what waits is shown at once, and once", () => {
 test("a reply shows its target, not what it claims of it", () => {
   const reply: Content = { kind: "text", text: "no", reply: { id: id(1), user: cleo, quote: "something else" }, mentions: [ben] };
   const shown = show([row(1, ben, text("x")), row(2, ben, edit(1, "y")), row(3, ann, reply)]);
-  assert.deepEqual(shown[1]?.reply, { id: id(1), name: "Ben", own: false, quote: "y" });
+  assert.deepEqual(shown[1]?.reply, { id: id(1), name: "Ben", own: false, quote: "y", deleted: false });
   assert.deepEqual([...(shown[1]?.mentions ?? [])], [["Ben", ben]]);
   assert.equal(show([row(3, ann, reply)])[0]?.reply?.quote, "something else");
 });

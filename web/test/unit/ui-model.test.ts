@@ -67,6 +67,21 @@ test("runs end with the sender, after five minutes, at a new day and before what
   assert.deepEqual(shape, ["day", "1", "day", "23", "4", "5", "line", "6", "new", "7"]);
 });
 
+test("a run keeps its key when rows are trimmed or loaded before it, and while it is as it was, its object", () => {
+  const all = Array.from({ length: 6 }, (_, i) => said(String(i), "a", noon + i * 1_000));
+  const runs = (entries: readonly Entry[], before?: ReturnType<typeof blocksOf>, first: string | null = null) => blocksOf(entries, first as Article["id"] | null, before);
+  const [middle] = [runs(all.slice(2, 5))];
+  assert.deepEqual(runs(all.slice(2, 5), middle), middle);
+  assert.equal(runs(all.slice(2, 5), middle)[1], middle[1]);
+  const trimmed = runs(all.slice(3), middle);
+  const whole = runs(all, trimmed);
+  assert.deepEqual([trimmed[1]?.key, whole[1]?.key], ["2", "2"]);
+  // Divided by the line before what is new, each part has a key of its own.
+  const divided = runs(all, whole, "2");
+  assert.deepEqual(divided.map(({ key }) => key).slice(1), ["0", "new", "2"]);
+  assert.equal(new Set(divided.map(({ key }) => key)).size, divided.length);
+});
+
 test("the newest own message is the last one that is not deleted", () => {
   const entries = [said("1", "me", noon, true), { ...said("2", "me", noon, true), deleted: true }, said("3", "b", noon)];
   assert.equal(newestOwn(entries), "1");

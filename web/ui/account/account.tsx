@@ -8,7 +8,8 @@ import { IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
 import { go, hashOf, type Section, sections } from "../route.ts";
-import { client, me, ownDot, waiting } from "../state.ts";
+import { ownDot } from "../presence.ts";
+import { client, me, waiting } from "../state.ts";
 import { Appearance } from "./appearance.tsx";
 import { Devices } from "./devices.tsx";
 import { Notifications } from "./notifications.tsx";
@@ -73,7 +74,7 @@ function Entries({ section }: { section: Section | null }): JSX.Element {
               <Icon name={icons[one]} />
               <span>{w[one]}</span>
             </a>
-            {/* NameHint the link, whose name is a contract. */}
+            {/* Beside the link, whose name is a contract. */}
             {one === "security" && !self.hasSheet && <span id="no-sheet" class="chip warn">{w.noSheetYet}</span>}
           </li>
         ))}

@@ -3,6 +3,7 @@
 import type { Exported, ExportedConversation, ExportedMessage } from "../../core/index.ts";
 import { language, words } from "../i18n/words.ts";
 import { plainText } from "../../core/model/markdown.ts";
+import { unshown } from "../text/unshown.ts";
 
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
@@ -17,19 +18,10 @@ article p, blockquote { margin: 0; white-space: pre-wrap; overflow-wrap: anywher
 blockquote { padding-inline-start: .75rem; border-inline-start: 3px solid; }
 time, small { opacity: .75; font-size: .875rem; font-weight: 400; }`;
 
+// Whose it is stands above it: in the page everybody has a name.
 function placeholderOf({ deleted, name, trouble }: ExportedMessage): string | null {
-  const w = words.value;
-  if (deleted) return w.deletedBy(name);
-  switch (trouble) {
-    case "waitingForKey":
-      return w.waitingForKey;
-    case "neverReadable":
-      return w.neverReadable;
-    case "newerClient":
-      return w.newerClient;
-    default:
-      return null;
-  }
+  if (deleted) return unshown("deleted", false, name);
+  return trouble === null || trouble === "notProven" || trouble === "forked" ? null : unshown(trouble, false, name);
 }
 
 function article(message: ExportedMessage): string {
@@ -43,7 +35,7 @@ function article(message: ExportedMessage): string {
     ...reactions.map(({ emoji, by }) => `${emoji} ${w.format.list(by)}`),
   ];
   return `<article><div><b dir="auto">${escaped(name)}</b> <time datetime="${at}">${escaped(w.format.time(Date.parse(at)))}</time></div>
-${reply ? `<blockquote dir="auto"><b>${escaped(reply.name)}</b>\n${escaped(plainText(reply.quote))}</blockquote>\n` : ""}${
+${reply ? `<blockquote dir="auto"><b>${escaped(reply.name)}</b>\n${escaped(reply.deleted ? unshown("deleted", false, reply.name) : plainText(reply.quote))}</blockquote>\n` : ""}${
     still === null ? `<p dir="auto">${escaped(text)}</p>` : `<p><small>${escaped(still)}</small></p>`
   }${notes.length > 0 ? `\n<small>${escaped(notes.join(" · "))}</small>` : ""}</article>`;
 }

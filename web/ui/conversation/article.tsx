@@ -18,6 +18,7 @@ import { client, me } from "../state.ts";
 import { directionOf } from "../text/direction.ts";
 import { isEmojiOnly, plainText } from "../../core/model/markdown.ts";
 import { Text } from "../text/text.tsx";
+import { unshown } from "../text/unshown.ts";
 import { type MessageActions, messageItems, type Place } from "./message-menu.ts";
 import { QuickEmoji } from "./quick-emoji.tsx";
 import { reload } from "../install.ts";
@@ -43,10 +44,10 @@ function Body({ article, place }: { article: Message; place: Place }): JSX.Eleme
   const w = words.value;
   const lines = article.text.split("\n").length;
   const [folded, setFolded] = useState(lines > FOLD_LINES || article.text.length > FOLD_CHARS);
-  if (article.trouble === "waitingForKey") return <Notice icon="lock" text={w.waitingForKey} />;
-  if (article.trouble === "neverReadable") return <Notice icon="lock" text={w.neverReadable} />;
-  if (article.trouble === "newerClient") return <Newer />;
-  if (article.deleted) return <Notice icon="trash" text={article.own ? w.deletedByYou : w.deletedBy(article.name)} />;
+  const { trouble } = article;
+  if (trouble === "waitingForKey" || trouble === "neverReadable") return <Notice icon="lock" text={w[trouble]} />;
+  if (trouble === "newerClient") return <Newer />;
+  if (article.deleted) return <Notice icon="trash" text={unshown("deleted", article.own, article.name)} />;
   if (article.state === "notSent" && article.text === "" && article.files.length === 0) return <Notice icon="edit" text={w.heldChange} />;
   if (article.text === "" && article.files.length > 0) return <Attached article={article} />;
   if (isEmojiOnly(article.text) && article.files.length === 0) return <p class="large-emoji">{article.text}</p>;
@@ -185,6 +186,9 @@ function Held({ article, place }: { article: Message; place: Place }): JSX.Eleme
   );
 }
 
+/** What a reply shows of the message that it is about. */
+const quoted = ({ deleted, own, name, quote }: NonNullable<Message["reply"]>): string => (deleted ? unshown("deleted", own, name) : plainText(quote));
+
 function DrawArticle(props: ArticleProps): JSX.Element {
   const { article, place, newest, target, actions, onJump } = props;
   const w = words.value;
@@ -215,7 +219,7 @@ function DrawArticle(props: ArticleProps): JSX.Element {
             <b>
               <bdi>{article.reply.own ? words.value.you : article.reply.name}</bdi>
             </b>
-            <span dir="auto">{plainText(article.reply.quote)}</span>
+            <span dir="auto">{quoted(article.reply)}</span>
           </button>
         )}
         <Body article={article} place={place} />

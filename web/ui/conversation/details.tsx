@@ -13,6 +13,7 @@ import { NameHint, IdOf } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { IconName } from "../parts/icon-paths.ts";
+import { dotOf } from "../presence.ts";
 import { go } from "../route.ts";
 import { client, me, people } from "../state.ts";
 import { openDetails } from "./details-open.ts";
@@ -69,7 +70,7 @@ function Members({ conversation: c }: { conversation: Conversation }): JSX.Eleme
             <Avatar
               of={{ kind: "person", id: member.id, name: member.name }}
               size={32}
-              dot={member.presence === "offline" ? null : member.presence}
+              dot={dotOf(member)}
             />
             <bdi class="cut">{member.name}</bdi>
             <NameHint of={member} />

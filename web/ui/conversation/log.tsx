@@ -143,7 +143,7 @@ export function Log(props: LogProps): JSX.Element {
 
   const tellSeen = (): void => {
     const seen = box.current && document.visibilityState === "visible" ? newestVisible(box.current) : null;
-    if (seen) client().seenUpTo(c.id, seen);
+    if (seen) client().seenUpTo(c.id, seen, place.current.end);
     if (seen && place.current.end) newLine.reached();
   };
   const jumpTo = useRef(async (message: string): Promise<void> => {

@@ -66,10 +66,10 @@ export function messageItems(c: Place, article: Article, actions: MessageActions
 
 const EDIT_WINDOW_MS = 15 * 60_000;
 
-/** The newest own message, if arrow up may still edit it. */
+/** The newest own message that was not deleted, if arrow up may still edit it. */
 export function editable(): Article | null {
   for (const entry of [...(log.value?.entries ?? [])].reverse()) {
-    if (entry.kind !== "article" || !entry.own) continue;
+    if (entry.kind !== "article" || !entry.own || entry.deleted) continue;
     return canEdit(entry) && Date.now() - entry.at < EDIT_WINDOW_MS ? entry : null;
   }
   return null;

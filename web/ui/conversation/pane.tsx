@@ -6,16 +6,16 @@ import { useDrop } from "../files/drop.ts";
 import { ConversationAvatar } from "../list/conversation-avatar.tsx";
 import { nameOf } from "../list/row.tsx";
 import { words } from "../i18n/words.ts";
-import { Details, SearchHere } from "../lazy.ts";
+import { Barrier, Details, SearchHere } from "../lazy.ts";
 import type { Article, Conversation } from "../../core/index.ts";
 import { NameHint } from "../parts/name-hint.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { MenuButton } from "../parts/menu.tsx";
 import { ReactionPicker } from "../picker/reaction-picker.tsx";
+import { dotOf, isKnown } from "../presence.ts";
 import { go } from "../route.ts";
 import { client, conversations, people, writing } from "../state.ts";
-import { Barrier } from "./barrier.tsx";
 import { Composer } from "./composer.tsx";
 import { type Composing, inWords } from "./draft.ts";
 import { closeOver, detailsOpen, openDetails } from "./details-open.ts";
@@ -28,12 +28,13 @@ export function subtitle(c: Conversation): string {
   const w = words.value;
   if (c.kind === "saved") return "";
   if (c.kind === "group") {
-    return c.availableCount > 0 ? `${w.memberCount(c.memberCount)} · ${w.hereNow(c.availableCount)}` : w.memberCount(c.memberCount);
+    return c.availableCount > 0 && isKnown.value ? `${w.memberCount(c.memberCount)} · ${w.hereNow(c.availableCount)}` : w.memberCount(c.memberCount);
   }
   const other = c.other ? people.value.get(c.other) : undefined;
   if (!other) return "";
   if (other.left) return w.accountDeleted;
-  return other.presence === "offline" ? "" : w[other.presence];
+  const dot = dotOf(other);
+  return dot ? w[dot] : "";
 }
 
 interface HeadProps {

@@ -16,13 +16,23 @@ const RUN_MS = 5 * 60_000;
 
 const dayOf = (ms: number): number => new Date(ms).setHours(0, 0, 0, 0);
 
-/** Reuses the objects of unchanged runs, so that they are not rendered again. */
+/**
+ * Reuses the objects of unchanged runs, so that they are not rendered again, and the keys of those that have lost or got messages at
+ * their beginning.
+ */
 function reuseRuns(before: readonly Block[], now: Block[]): Block[] {
-  const known = new Map(before.map((block) => [block.key, block]));
+  const known = new Map(before.flatMap((block) => (block.kind === "run" ? block.articles.map(({ id }) => [id, block] as const) : [])));
+  const keys = new Set(now.map(({ key }) => key));
+  const taken = new Set<Block>();
   return now.map((block) => {
-    const old = known.get(block.key);
-    if (block.kind !== "run" || old?.kind !== "run" || old.articles.length !== block.articles.length) return block;
-    return old.articles.every((article, i) => article === block.articles[i]) ? old : block;
+    if (block.kind !== "run") return block;
+    const old = block.articles.map(({ id }) => known.get(id)).find((one) => one !== undefined);
+    // One that was divided goes on as its first part.
+    if (!old || taken.has(old)) return block;
+    taken.add(old);
+    if (old.key !== block.key && keys.has(old.key)) return block;
+    const isSame = old.articles.length === block.articles.length && old.articles.every((article, i) => article === block.articles[i]);
+    return isSame ? old : { ...block, key: old.key };
   });
 }
 

@@ -14,6 +14,7 @@ const scenes: Record<string, Partial<State>> = {
   many: { conversations: many(1_000) },
   empty: { conversations: [], people: new Map() },
   sync: { firstSync: { done: 124, all: 200 } },
+  alarm: { alarm: ["lost"] },
   offline: { connection: { kind: "offline" }, waiting: 2 },
 };
 

@@ -61,7 +61,7 @@ const conversation = (n: number, kind: Conversation["kind"], name: string, more:
   ...more,
 });
 
-const said = (who: Person | null, text: string): Conversation["preview"] => ({ name: who?.name.split(" ")[0] ?? null, own: who === null, text, files: null });
+const said = (who: Person | null, text: string): Conversation["preview"] => ({ name: who?.name.split(" ")[0] ?? null, own: who === null, text, files: null, instead: null });
 
 export const spring = conversation(1, "group", "Spring concert", {
   color: "#bae1ff",
@@ -78,7 +78,7 @@ export const withYusuf = conversation(8, "direct", "Yusuf Demir", {
   barrier: { kind: "keysChanged", user: yusuf.id, name: "Yusuf" },
 });
 
-export const withMarta = conversation(10, "group", "Hall pictures", { lastAt: daysAgo(15), preview: { name: "Marta", own: false, text: "", files: { shape: "picture", count: 3, name: "" } } });
+export const withMarta = conversation(10, "group", "Hall pictures", { lastAt: daysAgo(15), preview: { name: "Marta", own: false, text: "", files: { shape: "picture", count: 3, name: "" }, instead: null } });
 
 export const saved = conversation(6, "saved", "", { memberCount: 1, lastAt: daysAgo(1, 16), preview: said(null, "Plan of the hall, final") });
 
@@ -93,6 +93,7 @@ export const conversations: Conversation[] = [
   withYusuf,
   conversation(9, "group", "Programme notes — proof reading", { lastAt: daysAgo(12), preview: said(ben, "Page four has the old date") }),
   withMarta,
+  conversation(12, "group", "Flowers", { color: "#ffb3ba", lastAt: daysAgo(16), preview: { name: nora.name, own: true, text: "", files: null, instead: "deleted" } }),
   conversation(11, "direct", "Sophie Petit", { other: sophie.id, hidden: true, lastAt: daysAgo(30), preview: said(sophie, "Merci !") }),
 ];
 
@@ -145,7 +146,7 @@ const line = (what: Line["what"], at: number): Line => ({ kind: "line", id: `lin
 
 const table = article(nora, today(13, 34), "Then I'd leave the long table by the window and move the small ones out.");
 const good = article(agnes, today(14, 6), "Good. The hall is ours on **Thursday from 18:30**, the caretaker opens for us. @Nora can you bring the 40 programmes?", {
-  reply: { id: table.id, name: "Nora", own: true, quote: table.text },
+  reply: { id: table.id, name: "Nora", own: true, quote: table.text, deleted: false },
   reactions: [
     { emoji: "👍", mine: true, names: ["Ágnes", "Ben"] },
     { emoji: "🎉", mine: false, names: ["Marta", "Tomás"] },
@@ -187,7 +188,7 @@ const inAnn: Entry[] = [
   article(nora, today(13, 55), "Let's take that one. Platform 4?"),
   article(nora, today(13, 55), "I'll bring the flowers, so save me a seat by the door", {
     state: "seen",
-    reply: { id: asMessage(1), name: "Ann", own: false, quote: "There is one at 17:31" },
+    reply: { id: asMessage(1), name: "Ann", own: false, quote: "There is one at 17:31", deleted: false },
   }),
   article(ann, today(13, 58), "Yes! See you at the station", { reactions: [{ emoji: "❤️", mine: true, names: [] }] }),
 ];

@@ -129,6 +129,9 @@ const screens = [
   ["account", "main", "#/account", [phone]],
   ["arabic", "main", reading, both, null, "ar"],
   ["german", "main", reading, [wide], null, "de"],
+  ["alarm", "alarm", reading, both],
+  ...[["login", "out", ""], ["list", "requests", "#/"], ["trouble", "main", `#/c/${id(8)}`], ["alarm", "alarm", "#/"], ["safety", "main", `#/verify/${(0x7a4).toString(16).padStart(32, "0")}`]].map(([name, scene, hash]) => [`${name}-arabic`, scene, hash, both, null, "ar"]),
+  ...["profile", "devices", "security", "appearance", "notifications"].map((name) => [`${name}-arabic`, "main", `#/account/${name}`, both, null, "ar"]),
 ];
 
 const browser = await launch();

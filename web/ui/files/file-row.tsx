@@ -64,7 +64,8 @@ export function Row({ file, text, isHere = true, children }: RowProps): JSX.Elem
 export const about = (file: FileInfo): string => {
   const ending = endingOf(file.name);
   const size = words.value.format.size(file.size);
-  return ending === "" ? size : `${ending}, ${size}`;
+  // Isolated: where the language is written from the right, the number stays with its unit.
+  return ending === "" ? size : `${ending}, \u2068${size}\u2069`;
 };
 
 /** A document. */

@@ -1,5 +1,7 @@
 // The code for sending, opening and playing files, as one chunk that is loaded on demand.
 
+import { enFiles } from "../i18n/en-files.ts";
+import { addWords } from "../i18n/words.ts";
 import { paths } from "../parts/icon-paths-files.ts";
 import { addIcons } from "../parts/icon.tsx";
 
@@ -16,3 +18,4 @@ export { Uploading } from "./uploading.tsx";
 export { VoicePlayer } from "./voice.tsx";
 
 addIcons(paths);
+addWords(enFiles);

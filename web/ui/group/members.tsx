@@ -15,6 +15,7 @@ import { Switch } from "../parts/field.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { type MenuItem, MenuButton } from "../parts/menu.tsx";
 import { useMore } from "../parts/more.ts";
+import { dotOf } from "../presence.ts";
 import { go } from "../route.ts";
 import { folded } from "../search/results.tsx";
 import { client, conversationOf, me } from "../state.ts";
@@ -68,7 +69,7 @@ function MemberRow({ conversation: c, member, onClose }: { conversation: Convers
       <Avatar
         of={{ kind: "person", id: member.id, name: member.name }}
         size={40}
-        dot={member.presence === "offline" ? null : member.presence}
+        dot={dotOf(member)}
       />
       <span class="member-names">
         <span class="member-name">

@@ -10,6 +10,7 @@ export const enRest = {
   emailWrong: "This is not an e-mail address.",
 
   // Invitation
+  name: "Name",
   setUp: "Set up your server.",
   setUpText: "This first account looks after it.",
   invites: (name: string) => `${name} invites you to a conversation.`,
@@ -111,6 +112,7 @@ export const enRest = {
   logOutWaiting: (n: number) => f.plural(n, { one: "# message waits to be sent. It would be lost.", other: "# messages wait to be sent. They would be lost." }),
 
   // Message info
+  from: "From",
   infoTitle: "Message info",
   sentAt: "Sent",
   deliveredTo: "Delivered to",
@@ -124,6 +126,9 @@ export const enRest = {
   chainHash: "Hash of all up to here",
 
   // Details
+  all: "All",
+  muted: "Muted",
+  add: "Add",
   groupOf: (n: number) => f.plural(n, { one: "Group of #", other: "Group of #" }),
   notifications: "Notifications",
   addPeople: "Add people",
@@ -142,6 +147,24 @@ export const enRest = {
   removedNote: "People who are removed receive nothing that is written afterwards.",
 
   // Trust
+  nothingFound: (text: string) => `Nothing found for “${text}”`,
+  searched: (n: number) => f.plural(n, { one: "Searched # message on this device.", other: "Searched # messages on this device." }),
+  people: "Conversations and people",
+  messagesHere: "Messages on this device",
+  where: (name: string, conversation: string, day: string) => `${name} in ${conversation} · ${day}`,
+  keysChanged: (name: string) => `${name}'s keys have changed`,
+  keysChangedText: (name: string) => `${name} may have set up the account anew, or someone may be posing as ${name}. Ask ${name} in another way before you write.`,
+  acceptKeys: "Accept new keys",
+  waitKeys: (name: string) => `Waiting until you have looked at ${name}'s keys`,
+  acceptAnyway: "Accept anyway",
+  acceptUnseen: (name: string) => `Without comparing, you only know that the server says this is ${name}.`,
+  lookMembers: "Look at members",
+  youRemoved: "You are no longer in this group. What you have read stays on this device.",
+  youBlock: (name: string) => `You have blocked ${name}.`,
+  askAgain: "Ask again",
+  requestSent: (who: string) => `Sent. You can write as soon as ${who} accepts.`,
+  asksAgain: (name: string) => `${name} wants to write to you again.`,
+  left: (name: string) => `${name} has deleted their account. What is here stays.`,
   youTwo: (name: string) => `You and ${name}`,
   noKeyYet: (name: string) => `The keys of ${name} are not known yet. They come with the first conversation.`,
   compareText: (name: string) => `Compare these numbers with ${name}'s screen, side by side or on the phone. If they are the same, nobody is in between.`,
@@ -154,6 +177,7 @@ export const enRest = {
   restored: { ask: "Was a backup restored?", title: "Was an older backup restored?", text: "This device cannot tell that from a server that hides something. Go on only if whoever runs it has told you so in another way than here. What was written after the backup then goes from this device, too: export it first. Keys that were renewed since have to be compared anew.", yes: "Go on with the backup", login: "Has whoever runs the server told you, in another way than here, that an older backup was restored?" },
 
   // Palette
+  open: "open",
   goTo: "Go to",
   commands: "Commands",
   choose: "choose",
@@ -175,6 +199,18 @@ export const enRest = {
   emojiGroups: { smileys: "Smileys", people: "People", nature: "Nature", food: "Food", travel: "Travel", activities: "Activities", objects: "Objects", symbols: "Symbols", flags: "Flags" },
 
   // Account
+  presence: "Presence",
+  now: "Now",
+  signOut: "Sign out",
+  theme: "Theme",
+  light: "Light",
+  dark: "Dark",
+  textSize: "Text size",
+  enterSends: "Enter sends",
+  push: "Notify when Parlance is closed",
+  sound: "Play a sound",
+  preview: "Show names and text",
+  invisible: "Invisible",
   profile: "Profile",
   devices: "Devices",
   security: "Security",
@@ -218,6 +254,8 @@ export const enRest = {
   notifyText: "On this device only.",
   notifyOn: "Tell me about new messages",
   notifyDenied: "Notifications are blocked for this site. Allow them in the browser's settings.",
+  pushFresh: "New message",
+  pushNothing: "No new messages",
   pushText: "Your browser's push service wakes this device. It learns when something comes, but not from whom or what.",
   pushUnsupported: "This browser cannot be woken. On iPhone and iPad, add Parlance to the Home Screen first.",
   pushFailed: "The browser's push service could not be reached.",

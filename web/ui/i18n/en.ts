@@ -1,6 +1,7 @@
 // English: the catalogue that the other languages follow, entry for entry. One entry is one whole sentence. What only parts say
-// that are loaded later stands in en-rest.ts, and is loaded with them.
+// that are loaded later stands in en-rest.ts and en-files.ts, and is loaded with them.
 
+import type { enFiles } from "./en-files.ts";
 import type { enRest } from "./en-rest.ts";
 import { formatOf } from "./format.ts";
 
@@ -26,7 +27,6 @@ export const en = {
   isOn: "on",
   notTaken: (sentence: string) => `The server did not take it: ${sentence}`,
   notOffered: "This server does not offer it.",
-  filesOff: "Files are turned off on this server.",
   cannotStore: "This device could not store it. Make room on it, then try again.",
   noKeysOf: (who: string) => `No keys are known, or they have changed: ${who}. Compare numbers first.`,
   heldChange: "A change to a message",
@@ -56,7 +56,6 @@ export const en = {
   noAccount: "No account yet? Ask someone who has one for an invitation link.",
 
   // Invitation
-  name: "Name",
   linkUsed: "This invitation no longer works. Ask for a new one.",
   alreadyHere: "Someone has an account with this e-mail here. Log in instead?",
 
@@ -91,11 +90,6 @@ export const en = {
   nobodyText: "Invite someone with a link, or write to a person who has an account.",
   noneOpen: "Choose a conversation, or press Ctrl K.",
   notHere: "This conversation is not on this device.",
-  nothingFound: (text: string) => `Nothing found for “${text}”`,
-  searched: (n: number) => f.plural(n, { one: "Searched # message on this device.", other: "Searched # messages on this device." }),
-  people: "Conversations and people",
-  messagesHere: "Messages on this device",
-  where: (name: string, conversation: string, day: string) => `${name} in ${conversation} · ${day}`,
   firstSync: "Fetching your conversations",
   firstSyncText: (done: number, all: number) => `${f.number(done)} of ${f.number(all)}. You can begin to write now.`,
 
@@ -117,7 +111,6 @@ export const en = {
   available: "Available",
   away: "Away",
   busy: "Busy",
-  invisible: "Invisible",
   accountDeleted: "Account deleted",
   alike: "Somebody else has a name that looks like this one. The ID tells them apart.",
   admin: "Admin",
@@ -167,40 +160,11 @@ export const en = {
   filesFull: "Your storage for files on this server is full.",
   serverFull: "The server's disk is full. Messages go through, files do not.",
   fileNotHere: "This file is no longer on this device. Choose it again.",
-  removeUnsent: "Remove what cannot be sent first.",
   largerThan: (size: string) => `Larger than ${size}, the limit of this server.`,
   dropHere: "Drop to attach",
   takePicture: "Take a picture",
   recordVoice: "Record a voice message",
-  recording: "Recording",
-  discard: "Discard",
-  micBlocked: "The microphone cannot be used. Allow it in the browser's settings.",
-  pause: "Pause",
-  position: "Position",
-  chosen: "Chosen files",
-  addMore: "Add more",
-  removeAll: "Remove all",
-  place: { removed: "Place and camera are removed", removedBut: (names: string) => `Place and camera are removed, but not from ${names}`, stays: "Place and camera stay in them", staysInSome: "Place and camera stay in some of them" },
-  sendOriginals: "Send originals",
-  removePlace: "Remove place and camera",
-  chosenState: { preparing: "Preparing …", failed: "Cannot be read", tooLarge: "Too large", noRoom: "There is no room for it on this device.", lost: "It was not ready yet. Choose it again." },
-  cancelUpload: "Cancel sending",
   filesBrief: { picture: (n: number) => f.plural(n, { one: "Photo", other: "# photos" }), video: (n: number) => f.plural(n, { one: "Video", other: "# videos" }), voice: (n: number) => f.plural(n, { one: "Voice message", other: "# voice messages" }), audio: (n: number) => f.plural(n, { one: "Recording", other: "# recordings" }), document: (n: number) => f.plural(n, { one: "File", other: "# files" }) },
-  filesMost: (n: number) => f.plural(n, { one: "Up to # file in one message.", other: "Up to # files in one message." }),
-  filesSize: (files: string, size: string) => `${files}, ${size}`,
-  removeNamed: (name: string) => `Remove ${name}`,
-  saveNamed: (name: string) => `Save ${name}`,
-  playOf: (name: string) => `Play: ${name}`,
-  stopLoading: (name: string) => `Stop loading ${name}`,
-  speedOf: (times: string) => `Speed ${times}`,
-  positionOf: (at: number, all: number) => f.plural(all, { one: `${f.number(at)} of # second`, other: `${f.number(at)} of # seconds` }),
-  morePictures: (n: number) => f.plural(n, { one: "and # more", other: "and # more" }),
-  pictureOf: (n: number, all: number) => `${f.number(n)} of ${f.number(all)}`,
-  lightbox: { before: "Picture before", after: "Next picture", larger: "Larger", smaller: "Smaller" },
-  ofAll: (done: string, all: string) => `${done} of ${all}`,
-  uploadLeft: (done: string, all: string, seconds: number) => f.plural(seconds, { one: `${done} of ${all} · about # s left`, other: `${done} of ${all} · about # s left` }),
-  uploadWaits: (done: string, all: string) => `Waiting for the connection, ${done} of ${all}`,
-  uploadSays: { start: "Sending files", half: "Half of the files is sent", end: "All files are sent" },
 
   // Menus
   mute: "Mute",
@@ -235,13 +199,9 @@ export const en = {
   blockText: (name: string) => `${name} cannot write to you or invite you any more. Their messages come back as not sent.`,
 
   // Message info
-  from: "From",
   history: "Earlier versions",
 
   // Details
-  all: "All",
-  muted: "Muted",
-  add: "Add",
   compare: "Compare numbers",
 
   // Lines of the log
@@ -254,25 +214,12 @@ export const en = {
   lineVerified: (who: string) => `You and ${who} are verified.`,
 
   // Trust
-  keysChanged: (name: string) => `${name}'s keys have changed`,
-  keysChangedText: (name: string) => `${name} may have set up the account anew, or someone may be posing as ${name}. Ask ${name} in another way before you write.`,
-  acceptKeys: "Accept new keys",
-  waitKeys: (name: string) => `Waiting until you have looked at ${name}'s keys`,
-  acceptAnyway: "Accept anyway",
-  acceptUnseen: (name: string) => `Without comparing, you only know that the server says this is ${name}.`,
   stranger: "Someone is listed here whom no admin added",
   strangerText: (who: string) => `${who}. Sending has stopped.`,
-  lookMembers: "Look at members",
   forked: (name: string) => `You and ${name} were shown different messages.`,
-  youRemoved: "You are no longer in this group. What you have read stays on this device.",
   removeFromList: "Remove from list",
   theyBlock: (name: string) => `${name} does not take messages from you.`,
-  youBlock: (name: string) => `You have blocked ${name}.`,
   ended: (name: string) => `You and ${name} are no longer in contact. What was written stays here.`,
-  askAgain: "Ask again",
-  requestSent: (who: string) => `Sent. You can write as soon as ${who} accepts.`,
-  asksAgain: (name: string) => `${name} wants to write to you again.`,
-  left: (name: string) => `${name} has deleted their account. What is here stays.`,
 
   // Bars
   offline: "You are offline. What you write is sent later.",
@@ -296,24 +243,8 @@ export const en = {
   yes: "Yes",
   notNow: "Not now",
 
-  // Palette
-  open: "open",
-
   // Account
-  presence: "Presence",
-  now: "Now",
-  signOut: "Sign out",
   unnamedDevice: "A device without a name",
-  theme: "Theme",
-  light: "Light",
-  dark: "Dark",
-  textSize: "Text size",
-  enterSends: "Enter sends",
-  push: "Notify when Parlance is closed",
-  pushFresh: "New message",
-  pushNothing: "No new messages",
-  sound: "Play a sound",
-  preview: "Show names and text",
 
   // Pages
   notSecure: "This address cannot keep secrets",
@@ -328,4 +259,4 @@ export const en = {
 };
 
 /** The texts that each language has. */
-export type Catalogue = typeof en & typeof enRest;
+export type Catalogue = typeof en & typeof enRest & typeof enFiles;

@@ -2,6 +2,7 @@
 // English is always there, others are loaded when chosen.
 
 import { signal } from "@preact/signals";
+import type { enFiles } from "./en-files.ts";
 import type { enRest } from "./en-rest.ts";
 import { type Catalogue, en } from "./en.ts";
 
@@ -14,7 +15,7 @@ export type Language = keyof typeof languages;
 const english = { ...en } as Catalogue;
 
 /** Adds the sentences of parts that have just been loaded. */
-export function addWords(more: typeof enRest): void {
+export function addWords(more: typeof enRest | typeof enFiles): void {
   Object.assign(english, more);
 }
 

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import type { Conversation } from "../../core/index.ts";
 import { Avatar } from "../parts/avatar.tsx";
+import { dotOf } from "../presence.ts";
 import { people } from "../state.ts";
 
 /** The avatar, with the other user's presence. */
@@ -10,7 +11,6 @@ export function ConversationAvatar({ conversation: c, size }: { conversation: Co
   const of = size ? { size } : {};
   if (c.kind === "saved") return <Avatar of={{ kind: "saved" }} {...of} />;
   if (c.kind === "group") return <Avatar of={{ kind: "group", name: c.name, color: c.color }} {...of} />;
-  const presence = c.other ? people.value.get(c.other)?.presence : undefined;
-  const dot = presence === undefined || presence === "offline" ? null : presence;
+  const dot = dotOf(c.other ? people.value.get(c.other) : undefined);
   return <Avatar of={{ kind: "person", id: c.other ?? c.id, name: c.name }} dot={dot} {...of} />;
 }

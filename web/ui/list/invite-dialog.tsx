@@ -58,12 +58,15 @@ export function InviteDialog({ onClose }: { onClose: () => void }): JSX.Element 
   const [wrong, setWrong] = useState<string | null>(null);
   const make = async (): Promise<void> => {
     setWrong(null);
+    setMade(null);
     const outcome = await client().invite();
     if (!outcome.ok) return setWrong(sentenceOf(outcome.failure));
     setMade(outcome.value);
     const all = await client().invitations();
     setOthers(all.filter((one) => one.code !== outcome.value.code));
   };
+  // On a slow line each further press would make another one.
+  const isMaking = made === null && wrong === null;
   useEffect(() => {
     void make();
   }, []);
@@ -88,7 +91,7 @@ export function InviteDialog({ onClose }: { onClose: () => void }): JSX.Element 
             onFocus={(event) => event.currentTarget.select()}
           />
           {made?.link && <CopyLink link={made.link} />}
-          <Button full icon="refresh" onClick={() => void make()}>
+          <Button full icon="refresh" busy={isMaking} onClick={() => void (isMaking || make())}>
             {w.newLink}
           </Button>
           {made && <small>{w.inviteUntil(made.until)}</small>}

@@ -5,13 +5,14 @@ import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { words } from "../i18n/words.ts";
 import type { Conversation } from "../../core/index.ts";
+import { SearchResults } from "../lazy.ts";
 import { show } from "../overlay.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Button, IconButton } from "../parts/button.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
+import { ownDot } from "../presence.ts";
 import { go, hashOf } from "../route.ts";
-import { SearchResults } from "../search/results.tsx";
-import { conversations, firstSync, me, ownDot, requests } from "../state.ts";
+import { conversations, firstSync, me, requests } from "../state.ts";
 import { Requests } from "./requests.tsx";
 import { Row } from "./row.tsx";
 

@@ -7,7 +7,7 @@ import { conversationItems } from "../conversation/menu.tsx";
 import { LONG_PRESS_MS } from "../conversation/touch.ts";
 import { words } from "../i18n/words.ts";
 import { brief } from "../files/attached.tsx";
-import type { Conversation } from "../../core/index.ts";
+import type { Conversation, Person } from "../../core/index.ts";
 import { NameHint, nameHint } from "../parts/name-hint.tsx";
 import { Menu } from "../parts/menu.tsx";
 import { type Anchor, at } from "../parts/popover.ts";
@@ -18,18 +18,34 @@ import { hashOf } from "../route.ts";
 import { people } from "../state.ts";
 import { today } from "../today.ts";
 import { plainText } from "../../core/model/markdown.ts";
+import { unshown } from "../text/unshown.ts";
 import { ConversationAvatar } from "./conversation-avatar.tsx";
 
-/** The text of the second line. */
-function previewOf(c: Conversation): string {
+/** The second line: who is named before the text, and the text. */
+function previewOf(c: Conversation): readonly [by: string, text: string] {
+  if (!c.preview) return ["", ""];
+  const { own, name, text: written, files, instead } = c.preview;
+  // It names its writer itself.
+  if (instead === "deleted") return ["", unshown(instead, own, name ?? "")];
+  const text = instead ? unshown(instead, own, name ?? "") : written === "" && files ? brief(files) : plainText(written);
+  const by = c.kind === "saved" ? "" : own ? words.value.you : c.kind === "group" ? (name ?? "") : "";
+  return [by, text];
+}
+
+/** Each part has a direction of its own, and begins where the line of the reader's language begins. */
+function SecondLine({ conversation: c, other }: { conversation: Conversation; other: Person | undefined }): JSX.Element {
   const w = words.value;
-  if (!c.preview) return "";
-  const { files } = c.preview;
-  const said = c.preview.text === "" && files ? brief(files) : plainText(c.preview.text);
-  const text = `\u2068${said}\u2069`; // of its own direction, whatever stands before it
-  if (c.kind === "saved") return text;
-  if (c.preview.own) return w.by(w.you, text);
-  return c.kind === "group" && c.preview.name ? w.by(c.preview.name, text) : text;
+  const isAwaited = other && !other.friend && c.preview === null && c.barrier === null;
+  const [by, text] = c.draft ? ["", c.draft] : isAwaited ? ["", w.acceptsAwaited] : previewOf(c);
+  return (
+    <span class="row-text">
+      {c.draft && <b class="row-draft">{w.draft}</b>}
+      {by && <span class="row-by cut">{w.by(`\u2068${by}\u2069`, "").trimEnd()}</span>}
+      <span class="cut" dir="auto">
+        {text}
+      </span>
+    </span>
+  );
 }
 
 /** Visual states in words, for screen readers, between the name and the text. */
@@ -93,17 +109,7 @@ function DrawRow({ conversation: c, open, inTab }: RowProps): JSX.Element {
           {c.barrier?.kind === "keysChanged" && <span class="row-warn"><Icon name="shieldWarn" size={16} /></span>}
         </span>
         <span class="unseen">{spoken(c, nameHint(other))}</span>
-        <span class="row-text cut" dir="auto">
-          {c.draft ? (
-            <>
-              <b class="row-draft">{w.draft}</b> {c.draft}
-            </>
-          ) : other && !other.friend && c.preview === null && c.barrier === null ? (
-            w.acceptsAwaited
-          ) : (
-            previewOf(c)
-          )}
-        </span>
+        <SecondLine conversation={c} other={other} />
         {c.lastAt > 0 && (
           <time class="row-time">
             <span class="unseen">, </span>

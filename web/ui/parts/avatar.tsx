@@ -2,7 +2,7 @@
 // so assistive technology does not hear it twice.
 
 import type { JSX } from "preact";
-import { colors, css, personColors } from "./colors.ts";
+import { colors, css, memoized, personColors } from "./colors.ts";
 import { Icon } from "./icon.tsx";
 
 /** What a person's dot shows; null draws none. */
@@ -17,11 +17,13 @@ export type AvatarOf =
 const segments = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const first = (word: string): string => segments.segment(word)[Symbol.iterator]().next().value?.segment ?? "";
 
+// Remembered, as what segments a word takes memory of which the collector does not know.
+const firstOf = memoized((word) => first(word).toLocaleUpperCase());
+
 /** The first letters of the first and the last word; of a group, of the first word only. */
 export function initials(name: string, kind: "person" | "group"): string {
   const words = name.trim().split(/\s+/);
-  const last = words.length > 1 && kind === "person" ? first(words.at(-1) ?? "") : "";
-  return (first(words[0] ?? "") + last).toLocaleUpperCase();
+  return firstOf(words[0] ?? "") + (words.length > 1 && kind === "person" ? firstOf(words.at(-1) ?? "") : "");
 }
 
 function shades(of: AvatarOf): Record<string, string> {

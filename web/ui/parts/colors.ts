@@ -80,8 +80,8 @@ function computeConversation(wire: string): ConversationColors | null {
 
 const hues = [20, 50, 75, 105, 135, 160, 185, 215, 245, 275, 305, 340];
 
-/** Memoizes by argument: a list uses the same few colours again and again. */
-function memoized<T>(compute: (of: string) => T): (of: string) => T {
+/** Memoizes by argument: a list uses the same few again and again. */
+export function memoized<T>(compute: (of: string) => T): (of: string) => T {
   const known = new Map<string, T>();
   return (of) => {
     const found = known.get(of);

@@ -10,8 +10,6 @@ interface DialogProps {
   title: string;
   /** Called when the person closes it; the owner then stops drawing it. */
   onClose: () => void;
-  /** Asked before Escape or the veil closes it: false keeps it, because text would be lost. */
-  mayClose?: () => boolean;
   size?: "small" | "medium" | "wide" | "bare";
   /** `alertdialog` where a choice has to be made. */
   alert?: boolean;
@@ -20,7 +18,7 @@ interface DialogProps {
 
 /** A modal dialog with its title and its way out. */
 export function Dialog(props: DialogProps): JSX.Element {
-  const { title, onClose, mayClose, size = "medium", alert, children } = props;
+  const { title, onClose, size = "medium", alert, children } = props;
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
@@ -28,9 +26,6 @@ export function Dialog(props: DialogProps): JSX.Element {
     dialog?.showModal();
     return () => dialog?.close();
   }, []);
-  const leave = (): void => {
-    if (mayClose?.() ?? true) onClose();
-  };
   return (
     <dialog
       ref={element}
@@ -39,16 +34,16 @@ export function Dialog(props: DialogProps): JSX.Element {
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault();
-        leave();
+        onClose();
       }}
       onPointerDown={(event) => {
-        if (event.target === element.current) leave();
+        if (event.target === element.current) onClose();
       }}
     >
       <div class="dialog-box">
         <div class={size === "bare" ? "unseen" : "dialog-head"}>
           <h2 id={id}>{title}</h2>
-          {size !== "bare" && !alert && <IconButton icon="close" label={words.value.close} onClick={leave} />}
+          {size !== "bare" && !alert && <IconButton icon="close" label={words.value.close} onClick={onClose} />}
         </div>
         {children}
       </div>
