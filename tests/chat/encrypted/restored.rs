@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use parlance_client::{
-    NewMessage, Reader, Server, StationId,
-    e2ee::{Card, CardHash, Error as Wrong, Kind, Mark, Pin, SigningKey, VaultPin},
+    Server, StationId,
+    e2ee::{Card, CardHash, Error as Wrong, Mark, Pin, SigningKey, VaultPin},
 };
 
 use super::{
@@ -124,42 +124,4 @@ async fn a_vault_does_not_keep_what_a_restored_database_has_lost() {
     says(&third, &mut thirds, ann.user(), "And on").await;
     assert_eq!(reads(&vera, &mut state).await, ["Kept", "And on"]);
     restored.end().await;
-}
-
-#[tokio::test]
-async fn a_message_whose_content_was_erased_is_not_taken_for_lost() {
-    let (world, [mut ann, mut ben], [mut anns, mut bens]) = channel().await;
-    let id = anns.conversation.id;
-    let instance = anns.conversation.instance.clone();
-    // Before and after the list was made, and between messages of others.
-    for (lists_again, ben_answers) in [(false, false), (true, false), (true, true), (false, true)] {
-        let (session, state) = (&ann.session, &mut ann.state);
-        let (conversation, mut reader) = (&mut anns.conversation, Reader::new());
-        session
-            .read(state, conversation, &mut reader)
-            .await
-            .unwrap();
-        let text = NewMessage::new(Kind::Text {
-            text: "Erased".to_owned(),
-            reply: None,
-            mentions: vec![],
-        });
-        let said = session.say(state, &ann.sign, conversation, &reader, text);
-        let said = said.await.unwrap().id;
-        assert_eq!(state.reading(id, &instance).stored(), Some(said));
-        let erased = session.erase(id, &instance, vec![said]).await.unwrap();
-        assert_eq!(erased, [said]);
-        if ben_answers {
-            ben.says("An answer", &mut bens).await.unwrap();
-        }
-        if lists_again {
-            *conversation = session.listed(id).await.unwrap();
-        }
-        session
-            .read(state, conversation, &mut reader)
-            .await
-            .unwrap();
-        assert_eq!(state.reading(id, &instance).stored(), None);
-    }
-    world.end().await;
 }

@@ -57,7 +57,10 @@ impl Session {
             if row.seq <= seq || before.link(row.seq, row.id, data) != told {
                 return Err(e2ee::Error::BrokenTranscript(row.seq).into());
             }
-            reader.chains.insert(row.seq, told);
+            let followed = reader.chains.insert(row.seq, told);
+            if followed.is_some_and(|followed| followed != told) {
+                return Err(e2ee::Error::DifferentTranscript.into());
+            }
             last = Some((row.seq, told));
         }
         let (seq, chain) = last.unwrap_or((0, beginning_of(conversation)));
@@ -195,7 +198,9 @@ fn beginning(
     rows: &[Message],
     known: Option<(i64, Chain)>,
 ) -> Option<(i64, Chain)> {
-    if let Some((seq, chain)) = reader.chains.last_key_value() {
+    // A link may be of a message that came after the rows were read: then it is the first one now.
+    let first = rows.first().map_or(i64::MAX, |row| row.seq);
+    if let Some((seq, chain)) = reader.chains.range(..first).next_back() {
         return Some((*seq, *chain));
     }
     if !reader.begins_late {
