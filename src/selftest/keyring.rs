@@ -272,14 +272,14 @@ impl Keyring {
 /// The guarantee that is broken if a client refuses something.
 pub(super) fn kind_of(error: &e2ee::Error) -> Kind {
     use e2ee::Error::{
-        DifferentTranscript, MissingMessages, OtherSecret, Relabelled, RepeatedNumber,
+        DifferentTranscript, LostMessage, MissingMessages, OtherSecret, Relabelled, RepeatedNumber,
         UnknownSigner, WrongSecret, WrongSigner,
     };
     match error {
         WrongSigner | UnknownSigner(_) => Kind::BadSignature,
         WrongSecret | OtherSecret | Relabelled => Kind::Undecryptable,
         DifferentTranscript => Kind::WrongHead,
-        MissingMessages { .. } => Kind::Lost,
+        MissingMessages { .. } | LostMessage(_) => Kind::Lost,
         RepeatedNumber(_) => Kind::Doubled,
         e2ee::Error::Malformed(_) | e2ee::Error::Invalid(_) => Kind::Altered,
         _ => Kind::WrongEpoch,

@@ -239,3 +239,26 @@ async fn after_a_restored_backup_a_service_goes_on_once_somebody_says_so() {
     );
     restored.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_misses_its_newest_message_after_a_restored_backup() {
+    let world = World::new().await;
+    let (mut service, ann) = (Service::new(&world), Person::new(&world, "Ann").await);
+    bad(&service.sends("x", &TO_ANN));
+    ann.session.accept_friend(Service::user()).await.unwrap();
+    good(&service.sends("Kept", &TO_ANN));
+    let backup = Backup::of(&world);
+    let lost = good(&service.sends("Lost", &TO_ANN));
+    let restored = restores(world, &backup).await;
+    service.world = Arc::clone(&restored);
+    let lost = lost.trim_end();
+    assert_eq!(
+        bad(&service.sends("x", &TO_ANN)),
+        format!(
+            "parlance: the server does not show what it has shown before (message {lost}, which the server had stored, is missing); if its database was restored from a backup, pass --accept-restored"
+        )
+    );
+    good(&service.sends("And on", &[&TO_ANN[..], &["--accept-restored"]].concat()));
+    good(&service.sends("and on", &TO_ANN));
+    restored.end().await;
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parlance_client::{
     Device, Error, NewMessage, NextEpoch, Reader, Received, Server, ShownName, UserId,
     answer::Conversation,
-    e2ee::{Content, Head, Invitation, Kind, Mark, Pin, State},
+    e2ee::{Content, Error as Wrong, Head, Invitation, Kind, Mark, Pin, State},
 };
 
 use super::{
@@ -73,6 +73,8 @@ async fn a_device_begins_names_and_extends_groups_and_shares_what_was_written_in
     let begun = session.begin_group(state, sign, &first, "News").await;
     bot.save().unwrap();
     let group = begun.unwrap().id;
+    // Its own, which it does not have to believe the server.
+    assert!(bot.parts().1.epochs.contains_key(&group));
     let me = bot.session().user();
     let named = async |person: &mut Person, name: &str| {
         let (mut conversation, _) = reads(person).await;
@@ -118,6 +120,14 @@ async fn a_device_begins_names_and_extends_groups_and_shares_what_was_written_in
     let renamed = session.rename_encrypted(state, sign, &mut listed, "Newer");
     renamed.await.unwrap();
     named(&mut ann, "Newer").await;
+
+    // Whoever has another identity is in no new group before it is accepted.
+    let mut again = ann.resets(&world).await;
+    again.publishes_first_card().await;
+    let (session, state, sign) = bot.parts();
+    let refused = session.begin_group(state, sign, &first, "News").await;
+    let changed = matches!(&refused, Err(Error::Encryption(Wrong::NewIdentity(_))));
+    assert!(changed, "{refused:?}");
     world.end().await;
 }
 

@@ -6,6 +6,7 @@ mod bot;
 mod device;
 mod direct;
 mod epoch_age;
+mod erased;
 mod files;
 mod group;
 mod invited;

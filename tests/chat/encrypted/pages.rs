@@ -18,7 +18,7 @@ use crate::{client::Relay, world::World};
 
 impl Person {
     /// Reads on.
-    async fn reads_on(
+    pub(super) async fn reads_on(
         &mut self,
         conversation: &mut Conversation,
         reader: &mut Reader,
@@ -70,7 +70,7 @@ impl Person {
     }
 
     /// Logs in there, at the same station; each call is made once.
-    async fn moves(&mut self, url: &str) {
+    pub(super) async fn moves(&mut self, url: &str) {
         let retry = Retry {
             attempts: 1,
             timeout: Duration::from_secs(30),

@@ -2,7 +2,7 @@
 
 use parlance_wire::{
     e2ee::{Epoch, Invalid},
-    id::UserId,
+    id::{MessageId, UserId},
 };
 use thiserror::Error;
 
@@ -51,6 +51,9 @@ pub enum Error {
     /// A message of this station had this number already: the number was used twice, or the message was moved.
     #[error("the number {0} of this station was used before")]
     RepeatedNumber(u64),
+    /// The newest message from here, which the server had stored, is not in the transcript any more.
+    #[error("message {0}, which the server had stored, is missing")]
+    LostMessage(MessageId),
     /// A message in the transcript is not what was written, or one before it is missing.
     #[error("message {0} of the transcript is not what was written, or one before it is missing")]
     BrokenTranscript(i64),
@@ -191,6 +194,7 @@ impl Error {
                 | Self::OldEpoch(_)
                 | Self::ForkedEpoch(_)
                 | Self::DifferentTranscript
+                | Self::LostMessage(_)
         )
     }
 }

@@ -20,6 +20,9 @@ pub struct Reading {
     /// The last message that was sent from here, while it is unknown whether the server has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unsure: Option<(MessageId, u64)>,
+    /// The newest message that the server has stored from here, until it is read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored: Option<MessageId>,
 }
 
 /// The reader's view at a message.
@@ -55,9 +58,21 @@ impl Reading {
     }
 
     /// Counts a message that was sent from here, and not read back yet.
-    pub fn sent(&mut self, user: UserId, station: StationId, n: u64) {
+    pub fn sent(&mut self, user: UserId, station: StationId, n: u64, id: MessageId) {
         self.unsure = None;
+        self.stored = Some(id);
         self.count_own(user, station, n);
+    }
+
+    /// The newest message that the server has stored from here, if it was not read back yet.
+    #[must_use]
+    pub fn stored(&self) -> Option<MessageId> {
+        self.stored
+    }
+
+    /// Notes that everything was read back.
+    pub fn read_back(&mut self) {
+        self.stored = None;
     }
 
     /// Counts a message that was sent from here without an answer. Its number is used up, unless

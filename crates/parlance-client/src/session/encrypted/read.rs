@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parlance_wire::{
     chain::Chain,
     e2ee::{Announcement, Epoch, Head},
-    id::{StationId, UserId},
+    id::{MessageId, StationId, UserId},
 };
 
 use crate::{
@@ -144,6 +144,8 @@ pub struct Reader {
     newest: BTreeMap<(UserId, StationId), i64>,
     /// Whether there may be messages before the oldest one in `chains`.
     begins_late: bool,
+    /// The newest message that was stored from here, until it is found in the transcript.
+    awaited: Option<MessageId>,
 }
 
 impl Reader {
@@ -221,7 +223,7 @@ impl Session {
     /// As for [`follow_epochs`](Self::follow_epochs); `BrokenTranscript`: a message is not what was
     /// written, or one is missing; `DifferentTranscript`: the messages are not those that were
     /// shown before, here or to another station of the user's that has written the vault, or that the
-    /// list names.
+    /// list names; `LostMessage`: the newest one that was said from here is not among them.
     pub async fn read(
         &self,
         state: &mut State,
@@ -258,6 +260,9 @@ impl Session {
         state
             .heads
             .insert(conversation.id, (conversation.instance.clone(), head));
+        state
+            .reading(conversation.id, &conversation.instance)
+            .read_back();
         *reader = next;
         Ok(read)
     }

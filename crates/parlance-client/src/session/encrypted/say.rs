@@ -251,9 +251,9 @@ impl Session {
         let kept = state.reading(conversation_id, &instance);
         let is_there = |error: &Error| error.code() == Some(ErrorCode::MessageIdConflict);
         match &stored {
-            Ok(_) => kept.sent(user, station, n),
+            Ok(_) => kept.sent(user, station, n, id),
             // By an attempt of this call that was not answered, sealed in the epoch before.
-            Err(error) if may_be_stored && is_there(error) => kept.sent(user, station, n),
+            Err(error) if may_be_stored && is_there(error) => kept.sent(user, station, n, id),
             Err(_) if may_be_stored => kept.may_be_sent(user, station, n, id),
             // By an earlier call.
             Err(error) if is_there(error) => kept.is_sent(id),

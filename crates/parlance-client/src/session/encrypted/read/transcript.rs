@@ -21,6 +21,12 @@ impl Session {
         let known = state.heads.get(&conversation.id);
         let known = known.filter(|(instance, _)| *instance == conversation.instance);
         let known = known.and_then(|(_, head)| Some((head.seq, head.chain?)));
+        let kept = state.readings.get(&conversation.id);
+        let kept = kept.filter(|(instance, _)| *instance == conversation.instance);
+        // Where its place is not known, nothing follows from its absence.
+        reader.awaited = kept
+            .filter(|_| known.is_some() || !reader.begins_late)
+            .and_then(|(_, reading)| reading.stored());
         let vault = state.vault_heads.get(&conversation.id);
         let vault = vault.and_then(|head| Some((head.seq, head.chain?)));
         let older = match (known, vault) {
@@ -31,6 +37,7 @@ impl Session {
         };
         let mut last = beginning(conversation, reader, rows, known.or(older));
         for row in rows {
+            reader.awaited.take_if(|awaited| *awaited == row.id);
             let told = Chain::parse(&row.chain).ok_or(e2ee::Error::BrokenTranscript(row.seq))?;
             let Some((seq, chain)) = last else {
                 // The oldest one that is read: those before it are not known.
@@ -50,7 +57,10 @@ impl Session {
             if row.seq <= seq || before.link(row.seq, row.id, data) != told {
                 return Err(e2ee::Error::BrokenTranscript(row.seq).into());
             }
-            reader.chains.insert(row.seq, told);
+            let followed = reader.chains.insert(row.seq, told);
+            if followed.is_some_and(|followed| followed != told) {
+                return Err(e2ee::Error::DifferentTranscript.into());
+            }
             last = Some((row.seq, told));
         }
         let (seq, chain) = last.unwrap_or((0, beginning_of(conversation)));
@@ -60,19 +70,28 @@ impl Session {
             listed != chain && reader.chains.values().all(|chain| *chain != listed)
         }) {
             // Unless the newest messages were erased.
-            self.links(conversation, reader, (seq, chain), i64::MAX)
+            self.links_to_end(conversation, reader, (seq, chain))
                 .await?;
-            let newest = reader.chains.last_key_value().map(|(newest, _)| *newest);
-            reader.gaps.extend(newest.filter(|newest| *newest > seq));
             if reader.chains.values().all(|chain| Some(*chain) != listed) {
                 return Err(e2ee::Error::DifferentTranscript.into());
             }
         }
-        // The newest message of an earlier reading must still be there, as it was.
-        if let Some((seq, chain)) = known.filter(|(seq, _)| *seq > 0)
-            && reader.chains.get(&seq) != Some(&chain)
-        {
+        // The newest message of an earlier reading must still be there, as it was, and the newest
+        // one from here.
+        let known = known.filter(|(seq, _)| *seq > 0);
+        let has_known = |reader: &Reader| {
+            known.is_none_or(|(seq, chain)| reader.chains.get(&seq) == Some(&chain))
+        };
+        if !has_known(reader) || reader.awaited.is_some() {
+            // They may have been erased after the list was made.
+            self.links_to_end(conversation, reader, (seq, chain))
+                .await?;
+        }
+        if !has_known(reader) {
             return Err(e2ee::Error::DifferentTranscript.into());
+        }
+        if let Some(lost) = reader.awaited {
+            return Err(e2ee::Error::LostMessage(lost).into());
         }
         // So must the one that another station has read. If all messages are later ones, the
         // conversation was cleared since; and if there are none, nothing was said since then.
@@ -113,6 +132,22 @@ impl Session {
             .transpose()
     }
 
+    /// Follows the links after the newest message that is known, which is this one if there are no
+    /// others.
+    async fn links_to_end(
+        &self,
+        conversation: &Conversation,
+        reader: &mut Reader,
+        last: (i64, Chain),
+    ) -> Result<(), Error> {
+        let newest = reader.chains.last_key_value();
+        let last = newest.map_or(last, |(seq, chain)| (*seq, *chain));
+        self.links(conversation, reader, last, i64::MAX).await?;
+        let newest = reader.chains.last_key_value().map(|(newest, _)| *newest);
+        reader.gaps.extend(newest.filter(|newest| *newest > last.0));
+        Ok(())
+    }
+
     /// Follows the links after a message, as far as the one with the number `until`. Returns the
     /// last one's hash.
     async fn links(
@@ -137,6 +172,7 @@ impl Session {
                 }
                 (seq, chain) = (link.seq, next);
                 reader.chains.insert(seq, chain);
+                reader.awaited.take_if(|awaited| *awaited == link.id);
             }
             if !page.hasmore || page.transcript.is_empty() {
                 return Ok(chain);
@@ -162,7 +198,9 @@ fn beginning(
     rows: &[Message],
     known: Option<(i64, Chain)>,
 ) -> Option<(i64, Chain)> {
-    if let Some((seq, chain)) = reader.chains.last_key_value() {
+    // A link may be of a message that came after the rows were read: then it is the first one now.
+    let first = rows.first().map_or(i64::MAX, |row| row.seq);
+    if let Some((seq, chain)) = reader.chains.range(..first).next_back() {
         return Some((*seq, *chain));
     }
     if !reader.begins_late {
