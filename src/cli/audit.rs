@@ -61,13 +61,18 @@ pub(super) async fn run(settings: &Settings, audit: &Audit) -> Result<(), Error>
     let fault = fault.or_else(|| {
         (!is_known).then(|| "the line with the hash of --known is not there".to_owned())
     });
-    let (count, head) = head.unzip();
+    let count = head.as_ref().map(|(count, _)| *count);
+    // Of an empty log there is no line whose hash could be noted.
+    let head = head.filter(|(count, _)| *count > 0).map(|(_, head)| head);
     if audit.json {
         print_json(&json!({ "lines": count, "head": head, "fault": fault }))?;
-    } else if let (None, Some(count), Some(head)) = (&fault, count, head) {
-        say(format_args!(
-            "Intact: {count} lines. The newest one's hash is {head}"
-        ))?;
+    } else if fault.is_none() {
+        match (count, head) {
+            (Some(count), Some(head)) => say(format_args!(
+                "Intact: {count} lines. The newest one's hash is {head}"
+            ))?,
+            _ => say(format_args!("The log is empty."))?,
+        }
     }
     fault.map_or(Ok(()), |fault| Err(Error::AuditBroken(fault)))
 }

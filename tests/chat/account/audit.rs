@@ -193,3 +193,17 @@ async fn changes_at_the_same_moment_are_chained_one_after_the_other() {
     // The doctor checks the chain.
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_log_has_no_hash_to_be_noted() {
+    let (world, options) = with_database().await;
+    let audit =
+        |arguments: &[&str]| good(&run(parlance(&options).arg("audit").args(arguments), ""));
+    assert_eq!(audit(&[]), "The log is empty.\n");
+    let json: Value = serde_json::from_str(&audit(&["--json"])).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({ "lines": 0, "head": null, "fault": null })
+    );
+    world.end().await;
+}
