@@ -169,38 +169,18 @@ pub(crate) fn count_message(call: &Call<'_>, bytes: usize) -> Result<(), Error> 
     Ok(())
 }
 
-/// Takes this much of one of the caller's limits; `sentence` says what the limit is.
+/// Takes some of one of the caller's limits; `sentence` says what the limit is.
 fn take(
     call: &Call<'_>,
-    bucket: fn(&mut Buckets) -> &mut Bucket,
-    size: fn(&PerUser) -> Size,
-    amount: f64,
-    sentence: fn(&PerUser) -> String,
+    from: impl FnOnce(&mut Buckets, &PerUser, Instant) -> Result<(), Duration>,
+    sentence: impl FnOnce(&PerUser) -> String,
 ) -> Result<(), Error> {
     let Allowed {
         limits,
         left,
         clock,
     } = &call.allowed;
-    bucket(&mut locked(left))
-        .take(size(limits), amount, clock.instant())
-        .map_err(|wait| Error::UsedUp(sentence(limits), wait))
-}
-
-/// Takes one change of one of the caller's limits, of which each station has a part in reserve.
-fn take_change(
-    call: &Call<'_>,
-    left_of: fn(&mut Buckets) -> &mut Reserved,
-    size: fn(&PerUser) -> Size,
-    sentence: fn(&PerUser) -> String,
-) -> Result<(), Error> {
-    let Allowed {
-        limits,
-        left,
-        clock,
-    } = &call.allowed;
-    left_of(&mut locked(left))
-        .take(size(limits), call.station, clock.instant())
+    from(&mut locked(left), limits, clock.instant())
         .map_err(|wait| Error::UsedUp(sentence(limits), wait))
 }
 
@@ -211,9 +191,10 @@ fn take_change(
 pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
     take(
         call,
-        |left| &mut left.presence_changes,
-        presence_changes,
-        1.0,
+        |left, limits, now| {
+            left.presence_changes
+                .take(presence_changes(limits), 1.0, now)
+        },
         |limits| {
             format!(
                 "You can change your availability at most {} times a minute. Try again in a moment.",
@@ -231,9 +212,7 @@ pub(crate) fn count_presence_change(call: &Call<'_>) -> Result<(), Error> {
 pub(crate) fn count_lookup(call: &Call<'_>) -> Result<(), Error> {
     take(
         call,
-        |left| &mut left.lookups,
-        lookups,
-        1.0,
+        |left, limits, now| left.lookups.take(lookups(limits), 1.0, now),
         |limits| {
             format!(
                 "You can name somebody who is not your friend at most {} times an hour. Try again later.",
@@ -251,9 +230,7 @@ pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error>
     let bytes = size(bytes, HOUR).tokens;
     take(
         call,
-        |left| &mut left.file_bytes,
-        file_bytes,
-        bytes,
+        |left, limits, now| left.file_bytes.take(file_bytes(limits), bytes, now),
         |limits| {
             format!(
                 "You can upload at most {} bytes of files an hour. Send the rest later.",
@@ -269,10 +246,9 @@ pub(crate) fn count_file_bytes(call: &Call<'_>, bytes: u64) -> Result<(), Error>
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
-    take_change(
+    take(
         call,
-        |left| &mut left.changes,
-        changes,
+        |left, limits, now| left.changes.take(changes(limits), call.station, now),
         |limits| {
             format!(
                 "You can make at most {} changes a minute of your vault, or that others are notified of. Try again in a moment.",
@@ -287,10 +263,12 @@ pub(crate) fn count_change(call: &Call<'_>) -> Result<(), Error> {
 /// # Errors
 /// `UsedUp`.
 pub(crate) fn count_own_change(call: &Call<'_>) -> Result<(), Error> {
-    take_change(
+    take(
         call,
-        |left| &mut left.own_changes,
-        own_changes,
+        |left, limits, now| {
+            left.own_changes
+                .take(own_changes(limits), call.station, now)
+        },
         |limits| {
             format!(
                 "You can make at most {} changes of your own settings a minute. Try again in a moment.",
@@ -308,9 +286,7 @@ pub(crate) fn count_epoch_secrets(call: &Call<'_>, secrets: usize) -> Result<(),
     let secrets = size(u64::try_from(secrets).unwrap_or(u64::MAX), HOUR).tokens;
     take(
         call,
-        |left| &mut left.epoch_secrets,
-        epoch_secrets,
-        secrets,
+        |left, limits, now| left.epoch_secrets.take(epoch_secrets(limits), secrets, now),
         |limits| {
             format!(
                 "You can store at most {} secrets of epochs an hour. Try again later.",

@@ -34,28 +34,17 @@ pub(crate) async fn set_property(
     change: &Property,
     now: Timestamp,
 ) -> Result<Option<ConversationRow>> {
-    let favorite = match change {
-        Property::Favorite(on) => Some(*on),
-        _ => None,
-    };
-    let muted = match change {
-        Property::Muted(on) => Some(*on),
-        _ => None,
-    };
-    let hidden = match change {
-        Property::Hidden => Some(true),
-        Property::Shown => Some(false),
-        _ => None,
-    };
-    let hide_id = match change {
-        Property::HiddenIn(hide_id) => Some(hide_id.as_str()),
-        Property::Shown => Some(""),
-        _ => None,
-    };
-    let color = match change {
-        Property::Color(color) => Some(color.as_str()),
-        _ => None,
-    };
+    // `None` leaves a column as it is.
+    let (mut favorite, mut muted, mut hidden, mut hide_id, mut color) =
+        (None, None, None, None, None);
+    match change {
+        Property::Favorite(on) => favorite = Some(*on),
+        Property::Muted(on) => muted = Some(*on),
+        Property::Hidden => hidden = Some(true),
+        Property::HiddenIn(id) => hide_id = Some(id.as_str()),
+        Property::Shown => (hidden, hide_id) = (Some(false), Some("")),
+        Property::Color(chosen) => color = Some(chosen.as_str()),
+    }
     db.run(async |c| {
         // Once set, a time stays what it was: a retry changes nothing. The user is locked first: if that
         // waits for their deletion, nothing is written into the row that it has blanked.

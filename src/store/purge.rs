@@ -320,20 +320,16 @@ pub async fn expired(db: &Db, ended_before: Timestamp) -> Result<u64> {
 enum Due {
     /// They expired, as their senders said.
     Ended,
-    /// They were kept for as long as the operator keeps any.
+    /// They were kept for as long as the operator keeps any, because their `ValidUntil` is farther away.
     Kept,
 }
 
 /// Moves batches until there are no more. Returns the number of messages.
-async fn drain(db: &Db, due: Due, ended_before: Timestamp) -> Result<u64> {
+async fn drain(db: &Db, due: Due, due_before: Timestamp) -> Result<u64> {
     let (mut moved, mut from, mut batch) = (0, None, BATCH);
     loop {
         let begun = Instant::now();
-        let batch_moved = match due {
-            Due::Ended => move_ended(db, ended_before, from, batch).await,
-            Due::Kept => move_kept(db, ended_before, from, batch).await,
-        };
-        match batch_moved {
+        match move_batch(db, due, due_before, from, batch).await {
             // Whatever the error: once the batch is a single message and still fails, its error is
             // returned.
             Err(_) if batch > 1 => batch /= 2,
@@ -353,16 +349,17 @@ async fn drain(db: &Db, due: Due, ended_before: Timestamp) -> Result<u64> {
     }
 }
 
-/// Moves a batch of messages that ended between two moments. Returns the number of messages, and
-/// when the last of them ended.
-async fn move_ended(
+/// Moves a batch of messages that became due between two moments. Returns the number of messages, and
+/// when the last of them became due.
+async fn move_batch(
     db: &Db,
-    ended_before: Timestamp,
+    due: Due,
+    due_before: Timestamp,
     from: Option<Timestamp>,
     batch: i64,
 ) -> Result<(i64, Option<Timestamp>)> {
-    let row = db
-        .run(async |c| {
+    db.run(async |c| match due {
+        Due::Ended => {
             retire!(
                 query,
                 r#"
@@ -376,27 +373,15 @@ with due as materialized (
     for update skip locked"#,
                 r#")
 select count(*) as "count!", max(ended_at) as "newest: Timestamp" from due"#,
-                ended_before as _,
+                due_before as _,
                 from as _,
                 batch,
             )
             .fetch_one(c)
             .await
-        })
-        .await?;
-    Ok((row.count, row.newest))
-}
-
-/// Moves a batch of messages whose `ValidUntil` is farther away than the operator keeps anything, and
-/// that were to be kept until a moment between these two. Returns the same as [`move_ended`].
-async fn move_kept(
-    db: &Db,
-    ended_before: Timestamp,
-    from: Option<Timestamp>,
-    batch: i64,
-) -> Result<(i64, Option<Timestamp>)> {
-    let row = db
-        .run(async |c| {
+            .map(|row| (row.count, row.newest))
+        }
+        Due::Kept => {
             retire!(
                 query,
                 r#"
@@ -408,15 +393,16 @@ with due as materialized (
     for update skip locked"#,
                 r#")
 select count(*) as "count!", max(keep_until) as "newest: Timestamp" from due"#,
-                ended_before as _,
+                due_before as _,
                 from as _,
                 batch,
             )
             .fetch_one(c)
             .await
-        })
-        .await?;
-    Ok((row.count, row.newest))
+            .map(|row| (row.count, row.newest))
+        }
+    })
+    .await
 }
 
 /// Maximum seconds between two observations of the clock. After a longer gap the clock may have

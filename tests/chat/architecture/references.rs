@@ -190,6 +190,16 @@ impl<'ast> Visit<'ast> for Collector {
         self.import(&item.tree, &prefix);
     }
 
+    fn visit_item_extern_crate(&mut self, item: &'ast syn::ItemExternCrate) {
+        // `self` is this crate.
+        let target = match item.ident.unraw().to_string().as_str() {
+            "self" => "crate".to_owned(),
+            other => other.to_owned(),
+        };
+        let name = item.rename.as_ref().map_or(&item.ident, |(_, name)| name);
+        self.name(name.unraw().to_string(), vec![target]);
+    }
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let leading = path.leading_colon.map(|_| String::new());
         let segments = path

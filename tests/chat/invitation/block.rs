@@ -105,7 +105,7 @@ async fn a_user_who_blocked_the_caller_is_neither_added_nor_invited_and_a_strang
 }
 
 #[tokio::test]
-async fn roles_that_change_back_and_forth_notify_an_invited_user_once() {
+async fn roles_that_change_several_times_notify_an_invited_user_once() {
     let world = World::new().await;
     let (ann, eve, mallory) = (
         world.person("Ann").await,
