@@ -9,15 +9,19 @@ import { httpTo } from "./http.ts";
 import { socketTo } from "./socket.ts";
 import { exclusive, lead, openChannel } from "./tabs.ts";
 
-/** Calls back when the network may be available again, or the page becomes visible. Only a hint. */
+/** Calls back when the network may be available again or has changed, or the page becomes visible. Only a hint. */
 function onHint(listener: () => void): () => void {
   const looked = (): void => {
     if (document.visibilityState === "visible") listener();
   };
+  // Firefox and Safari have no `connection`.
+  const { connection } = navigator as { connection?: EventTarget };
   addEventListener("online", listener);
+  connection?.addEventListener("change", listener);
   document.addEventListener("visibilitychange", looked);
   return () => {
     removeEventListener("online", listener);
+    connection?.removeEventListener("change", listener);
     document.removeEventListener("visibilitychange", looked);
   };
 }

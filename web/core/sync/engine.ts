@@ -24,12 +24,9 @@ import { markSeen } from "./inbox.ts";
 import { comparePeople, resync } from "./list.ts";
 import { Gathered } from "./gathered.ts";
 import { Serial } from "./serial.ts";
+import { Silence } from "./silence.ts";
 import { compareStations } from "./stations.ts";
 import { Maintenance } from "./maintenance.ts";
-
-/** Silence after which the socket is pinged, and how long the answer may take. */
-const SILENCE_MS = 40_000;
-const ANSWER_MS = 10_000;
 
 /** Events of the engine. */
 export interface EngineEvents {
@@ -50,13 +47,17 @@ export class Engine {
   private readonly maintenance: Maintenance;
   private socket: Socket | null = null;
   private cancelTimer = (): void => undefined;
-  private cancelSilence = (): void => undefined;
+  private readonly silence: Silence;
 
   constructor(
     private readonly account: Account,
     private readonly openSocket: OpenSocket,
     private readonly events: EngineEvents,
   ) {
+    const ping = (): void => {
+      if (this.state.kind === "live") this.socket?.send(pingFrame);
+    };
+    this.silence = new Silence(account.clock, ping, () => this.closed(1006));
     this.received = new Gathered(account.clock, this.frames, (texts) => this.receiveOrClose(texts));
     this.maintenance = new Maintenance(account, (error) => this.fault(error));
     this.sender = new Sender(account, {
@@ -109,7 +110,8 @@ export class Engine {
       case "resync":
         return this.frames.run(() => this.compare());
       case "wake":
-        this.dispatch({ kind: "wake" });
+        if (this.state.kind === "live") this.silence.hint();
+        else this.dispatch({ kind: "wake" });
         return this.sender.wake(true);
       case "useHere":
         this.dispatch({ kind: "start" });
@@ -154,7 +156,7 @@ export class Engine {
   }
 
   private drop(): void {
-    this.cancelSilence();
+    this.silence.stop();
     const { socket } = this;
     this.socket = null;
     socket?.close();
@@ -192,22 +194,14 @@ export class Engine {
       onOpen: () => mine(() => this.dispatch({ kind: "opened" })),
       onFrame: (text: string) =>
         mine(() => {
-          this.restartSilenceTimer();
+          this.silence.heard();
           this.received.add(text);
         }),
       onClose: (code: number) => mine(() => this.closed(code)),
     };
     const socket = this.openSocket(path, listener, protocols);
     this.socket = socket;
-    this.restartSilenceTimer();
-  }
-
-  private restartSilenceTimer(): void {
-    this.cancelSilence();
-    this.cancelSilence = this.account.clock.after(SILENCE_MS, () => {
-      if (this.state.kind === "live") this.socket?.send(pingFrame);
-      this.cancelSilence = this.account.clock.after(ANSWER_MS, () => this.closed(1006));
-    });
+    this.silence.heard();
   }
 
   // Nothing is lost when this fails: the next connection resyncs.
