@@ -11,6 +11,7 @@ const server = new Version4();
 let opened = 0;
 let pings = 0;
 let isDead = false;
+let onPing = (): void => undefined;
 const openSocket: OpenSocket = (path, listener, protocols) => {
   opened += 1;
   isDead = false;
@@ -18,6 +19,7 @@ const openSocket: OpenSocket = (path, listener, protocols) => {
   const send = (text: string): void => {
     if (text !== '{"action":"ping"}') return;
     pings += 1;
+    onPing();
     if (!isDead) listener.onFrame("{}");
   };
   return { ...socket, send };
@@ -37,8 +39,9 @@ after(() => ann.client.close());
 const isLive = (): Promise<unknown> => ann.sees("a connection", ({ connection }) => connection.kind === "live");
 const pinged = async (): Promise<void> => {
   const before = pings;
+  const ping = new Promise<void>((resolve) => (onPing = resolve));
   ann.client.connectNow();
-  for (let i = 0; i < 100 && pings === before; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  await ping;
   assert.equal(pings, before + 1);
 };
 
