@@ -260,8 +260,8 @@ pub(crate) async fn put(
     if let Some(Put::External(writing, missing)) = stored {
         let Services { db, files, .. } = call.services;
         let store = writing.open(db, &files.stores).await?;
-        // No connection is held meanwhile. And who waits for others' writes does not take the store for one that is
-        // away.
+        // No connection is held meanwhile. The store's timeout begins after the turn, so that waiting for others'
+        // writes does not count as a store that is away.
         let turn_to_write = if store.is_directory() {
             Some(turn(&files.directory_writer).await?)
         } else {

@@ -187,7 +187,7 @@ async fn push(
         sleep(delay).await;
         let outcome = {
             // Held while it is sent and not while it waits: a service that is away does not stop
-            // the others. The user's first, so that one of all is not held by who waits for it.
+            // the others. The user's permit first, so that nobody holds one of all while waiting for it.
             let (Ok(_own), Ok(_permit)) = (of_user.acquire().await, of_all.acquire().await) else {
                 return;
             };

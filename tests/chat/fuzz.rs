@@ -97,7 +97,7 @@ impl Random {
         usize::try_from(self.0 >> 33).unwrap() % end.max(1)
     }
 
-    /// A range within so many bytes, of 16 at most.
+    /// A range of at most 16 bytes within this length.
     fn range(&mut self, len: usize) -> std::ops::Range<usize> {
         let from = self.below(len + 1);
         from..len.min(from + self.below(17))
