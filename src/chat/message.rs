@@ -145,16 +145,17 @@ pub(crate) async fn erase(
         )),
         Some(Erased::Done {
             messages: gone,
+            known,
             participants,
             last_seq,
         }) => {
             call.services.files.deleted();
-            // All of them are announced: a request that erased them before may have failed before
-            // it announced them.
+            // Those that were erased before are announced, too: the request that did so may have failed
+            // before it announced them.
             call.outbox.push(Event::Erased {
                 conversation,
                 participants,
-                messages: messages.to_vec(),
+                messages: known,
                 last_seq,
             });
             Ok(gone)

@@ -13,9 +13,11 @@ use parlance_wire::{
 /// The outcome of erasing messages.
 #[derive(Debug)]
 pub(crate) enum Erased {
-    /// These existed and are gone.
     Done {
+        /// Those whose content is deleted now.
         messages: Vec<MessageId>,
+        /// Those that were ever stored and are in the chain, whenever their content was deleted.
+        known: Vec<MessageId>,
         /// The participants to notify: all of them, but one who has blocked the user, or is their friend no
         /// longer, in a direct conversation.
         participants: Vec<UserId>,
@@ -65,7 +67,8 @@ pub(crate) async fn erase(
             return Ok(End::Rollback(Some(Erased::StaleInstance(locked.instance))));
         }
         let is_admin = locked.is_group && role == Role::Admin;
-        if !is_admin && has_others(c, conversation, user, instance, messages).await? {
+        let known = known(c, conversation, instance, messages).await?;
+        if !is_admin && known.iter().any(|(_, writer)| *writer != user) {
             return Ok(End::Rollback(Some(Erased::NotAllowed)));
         }
         let messages = retire!(
@@ -105,6 +108,7 @@ select message_id as "message_id: MessageId" from gone order by seq"#,
         .await?;
         Ok(End::Commit(Some(Erased::Done {
             messages,
+            known: known.into_iter().map(|(message, _)| message).collect(),
             participants,
             last_seq: locked.last_seq,
         })))
@@ -112,30 +116,30 @@ select message_id as "message_id: MessageId" from gone order by seq"#,
     .await
 }
 
-/// Returns `true` if one of these messages is another user's.
-async fn has_others(
+/// Those of these messages that are in the conversation's chain, each with its writer. Erased ones are, too, so that a
+/// repeated request gets the same answer.
+async fn known(
     c: &mut PgConnection,
     conversation: ConversationId,
-    user: UserId,
     instance: &Instance,
     messages: &[MessageId],
-) -> sqlx::Result<bool> {
-    // Erased ones count, too, so that a repeated request gets the same answer.
-    sqlx::query_scalar!(
-        r#"select exists (
-            select from unnest($4::uuid[]) as a (message_id)
-            cross join lateral (
-                select t.user_id from transcript t
-                where t.conversation_id = $1 and t.message_id = a.message_id and t.instance = $3
-                limit 1
-            ) m
-            where m.user_id <> $2
-        ) as "exists!""#,
+) -> sqlx::Result<Vec<(MessageId, UserId)>> {
+    let known = sqlx::query!(
+        r#"select m.message_id as "message!: MessageId", m.user_id as "writer!: UserId"
+        from unnest($3::uuid[]) as a (message_id)
+        cross join lateral (
+            select t.message_id, t.user_id from transcript t
+            where t.conversation_id = $1 and t.message_id = a.message_id and t.instance = $2
+            limit 1
+        ) m"#,
         conversation as _,
-        user as _,
         instance.as_str(),
         messages as _,
     )
-    .fetch_one(c)
-    .await
+    .fetch_all(c)
+    .await?;
+    Ok(known
+        .into_iter()
+        .map(|row| (row.message, row.writer))
+        .collect())
 }

@@ -202,6 +202,14 @@ async fn readers_are_told_of_erased_messages_at_once() {
     let told = published.hears().await;
     assert_eq!(told["conversationchangedof"], json!([conversation.id]));
     assert!(told.get("erased").is_none());
+    // Sent again it is announced again; what was never stored is not.
+    let never = "00000000-0000-4000-8000-000000000000";
+    erases(&ann, &conversation, &[never, named[0]]).await.ok();
+    let told = socket.hears().await;
+    assert_eq!(
+        told["erased"],
+        json!([{ "conversationid": conversation.id, "messageids": [named[0]] }])
+    );
     world.end().await;
 }
 
