@@ -9,8 +9,8 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// Bytes a second for each worker thread, while messages are stored: an eighth of what two of them can store
-/// in a directory (BENCHMARKS.md, Files).
+/// Bytes a second for each worker thread, while messages are stored. Two threads can store eight times as much
+/// in a directory as both have then (BENCHMARKS.md, Files).
 const RATE: u32 = 16 << 20;
 /// How long after a message more are expected.
 const BUSY: Duration = Duration::from_secs(1);

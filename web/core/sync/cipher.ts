@@ -51,8 +51,8 @@ export class Cipher {
   private readonly signers = new Map<UserId, readonly Bytes[]>();
   /** The newest epoch of each conversation. */
   private readonly newest = new Map<ConversationId, Announced>();
-  /** How many rows the open log shows, and the key log, as far as this tab knows it. */
-  shown = 0;
+  shown = 0; // rows of the open log
+  /** The key log, as far as this tab knows it. */
   log: Followed | null = null;
 
   constructor(
